@@ -1,0 +1,50 @@
+"""Every error this package raises on purpose. Each message says where, what was wrong, and the cure.
+
+    MlperfAuditError
+    ├── UserError            the run cannot start as asked; exit status 4, nothing was sent
+    │   ├── ConfigError      the YAML or an option
+    │   ├── DatasetError     the data set named by the YAML
+    │   ├── PlanError        an audit cannot be planned on this data set or load pattern
+    │   ├── EndpointError    the endpoint does not answer, refuses the key, or fails TLS
+    │   └── ReportDirError   the report directory cannot take this run
+    ├── NoVerdictError       a phase crashed, was cut short, or left partial records; exit status 6
+    └── RecordError          a record on disk cannot be read: foreign version, edited, truncated
+"""
+
+from __future__ import annotations
+
+
+class MlperfAuditError(Exception):
+    """Base of every error raised by this package."""
+
+
+class UserError(MlperfAuditError):
+    """Something the user can put right before anything is sent."""
+
+
+class ConfigError(UserError):
+    """The YAML or an option cannot be used as written."""
+
+
+class DatasetError(UserError):
+    """The data set cannot be read, or a row of it cannot be sent."""
+
+
+class PlanError(UserError):
+    """An audit cannot be planned: too few rows, an index out of range, a load pattern that hides the effect."""
+
+
+class EndpointError(UserError):
+    """The endpoint cannot be reached, or refuses us, before the first query."""
+
+
+class ReportDirError(UserError):
+    """The report directory cannot be written, is in use, or is shared by two configurations."""
+
+
+class NoVerdictError(MlperfAuditError):
+    """A phase has no complete record, so nothing may be concluded from it."""
+
+
+class RecordError(MlperfAuditError):
+    """A record on disk is not one this version wrote, or not whole."""
