@@ -1,0 +1,100 @@
+"""QueryColumns: all queries of a phase as columns, about 57 bytes a query, so that millions fit in memory."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .query import COMPLETED, QueryRecord
+
+_ABSENT = -1
+_COMPLETED = 0
+
+
+class QueryColumns:
+    """Column store of QueryRecords: append live, or build from a log. Arrays come back as numpy views."""
+
+    def __init__(self, records: Iterable[QueryRecord] = ()) -> None:
+        self._issued = array("q")
+        self._completed = array("q")
+        self._first_token = array("q")
+        self._sample = array("q")
+        self._tokens = array("i")
+        self._outcome = array("B")
+        self._requests = bytearray()
+        self.outcomes: list[str] = [COMPLETED]
+        self.cached_tokens = 0
+        for record in records:
+            self.append(record)
+
+    def append(self, record: QueryRecord) -> None:
+        """Add one record."""
+        self._issued.append(record.issued_ns)
+        self._completed.append(record.completed_ns)
+        self._first_token.append(_ABSENT if record.first_token_ns is None else record.first_token_ns)
+        self._sample.append(record.sample)
+        self._tokens.append(_ABSENT if record.tokens is None else record.tokens)
+        self._outcome.append(_COMPLETED if record.outcome == COMPLETED else self._code(record.outcome))
+        self._requests += bytes.fromhex(record.request)
+        self.cached_tokens += record.cached_tokens or 0
+
+    def _code(self, outcome: str) -> int:
+        if outcome not in self.outcomes:
+            self.outcomes.append(outcome)
+        return self.outcomes.index(outcome)
+
+    def __len__(self) -> int:
+        return len(self._issued)
+
+    def _view(self, column: array[int]) -> NDArray[np.int64]:
+        return np.array(column, dtype=np.int64)
+
+    @property
+    def issued_ns(self) -> NDArray[np.int64]:
+        """Issue time of every query, in completion order."""
+        return self._view(self._issued)
+
+    @property
+    def completed_ns(self) -> NDArray[np.int64]:
+        """Completion (or failure) time of every query."""
+        return self._view(self._completed)
+
+    @property
+    def first_token_ns(self) -> NDArray[np.int64]:
+        """Time of the first content token; -1 where the reply was not streamed."""
+        return self._view(self._first_token)
+
+    @property
+    def samples(self) -> NDArray[np.int64]:
+        """Row index of every query."""
+        return self._view(self._sample)
+
+    @property
+    def tokens(self) -> NDArray[np.int64]:
+        """Output tokens of every query; -1 where the reply does not say."""
+        return self._view(self._tokens)
+
+    @property
+    def ok(self) -> NDArray[np.bool_]:
+        """Which queries completed."""
+        return np.equal(self._view(self._outcome), _COMPLETED)
+
+    def latencies_s(self) -> NDArray[np.float64]:
+        """Latency in seconds of each completed query."""
+        return ((self.completed_ns - self.issued_ns) / 1e9)[self.ok]
+
+    def failures(self) -> dict[str, int]:
+        """Failed queries by reason class."""
+        counts = {reason: self._outcome.count(code) for code, reason in enumerate(self.outcomes) if code}
+        return {reason: count for reason, count in sorted(counts.items()) if count}
+
+    def distinct_requests(self) -> int:
+        """Number of different requests on the wire."""
+        return len({bytes(self._requests[at : at + 16]) for at in range(0, len(self._requests), 16)})
+
+    def first_request(self) -> str | None:
+        """Digest of the first request, or None when nothing was sent."""
+        return self._requests[:16].hex() if self._requests else None

@@ -1,0 +1,85 @@
+"""In which order a phase draws rows of the data set.
+
+One small class per order, so that the load engine needs no audit's name to know what to send.
+`msgspec` tags make each readable in phase.json: {"kind": "single", "index": 3}.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator
+
+import msgspec
+
+
+class WithoutReplacement(msgspec.Struct, frozen=True, tag_field="kind", tag="without_replacement"):
+    """Every row once, shuffled by `seed`; with `wrap`, shuffled anew and again, else the order ends."""
+
+    seed: int
+    wrap: bool = False
+
+    def indices(self, size: int) -> Iterator[int]:
+        """Yield row indices of a data set of `size` rows."""
+        rng = random.Random(self.seed)  # noqa: S311 - a reproducible order, not a secret
+        while True:
+            yield from rng.sample(range(size), size)
+            if not self.wrap:
+                return
+
+
+class WithReplacement(msgspec.Struct, frozen=True, tag_field="kind", tag="with_replacement"):
+    """Independent uniform draws by `seed`, without end."""
+
+    seed: int
+
+    def indices(self, size: int) -> Iterator[int]:
+        """Yield row indices of a data set of `size` rows."""
+        rng = random.Random(self.seed)  # noqa: S311 - a reproducible order, not a secret
+        while True:
+            yield rng.randrange(size)
+
+
+class Single(msgspec.Struct, frozen=True, tag_field="kind", tag="single"):
+    """The same row again and again (LoadGen's performance_issue_same_index)."""
+
+    index: int
+
+    def indices(self, size: int) -> Iterator[int]:
+        """Yield `index` without end; IndexError when the data set has no such row."""
+        if not 0 <= self.index < size:
+            raise IndexError(f"row {self.index} of a data set of {size} rows")
+        return itertools.repeat(self.index)
+
+
+class Sequential(msgspec.Struct, frozen=True, tag_field="kind", tag="sequential"):
+    """Rows as they stand in the data set; with `wrap`, from the top again and again."""
+
+    wrap: bool = False
+
+    def indices(self, size: int) -> Iterator[int]:
+        """Yield row indices of a data set of `size` rows."""
+        return itertools.cycle(range(size)) if self.wrap else iter(range(size))
+
+
+SampleOrder = WithoutReplacement | WithReplacement | Single | Sequential
+
+
+def without_replacement(seed: int, *, wrap: bool = False) -> WithoutReplacement:
+    """Order of distinct rows, as an MLPerf reference run draws them."""
+    return WithoutReplacement(seed=seed, wrap=wrap)
+
+
+def with_replacement(seed: int) -> WithReplacement:
+    """Order of independent draws."""
+    return WithReplacement(seed=seed)
+
+
+def single(index: int) -> Single:
+    """Order that repeats one row."""
+    return Single(index=index)
+
+
+def sequential(*, wrap: bool = False) -> Sequential:
+    """Order of the file."""
+    return Sequential(wrap=wrap)

@@ -1,0 +1,66 @@
+"""PhaseRecord: what one phase came to; phase.json on disk, the input of every verifier."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from ..stats.latency import LatencySummary
+from .spec import RunSpec
+
+#: `complete` is the only status a verdict may rest on.
+Status = Literal["complete", "interrupted", "endpoint_lost", "undrained", "crashed"]
+
+#: What ended the issuing of queries.
+StoppedBy = Literal["count", "ceiling", "samples_exhausted", "abort"]
+
+
+class PhaseFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """Every figure of a phase, computed from its query records by `runs.figures.figures` and nothing else.
+
+    `window_s` runs from the first issue to the last completion; `qps` is completed / window_s
+    (None when nothing completed); latencies are of completed queries, in seconds.
+    """
+
+    n_issued: int
+    n_completed: int
+    failures: dict[str, int]
+    window_s: float | None
+    issue_span_s: float
+    qps: float | None
+    latency: LatencySummary | None
+    time_to_first_token: LatencySummary | None
+    early_stopping_p90_s: float | None
+    n_distinct_requests: int
+    n_distinct_samples: int
+    first_request: str | None
+    output_tokens: int | None
+    cached_tokens: int
+
+    @property
+    def n_failed(self) -> int:
+        """Queries that did not complete, whatever the reason."""
+        return self.n_issued - self.n_completed
+
+
+class PhaseRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One phase: what was asked (`spec`), how it ended (`status`), what it measured (`figures`)."""
+
+    label: str
+    spec: RunSpec
+    status: Status
+    figures: PhaseFigures
+    stopped_by: StoppedBy
+    reason: str | None = None
+    attempt: int = 1
+    started_at: str = ""
+    duration_s: float = 0.0
+    endpoint: str = ""
+    simulated: bool = False
+    schema_version: int = 1
+
+    @property
+    def complete(self) -> bool:
+        """Whether a verdict may rest on this phase."""
+        return self.status == "complete"

@@ -1,0 +1,53 @@
+"""QueryRecord: one query as it went over the wire; one line of queries.jsonl."""
+
+from __future__ import annotations
+
+import msgspec
+
+COMPLETED = "completed"
+
+#: Why a query did not complete. `http_<status>` joins these for every status other than 200.
+REASONS = {
+    "timeout": "no whole reply within the per-query time limit",
+    "connect": "no connection could be made",
+    "tls": "the TLS handshake or the certificate failed",
+    "reset": "the connection was closed before a reply began",
+    "truncated": "the reply ended early",
+    "protocol": "the reply is not valid HTTP",
+    "malformed": "the reply cannot be read as this API's",
+    "too_large": "the reply exceeds the size limit",
+    "server_error": "the reply carries an error object",
+    "empty": "the reply carries no output",
+    "cancelled": "the run was stopped while the query was in flight",
+}
+
+
+class QueryRecord(msgspec.Struct, omit_defaults=True, gc=False):
+    """One query. Times are nanoseconds on the phase's own clock, whose zero is the first issue.
+
+    `request` is a digest of the request as sent (method, path, headers without credentials, body);
+    `reply` one of the output in the reply. Both are the first 128 bits of a SHA-256, in hex.
+    """
+
+    query: int
+    sample: int
+    issued_ns: int
+    completed_ns: int
+    request: str
+    outcome: str = COMPLETED
+    first_token_ns: int | None = None
+    due_ns: int | None = None
+    status: int = 200
+    reply: str | None = None
+    reply_bytes: int = 0
+    reply_id: str | None = None
+    tokens: int | None = None
+    cached_tokens: int | None = None
+    finish_reason: str | None = None
+    detail: str | None = None
+    output: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the query completed, which is the only thing a throughput may count."""
+        return self.outcome == COMPLETED
