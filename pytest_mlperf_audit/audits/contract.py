@@ -1,0 +1,89 @@
+"""The audit contract: plan, then run (by others), then verify.
+
+An audit is one class in one file. It says which phases it needs, which checks it will make of them, and, as a pure
+function of the phase records, what they show. Everything else (marker, test ids, locks, report, verdict file) it gets
+for nothing. A third party offers one from a conftest.py or a plugin:
+
+    def pytest_mlperf_audits():
+        return [MyAudit()]
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Generic, Protocol
+
+import msgspec
+from typing_extensions import TypeVar
+
+from ..config.audit import AuditBlock
+from ..runs.phase import PhaseRecord
+from ..runs.spec import Load, RunSpec
+from .verdict import Verdict
+
+ConfigT = TypeVar("ConfigT", bound=AuditBlock, default=AuditBlock)
+
+
+class Samples(Protocol):
+    """The data set as an audit sees it: how many rows were loaded, and which of them are the same request."""
+
+    def __len__(self) -> int: ...
+
+    def fingerprint(self, index: int) -> str:
+        """Return a digest of the request that row `index` is sent as; equal digests are equal requests."""
+
+    def where(self, index: int) -> str:
+        """Return where row `index` stands, for a message: 'prompts.jsonl line 17'."""
+
+
+class AuditContext(msgspec.Struct, frozen=True, kw_only=True):
+    """What the YAML's `settings` ask of every phase: the load, the seeds, the duration floor and ceiling in ms."""
+
+    load: Load
+    sample_order_seed: int = 42
+    min_duration_ms: int = 0
+    max_duration_ms: int = 0
+    drain_timeout_s: float | None = None
+    query_timeout_s: float | None = None
+    n_samples_to_issue: int | None = None
+
+    def phase(self, label: str, n_samples: int, **changes: object) -> RunSpec:
+        """Return a RunSpec with these settings; `changes` override any field."""
+        fields: dict[str, object] = {
+            "load": self.load,
+            "min_duration_ms": self.min_duration_ms,
+            "max_duration_ms": self.max_duration_ms,
+            "drain_timeout_s": self.drain_timeout_s,
+            "query_timeout_s": self.query_timeout_s,
+        }
+        return RunSpec(label=label, n_samples=n_samples, **{**fields, **changes})  # type: ignore[arg-type]
+
+
+class Audit(ABC, Generic[ConfigT]):
+    """Subclass in one file per audit.
+
+    `id` is the marker and the class in test ids; `aliases` are other values the YAML's `test:` may have;
+    `mlperf_name` is the name in the files MLPerf's checker reads (None: no such file).
+    """
+
+    id: ClassVar[str]
+    title: ClassVar[str]
+    aliases: ClassVar[tuple[str, ...]] = ()
+    mlperf_name: ClassVar[str | None] = None
+    config: ClassVar[type[AuditBlock]] = AuditBlock
+
+    @abstractmethod
+    def plan(self, cfg: ConfigT, samples: Samples, context: AuditContext) -> list[RunSpec]:
+        """Return the phases in the order they must run, back to back.
+
+        Raises PlanError, naming the cure, when this audit cannot be run on these samples or under this load.
+        """
+
+    @abstractmethod
+    def checks(self, cfg: ConfigT, phases: Sequence[RunSpec]) -> list[str]:
+        """Return the names of all checks, each of which becomes one test: `ratio`, `completion[reference]`."""
+
+    @abstractmethod
+    def verify(self, cfg: ConfigT, runs: Mapping[str, PhaseRecord]) -> Verdict:
+        """Judge complete phases, keyed by label. Pure: the same records always give the same verdict."""

@@ -1,0 +1,55 @@
+"""The audits known to a run: the shipped ones, and those offered through the pytest_mlperf_audits hook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..config.audit import AuditBlock
+from ..errors import ConfigError
+from .contract import Audit
+from .performance import Performance
+from .test04 import Test04
+
+Registry = dict[str, Audit[Any]]
+
+#: Offered to every run, in this order. Adding an audit adds a line here.
+SHIPPED: tuple[type[Audit[Any]], ...] = (Test04,)
+
+
+def shipped() -> Registry:
+    """Return the shipped audits by id."""
+    return gather(audit() for audit in SHIPPED)
+
+
+def performance() -> Audit[Any]:
+    """Return the main run, which no `audit:` block asks for."""
+    return Performance()
+
+
+def gather(offered: Iterable[Audit[Any]]) -> Registry:
+    """Return audits by id. Raises ConfigError when two claim a name."""
+    audits: Registry = {}
+    claimed: dict[str, Audit[Any]] = {"performance": performance()}
+    for audit in offered:
+        for name in (audit.id, *audit.aliases):
+            if (other := claimed.setdefault(name, audit)) is not audit:
+                raise ConfigError(
+                    f"two audits are called {name!r}: {type(other).__module__}.{type(other).__qualname__} and "
+                    f"{type(audit).__module__}.{type(audit).__qualname__}; rename one"
+                )
+        audits[audit.id] = audit
+    return audits
+
+
+def models(audits: Mapping[str, Audit[Any]]) -> dict[str, type[AuditBlock]]:
+    """Return each audit's configuration model, for the union that `audit:` is read as."""
+    return {name: audit.config for name, audit in audits.items()}
+
+
+def find(audits: Mapping[str, Audit[Any]], test: str) -> Audit[Any]:
+    """Return the audit that `test:` names, by id or alias. Raises KeyError."""
+    for audit in audits.values():
+        if test == audit.id or test in audit.aliases:
+            return audit
+    raise KeyError(test)

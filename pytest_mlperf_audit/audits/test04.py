@@ -1,0 +1,244 @@
+"""TEST04, output caching: does repeating one sample make the SUT faster?
+
+Rule: mlcommons/inference `compliance/TEST04` (README, audit.config, verify_performance.py): run distinct samples, then
+one sample again and again; fail when the second is faster by more than the tolerance. The comparison is strict: a run
+exactly at the limit fails. Completion of each phase is asserted first, since a SUT that answers errors quickly would
+otherwise look fast or slow at will.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from typing_extensions import override
+
+from ..config.audit import AuditBlock
+from ..errors import PlanError
+from ..runs.order import WithoutReplacement, single, without_replacement
+from ..runs.phase import PhaseRecord
+from ..runs.spec import Poisson, RunSpec
+from .completion import completion, duration
+from .contract import Audit, AuditContext, Samples
+from .verdict import Check, Figure, Verdict
+
+REFERENCE = "reference"
+AUDIT = "output_caching"
+
+
+class Test04Block(AuditBlock):
+    """Keys of the endpoints tool's output_caching_test, with several indices and an own completion guard."""
+
+    __test__ = False
+
+    test: Literal["test04", "output_caching_test"] = Field(description="TEST04, by either name")
+    samples: int = Field(ge=1, description="Queries of the reference phase, each a distinct row")
+    audit_samples: int | None = Field(
+        default=None, ge=1, description="Queries of each output_caching phase, all the same row (default: `samples`)"
+    )
+    sample_index: int | tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        default=0, description="Row to repeat; a list gives one output_caching phase each (MLPerf: 3)"
+    )
+    threshold: float = Field(
+        default=0.10, gt=0, lt=1, description="Tolerated speed-up: 0.10 is MLPerf's, 0.20 for SingleStream"
+    )
+    min_completion: float | None = Field(
+        default=None, gt=0, le=1, description="Share of queries that must complete (default: 1 - `threshold`)"
+    )
+
+    @field_validator("sample_index")
+    @classmethod
+    def _indices_are_usable(cls, value: int | tuple[int, ...]) -> int | tuple[int, ...]:
+        indices = (value,) if isinstance(value, int) else value
+        if not indices:
+            raise ValueError("give at least one index")
+        if min(indices) < 0:
+            raise ValueError(f"rows are counted from 0; got {min(indices)}")
+        if len(set(indices)) < len(indices):
+            raise ValueError("the same index is given twice")
+        return value
+
+    @property
+    def audit_phases(self) -> dict[str, int]:
+        """Label of each output_caching phase, and the row it repeats."""
+        if isinstance(self.sample_index, int):
+            return {AUDIT: self.sample_index}
+        return {f"{AUDIT}_{index}": index for index in self.sample_index}
+
+    @property
+    def completion_floor(self) -> float:
+        """Share of queries that must complete, 0 to 1."""
+        return 1 - self.threshold if self.min_completion is None else self.min_completion
+
+    @property
+    def n_repeats(self) -> int:
+        """Queries of each output_caching phase."""
+        return self.samples if self.audit_samples is None else self.audit_samples
+
+
+class Test04(Audit[Test04Block]):
+    """MLPerf TEST04 against an HTTP endpoint."""
+
+    __test__ = False
+
+    id = "test04"
+    title = "TEST04 output caching"
+    aliases = ("output_caching_test",)
+    mlperf_name = "output_caching_test"
+    config = Test04Block
+
+    @override
+    def plan(self, cfg: Test04Block, samples: Samples, context: AuditContext) -> list[RunSpec]:
+        if isinstance(context.load, Poisson):
+            raise PlanError(
+                "load_pattern poisson paces the queries, so a cache could not show as throughput; "
+                "use max_throughput or concurrency for test04"
+            )
+        reference = without_replacement(context.sample_order_seed)
+        _require_rows(cfg, samples)
+        _require_distinct(reference, cfg.samples, samples)
+        return [
+            context.phase(REFERENCE, cfg.samples, order=reference),
+            *(context.phase(label, cfg.n_repeats, order=single(row)) for label, row in cfg.audit_phases.items()),
+        ]
+
+    @override
+    def checks(self, cfg: Test04Block, phases: Sequence[RunSpec]) -> list[str]:
+        names = [f"completion[{phase.label}]" for phase in phases]
+        names += [f"duration[{phase.label}]" for phase in phases if phase.min_duration_ms]
+        names += [f"requests_distinct[{REFERENCE}]", *(f"requests_identical[{label}]" for label in cfg.audit_phases)]
+        return names + [_ratio_name(label) for label in cfg.audit_phases]
+
+    @override
+    def verify(self, cfg: Test04Block, runs: Mapping[str, PhaseRecord]) -> Verdict:
+        reference = runs[REFERENCE]
+        repeats = {label: runs[label] for label in cfg.audit_phases}
+        phases = {REFERENCE: reference, **repeats}
+        checks = [completion(run, cfg.completion_floor, name=f"completion[{label}]") for label, run in phases.items()]
+        checks += [
+            duration(run, name=f"duration[{label}]") for label, run in phases.items() if run.spec.min_duration_ms
+        ]
+        checks.append(_requests_distinct(reference))
+        checks += [_requests_identical(label, run) for label, run in repeats.items()]
+        checks += [_throughput_ratio(label, run, reference, cfg.threshold) for label, run in repeats.items()]
+        return Verdict(
+            audit=self.id,
+            checks=tuple(checks),
+            figures=_figures(cfg, reference, repeats),
+            notes=tuple(_notes(reference, repeats)),
+        )
+
+
+def _require_rows(cfg: Test04Block, samples: Samples) -> None:
+    if cfg.samples > len(samples):
+        raise PlanError(
+            f"samples: {cfg.samples} distinct rows are asked for, but {len(samples)} were loaded; "
+            "lower `samples`, or raise the data set's own `samples`"
+        )
+    for row in cfg.audit_phases.values():
+        if row >= len(samples):
+            raise PlanError(
+                f"sample_index: there is no row {row}; {len(samples)} rows were loaded, counted from 0, "
+                f"so give at most {len(samples) - 1}"
+            )
+
+
+def _require_distinct(order: WithoutReplacement, count: int, samples: Samples) -> None:
+    first_seen: dict[str, int] = {}
+    for row in islice(order.indices(len(samples)), count):
+        twin = first_seen.setdefault(samples.fingerprint(row), row)
+        if twin != row:
+            raise PlanError(
+                f"data set: {samples.where(twin)} and {samples.where(row)} are sent as the same request, "
+                "so the reference phase would repeat itself; remove one of them"
+            )
+
+
+def _ratio_name(label: str) -> str:
+    return "throughput_ratio" if label == AUDIT else f"throughput_ratio[{label}]"
+
+
+def _requests_distinct(run: PhaseRecord) -> Check:
+    sent, distinct = run.figures.n_issued, run.figures.n_distinct_requests
+    return Check(
+        name=f"requests_distinct[{run.label}]",
+        passed=0 < sent == distinct,
+        observed=distinct,
+        limit=sent,
+        reason=f"{distinct} different requests among {sent} on the wire, by hash of the bytes sent",
+    )
+
+
+def _requests_identical(label: str, run: PhaseRecord) -> Check:
+    distinct = run.figures.n_distinct_requests
+    return Check(
+        name=f"requests_identical[{label}]",
+        passed=distinct == 1,
+        observed=distinct,
+        limit=1,
+        reason=f"{distinct} different requests among {run.figures.n_issued} on the wire, by hash of the bytes sent",
+    )
+
+
+def _throughput_ratio(label: str, run: PhaseRecord, reference: PhaseRecord, threshold: float) -> Check:
+    limit = 1 + threshold
+    before, after = reference.figures.qps, run.figures.qps
+    if before is None or after is None:
+        silent = REFERENCE if before is None else label
+        return Check(
+            name=_ratio_name(label),
+            passed=False,
+            observed=None,
+            limit=limit,
+            reason=f"no throughput: the {silent} phase completed no query",
+        )
+    passed = after < before * limit
+    return Check(
+        name=_ratio_name(label),
+        passed=passed,
+        observed=after / before,
+        limit=limit,
+        reason=f"{after:.4g} queries/s repeating one sample against {before:.4g} with distinct samples, ratio "
+        f"{after / before:.4g}, {'below' if passed else 'not below'} the limit {limit:.4g}",
+    )
+
+
+def _figures(cfg: Test04Block, reference: PhaseRecord, repeats: Mapping[str, PhaseRecord]) -> dict[str, Figure]:
+    figures: dict[str, Figure] = {
+        "ref_qps": reference.figures.qps,
+        "ref_completed": reference.figures.n_completed,
+        "ref_requested": cfg.samples,
+        "threshold": cfg.threshold,
+        "limit_ratio": 1 + cfg.threshold,
+    }
+    for label, run in repeats.items():
+        suffix = "" if label == AUDIT else label.removeprefix(AUDIT)
+        before, after = reference.figures.qps, run.figures.qps
+        figures |= {
+            f"audit_qps{suffix}": after,
+            f"audit_completed{suffix}": run.figures.n_completed,
+            f"audit_requested{suffix}": cfg.n_repeats,
+            f"ratio{suffix}": after / before if before and after else None,
+            f"sample_index{suffix}": cfg.audit_phases[label],
+        }
+    if reference.figures.early_stopping_p90_s is not None:
+        figures["ref_early_stopping_p90_s"] = reference.figures.early_stopping_p90_s
+        figures |= {f"{label}_early_stopping_p90_s": run.figures.early_stopping_p90_s for label, run in repeats.items()}
+    return figures
+
+
+def _notes(reference: PhaseRecord, repeats: Mapping[str, PhaseRecord]) -> list[str]:
+    notes = [
+        f"{label}: the endpoint says it reused {run.figures.cached_tokens} cached prompt tokens"
+        for label, run in {REFERENCE: reference, **repeats}.items()
+        if run.figures.cached_tokens
+    ]
+    latency = reference.figures.latency
+    if latency and latency.cv and latency.cv > 0.3:
+        notes.append(
+            f"latencies of the reference phase spread widely (CV {latency.cv:.0%}); "
+            "the ratio moves by chance the more, the fewer the samples"
+        )
+    return notes
