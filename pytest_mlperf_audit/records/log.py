@@ -1,0 +1,71 @@
+"""queries.jsonl: one QueryRecord a line, appended as each query completes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+from typing_extensions import Self
+
+from ..errors import RecordError
+from ..runs.columns import QueryColumns
+from ..runs.query import QueryRecord
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(QueryRecord)
+
+
+class QueryLog:
+    """Append-only log. Each record is handed to the kernel whole, so that a killed process loses none."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+        self.columns = QueryColumns()
+
+    def append(self, record: QueryRecord) -> None:
+        """Write one record. Raises OSError (a full disk, say)."""
+        line = _encoder.encode(record) + b"\n"
+        while line:  # a nearly full disk takes a part of it, and says so at the next write
+            line = line[os.write(self._descriptor, line) :]
+        self.columns.append(record)
+
+    def close(self) -> None:
+        """Make the log durable and close it."""
+        if self._descriptor >= 0:
+            os.fsync(self._descriptor)
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def read_queries(path: Path) -> Iterator[QueryRecord]:
+    """Yield every record of a log. Raises RecordError, naming the line, for one that is not a whole record."""
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.endswith(b"\n"):
+                    raise RecordError(
+                        f"{path}:{number}: the last record is cut short; the run was stopped while writing it"
+                    )
+                try:
+                    yield _decoder.decode(line)
+                except msgspec.DecodeError as error:
+                    raise RecordError(f"{path}:{number}: not a query record ({error})") from error
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def read_columns(path: Path) -> QueryColumns:
+    """Return a log as columns; the same QueryColumns that the live phase gathered. Raises RecordError."""
+    return QueryColumns(read_queries(path))

@@ -1,0 +1,79 @@
+"""Where the phases of a run lie, and reading and writing them.
+
+    <directory>/phase.json      written once, when the phase has ended however it ended
+    <directory>/queries.jsonl   appended while it runs
+
+A directory with queries but no phase.json is a phase whose process was killed: it is never read as a result.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from ..errors import NoVerdictError, RecordError
+from ..runs.phase import PhaseRecord
+from .atomic import write_atomic
+
+PHASE_FILE = "phase.json"
+QUERIES_FILE = "queries.jsonl"
+SCHEMA_VERSION = 1
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(PhaseRecord)
+
+
+def write_phase(directory: Path, record: PhaseRecord) -> None:
+    """Write phase.json atomically. Raises OSError."""
+    write_atomic(directory / PHASE_FILE, msgspec.json.format(_encoder.encode(record), indent=2) + b"\n")
+
+
+def read_phase(directory: Path) -> PhaseRecord | None:
+    """Return the record of a phase that ended, None when there is none.
+
+    Raises RecordError when phase.json is not one this version wrote.
+    """
+    path = directory / PHASE_FILE
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        record = _decoder.decode(raw)
+    except msgspec.DecodeError as error:
+        raise RecordError(f"{path}: not a phase record ({error})") from error
+    if record.schema_version != SCHEMA_VERSION:
+        raise RecordError(f"{path}: schema version {record.schema_version}; this version reads {SCHEMA_VERSION}")
+    return record
+
+
+def started(directory: Path) -> bool:
+    """Whether a phase was begun here, ended or not."""
+    return (directory / QUERIES_FILE).exists() or (directory / PHASE_FILE).exists()
+
+
+def complete_phase(directory: Path) -> PhaseRecord:
+    """Return a phase record that a verdict may rest on. Raises NoVerdictError, saying why, or RecordError."""
+    record = read_phase(directory)
+    if record is None:
+        what = "was cut short: its process ended in mid-phase" if started(directory) else "was not run"
+        raise NoVerdictError(f"phase {directory.name} {what} (records: {directory})")
+    if not record.complete:
+        raise NoVerdictError(f"phase {record.label}: {record.reason or record.status} (records: {directory})")
+    return record
+
+
+def set_aside(directory: Path) -> int:
+    """Move what an earlier attempt at a phase left to `attempt-<k>` within it; return the next attempt's number."""
+    attempt = 1
+    while (directory / f"attempt-{attempt}").exists():
+        attempt += 1
+    leftovers = [path for name in (QUERIES_FILE, PHASE_FILE) if (path := directory / name).exists()]
+    if not leftovers:
+        return attempt
+    kept = directory / f"attempt-{attempt}"
+    kept.mkdir()
+    for path in leftovers:
+        path.rename(kept / path.name)
+    return attempt + 1
