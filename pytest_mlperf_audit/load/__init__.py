@@ -1,0 +1,11 @@
+"""The load engine: RunSpecs in, phase records out. It never learns what the phases are for.
+
+group.py      phases back to back on one client; signals; what is left on disk
+phase.py      one phase: what to send next, when to stop
+pattern.py    who sends: a fixed number in flight, or arrivals on a schedule
+exchange.py   one query: bytes out, reply events in, a QueryRecord
+transport.py  the seam under which a client sits
+http.py       the client: aiohttp
+target.py     the endpoint: addresses, credentials, limits
+progress.py   how far a phase is, for whoever shows it
+"""

@@ -1,0 +1,165 @@
+"""Phases back to back on one client: what must hold whatever happens is arranged here.
+
+Connections are open before a clock starts; nothing but the next phase's connections lies between two phases; figures
+and fsyncs wait until the last phase is over; a signal stops the load, not the records.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from time import perf_counter
+
+from ..endpoints.source import RequestSource
+from ..records.log import QueryLog
+from ..records.store import QUERIES_FILE, set_aside, write_phase
+from ..runs.figures import figures
+from ..runs.phase import PhaseRecord
+from ..runs.spec import RunSpec
+from .http import AiohttpTransport
+from .loop import run_until_done
+from .pattern import in_flight
+from .phase import Phase
+from .progress import Progress
+from .target import Target
+
+_PROGRESS_EVERY_S = 0.25
+
+
+@dataclass(frozen=True)
+class PlannedPhase:
+    """A RunSpec and the directory of its records."""
+
+    spec: RunSpec
+    directory: Path
+
+
+@dataclass
+class _Ended:
+    phase: Phase
+    planned: PlannedPhase
+    attempt: int
+    started_at: str
+    began_s: float = field(default_factory=perf_counter)
+    ended_s: float = 0.0
+
+
+def run_group(
+    phases: Sequence[PlannedPhase],
+    source: RequestSource,
+    target: Target,
+    *,
+    title: str = "",
+    report: Callable[[Progress], None] = lambda _: None,
+) -> list[PhaseRecord]:
+    """Run phases back to back and return their records, each also on disk; stops at the first that is not complete.
+
+    What an earlier attempt left in a directory is set aside first. `report` gets a snapshot four times a second.
+    Raises KeyboardInterrupt after SIGINT or SIGTERM, once all records are written; OSError when they cannot be.
+    """
+    attempt = max(set_aside(planned.directory) for planned in phases)
+    ended: list[_Ended] = []
+
+    def snapshot(phase: Phase, *, over: bool = False) -> None:
+        progress = phase.progress()
+        progress.title, progress.over = title, over
+        report(progress)
+
+    async def run() -> None:
+        transport = _transport(source, target)
+        try:
+            for planned in phases:
+                await transport.connect(in_flight(planned.spec))
+                phase = Phase(planned.spec, source, target, transport, QueryLog(planned.directory / QUERIES_FILE))
+                ended.append(_Ended(phase, planned, attempt, _now()))
+                await _run_reporting(phase, snapshot)
+                ended[-1].ended_s = perf_counter()
+                if phase.status != "complete":
+                    break
+        finally:
+            await transport.close()
+
+    try:
+        with _undisturbed():
+            run_until_done(run)
+    finally:
+        records = _finish_all(ended, target)
+    return records
+
+
+def _transport(source: RequestSource, target: Target) -> AiohttpTransport:
+    adapter = source.adapter
+    return AiohttpTransport(target, adapter.path, adapter.headers, adapter.max_reply_bytes)
+
+
+async def _run_reporting(phase: Phase, snapshot: Callable[..., None]) -> None:
+    async def tick() -> None:
+        while True:
+            snapshot(phase)
+            await asyncio.sleep(_PROGRESS_EVERY_S)
+
+    ticker = asyncio.ensure_future(tick())
+    try:
+        await phase.run()
+    finally:
+        ticker.cancel()
+        snapshot(phase, over=True)
+
+
+def _finish_all(ended: Sequence[_Ended], target: Target) -> list[PhaseRecord]:
+    """Finish every phase, even if one's record cannot be written. Raises OSError, the first there was, at the end."""
+    records: list[PhaseRecord] = []
+    errors: list[OSError] = []
+    for one in ended:
+        record = _record(one, target)
+        records.append(record)
+        try:
+            write_phase(one.planned.directory, record)
+        except OSError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return records
+
+
+def _record(one: _Ended, target: Target) -> PhaseRecord:
+    """Close the log and compute the figures."""
+    phase = one.phase
+    status, reason = phase.status, phase.reason
+    try:
+        phase.log.close()
+    except OSError as error:
+        status, reason = "crashed", f"the records could not be written: {error.strerror or error}"
+    return PhaseRecord(
+        label=one.planned.spec.label,
+        spec=one.planned.spec,
+        status=status,
+        reason=reason,
+        figures=figures(phase.log.columns, one.planned.spec.load),
+        stopped_by=phase.stopped_by,
+        attempt=one.attempt,
+        started_at=one.started_at,
+        duration_s=(one.ended_s or perf_counter()) - one.began_s,
+        endpoint=target.label,
+        simulated=target.simulated,
+    )
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Keep what the process already holds out of the garbage collector's way while latencies are measured."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

@@ -1,0 +1,75 @@
+"""An event loop for the length of one call, which a signal ends in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
+
+
+def run_until_done(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine on a loop of its own, uvloop's where there is one; SIGINT and SIGTERM cancel it.
+
+    Raises KeyboardInterrupt when a signal came, after the coroutine has cleaned up. The process's event loop policy and
+    current loop are left alone, so that other async plugins are not disturbed.
+    """
+    loop = _new_loop()
+    signals: list[int] = []
+    try:
+        task = loop.create_task(make())
+        with _signals(loop, task, signals):
+            try:
+                return loop.run_until_complete(task)
+            except asyncio.CancelledError:
+                if signals:
+                    raise KeyboardInterrupt from None
+                raise
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+def loop_name() -> str:
+    """Return which event loop is used: 'uvloop' or 'asyncio'."""
+    loop = _new_loop()
+    loop.close()
+    return type(loop).__module__.partition(".")[0]
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    if sys.platform != "win32":
+        with suppress(ImportError):
+            import uvloop  # noqa: PLC0415 - optional
+
+            loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+            return loop
+    return asyncio.new_event_loop()
+
+
+@contextmanager
+def _signals(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], seen: list[int]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
+        yield
+        return
+
+    def stop(signum: int) -> None:
+        seen.append(signum)
+        task.cancel()
+
+    before = {signum: signal.getsignal(signum) for signum in _STOPPING}
+    for signum in _STOPPING:
+        loop.add_signal_handler(signum, stop, signum)
+    try:
+        yield
+    finally:
+        for signum in _STOPPING:
+            loop.remove_signal_handler(signum)
+            signal.signal(signum, before[signum])

@@ -1,0 +1,86 @@
+"""Who sends: a fixed number of queries in flight, or arrivals on a schedule."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import resource
+from collections.abc import Callable, Coroutine, Iterator
+from time import perf_counter_ns
+from typing import Any
+
+from ..runs.spec import Concurrency, MaxThroughput, Poisson, RunSpec
+
+#: The most connections that MaxThroughput opens unless told otherwise; beyond it queries wait for a free one.
+MOST_IN_FLIGHT = 4096
+_SPARE_FILES = 256
+
+#: Sends the next query and returns whether there was one; the argument is when it was due, None for "now".
+SendNext = Callable[[int | None], Coroutine[Any, Any, bool]]
+
+
+def in_flight(spec: RunSpec) -> int:
+    """Return how many connections a phase needs from its start."""
+    if isinstance(spec.load, Concurrency):
+        return spec.load.target if spec.min_duration_ms else min(spec.load.target, spec.n_samples)
+    if isinstance(spec.load, MaxThroughput):
+        wanted = spec.load.max_in_flight if spec.load.max_in_flight > 0 else MOST_IN_FLIGHT
+        return min(spec.n_samples, wanted, _file_limit(wanted))
+    return 1
+
+
+def _file_limit(wanted: int) -> int:
+    """Raise this process's limit on open files as far as allowed; return how many connections it leaves."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + _SPARE_FILES
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return wanted if soft == resource.RLIM_INFINITY else max(1, soft - _SPARE_FILES)
+
+
+def senders(spec: RunSpec, send_next: SendNext) -> list[Coroutine[Any, Any, None]]:
+    """Return the coroutines that together drive a phase; each ends when there is nothing left to send."""
+    if isinstance(spec.load, Poisson):
+        return [_open_loop(spec.load, send_next)]
+    return [_closed_loop(send_next) for _ in range(in_flight(spec))]
+
+
+async def _closed_loop(send_next: SendNext) -> None:
+    while await send_next(None):
+        pass
+
+
+async def _open_loop(load: Poisson, send_next: SendNext) -> None:
+    """Issue each query when it is due, however many are still in flight; a late reply never delays an arrival."""
+    due_at = arrivals(load, perf_counter_ns())
+    in_flight: set[asyncio.Task[bool]] = set()
+    over = False
+
+    def finished(task: asyncio.Task[bool]) -> None:
+        nonlocal over
+        in_flight.discard(task)
+        over = over or task.cancelled() or task.exception() is not None or not task.result()
+
+    try:
+        for due_ns in due_at:
+            await asyncio.sleep(max(0.0, (due_ns - perf_counter_ns()) / 1e9))
+            if over:
+                break
+            task = asyncio.ensure_future(send_next(due_ns))
+            in_flight.add(task)
+            task.add_done_callback(finished)
+            await asyncio.sleep(0)  # lets the query be issued, or the phase say that it is over
+        await asyncio.gather(*in_flight)
+    finally:
+        for task in in_flight:
+            task.cancel()
+        await asyncio.gather(*in_flight, return_exceptions=True)
+
+
+def arrivals(load: Poisson, start_ns: int) -> Iterator[int]:
+    """Yield arrival times in nanoseconds, the first at `start_ns`, gaps exponential with mean 1 / target_qps."""
+    rng = random.Random(load.seed)  # noqa: S311 - a reproducible schedule, not a secret
+    gaps = (round(rng.expovariate(load.target_qps) * 1e9) for _ in itertools.count())
+    return itertools.accumulate(gaps, initial=start_ns)

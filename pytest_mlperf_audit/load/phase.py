@@ -1,0 +1,181 @@
+"""One phase: what to send next, when to stop, and how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+from time import perf_counter_ns
+
+from ..endpoints.base import Nonce
+from ..endpoints.source import RequestSource
+from ..records.log import QueryLog
+from ..runs.phase import Status, StoppedBy
+from ..runs.query import QueryRecord
+from ..runs.spec import RunSpec
+from .exchange import send
+from .pattern import senders
+from .progress import Progress
+from .target import Target
+from .transport import Transport
+
+#: A refused connection fails in a fraction of a millisecond; after this many in a row the endpoint is taken for gone.
+_REFUSALS_TO_ABORT = 100
+
+#: Failures after which the endpoint is asked whether it is still there.
+_BROKEN_CONNECTION = frozenset({"connect", "reset", "truncated"})
+
+
+class Phase:
+    """Drives one RunSpec over an open transport and logs every query. `run` is called once.
+
+    Times are counted from the first query's issue, so client start-up is never part of a measurement.
+    """
+
+    def __init__(
+        self, spec: RunSpec, source: RequestSource, target: Target, transport: Transport, log: QueryLog
+    ) -> None:
+        self.spec = spec
+        self.status: Status = "crashed"
+        self.reason: str | None = None
+        self.stopped_by: StoppedBy = "count"
+        self.log = log
+        self._source = source
+        self._target = target
+        self._transport = transport
+        self._rows = spec.order.indices(len(source))
+        self._nonces = _nonces(spec)
+        self._n_issued = 0
+        self._n_completed = 0
+        self._n_failed = 0
+        self._zero_ns = 0
+        self._latest_ns = 0
+        self._refusals_in_a_row = 0
+        self._connections_broke = False
+        self._issuing_over = asyncio.Event()
+
+    async def run(self) -> None:
+        """Send, wait for every reply, and set `status`; whatever happens, every query that was issued is in the log."""
+        try:
+            await self._drive()
+            self.status, self.reason = await self._judge_ending()
+        except asyncio.CancelledError:
+            self.status, self.reason = "interrupted", f"interrupted after {len(self.log.columns)} queries"
+            raise
+        except OSError as error:
+            self.status, self.reason = "crashed", f"the records could not be written: {error.strerror or error}"
+        except Exception as error:  # noqa: BLE001 - an adapter's or our own defect: recorded, and never a verdict
+            self.status, self.reason = "crashed", f"the load generator failed: {type(error).__name__}: {error}"
+
+    def progress(self) -> Progress:
+        """Return how far the phase is."""
+        now_ns = perf_counter_ns()
+        return Progress(
+            phase=self.spec.label,
+            title=self.spec.label,
+            requested=self.spec.n_samples,
+            issued=self._n_issued,
+            completed=self._n_completed,
+            failed=self._n_failed,
+            elapsed_s=(now_ns - self._zero_ns) / 1e9 if self._zero_ns else 0.0,
+            target_s=self.spec.min_duration_ms / 1000,
+            idle_s=(now_ns - self._zero_ns - self._latest_ns) / 1e9 if self._zero_ns else 0.0,
+        )
+
+    async def _drive(self) -> None:
+        tasks = [asyncio.ensure_future(sender) for sender in senders(self.spec, self._send_next)]
+        deadline = asyncio.ensure_future(self._stop_undrained(tasks)) if self.spec.drain_timeout_s else None
+        try:
+            await asyncio.gather(*tasks)
+        except asyncio.CancelledError:
+            if self.status != "undrained":
+                raise
+        finally:
+            leftovers = [*tasks, deadline] if deadline else tasks
+            for task in leftovers:
+                task.cancel()
+            await asyncio.gather(*leftovers, return_exceptions=True)
+
+    async def _stop_undrained(self, tasks: list[asyncio.Task[None]]) -> None:
+        await self._issuing_over.wait()
+        await asyncio.sleep(self.spec.drain_timeout_s or 0.0)
+        self.status = "undrained"
+        for task in tasks:
+            task.cancel()
+
+    async def _judge_ending(self) -> tuple[Status, str | None]:
+        if self.status == "undrained":
+            cancelled = self.log.columns.failures().get("cancelled", 0)
+            return "undrained", f"{cancelled} queries were still in flight when the drain time limit was over"
+        if self._connections_broke and (refusal := await self._transport.refusal()):
+            what = self._target.redact(refusal.detail)
+            return "endpoint_lost", (
+                f"the endpoint was lost: it takes no connection any more ({what}); "
+                f"{self._n_completed} of {self.spec.n_samples} queries had completed"
+            )
+        return "complete", None
+
+    async def _send_next(self, due_ns: int | None) -> bool:
+        """Send the next query and log it; return False when the phase has nothing more to send."""
+        row = self._next_row()
+        if row is None:
+            return False
+        number, self._n_issued = self._n_issued, self._n_issued + 1
+        body = self._source.body(row, next(self._nonces))
+        request = self._source.digest(body)
+        now_ns = perf_counter_ns()
+        if not self._zero_ns:
+            self._zero_ns = now_ns
+        record = QueryRecord(
+            query=number, sample=row, issued_ns=now_ns - self._zero_ns, completed_ns=0, request=request
+        )
+        if due_ns is not None:
+            record.due_ns = due_ns - self._zero_ns
+        try:
+            await send(
+                self._transport,
+                self._source.adapter,
+                self._target,
+                record,
+                body,
+                zero_ns=self._zero_ns,
+                timeout_s=self.spec.query_timeout_s,
+                keep_output=self.spec.keep_outputs,
+            )
+        finally:
+            self._note(record)
+        return True
+
+    def _note(self, record: QueryRecord) -> None:
+        self.log.append(record)
+        self._latest_ns = record.completed_ns
+        if record.ok:
+            self._n_completed += 1
+        else:
+            self._n_failed += 1
+            self._connections_broke = self._connections_broke or record.outcome in _BROKEN_CONNECTION
+        self._refusals_in_a_row = self._refusals_in_a_row + 1 if record.outcome == "connect" else 0
+
+    def _next_row(self) -> int | None:
+        """Return the row to send now, or None, noting once what ended the issuing."""
+        spec = self.spec
+        row = None
+        if self._n_issued >= spec.n_samples and self._latest_ns >= spec.min_duration_ms * 1_000_000:
+            stopped_by: StoppedBy = "count"
+        elif self._refusals_in_a_row >= _REFUSALS_TO_ABORT:
+            stopped_by = "abort"
+        elif self._zero_ns and 0 < spec.max_duration_ms * 1_000_000 <= perf_counter_ns() - self._zero_ns:
+            stopped_by = "ceiling"
+        else:
+            row, stopped_by = next(self._rows, None), "samples_exhausted"
+        if row is None and not self._issuing_over.is_set():
+            self.stopped_by = stopped_by
+            self._issuing_over.set()
+        return row
+
+
+def _nonces(spec: RunSpec) -> Iterator[Nonce | None]:
+    """Yield what makes each query new, 64 bits a time, or None for ever."""
+    rng = random.Random(spec.nonce_seed)  # noqa: S311 - recorded, so that a run can be reproduced
+    while True:
+        yield None if spec.nonce == "none" else Nonce(text=f"{rng.getrandbits(64):016x}", position=spec.nonce)

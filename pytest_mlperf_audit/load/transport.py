@@ -1,0 +1,44 @@
+"""The seam between the load engine and a client: request bytes out, reply events in.
+
+A transport knows connections and HTTP and nothing else. It neither decodes replies nor keeps records, so that a leaner
+one can take aiohttp's place by implementing four methods.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class TransportError(Exception):
+    """The exchange failed below the reply's content; `reason` is one of `runs.query.REASONS`."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class ReplyEvents(Protocol):
+    """What a transport reports of one reply, in order: one status, then any number of pieces of body."""
+
+    def on_status(self, status: int) -> None:
+        """The reply's head arrived."""
+
+    def on_data(self, data: bytes, at_ns: int) -> None:
+        """A piece of the body arrived at `at_ns` (time.perf_counter_ns)."""
+
+
+class Transport(Protocol):
+    """A pooled HTTP client bound to one target."""
+
+    async def connect(self, connections: int) -> list[TransportError]:
+        """Open and keep that many connections without sending a query; return what went wrong with any of them."""
+
+    async def refusal(self) -> TransportError | None:
+        """Return why the endpoint takes no connection now, None when it does."""
+
+    async def post(self, body: bytes, reply: ReplyEvents, timeout_s: float | None) -> None:
+        """Send one query and report its reply; return when the reply is whole. Raises TransportError."""
+
+    async def close(self) -> None:
+        """Close every connection."""
