@@ -1,0 +1,98 @@
+"""What an endpoint adapter is: a data set row to request bytes, reply bytes to a Reply. Pure.
+
+A third party offers one from a conftest.py or a plugin:
+
+    def pytest_mlperf_endpoint_adapters():
+        return [MyAdapter]
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Protocol
+
+import msgspec
+
+from ..config.model_params import ModelParams
+
+Row = Mapping[str, Any]
+
+
+class Nonce(msgspec.Struct, frozen=True):
+    """Text that no cache can have seen, to be put before or after the prompt's text."""
+
+    text: str
+    position: Literal["prefix", "suffix"]
+
+    def apply(self, prompt: str) -> str:
+        """Return `prompt` with the nonce beside it."""
+        return f"{self.text} {prompt}" if self.position == "prefix" else f"{prompt} {self.text}"
+
+
+class Reply(msgspec.Struct, kw_only=True, gc=False):
+    """What a reply says. `digest` identifies the output; `first_token_ns` is on the clock `feed` was given."""
+
+    digest: str
+    id: str | None = None
+    output: str | None = None
+    tokens: int | None = None
+    cached_tokens: int | None = None
+    finish_reason: str | None = None
+    first_token_ns: int | None = None
+
+
+class BadReplyError(Exception):
+    """A reply that came whole over HTTP but is not an answer; `reason` is one of `runs.query.REASONS`."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class ReplyDecoder(Protocol):
+    """Reads one reply with status 200 as its body arrives."""
+
+    def feed(self, data: bytes, at_ns: int) -> None:
+        """Take the next piece of the body, received at `at_ns`."""
+
+    def finish(self) -> Reply:
+        """Return the reply once the body is whole. Raises BadReplyError."""
+
+
+class EndpointAdapter(ABC):
+    """One wire format. Constructed once a run; must be able to build its bytes from the row alone.
+
+    Two calls of `encode` with equal arguments return equal bytes: no id, clock or counter may enter a request, since
+    a field that differs between repeats would change some caches' keys and hide them.
+    """
+
+    api_type: ClassVar[str]
+    path: ClassVar[str]
+    #: Constant request headers, credentials excluded.
+    headers: ClassVar[Mapping[str, str]] = {"Content-Type": "application/json", "Accept": "*/*"}
+    #: A reply body larger than this fails its query as `too_large`.
+    max_reply_bytes: ClassVar[int] = 16 * 2**20
+
+    def __init__(self, params: ModelParams, *, streaming: bool = False) -> None:
+        self.params = params
+        self.streaming = streaming
+
+    @abstractmethod
+    def problem(self, row: Row) -> str | None:
+        """Return what keeps a row from being sent ("no 'prompt' column"), or None."""
+
+    @abstractmethod
+    def encode(self, row: Row, nonce: Nonce | None = None) -> bytes:
+        """Return the request body for a row that has no problem."""
+
+    @abstractmethod
+    def decoder(self, *, keep_output: bool = False) -> ReplyDecoder:
+        """Return a decoder for one reply."""
+
+
+def digest(data: bytes) -> str:
+    """Return the first 128 bits of SHA-256 in hex, as used in query records."""
+    return hashlib.sha256(data).hexdigest()[:32]

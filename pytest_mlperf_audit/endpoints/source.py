@@ -1,0 +1,48 @@
+"""RequestSource: the data set as the requests it is sent as. Audits plan on it, the load engine sends it. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+
+from ..datasets import Dataset
+from ..errors import DatasetError
+from .base import EndpointAdapter, Nonce
+
+
+class RequestSource:
+    """Rows of a data set, encoded by an adapter at the moment they are needed, so that no row is held twice."""
+
+    def __init__(self, dataset: Dataset, adapter: EndpointAdapter) -> None:
+        self.dataset = dataset
+        self.adapter = adapter
+        head = "\r\n".join([f"POST {adapter.path}", *(f"{name}: {value}" for name, value in adapter.headers.items())])
+        self._head = hashlib.sha256(f"{head}\r\n\r\n".encode())
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def body(self, index: int, nonce: Nonce | None = None) -> bytes:
+        """Return the request body of row `index`; equal arguments give equal bytes."""
+        return self.adapter.encode(self.dataset[index], nonce)
+
+    def digest(self, body: bytes) -> str:
+        """Return 128 bits, in hex, that identify a request: method, path, headers without credentials, body."""
+        hasher = self._head.copy()
+        hasher.update(body)
+        return hasher.hexdigest()[:32]
+
+    def fingerprint(self, index: int) -> str:
+        """Return the digest of row `index` as it will be sent."""
+        return self.digest(self.body(index))
+
+    def where(self, index: int) -> str:
+        """Return where row `index` stands, for a message."""
+        return self.dataset.where(index)
+
+    def check_rows(self) -> None:
+        """Raise DatasetError, naming file and line, for the first row that cannot be sent."""
+        for index in range(len(self)):
+            if problem := self.adapter.problem(self.dataset[index]):
+                raise DatasetError(
+                    f"{self.where(index)}: cannot be sent to api_type {self.adapter.api_type}: {problem}"
+                )

@@ -1,0 +1,16 @@
+"""The pytest glue. Only this room imports pytest; hooks are short and call the objects beside them.
+
+hooks.py       the hooks, nothing else
+options.py     command line and ini options
+hookspecs.py   what third parties may implement
+keys.py        stash keys
+planning.py    options and YAML to AuditRuns; every mistake a user can make surfaces here
+run.py         AuditRun: one YAML; its phases run once, whoever asks
+collection.py  an AuditRun as pytest nodes
+fixtures.py    what users' own tests may ask for
+session.py     what exists once a run: report directory, simulated endpoint, display
+report_dir.py  claiming a report directory without losing what is in it
+recorder.py    outcomes to verdict, files, exit status and summary
+display.py     progress on a terminal or in a log
+plan_view.py   --mlperf-plan
+"""

@@ -1,0 +1,95 @@
+"""Fixtures: for users' own tests, and the one our checks ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .keys import RUNS
+
+if TYPE_CHECKING:
+    from ..audits.verdict import Verdict
+    from ..config.benchmark import Benchmark
+    from ..load.target import Target
+    from ..runs.phase import PhaseRecord
+    from .run import AuditRun
+
+#: A test that asks for any of these needs the endpoint.
+FOR_USERS = ("mlperf_config", "mlperf_endpoint", "mlperf_phases", "mlperf_verdict")
+
+
+@pytest.fixture(scope="session")
+def _mlperf_run(request: pytest.FixtureRequest) -> AuditRun:
+    """The run of the YAML; with several YAMLs, tests are parametrized over them."""
+    runs = request.config.stash.get(RUNS, [])
+    if not runs:
+        pytest.skip("needs --mlperf-config")
+    return runs[getattr(request, "param", 0)]
+
+
+@pytest.fixture(scope="session")
+def mlperf_config(_mlperf_run: AuditRun) -> Benchmark:
+    """The configuration that --mlperf-config names, as frozen models: `mlperf_config.settings.load_pattern.type`."""
+    return _mlperf_run.benchmark
+
+
+@pytest.fixture(scope="session")
+def mlperf_endpoint(_mlperf_run: AuditRun) -> Target:
+    """The endpoint under audit: `mlperf_endpoint.urls`, `.simulated`."""
+    from ..errors import NoVerdictError
+
+    try:
+        return _mlperf_run.endpoint()
+    except NoVerdictError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def mlperf_phases(_mlperf_run: AuditRun) -> Mapping[str, Mapping[str, PhaseRecord]]:
+    """Phase records, run on first use: `mlperf_phases["test04"]["reference"].figures.qps`."""
+    from .views import Phases
+
+    return Phases(_mlperf_run)
+
+
+@pytest.fixture(scope="session")
+def mlperf_verdict(_mlperf_run: AuditRun) -> Mapping[str, Verdict]:
+    """Verdicts, their phases run on first use: `mlperf_verdict["test04"].figures["ratio"]`."""
+    from .views import Verdicts
+
+    return Verdicts(_mlperf_run)
+
+
+@pytest.fixture
+def mlperf_check(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Callable[[], None]:
+    """The check this test stands for. Setting it up runs the audit's phases, unless some process has."""
+    from ..errors import NoVerdictError, RecordError
+    from ..report.text import failure_text
+    from .collection import AuditFile
+
+    file = request.node.getparent(AuditFile)
+    audit_id = request.node.getparent(pytest.Class).name
+    try:
+        verdict = file.run.verdict(audit_id)
+    except (NoVerdictError, RecordError) as error:
+        pytest.fail(f"{audit_id}: no verdict: {error}", pytrace=False)
+    check = verdict.check(request.node.name)
+    evidence = f"records: {file.run.plan(audit_id).phases[0].directory.parent}"
+
+    def report() -> None:
+        for name, value in {"observed": check.observed, "limit": check.limit, **verdict.figures}.items():
+            record_property(f"mlperf_{name}", value)
+        if not check.passed:
+            pytest.fail(failure_text(audit_id, check, evidence), pytrace=False)
+
+    return report
+
+
+def parametrize(metafunc: pytest.Metafunc) -> None:
+    """Give a user's test one item for each YAML, where there are several."""
+    runs = metafunc.config.stash.get(RUNS, [])
+    if len(runs) > 1 and "_mlperf_run" in metafunc.fixturenames:
+        names = [run.path.stem for run in runs]
+        metafunc.parametrize("_mlperf_run", range(len(runs)), ids=names, indirect=True, scope="session")

@@ -1,0 +1,34 @@
+"""The header: what will run, against what, and where the results go."""
+
+from __future__ import annotations
+
+import pytest
+
+from .keys import RUNS, SESSION
+from .plan_view import endpoint_text, load_text
+from .run import AuditRun, PlannedAudit
+
+
+def lines(config: pytest.Config) -> list[str]:
+    """Return the header of a session with runs."""
+    header = [line for run in config.stash[RUNS] for line in _run_lines(run, config)]
+    if getattr(config.option, "tx", None):
+        header.append("mlperf-audit: xdist: one worker measures; tests that others run meanwhile disturb it")
+    return header
+
+
+def _run_lines(run: AuditRun, config: pytest.Config) -> list[str]:
+    lines = [f"mlperf-audit: {run.node_id}: {', '.join(_audit(planned) for planned in run.plans)}"]
+    lines.append(f"mlperf-audit: endpoint {endpoint_text(run)}")
+    lines += [f"mlperf-audit: warning: {warning}" for warning in run.loaded.warnings]
+    if SESSION in config.stash:
+        kept = config.stash[SESSION].kept_as.get(run.node_id)
+        lines.append(f"mlperf-audit: report {run.report_dir}{f' (earlier run kept as {kept.name})' if kept else ''}")
+    return lines
+
+
+def _audit(planned: PlannedAudit) -> str:
+    counts = " + ".join(str(spec.n_samples) for spec in planned.specs)
+    threshold = getattr(planned.cfg, "threshold", None)
+    limit = f", limit {1 + threshold:g}x" if threshold is not None else ""
+    return f"{planned.id} ({counts} queries, {load_text(planned.specs[0])}{limit})"

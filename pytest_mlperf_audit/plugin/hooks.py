@@ -1,0 +1,118 @@
+"""Every pytest hook of the plugin; each hands over in a few lines. Loading this file imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from . import hookspecs, options
+from .fixtures import (  # noqa: F401 - pytest finds fixtures here
+    _mlperf_run,
+    mlperf_check,
+    mlperf_config,
+    mlperf_endpoint,
+    mlperf_phases,
+    mlperf_verdict,
+    parametrize,
+)
+from .keys import RUNS
+
+if TYPE_CHECKING:
+    from ..audits.contract import Audit
+    from ..endpoints.base import EndpointAdapter
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the --mlperf-* options."""
+    options.add_options(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Open audits and endpoint adapters to third parties."""
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_mlperf_audits() -> Iterable[Audit[Any]]:
+    """Offer the shipped audits."""
+    from ..audits.registry import shipped
+
+    return shipped().values()
+
+
+def pytest_mlperf_endpoint_adapters() -> Iterable[type[EndpointAdapter]]:
+    """Offer the shipped adapters."""
+    from ..endpoints.registry import shipped
+
+    return shipped()
+
+
+@pytest.hookimpl(trylast=True)  # after conftests and other plugins, so that what they offer is known
+def pytest_configure(config: pytest.Config) -> None:
+    """Plan the runs; a user's mistake ends here, before any worker starts."""
+    from . import setup
+
+    setup.configure(config)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Answer --mlperf-plan."""
+    if not config.getoption("mlperf_plan"):
+        return None
+    from . import setup
+
+    return setup.show_plan(config)
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect the YAMLs that were asked for."""
+    for run in parent.config.stash.get(RUNS, []):
+        if run.path == file_path.resolve():
+            from .collection import AuditFile
+
+            return AuditFile.of(run, parent)
+    return None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run users' tests once for each YAML."""
+    parametrize(metafunc)
+
+
+@pytest.hookimpl(tryfirst=True)  # on a worker, before xdist tells the controller that collection is over
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Learn which runs the selected tests need, and prepare them."""
+    if RUNS in session.config.stash:
+        from . import setup
+
+        setup.collected(session)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker where the session's files are."""
+    if RUNS in node.config.stash:
+        from . import setup
+
+        setup.configure_worker(node)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any) -> None:
+    """Prepare what the workers' selected tests need, before the first of them starts."""
+    if RUNS in node.config.stash:
+        from . import setup
+
+        setup.prepare_for_workers(node.config)
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say what will run."""
+    if RUNS not in config.stash:
+        return []
+    from . import header
+
+    return header.lines(config)

@@ -1,0 +1,230 @@
+"""Options and YAMLs to AuditRuns. Every mistake that can be known before the first query surfaces here."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..audits import registry
+from ..audits.contract import Audit, AuditContext
+from ..audits.performance import PerformanceBlock
+from ..config.audit import AuditBlock
+from ..config.benchmark import Benchmark
+from ..config.endpoint import EndpointConfig
+from ..config.load import LoadedConfig, load_config
+from ..config.settings import Settings
+from ..datasets import load_dataset
+from ..endpoints.base import EndpointAdapter
+from ..endpoints.source import RequestSource
+from ..errors import ConfigError, PlanError
+from ..load.group import PlannedPhase
+from ..load.target import Target
+from ..runs.order import without_replacement
+from ..runs.spec import Concurrency, Load, MaxThroughput, Poisson, RunSpec
+from .report_dir import check_disjoint, check_harmless
+from .run import AuditRun, PlannedAudit
+
+#: A query may take this long where the YAML sets neither a time limit of its own nor a ceiling for the phase.
+DEFAULT_QUERY_TIMEOUT_S = 3600.0
+
+Adapters = Mapping[str, type[EndpointAdapter]]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line and the ini file ask for; paths are absolute."""
+
+    configs: tuple[Path, ...]
+    endpoint: str | None
+    report_dir: Path | None
+    cwd: Path
+    rootpath: Path
+    environ: Mapping[str, str]
+
+
+def plan_runs(request: Request, audits: registry.Registry, adapters: Adapters) -> list[AuditRun]:
+    """Return one AuditRun for each YAML. Raises UserError for whatever keeps a run from starting."""
+    runs = [_plan_run(path, request, audits, adapters) for path in request.configs]
+    check_disjoint((run.path, run.report_dir) for run in runs)
+    return runs
+
+
+def gather_adapters(offered: Iterable[type[EndpointAdapter]]) -> dict[str, type[EndpointAdapter]]:
+    """Return adapters by api_type. Raises ConfigError when two claim one."""
+    adapters: dict[str, type[EndpointAdapter]] = {}
+    for adapter in offered:
+        if (other := adapters.setdefault(adapter.api_type, adapter)) is not adapter:
+            raise ConfigError(
+                f"two endpoint adapters are called {adapter.api_type!r}: {other} and {adapter}; rename one"
+            )
+    return adapters
+
+
+def _plan_run(path: Path, request: Request, audits: registry.Registry, adapters: Adapters) -> AuditRun:
+    loaded = load_config(path, registry.models(audits), environ=request.environ)
+    if request.endpoint:
+        loaded = _redirected(loaded, request.endpoint)
+    source = _source(loaded, adapters, request.cwd)
+    report_dir = _report_dir(loaded, request)
+    check_harmless(report_dir, [path, request.cwd, request.rootpath, source.dataset.path])
+    return AuditRun(
+        loaded=loaded,
+        node_id=node_id(path, request.rootpath),
+        plans=tuple(_plans(loaded, source, audits, report_dir)),
+        source=source,
+        target=_target(loaded),
+        report_dir=report_dir,
+    )
+
+
+def _redirected(loaded: LoadedConfig, url: str) -> LoadedConfig:
+    """Return the configuration with --mlperf-endpoint in place of the YAML's endpoints."""
+    before = loaded.benchmark.endpoint_config
+    kept = {name: getattr(before, name) for name in before.model_fields_set - {"endpoints", "simulated"}}
+    try:
+        config = EndpointConfig(endpoints=(url,), **kept)
+    except ValidationError as error:
+        raise ConfigError(f"--mlperf-endpoint: {error.errors()[0]['msg']}") from None
+    return replace(loaded, benchmark=loaded.benchmark.model_copy(update={"endpoint_config": config}))
+
+
+def node_id(path: Path, rootpath: Path) -> str:
+    """Return the YAML's node id; pytest's own would be empty for a file outside the rootdir."""
+    return (path.relative_to(rootpath) if path.is_relative_to(rootpath) else path).as_posix()
+
+
+def _source(loaded: LoadedConfig, adapters: Adapters, cwd: Path) -> RequestSource:
+    benchmark = loaded.benchmark
+    api_type = benchmark.endpoint_config.api_type
+    if api_type not in adapters:
+        close = get_close_matches(api_type, adapters, 1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(adapters))}"
+        raise ConfigError(f"{loaded.where('endpoint_config', 'api_type')}: no adapter for {api_type!r}; {hint}")
+    config = benchmark.performance_dataset
+    dataset = load_dataset(config, [loaded.path.parent, cwd])
+    source = RequestSource(
+        dataset, adapters[api_type](config.params(benchmark.model_params), streaming=benchmark.streaming)
+    )
+    source.check_rows()
+    return source
+
+
+def _report_dir(loaded: LoadedConfig, request: Request) -> Path:
+    stem = loaded.path.stem
+    if request.report_dir:
+        return request.report_dir if len(request.configs) == 1 else request.report_dir / stem
+    return Path(request.cwd, loaded.benchmark.report_dir or Path("mlperf-reports", stem)).resolve()
+
+
+def _target(loaded: LoadedConfig) -> Target | None:
+    config, client = loaded.benchmark.endpoint_config, loaded.benchmark.settings.client
+    if not config.endpoints:
+        return None
+    headers = {name: value.get_secret_value() for name, value in config.headers.items()}
+    secret_values = list(headers.values())
+    if config.api_key and (key := config.api_key.get_secret_value()):
+        headers = {"Authorization": f"Bearer {key}", **headers}
+        secret_values.append(key)
+    return Target(
+        urls=config.endpoints,
+        headers=headers,
+        secrets=tuple(filter(None, secret_values)),
+        insecure=client.insecure,
+        ca_file=Path(loaded.path.parent, client.ca_file) if client.ca_file else None,
+        connect_timeout_s=client.connect_timeout_s,
+        max_idle_s=client.max_idle_time,
+    )
+
+
+def context(settings: Settings) -> AuditContext:
+    """Return what `settings` ask of every phase."""
+    runtime = settings.runtime
+    ceiling_s = runtime.max_duration_ms / 1000
+    return AuditContext(
+        load=_load(settings),
+        sample_order_seed=runtime.dataloader_random_seed,
+        min_duration_ms=runtime.min_duration_ms,
+        max_duration_ms=runtime.max_duration_ms,
+        drain_timeout_s=settings.drain.performance_timeout_s,
+        query_timeout_s=settings.client.query_timeout_s or ceiling_s or DEFAULT_QUERY_TIMEOUT_S,
+        n_samples_to_issue=runtime.n_samples_to_issue,
+    )
+
+
+def _load(settings: Settings) -> Load:
+    pattern = settings.load_pattern
+    if pattern.type == "concurrency":
+        return Concurrency(target=pattern.target_concurrency or 1)
+    if pattern.type == "poisson":
+        return Poisson(target_qps=pattern.target_qps or 1.0, seed=settings.runtime.scheduler_random_seed)
+    return MaxThroughput(max_in_flight=settings.client.max_connections)
+
+
+def _plans(
+    loaded: LoadedConfig, source: RequestSource, audits: registry.Registry, report_dir: Path
+) -> Iterable[PlannedAudit]:
+    benchmark = loaded.benchmark
+    asked: list[tuple[Audit[Any], AuditBlock]] = [(registry.find(audits, cfg.test), cfg) for cfg in benchmark.audit]
+    drawn = [(audit, cfg, _phases(loaded, audit, cfg, source)) for audit, cfg in asked]
+    if benchmark.effective_mode and not any(cfg.only for _, cfg in asked):
+        main, block = registry.performance(), PerformanceBlock()
+        directory = report_dir / main.id
+        warmup = _warmup(benchmark, source, directory / "warmup")
+        yield _planned(main, block, _phases(loaded, main, block, source), [directory], warmup)
+    labels = Counter(spec.label for _, _, phases in drawn for spec in phases)
+    for audit, cfg, phases in drawn:
+        # Two audits may both have a phase called "reference"; then the directory says whose.
+        names = [spec.label if labels[spec.label] == 1 else f"{audit.id}.{spec.label}" for spec in phases]
+        warmup = _warmup(benchmark, source, report_dir / "audit" / f"{audit.id}.warmup")
+        yield _planned(audit, cfg, phases, [report_dir / "audit" / name for name in names], warmup)
+
+
+def _phases(loaded: LoadedConfig, audit: Audit[Any], cfg: AuditBlock, source: RequestSource) -> list[RunSpec]:
+    try:
+        return audit.plan(cfg, source, context(loaded.benchmark.settings))
+    except PlanError as error:
+        raise PlanError(f"{loaded.where('audit')}: {error}") from error
+
+
+def _planned(
+    audit: Audit[Any],
+    cfg: AuditBlock,
+    phases: Sequence[RunSpec],
+    directories: Sequence[Path],
+    warmup: PlannedPhase | None,
+) -> PlannedAudit:
+    return PlannedAudit(
+        audit=audit,
+        cfg=cfg,
+        phases=tuple(PlannedPhase(spec, directory) for spec, directory in zip(phases, directories, strict=True)),
+        checks=tuple(audit.checks(cfg, phases)),
+        warmup=warmup,
+        is_audit=audit.id != "performance",
+    )
+
+
+def _warmup(benchmark: Benchmark, source: RequestSource, directory: Path) -> PlannedPhase | None:
+    """Return the warm-up before a group of phases.
+
+    Its prompts carry a fresh nonce whatever `warmup.salt` says: sent as they are, they would fill the very cache that
+    the reference phase must find cold.
+    """
+    settings = benchmark.settings
+    if not settings.warmup.enabled:
+        return None
+    spec = context(settings).phase(
+        "warmup",
+        settings.warmup.n_requests or len(source),
+        order=without_replacement(settings.warmup.warmup_random_seed, wrap=True),
+        min_duration_ms=0,
+        nonce="prefix",
+        nonce_seed=secrets.randbits(63),
+    )
+    return PlannedPhase(spec, directory)

@@ -1,0 +1,166 @@
+"""AuditRun: one YAML in this process. Its phases run when first asked for, once in all processes, in plan order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..audits.contract import Audit
+from ..audits.verdict import Verdict
+from ..config.audit import AuditBlock
+from ..config.benchmark import Benchmark
+from ..config.load import LoadedConfig
+from ..endpoints.source import RequestSource
+from ..errors import NoVerdictError
+from ..load.group import PlannedPhase, run_group
+from ..load.progress import Progress, ProgressFile
+from ..load.target import Target
+from ..records.store import complete_phase, read_phase, started
+from ..runs.phase import PhaseRecord
+from ..runs.spec import RunSpec
+from .locks import endpoint_lock
+
+
+@dataclass(frozen=True)
+class PlannedAudit:
+    """An audit of the YAML with all that is known before it runs. `warmup` phases are sent but never judged."""
+
+    audit: Audit[Any]
+    cfg: AuditBlock
+    phases: tuple[PlannedPhase, ...]
+    checks: tuple[str, ...]
+    warmup: PlannedPhase | None = None
+    is_audit: bool = True
+
+    @property
+    def id(self) -> str:
+        """The audit's id: its marker, and the class in its tests' ids."""
+        return self.audit.id
+
+    @property
+    def specs(self) -> tuple[RunSpec, ...]:
+        """What is judged, in the order it is sent."""
+        return tuple(planned.spec for planned in self.phases)
+
+
+@dataclass
+class AuditRun:
+    """One YAML, planned. `selected` are the ids of audits that this session's tests need, set after collection."""
+
+    loaded: LoadedConfig
+    node_id: str
+    plans: tuple[PlannedAudit, ...]
+    source: RequestSource
+    target: Target | None
+    report_dir: Path
+    session_dir: Path | None = None
+    selected: set[str] = field(default_factory=set)
+    _verdicts: dict[str, Verdict] = field(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        """The YAML."""
+        return self.loaded.path
+
+    @property
+    def benchmark(self) -> Benchmark:
+        """The configuration."""
+        return self.loaded.benchmark
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the embedded simulated endpoint serves."""
+        return self.target is None
+
+    @property
+    def key(self) -> str:
+        """A short name for this run's files in the session directory."""
+        return hashlib.sha256(str(self.path).encode()).hexdigest()[:12]
+
+    def plan(self, audit_id: str) -> PlannedAudit:
+        """Return one audit's plan; KeyError when the YAML does not ask for it."""
+        for planned in self.plans:
+            if planned.id == audit_id:
+                return planned
+        raise KeyError(f"{self.path.name} asks for no audit {audit_id!r}; it has {[plan.id for plan in self.plans]}")
+
+    def endpoint(self) -> Target:
+        """Return the endpoint, once the session has prepared this run. Raises NoVerdictError before that."""
+        if self.session_dir is None or not (ticket := self.ticket(self.session_dir)).exists():
+            raise NoVerdictError(f"{self.path.name} was not prepared: no selected test needed it at the start")
+        return self.target or Target(urls=(ticket.read_text(),), simulated=True)
+
+    def ticket(self, session_dir: Path) -> Path:
+        """Return the file by which the session says that this run may start; it holds a simulated endpoint's URL."""
+        return session_dir / f"prepared-{self.key}"
+
+    def verdict(self, audit_id: str) -> Verdict:
+        """Return an audit's verdict, running its phases if no process has. Raises NoVerdictError or RecordError."""
+        if audit_id not in self._verdicts:
+            self.ensure(audit_id)
+            self._verdicts[audit_id] = self.judge(audit_id)
+        return self._verdicts[audit_id]
+
+    def judge(self, audit_id: str) -> Verdict:
+        """Return the verdict on what is on disk, sending nothing. Raises NoVerdictError or RecordError."""
+        planned = self.plan(audit_id)
+        verdict = planned.audit.verify(planned.cfg, self.records(audit_id))
+        names = [check.name for check in verdict.checks]
+        if sorted(names) != sorted(planned.checks):
+            raise NoVerdictError(f"audit {audit_id} planned the checks {list(planned.checks)} but verified {names}")
+        return verdict
+
+    def records(self, audit_id: str) -> dict[str, PhaseRecord]:
+        """Return an audit's complete phase records by label. Raises NoVerdictError or RecordError."""
+        return {phase.spec.label: complete_phase(phase.directory) for phase in self.plan(audit_id).phases}
+
+    def ensure(self, audit_id: str) -> None:
+        """Run what is selected up to and including this audit, unless its records are there.
+
+        Plan order holds whatever order the tests are in. Another process that is at it is waited for.
+        """
+        for planned in self.plans:
+            if planned.id == audit_id or planned.id in self.selected:
+                self._run_once(planned)
+            if planned.id == audit_id:
+                return
+
+    def _run_once(self, planned: PlannedAudit) -> None:
+        if _ended(planned.phases):
+            return
+        target = self.endpoint()
+        report = self._reporter()
+        with endpoint_lock(target, waiting=lambda: report(_waiting(planned))):
+            if _ended(planned.phases):
+                return
+            phases = [*filter(None, [planned.warmup]), *planned.phases]
+            try:
+                run_group(phases, self.source, target, title=planned.id, report=report)
+            except OSError as error:
+                raise NoVerdictError(
+                    f"the records of {planned.id} could not be written to {self.report_dir} "
+                    f"({error.strerror or error}); free some space, or set --mlperf-report-dir"
+                ) from error
+
+    def _reporter(self) -> Callable[[Progress], None]:
+        if self.session_dir is None:
+            return lambda _: None
+        return ProgressFile(self.session_dir / "progress.json").write
+
+
+def _ended(phases: Iterable[PlannedPhase]) -> bool:
+    """Whether a group of phases needs no (further) run: all complete, or one ended in a way that is a result."""
+    records = [read_phase(phase.directory) for phase in phases]
+    return any(record is not None and not record.complete for record in records) or all(records)
+
+
+def begun(phases: Iterable[PlannedPhase]) -> bool:
+    """Whether any of these phases was started."""
+    return any(started(phase.directory) for phase in phases)
+
+
+def _waiting(planned: PlannedAudit) -> Progress:
+    return Progress(phase="waiting for another run against this endpoint", title=planned.id, requested=0)

@@ -1,0 +1,104 @@
+"""What exists once a run, where the terminal is: report directories, simulated endpoints, the display."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ..config.redact import resolved_yaml
+from ..endpoints.simulated.process import SimulatedProcess, start
+from ..errors import UserError
+from ..load.preflight import check_endpoint
+from ..load.progress import ProgressFile
+from ..records.atomic import write_atomic
+from .display import Display
+from .report_dir import claim, kept_as
+from .run import AuditRun
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+NEEDED = "needed"
+
+
+class AuditSession:
+    """Prepares each run when it is known that a selected test needs it, and cleans up at the end."""
+
+    def __init__(self, runs: list[AuditRun]) -> None:
+        self.runs = runs
+        self.directory = Path(tempfile.mkdtemp(prefix="mlperf-audit-"))
+        self.kept_as = {run.node_id: kept for run in runs if (kept := kept_as(run.report_dir))}
+        self.prepared: list[AuditRun] = []
+        self._locks: list[FileLock] = []
+        self._simulated: list[SimulatedProcess] = []
+        self._display = Display(ProgressFile(self.directory / "progress.json"))
+        self._sigterm = signal.signal(signal.SIGTERM, _interrupt)
+        for run in runs:
+            run.session_dir = self.directory
+
+    def prepare(self, node_ids: Iterable[str]) -> None:
+        """Claim directories and make sure of endpoints for the runs named, before anything is sent.
+
+        Raises pytest.UsageError for what the user can put right.
+        """
+        wanted = set(node_ids)
+        for run in self.runs:
+            if run.node_id in wanted and run not in self.prepared:
+                try:
+                    self._prepare(run)
+                except UserError as error:
+                    raise pytest.UsageError(str(error)) from error
+        if self.prepared:
+            self._display.start()
+
+    def close(self) -> None:
+        """Stop what was started, and give up the locks."""
+        self._display.stop()
+        for process in self._simulated:
+            process.stop()
+        for lock in self._locks:
+            lock.release()
+        self._locks.clear()
+        self._simulated.clear()
+        shutil.rmtree(self.directory, ignore_errors=True)
+        signal.signal(signal.SIGTERM, self._sigterm)
+
+    def _prepare(self, run: AuditRun) -> None:
+        if run.target is not None:
+            check_endpoint(run.source.adapter, run.target)
+        n_queries = sum(spec.n_samples for planned in run.plans for spec in planned.specs)
+        self._locks.append(claim(run.report_dir, n_queries))
+        write_atomic(run.report_dir / "config.yaml", resolved_yaml(run.benchmark).encode())
+        url = "" if run.target else self._simulate(run).url
+        write_atomic(run.ticket(self.directory), url.encode())
+        self.prepared.append(run)
+
+    def _simulate(self, run: AuditRun) -> SimulatedProcess:
+        config = run.benchmark.endpoint_config.simulated
+        process = start(config, watch_pid=os.getpid(), log_file=self.directory / f"simulated-{run.key}.log")
+        self._simulated.append(process)
+        return process
+
+
+def note_needed(session_dir: Path, node_ids: Iterable[str]) -> None:
+    """Tell the controller, from a worker, which runs the selected tests need."""
+    for index, name in enumerate(sorted(node_ids)):
+        write_atomic(session_dir / f"{NEEDED}-{os.getpid()}-{index}", name.encode())
+
+
+def noted_as_needed(session_dir: Path) -> set[str]:
+    """Return the runs that workers said they need."""
+    return {path.read_text() for path in session_dir.glob(f"{NEEDED}-*")}
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    """SIGTERM ends a session as Ctrl-C does: in good order, exit status 2."""
+    raise KeyboardInterrupt

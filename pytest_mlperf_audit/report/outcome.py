@@ -1,0 +1,71 @@
+"""RunOutcome: all that a run came to, as the report and verdict.json show it.
+
+Statuses, of a run and of each audit in it:
+    PASS        every planned check ran and passed
+    FAIL        a check failed
+    NO_VERDICT  a phase crashed, was cut short, or left partial records
+    INCOMPLETE  some planned checks were not run (deselected, or the session stopped early)
+    NOT_RUN     no check of the audit was run
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from ..audits.verdict import Check, Figure
+from ..runs.phase import PhaseRecord
+
+RunStatus = Literal["PASS", "FAIL", "NO_VERDICT", "INCOMPLETE", "NOT_RUN"]
+CheckStatus = Literal["passed", "failed", "error", "not_run"]
+
+
+class CheckOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """One planned check and what became of it; `check` is there when its audit reached a verdict."""
+
+    name: str
+    node_id: str
+    status: CheckStatus
+    check: Check | None = None
+    reason: str = ""
+
+
+class PhaseOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """One phase and the directory of its records, relative to the report directory."""
+
+    directory: str
+    record: PhaseRecord
+
+
+class AuditOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """One audit, or the main run (`is_audit` false). `limits` are what the YAML set, for the reader."""
+
+    id: str
+    title: str
+    status: RunStatus
+    is_audit: bool
+    checks: tuple[CheckOutcome, ...]
+    phases: tuple[PhaseOutcome, ...] = ()
+    figures: dict[str, Figure] = {}
+    notes: tuple[str, ...] = ()
+    reason: str = ""
+    mlperf_name: str | None = None
+    settings: dict[str, Figure] = {}
+
+
+class RunOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole run of one YAML."""
+
+    name: str
+    config: str
+    status: RunStatus
+    simulated: bool
+    endpoint: str
+    api_type: str
+    model: str
+    started_at: str
+    finished_at: str
+    environment: dict[str, Figure]
+    audits: tuple[AuditOutcome, ...]
+    warnings: tuple[str, ...] = ()
