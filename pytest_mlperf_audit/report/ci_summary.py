@@ -1,0 +1,82 @@
+"""A GitHub job summary: the run as Markdown that no text from outside can break out of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from .clean import number, plain, seconds
+from .document import AuditEntry, CheckEntry, PhaseEntry, VerdictDocument, describe
+from .outcome import RunOutcome
+from .tables import failures
+from .words import CHECK_WORDS, SIMULATED, STATUS_WORDS, summary
+
+_MAX_CHECKS = 100
+_MAX_PHASES = 50
+_ACTIVE = re.compile(r"[\\`*_{}\[\]<>#|~&$@]|(?<=:)/|(?<=www)\.", re.IGNORECASE)
+
+
+def markdown(outcome: RunOutcome) -> str:
+    """Return the job summary: status, what was found, and a table of checks and of phases for each audit."""
+    run = describe(outcome)
+    lines = [f"## {STATUS_WORDS[run.status]}{_marked(run)}: {_text(run.name, 120)}", ""]
+    if run.simulated:
+        lines += [f"> **SIMULATED** {_text(SIMULATED)}", ""]
+    lines += [_text(summary(run), 1500), ""]
+    for warning in run.warnings[:_MAX_CHECKS]:
+        lines.append(f"- warning: {_text(warning, 300)}")
+    for audit in run.audits:
+        lines += ["", *_audit(audit, run)]
+    return "\n".join(lines) + "\n"
+
+
+def append(outcome: RunOutcome, path: Path) -> None:
+    """Append the summary to a file, as GITHUB_STEP_SUMMARY names one. Raises OSError."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write("\n" + markdown(outcome))
+
+
+def _audit(audit: AuditEntry, run: VerdictDocument) -> Iterator[str]:
+    yield f"### {_text(audit.title, 120)}: {STATUS_WORDS[audit.status]}{_marked(run)}"
+    yield ""
+    yield from _table(("Result", "Check", "Observed", "Limit", "Why"), [_check(c) for c in audit.checks[:_MAX_CHECKS]])
+    yield ""
+    heads = ("Phase", "Completed", "Failed", "Throughput", "p50", "p90", "p99")
+    yield from _table(heads, [_phase(phase) for phase in audit.phases[:_MAX_PHASES]])
+    for note in audit.notes:
+        yield f"- {_text(note, 300)}"
+
+
+def _check(check: CheckEntry) -> list[str]:
+    result = CHECK_WORDS[check.status]
+    shown = [check.name, number(check.observed), number(check.limit), plain(check.reason, 300)]
+    return [f"**{result}**" if check.status in ("failed", "error") else result, *(_text(cell) for cell in shown)]
+
+
+def _phase(phase: PhaseEntry) -> list[str]:
+    figures = phase.figures
+    latency = figures.latency
+    quantiles = (latency.p50_s, latency.p90_s, latency.p99_s) if latency else (None, None, None)
+    qps = "" if figures.qps is None else f"{number(figures.qps)} queries per second"
+    completed = f"{figures.n_completed:,} of {figures.n_issued:,}"
+    return [_text(cell) for cell in (phase.label, completed, failures(phase), qps, *map(seconds, quantiles))]
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    if rows:
+        yield f"| {' | '.join(heads)} |"
+        yield f"|{'---|' * len(heads)}"
+        yield from (f"| {' | '.join(row)} |" for row in rows)
+
+
+def _marked(run: VerdictDocument) -> str:
+    return " (SIMULATED)" if run.simulated else ""
+
+
+def _text(text: str, limit: int = 400) -> str:
+    """Return text as Markdown that shows just that text: one line, every active character a numeric entity.
+
+    `://`, `www.` and `@` are broken up as well, so that GitHub makes neither links nor mentions of outside text.
+    """
+    return _ACTIVE.sub(lambda match: f"&#{ord(match[0])};", plain(text, limit))

@@ -1,0 +1,233 @@
+"""verdict.json: a run's outcome as a versioned document, with a digest of every file it rests on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from .. import __version__
+from ..audits.verdict import Figure
+from ..errors import RecordError
+from ..records.atomic import sha256_file, write_atomic
+from ..runs.phase import PhaseFigures, Status, StoppedBy
+from ..runs.spec import RunSpec
+from .outcome import AuditOutcome, CheckOutcome, CheckStatus, PhaseOutcome, RunOutcome, RunStatus
+
+SCHEMA_VERSION = 1
+VERDICT_FILE = "verdict.json"
+REPORT_FILE = "report.html"
+SCHEMA_FILE = Path(__file__).with_name("verdict.schema.json")
+
+_DISTRIBUTION = "pytest-mlperf-audit"
+
+
+class Tool(msgspec.Struct, frozen=True, kw_only=True):
+    """What wrote the document."""
+
+    name: str
+    version: str
+
+
+class Artifact(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of the report directory: its SHA-256 in hex, and its size."""
+
+    sha256: str
+    bytes: int
+
+
+class CheckEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A planned check, which is one pytest test. `passed` is null when its audit reached no verdict."""
+
+    name: str
+    node_id: str
+    status: CheckStatus
+    passed: bool | None
+    observed: Figure
+    limit: Figure
+    reason: str
+
+
+class PhaseEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A phase that was run. `directory` is relative to the report directory; `spec` is what was asked of it."""
+
+    label: str
+    directory: str
+    status: Status
+    attempt: int
+    started_at: str
+    duration_s: float
+    stopped_by: StoppedBy
+    reason: str | None
+    spec: RunSpec
+    figures: PhaseFigures
+
+
+class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """An audit, or the main performance run (`is_audit` false). `figures` is evidence and decides nothing."""
+
+    id: str
+    title: str
+    status: RunStatus
+    is_audit: bool
+    mlperf_name: str | None
+    settings: dict[str, Figure]
+    checks: tuple[CheckEntry, ...]
+    phases: tuple[PhaseEntry, ...]
+    figures: dict[str, Figure]
+    notes: tuple[str, ...]
+    reason: str
+
+
+class VerdictDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """The verdict of one run of one YAML. `artifacts` is keyed by path relative to the report directory."""
+
+    schema_version: int
+    tool: Tool
+    status: RunStatus
+    simulated: bool
+    name: str
+    config: str
+    endpoint: str
+    model: str
+    api_type: str
+    started_at: str
+    finished_at: str
+    environment: dict[str, Figure]
+    warnings: tuple[str, ...]
+    audits: tuple[AuditEntry, ...]
+    artifacts: dict[str, Artifact]
+
+
+class _Version(msgspec.Struct):
+    schema_version: int
+
+
+def document(outcome: RunOutcome, report_dir: Path) -> VerdictDocument:
+    """Return the document of a run whose files lie in `report_dir`. Raises OSError when one cannot be read."""
+    return msgspec.structs.replace(describe(outcome), artifacts=dict(_artifacts(report_dir)))
+
+
+def describe(outcome: RunOutcome) -> VerdictDocument:
+    """Return the document without artifacts; no number in it is NaN or infinite, no text breaks UTF-8."""
+    raw = VerdictDocument(
+        schema_version=SCHEMA_VERSION,
+        tool=Tool(name=_DISTRIBUTION, version=__version__),
+        status=outcome.status,
+        simulated=outcome.simulated,
+        name=outcome.name,
+        config=outcome.config,
+        endpoint=outcome.endpoint,
+        model=outcome.model,
+        api_type=outcome.api_type,
+        started_at=outcome.started_at,
+        finished_at=outcome.finished_at,
+        environment=outcome.environment,
+        warnings=outcome.warnings,
+        audits=tuple(_audit(audit) for audit in outcome.audits),
+        artifacts={},
+    )
+    return msgspec.convert(_storable(msgspec.to_builtins(raw)), VerdictDocument)
+
+
+def write_verdict(document: VerdictDocument, report_dir: Path) -> Path:
+    """Write verdict.json atomically and return its path. Raises OSError."""
+    path = report_dir / VERDICT_FILE
+    write_atomic(path, msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+    return path
+
+
+def read_verdict(path: Path) -> VerdictDocument:
+    """Read a verdict.json. Raises RecordError when it is missing, broken, or of another schema version."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read ({error.strerror})") from error
+    try:
+        found = msgspec.json.decode(raw, type=_Version).schema_version
+        if found != SCHEMA_VERSION:
+            raise RecordError(
+                f"{path}: schema version {found}, but this version reads {SCHEMA_VERSION}; "
+                f"use the {_DISTRIBUTION} that wrote it"
+            )
+        return msgspec.json.decode(raw, type=VerdictDocument)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RecordError(f"{path}: not a verdict ({error}); the file was edited or cut short") from error
+
+
+def verdict_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of verdict.json; `verdict.schema.json` beside this file is its copy."""
+    schema = msgspec.json.schema(VerdictDocument)
+    schema["$defs"]["VerdictDocument"]["properties"]["schema_version"] = {"const": SCHEMA_VERSION}
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"{_DISTRIBUTION} verdict"}
+    return head | schema
+
+
+def _audit(audit: AuditOutcome) -> AuditEntry:
+    return AuditEntry(
+        id=audit.id,
+        title=audit.title,
+        status=audit.status,
+        is_audit=audit.is_audit,
+        mlperf_name=audit.mlperf_name,
+        settings=audit.settings,
+        checks=tuple(_check(check) for check in audit.checks),
+        phases=tuple(_phase(phase) for phase in audit.phases),
+        figures=audit.figures,
+        notes=audit.notes,
+        reason=audit.reason,
+    )
+
+
+def _check(outcome: CheckOutcome) -> CheckEntry:
+    check = outcome.check
+    return CheckEntry(
+        name=outcome.name,
+        node_id=outcome.node_id,
+        status=outcome.status,
+        passed=check.passed if check else None,
+        observed=check.observed if check else None,
+        limit=check.limit if check else None,
+        reason=outcome.reason or (check.reason if check else ""),
+    )
+
+
+def _phase(outcome: PhaseOutcome) -> PhaseEntry:
+    record = outcome.record
+    return PhaseEntry(
+        label=record.label,
+        directory=outcome.directory,
+        status=record.status,
+        attempt=record.attempt,
+        started_at=record.started_at,
+        duration_s=record.duration_s,
+        stopped_by=record.stopped_by,
+        reason=record.reason,
+        spec=record.spec,
+        figures=record.figures,
+    )
+
+
+def _storable(value: Any) -> Any:
+    """Replace what JSON cannot hold, at any depth: NaN and infinity by None, lone surrogates by question marks."""
+    if isinstance(value, dict):
+        return {_storable(key): _storable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_storable(item) for item in value]
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _artifacts(report_dir: Path) -> Iterator[tuple[str, Artifact]]:
+    """Yield every regular file but verdict, report and hidden ones (temporary files, locks), in path order."""
+    for path in sorted(report_dir.rglob("*")):
+        relative = path.relative_to(report_dir)
+        shown = relative.as_posix()
+        hidden = any(part.startswith(".") for part in relative.parts)
+        if hidden or shown in (VERDICT_FILE, REPORT_FILE) or path.is_symlink() or not path.is_file():
+            continue
+        yield _storable(shown), Artifact(sha256=sha256_file(path), bytes=path.stat().st_size)

@@ -1,0 +1,106 @@
+"""Rows of the report's tables, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ..runs.order import Single, WithoutReplacement, WithReplacement
+from ..runs.spec import Concurrency, MaxThroughput, RunSpec
+from ..stats.latency import LatencySummary
+from .clean import number, percent, plain, seconds
+from .document import PhaseEntry
+
+#: A row: what it shows, then one cell a phase.
+Row = tuple[str, list[str]]
+
+
+def phase_rows(phases: Sequence[PhaseEntry]) -> list[Row]:
+    """Return the phase table, one column a phase; rows that no phase has anything for are left out."""
+    rows = [(name, [cell(phase) for phase in phases]) for name, cell in _PHASE_CELLS]
+    return [(name, cells) for name, cells in rows if any(cells)]
+
+
+def asked(spec: RunSpec) -> str:
+    """Say what a phase was asked to send: a count, which rows, and under which load."""
+    order = spec.order
+    what = "rows in file order"
+    if isinstance(order, Single):
+        what = f"row {order.index}"
+    elif isinstance(order, WithReplacement):
+        what = "rows drawn at random"
+    elif isinstance(order, WithoutReplacement):
+        what = "distinct rows, shuffled" + (" (again when used up)" if order.wrap else "")
+    parts = [f"{spec.n_samples:,} × {what}", _load(spec)]  # noqa: RUF001 - a multiplication sign
+    if spec.min_duration_ms:
+        parts.append(f"for at least {_span(spec.min_duration_ms)}")
+    if spec.max_duration_ms:
+        parts.append(f"for at most {_span(spec.max_duration_ms)}")
+    return ", ".join(parts)
+
+
+def failures(phase: PhaseEntry) -> str:
+    """Say how many queries failed and why: '3 (2 timeout, 1 http_500)'."""
+    figures = phase.figures
+    if not figures.n_failed:
+        return "0"
+    reasons = ", ".join(f"{count:,} {plain(reason, 40)}" for reason, count in figures.failures.items())
+    return f"{figures.n_failed:,} ({reasons})" if reasons else f"{figures.n_failed:,}"
+
+
+def _load(spec: RunSpec) -> str:
+    load = spec.load
+    if isinstance(load, Concurrency):
+        return f"{load.target:,} in flight"
+    if isinstance(load, MaxThroughput):
+        return "all at once" if load.max_in_flight < 0 else f"at most {load.max_in_flight:,} in flight"
+    return f"arriving at {load.target_qps:g} a second"
+
+
+def _span(duration_ms: int) -> str:
+    """Return a duration in the largest unit that holds it whole: 4 h, 10 min, 90 s."""
+    for unit_ms, unit in ((3_600_000, "h"), (60_000, "min"), (1_000, "s")):
+        if duration_ms % unit_ms == 0:
+            return f"{duration_ms // unit_ms:,} {unit}"
+    return f"{duration_ms:,} ms"
+
+
+def _status(phase: PhaseEntry) -> str:
+    again = f" (attempt {phase.attempt})" if phase.attempt > 1 else ""
+    why = f": {plain(phase.reason, 200)}" if phase.reason else ""
+    return f"{phase.status.replace('_', ' ')}{again}{why}"
+
+
+def _latency(value: Callable[[LatencySummary], float | None]) -> Callable[[PhaseEntry], str]:
+    return lambda phase: seconds(value(phase.figures.latency)) if phase.figures.latency else ""
+
+
+def _first_token(phase: PhaseEntry) -> str:
+    summary = phase.figures.time_to_first_token
+    return f"{seconds(summary.p50_s)} / {seconds(summary.p99_s)}" if summary else ""
+
+
+def _throughput(phase: PhaseEntry) -> str:
+    return "" if phase.figures.qps is None else f"{number(phase.figures.qps)} queries/s"
+
+
+_PHASE_CELLS: tuple[tuple[str, Callable[[PhaseEntry], str]], ...] = (
+    ("Status", _status),
+    ("Asked for", lambda phase: asked(phase.spec)),
+    ("Requested", lambda phase: number(phase.spec.n_samples)),
+    ("Sent", lambda phase: number(phase.figures.n_issued)),
+    ("Completed", lambda phase: number(phase.figures.n_completed)),
+    ("Failed", failures),
+    ("Throughput", _throughput),
+    ("Window", lambda phase: seconds(phase.figures.window_s) if phase.figures.window_s else ""),
+    ("Latency p50", _latency(lambda summary: summary.p50_s)),
+    ("Latency p90", _latency(lambda summary: summary.p90_s)),
+    ("Latency p99", _latency(lambda summary: summary.p99_s)),
+    ("Latency CV", lambda phase: percent(phase.figures.latency.cv) if phase.figures.latency else ""),
+    ("First token p50 / p99", _first_token),
+    ("Early-stopping p90", lambda p: seconds(p.figures.early_stopping_p90_s) if p.figures.early_stopping_p90_s else ""),
+    ("Different requests", lambda phase: number(phase.figures.n_distinct_requests)),
+    ("Different rows", lambda phase: number(phase.figures.n_distinct_samples)),
+    ("Output tokens", lambda p: "" if p.figures.output_tokens is None else number(p.figures.output_tokens)),
+    ("Cached prompt tokens", lambda p: number(p.figures.cached_tokens) if p.figures.cached_tokens else ""),
+    ("Records", lambda phase: plain(phase.directory, 200)),
+)

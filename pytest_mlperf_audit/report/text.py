@@ -1,0 +1,93 @@
+"""What the terminal shows: a few plain lines a run, and a short account of each failing check."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from ..audits.verdict import Check
+from .clean import first_sentence, number, plain
+from .document import REPORT_FILE, AuditEntry, CheckEntry, VerdictDocument, describe
+from .outcome import RunOutcome
+from .words import CHECK_WORDS, SIMULATED, STATUS_WORDS, failing, headline, observed_against_limit
+
+Kind = Literal["pass", "fail", "warn", "plain"]
+Line = tuple[str, Kind]
+
+WIDTH = 100
+_MAX_FAILING = 12
+
+
+def terminal_lines(outcome: RunOutcome, report_dir: Path | None = None) -> list[tuple[str, str]]:
+    """Return the lines of the terminal summary, each at most 100 columns but for a path, with its kind.
+
+    One line an audit with its status and headline numbers, its failing checks, its reason where it has no verdict;
+    then where the report lies, when `report_dir` is given.
+    """
+    run = describe(outcome)
+    lines: list[Line] = []
+    if run.simulated:
+        lines += _wrapped(f"SIMULATED: {SIMULATED}", "warn")
+    for audit in run.audits:
+        lines += _audit(audit, run)
+    for warning in run.warnings:
+        lines += _wrapped(f"warning: {plain(warning, 300)}", "warn")
+    if report_dir is not None:
+        lines.append((f"report: {plain(str(report_dir / REPORT_FILE), 4096)}", "plain"))
+    return list(lines)
+
+
+def failure_text(audit_id: str, check: Check, evidence: str) -> str:
+    """Return the account of a failing check; its first line is fit for a CI annotation.
+
+    `evidence` says where the records lie. Example of a first line:
+    `test04 throughput_ratio: 812.4 queries/s repeating one sample against 153.1 with distinct samples, ratio 5.31, …`
+    """
+    first, *rest = _sentences(check.reason)
+    lines = [f"{plain(audit_id, 60)} {plain(check.name, 100)}: {first or 'failed'}", *(f"  {line}" for line in rest)]
+    for word, value in (("observed", check.observed), ("limit", check.limit)):
+        if value is not None:
+            lines.append(f"  {word + ':':<9} {number(value)}")
+    if evidence:
+        lines.append(f"  {'evidence:':<9} {plain(evidence, 4096)}")
+    return "\n".join(lines)
+
+
+def _sentences(reason: str) -> list[str]:
+    """Split a reason into its first sentence and the rest, wrapped; a newline in it never starts a line of ours."""
+    whole = plain(reason, 1000)
+    first = first_sentence(reason)
+    rest = whole.removeprefix(first).lstrip(".; ")
+    return [plain(first, 400), *(textwrap.wrap(rest, WIDTH - 2) if rest else [])]
+
+
+def _audit(audit: AuditEntry, run: VerdictDocument) -> Iterator[Line]:
+    kinds: dict[str, Kind] = {"PASS": "pass", "FAIL": "fail", "NO_VERDICT": "fail", "INCOMPLETE": "warn"}
+    marked = " (SIMULATED)" if run.simulated else ""
+    numbers = headline(audit)
+    line = f"{STATUS_WORDS[audit.status]}{marked} {plain(audit.id, 40)}" + (f": {numbers}" if numbers else "")
+    yield (
+        textwrap.shorten(line, WIDTH, placeholder=" …") if len(line) > WIDTH else line,
+        kinds.get(audit.status, "plain"),
+    )
+    if audit.reason:
+        yield from _wrapped(plain(audit.reason, 600), "plain", indent="  ")
+    failed = list(failing(audit))
+    for check in failed[:_MAX_FAILING]:
+        yield from _wrapped(_check(check), "fail", indent="  ")
+    if len(failed) > _MAX_FAILING:
+        yield f"  and {len(failed) - _MAX_FAILING} more failing checks", "fail"
+
+
+def _check(check: CheckEntry) -> str:
+    numbers = observed_against_limit(check)
+    reason = plain(check.reason, 400)
+    parts = [plain(check.name, 100), *([numbers] if numbers else []), *([reason] if reason else [])]
+    return f"{CHECK_WORDS[check.status]} " + ": ".join(parts)
+
+
+def _wrapped(text: str, kind: Kind, indent: str = "") -> list[Line]:
+    lines = textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ")
+    return [(line, kind) for line in lines]

@@ -1,0 +1,23 @@
+"""Writing what people and programs read of a run: verdict.json first, report.html after it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..records.atomic import write_atomic
+from .document import REPORT_FILE, document, write_verdict
+from .outcome import RunOutcome
+
+
+def write_report(outcome: RunOutcome, report_dir: Path) -> Path:
+    """Write verdict.json and then report.html, each atomically; return the report's path. Raises OSError.
+
+    Call it last: the verdict carries a digest of every other file in `report_dir`.
+    """
+    from .html import render  # noqa: PLC0415 - matplotlib and Jinja2 take half a second, and the verdict needs neither
+
+    verdict = document(outcome, report_dir)
+    write_verdict(verdict, report_dir)
+    path = report_dir / REPORT_FILE
+    write_atomic(path, render(verdict, report_dir).encode())
+    return path

@@ -1,0 +1,118 @@
+"""The report in a real browser: nothing runs, nothing is fetched, it fits a phone, it can be read and printed."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+
+import pytest
+
+from pytest_mlperf_audit.report.write import write_report
+
+LONG = "a_name_without_any_place_to_break_" * 8
+
+
+def _visit(browser, path, visit):
+    async def main():
+        async with browser.tab() as tab:
+            await tab.size(1280)
+            await tab.open(path)
+            return await visit(tab)
+
+    return asyncio.run(main())
+
+
+@pytest.fixture(params=["pass", "fail", "many", "nothing", "long"])
+def report(request, make_run, tmp_path):
+    runs: dict[str, dict[str, object]] = {
+        "pass": {"simulated": True},
+        "fail": {"repeat_s": 0.001, "failed": 9},
+        "many": {"rows": [1, 2, 3, 4, 5, 6, 7]},
+        "nothing": {"failed": 64, "audits": ()},
+        "long": {"name": LONG, "endpoint": f"http://{LONG}", "warnings": (LONG,), "environment": {LONG: LONG}},
+    }
+    return write_report(make_run(**runs[request.param]), tmp_path)
+
+
+def test_it_loads_without_a_complaint_or_a_request(browser, report):
+    async def visit(tab):
+        return tab.complaints, tab.requested
+
+    assert _visit(browser, report, visit) == ([], [report.as_uri()])
+
+
+def test_the_policy_stops_a_script_and_the_test_would_notice(browser, report):
+    page = report.read_text(encoding="utf-8")
+    report.write_text(
+        page.replace(
+            "</header>", "<script>document.title = 'owned'</script><img src='https://127.0.0.1:9/x'></header>"
+        ),
+        encoding="utf-8",
+    )
+
+    async def visit(tab):
+        return await tab.value("document.title"), tab.complaints
+
+    title, complaints = _visit(browser, report, visit)
+    assert title != "owned"
+    assert any("Content Security Policy" in text for text in complaints)
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1280])
+def test_it_fits_the_screen(browser, report, width):
+    async def visit(tab):
+        await tab.size(width)
+        return await tab.value("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+
+    needed, there = _visit(browser, report, visit)
+    assert there == width
+    assert needed <= there
+
+
+#: Every kind of element with text whose contrast (WCAG 2) against what lies behind it is below 4.5.
+_CONTRAST = """(() => {
+  const parse = text => { const [r, g, b, a = 1] = text.match(/[\\d.]+/g).map(Number); return [r, g, b, a]; };
+  const linear = v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+  const light = ([r, g, b]) => .2126 * linear(r / 255) + .7152 * linear(g / 255) + .0722 * linear(b / 255);
+  const behind = node => {
+    for (; node; node = node.parentElement) {
+      const found = parse(getComputedStyle(node).backgroundColor);
+      if (found[3]) return found;
+    }
+    return [255, 255, 255, 1];
+  };
+  const worst = {};
+  for (const node of document.querySelectorAll('body *')) {
+    const svg = node.tagName === 'text';
+    if (!svg && ![...node.childNodes].some(child => child.nodeType === 3 && child.data.trim())) continue;
+    const style = getComputedStyle(node);
+    const [a, b] = [light(parse(svg ? style.fill : style.color)), light(behind(node))];
+    const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05), name = node.tagName + '.' + node.classList;
+    worst[name] = Math.min(worst[name] || 99, ratio);
+  }
+  return Object.entries(worst).filter(([, ratio]) => ratio < 4.5).map(([name, ratio]) => name + ' ' + ratio.toFixed(2));
+})()"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_text_can_be_read_in_light_and_dark(browser, report, scheme):
+    async def visit(tab):
+        await tab.media(scheme)
+        dark = await tab.value("getComputedStyle(document.body).backgroundColor")
+        return dark, await tab.value(_CONTRAST)
+
+    background, unreadable = _visit(browser, report, visit)
+    assert (background == "rgb(255, 255, 255)") == (scheme == "light")
+    assert unreadable == []
+
+
+def test_it_prints(browser, report):
+    async def visit(tab):
+        await tab.media("dark")
+        printed = await tab.send("Page.printToPDF", printBackground=False, paperWidth=8.27, paperHeight=11.69)
+        return base64.b64decode(printed["data"])
+
+    document = _visit(browser, report, visit)
+    assert document.startswith(b"%PDF")
+    assert 1 <= len(re.findall(rb"/Type\s*/Page\b", document)) <= 12

@@ -1,0 +1,204 @@
+"""The files of an MLPerf endpoints submission; MLCommons' own checker reads them where a copy of it is at hand."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from pytest_mlperf_audit.errors import RecordError
+from pytest_mlperf_audit.mlperf.endpoints_layout import (
+    audit_result,
+    result_summary,
+    write_audit_files,
+    write_result_summary,
+)
+from pytest_mlperf_audit.records.log import read_columns
+
+CHECKER = Path(os.environ.get("MLPERF_INFERENCE_REPO", "/work/.mirror/mlcommons+inference/repo"))
+CHECKER_DIR = "tools/submission/submission_checker"
+
+
+def _audit(make_run, **asked):
+    return make_run(**asked).audits[0]
+
+
+@pytest.mark.parametrize(("repeat_s", "passed"), [(0.05, True), (0.01, False)])
+def test_the_verdict_is_a_real_boolean_beside_its_figures(make_run, tmp_path, repeat_s, passed):
+    written = write_audit_files(_audit(make_run, repeat_s=repeat_s), tmp_path / "audit")
+    assert [path.name for path in written] == ["audit_output_caching_test.json", "verify_OUTPUT_CACHING_TEST.txt"]
+    result = json.loads(written[0].read_bytes())
+    assert result["test"] == "output_caching_test"
+    assert result["passed"] is passed
+    assert result["limit_ratio"] == 1.1
+    assert result["ref_completed"] == 64
+    assert "queries/s" in result["reason"]
+    assert len(result["checks"]) == 5
+    assert written[1].read_text() == f"Performance check pass: {passed}\n"
+
+
+@pytest.mark.parametrize("status", ["INCOMPLETE", "NO_VERDICT", "NOT_RUN"])
+def test_no_file_without_a_verdict(make_run, tmp_path, status):
+    audit = msgspec.structs.replace(_audit(make_run), status=status)
+    assert write_audit_files(audit, tmp_path / "audit") == []
+    assert not list((tmp_path / "audit").glob("*.json"))
+    assert not list((tmp_path / "audit").glob("*.txt"))
+
+
+def test_no_file_for_an_audit_that_mlperf_does_not_know(make_run, tmp_path):
+    assert write_audit_files(msgspec.structs.replace(_audit(make_run), mlperf_name=None), tmp_path) == []
+
+
+def test_a_simulated_audit_is_refused(make_run, tmp_path):
+    with pytest.raises(ValueError, match="real endpoint"):
+        write_audit_files(_audit(make_run, simulated=True), tmp_path / "out")
+    with pytest.raises(ValueError, match="real endpoint"):
+        write_audit_files(msgspec.structs.replace(_audit(make_run), phases=()), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["../evil", "UPPER", "", "a/b"])
+def test_a_name_that_is_no_file_name_is_refused(make_run, tmp_path, name):
+    with pytest.raises(ValueError, match="mlperf_name"):
+        write_audit_files(msgspec.structs.replace(_audit(make_run), mlperf_name=name), tmp_path / "out")
+
+
+def test_no_figure_can_forge_the_verdict(make_run):
+    audit = _audit(make_run, repeat_s=0.01)
+    forged = msgspec.structs.replace(audit, figures={"passed": True, "test": "other", "ratio": 1.0})
+    assert audit_result(forged)["passed"] is False
+    assert audit_result(forged)["test"] == "output_caching_test"
+
+
+def test_an_old_marker_never_stands_beside_a_new_result(make_run, tmp_path, monkeypatch):
+    audit = _audit(make_run)
+    write_audit_files(audit, tmp_path)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pytest_mlperf_audit.mlperf.endpoints_layout.write_atomic", full)
+    with pytest.raises(OSError, match="No space"):
+        write_audit_files(msgspec.structs.replace(audit, status="FAIL"), tmp_path)
+    assert not list(tmp_path.glob("verify_*"))
+
+
+def test_the_summary_agrees_with_the_records(make_run, make_phase, tmp_path):
+    run = make_run()
+    phase = make_phase("performance", n=700, failed=7, directory="performance")
+    summary = json.loads(write_result_summary(phase, run, tmp_path).read_bytes())
+    queries = read_columns(tmp_path / "performance/queries.jsonl")
+    latencies = (queries.completed_ns - queries.issued_ns)[queries.ok]
+    assert (summary["n_samples_issued"], summary["n_samples_completed"], summary["n_samples_failed"]) == (700, 693, 7)
+    assert summary["qps"] == pytest.approx(693 / (summary["duration_ns"] / 1e9))
+    assert summary["latency"]["min"] == latencies.min()
+    assert summary["latency"]["max"] == latencies.max()
+    assert summary["latency"]["avg"] == pytest.approx(latencies.mean())
+    assert summary["latency"]["percentiles"]["99"] == pytest.approx(np.percentile(latencies, 99))
+    assert list(summary["latency"]["early_stopping_percentiles"]) == ["99.9", "99", "95", "90", "50"]
+    assert summary["latency"]["early_stopping_percentiles"]["99.9"] is None
+    assert summary["latency"]["early_stopping_percentiles"]["99"] >= summary["latency"]["percentiles"]["99"]
+    assert 100 <= summary["output_sequence_lengths"]["avg"] <= 106
+    assert summary["tps"] == pytest.approx(summary["output_sequence_lengths"]["total"] / (summary["duration_ns"] / 1e9))
+    assert summary["ttft"]["max"] == 10_000_000
+    assert summary["tpot"]["avg"] == pytest.approx((summary["latency"]["avg"] - 1e7) / 102, rel=0.02)
+    assert summary["test_started_at"] == 1_795_431_600_250_000_000
+    assert summary["complete"] is True
+
+
+def test_a_phase_without_completions_has_a_summary(make_run, make_phase, tmp_path):
+    phase = make_phase("performance", n=4, failed=4)
+    queries = read_columns(tmp_path / phase.directory / "queries.jsonl")
+    summary = result_summary(msgspec.structs.replace(phase.record, started_at="soon"), make_run(), queries)
+    assert (summary["qps"], summary["tps"], summary["latency"], summary["duration_ns"]) == (None, None, {}, None)
+    assert summary["test_started_at"] == 0
+
+
+def test_no_summary_of_a_simulated_or_partial_run(make_run, make_phase, tmp_path):
+    phase = make_phase("performance", directory="performance")
+    partial = make_phase("cut", status="interrupted")
+    simulated = make_phase("sim", simulated=True)
+    real = make_run()
+    for bad, run in ((phase, msgspec.structs.replace(real, simulated=True)), (simulated, real), (partial, real)):
+        with pytest.raises(ValueError, match=r"simulated|interrupted"):
+            write_result_summary(bad, run, tmp_path)
+    assert not (tmp_path / "performance/result_summary.json").exists()
+
+
+def test_unreadable_records_give_no_summary(make_run, make_phase, tmp_path):
+    phase = make_phase("performance", directory="performance")
+    (tmp_path / "performance/queries.jsonl").write_bytes(b"{")
+    with pytest.raises(RecordError):
+        write_result_summary(phase, make_run(), tmp_path)
+
+
+@pytest.fixture(scope="session")
+def checker(tmp_path_factory):
+    """Unpack MLCommons' submission checker into a temporary directory; skip where there is no copy of it."""
+    if not CHECKER.exists():
+        pytest.skip("no copy of mlcommons/inference")
+    archive = subprocess.run(
+        ["git", "-C", str(CHECKER), "archive", "HEAD", CHECKER_DIR], capture_output=True, check=False, timeout=120
+    )
+    if archive.returncode:
+        pytest.skip("the copy of mlcommons/inference has no submission checker")
+    scratch = tmp_path_factory.mktemp("checker")
+    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
+        tar.extractall(scratch, filter="data")
+    return scratch / "tools/submission"
+
+
+_ASK_CHECKER = """
+import json, logging, sys
+from submission_checker.checks.compliance_check import ComplianceCheck
+from submission_checker.parsers.endpoints_parser import EndpointsParser
+
+check = ComplianceCheck.__new__(ComplianceCheck)
+check.log = logging.getLogger("checker")
+check.compliance_dir = sys.argv[1]
+check.test_list = ["TEST04"]
+log = EndpointsParser(sys.argv[1])
+keys = [
+    "result_completed_samples_per_sec", "generated_query_duration", "generated_query_count", "num_errors",
+    "result_query_count", "result_min_latency_ns", "result_max_latency_ns", "result_mean_latency_ns",
+    "result_50.00_percentile_latency_ns", "result_90.00_percentile_latency_ns", "result_99.00_percentile_latency_ns",
+    "result_first_token_99.00_percentile_latency_ns", "result_time_per_output_token_99.00_percentile_ns",
+    "mean_output_tokens", "result_completed_tokens_per_second", "test_datetime", "loadgen_version",
+    "effective_min_duration_ms", "qsl_reported_total_count", "result_samples_per_second",
+]
+print(json.dumps({"passed": check.compliance_endpoints_check(), "found": {key: log[key] for key in keys}}))
+"""
+
+
+@pytest.mark.parametrize(("repeat_s", "passed"), [(0.05, True), (0.01, False)])
+def test_mlcommons_checker_reads_the_same_verdict_and_numbers(
+    checker, make_run, make_phase, tmp_path, repeat_s, passed
+):
+    run = make_run(repeat_s=repeat_s)
+    phase = make_phase("performance", n=700, directory="performance")
+    write_audit_files(run.audits[0], tmp_path / "audit")
+    summary = json.loads(write_result_summary(phase, run, tmp_path).read_bytes())
+    (tmp_path / "config.yaml").write_text("type: offline\nversion: '1.0'\n")
+    asked = subprocess.run(
+        [sys.executable, "-c", _ASK_CHECKER, str(tmp_path)],
+        cwd=checker, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert asked.returncode == 0, asked.stderr
+    answer = json.loads(asked.stdout.splitlines()[-1])
+    assert answer["passed"] is passed
+    found = answer["found"]
+    assert {key for key, value in found.items() if value is None} == set()
+    assert found["result_completed_samples_per_sec"] == summary["qps"]
+    assert found["result_samples_per_second"] == pytest.approx(summary["qps"])
+    assert found["generated_query_count"] == 700
+    assert found["result_99.00_percentile_latency_ns"] == summary["latency"]["early_stopping_percentiles"]["99"]
+    assert found["result_mean_latency_ns"] == summary["latency"]["avg"]
+    assert found["mean_output_tokens"] == summary["output_sequence_lengths"]["avg"]

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from pytest_mlperf_audit.report.charts import (
+    DASHES,
+    MAX_SERIES,
+    N_COLOURS,
+    completions_over_time,
+    dash,
+    latency_distribution,
+    ratio_against_limit,
+)
+from pytest_mlperf_audit.report.words import Ratio
+
+NOTHING = np.zeros(0)
+
+
+def _spread(n: int, seed: int = 1, scale: float = 0.05):
+    return np.random.default_rng(seed).lognormal(np.log(scale), 0.3, n)
+
+
+def _ratio(value: float, suffix: str = "", **ends) -> Ratio:
+    return Ratio(suffix=suffix, value=value, limit=1.1, low=ends.get("low"), high=ends.get("high"))
+
+
+def _drawn(svg: str | None) -> str:
+    assert svg is not None
+    return svg
+
+
+def _texts(svg: str) -> list[str]:
+    return ["".join(element.itertext()) for element in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+
+
+@pytest.mark.parametrize("draw", [latency_distribution, completions_over_time])
+@pytest.mark.parametrize(
+    "series",
+    [
+        [_spread(64), _spread(64, 2)],
+        [np.array([0.05])],
+        [np.array([0.0])],
+        [np.full(64, 0.05)],
+        [NOTHING, _spread(3)],
+        [_spread(64), _spread(64) / 500],
+        [np.array([1e-9, 4000.0])],
+        [_spread(100, seed) for seed in range(40)],
+        [_spread(1_000_000) + np.arange(1_000_000) * 0.004],
+    ],
+    ids=["two", "one query", "zero latency", "all alike", "one empty", "far apart", "extremes", "forty", "million"],
+)
+def test_a_chart_of_any_size_is_small_wellformed_and_finite(draw, series):
+    svg = _drawn(draw(series))
+    ET.fromstring(svg)
+    assert len(svg) < 100_000
+    assert "nan" not in svg.lower()
+    assert svg.startswith("<svg ")
+
+
+@pytest.mark.parametrize("draw", [latency_distribution, completions_over_time])
+def test_nothing_completed_gives_no_chart(draw):
+    assert draw([NOTHING, NOTHING]) is None
+    assert draw([]) is None
+
+
+def test_no_ratio_gives_no_chart():
+    assert ratio_against_limit([]) is None
+
+
+@pytest.mark.parametrize("value", [1e-6, 0.3, 1.02, 1.1, 5.31, 400, 1e7])
+def test_the_ratio_chart_names_ratio_and_limit(value):
+    texts = _texts(_drawn(ratio_against_limit([_ratio(value)])))
+    assert any(text.startswith("limit 1.1") for text in texts)
+    assert f"{value:.2f}" in texts
+
+
+def test_the_ratio_chart_draws_intervals_and_many_rows():
+    svg = _drawn(ratio_against_limit([_ratio(1 + row / 50, f"_{row}", low=0.9, high=1.3) for row in range(30)]))
+    texts = _texts(svg)
+    assert "row 0" in texts
+    assert f"row {MAX_SERIES}" not in texts
+    assert len(svg) < 100_000
+
+
+def test_colours_are_css_variables_and_nothing_is_dated_or_sized():
+    svg = _drawn(latency_distribution([_spread(64), _spread(64, 2)]))
+    assert "var(--series-0)" in svg
+    assert "var(--series-1)" in svg
+    assert not re.search(r"#[0-9a-f]{6}", svg)
+    for unwanted in ("<metadata", "<style", 'pt"', "DejaVu", "<script", "http://matplotlib"):
+        assert unwanted not in svg
+
+
+def test_ids_on_a_page_do_not_clash():
+    values = [_spread(64)]
+    first, second = (
+        set(re.findall(r'id="([^"]+)"', _drawn(latency_distribution(values, key=key)))) for key in ("0", "1")
+    )
+    assert first
+    assert not first & second
+
+
+def test_charts_are_the_same_each_time():
+    values = [_spread(64), _spread(64, 2)]
+    assert latency_distribution(values) == latency_distribution(values)
+
+
+def test_series_are_told_apart_without_colour():
+    looks = {(index % N_COLOURS, dash(index)) for index in range(MAX_SERIES)}
+    assert len(looks) == MAX_SERIES
+    assert len({dash(index) for index in range(len(DASHES))}) == len(DASHES)
+
+
+def test_a_user_of_matplotlib_keeps_their_settings():
+    with mpl.rc_context({"lines.linewidth": 7, "text.usetex": True, "svg.fonttype": "path"}):
+        before = dict(mpl.rcParams)
+        usual = completions_over_time([_spread(64)])
+        assert dict(mpl.rcParams) == before
+    assert usual == completions_over_time([_spread(64)])

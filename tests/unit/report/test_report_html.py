@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pytest_mlperf_audit.audits.verdict import Check
+from pytest_mlperf_audit.report.document import document, read_verdict
+from pytest_mlperf_audit.report.html import render
+from pytest_mlperf_audit.report.outcome import AuditOutcome, CheckOutcome, RunOutcome
+from pytest_mlperf_audit.report.write import write_report
+
+VOID = {"meta", "br", "hr", "img", "input", "link", "line"}
+
+
+class _Page(HTMLParser):
+    """A page's tags with their attributes, and its text; fails on tags that do not nest."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(page)
+        self.close()
+        assert not self._open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self._open:
+            self.text += data
+
+    @property
+    def shape(self) -> list[tuple[str, list[str]]]:
+        return [(tag, sorted(attributes)) for tag, attributes in self.tags]
+
+    @property
+    def words(self) -> str:
+        return " ".join(self.text.split())
+
+
+def _page(outcome: RunOutcome, report_dir: Path) -> _Page:
+    return _Page(render(document(outcome, report_dir), report_dir))
+
+
+def test_the_page_says_what_was_found(make_run, tmp_path):
+    page = _page(make_run(), tmp_path)
+    for said in (
+        "PASS wan22_offline",
+        "One prompt repeated 64 times ran",
+        "different prompts; MLPerf allows less than 1.10.",
+        "throughput_ratio wan22.yaml::test04::throughput_ratio",
+        "64 × row 3, 8 in flight, for at most 4 h",  # noqa: RUF001 - as shown
+        "audit/reference/queries.jsonl",
+        "3.11.7",
+    ):
+        assert said in page.words
+    assert "SIMULATED" not in page.text
+    assert sum(tag == "figure" for tag, _ in page.tags) == 3
+    assert all(attributes["aria-label"] for tag, attributes in page.tags if attributes.get("role") == "img")
+
+
+def test_a_simulated_run_is_marked_everywhere(make_run, tmp_path):
+    page = _page(make_run(simulated=True), tmp_path)
+    assert "PASS (SIMULATED): wan22_offline" in page.text
+    assert page.text.count("SIMULATED") >= 4
+
+
+def test_a_failing_run_shows_the_failing_checks(make_run, tmp_path):
+    page = _page(make_run(repeat_s=0.01, failed=9), tmp_path)
+    assert "FAIL completion[reference]" in page.words
+    assert "9 (4 http_500, 5 timeout)" in page.words
+    assert "SIMULATED" not in page.text
+
+
+def test_nothing_is_fetched_and_nothing_runs(make_run, tmp_path):
+    page = _page(make_run(), tmp_path)
+    policies = [attributes["content"] for _, attributes in page.tags if attributes.get("http-equiv")]
+    assert len(policies) == 1
+    assert (policies[0] or "").startswith("default-src 'none'; ")
+    for tag, attributes in page.tags:
+        assert tag not in {"script", "link", "img", "iframe", "object", "embed", "form", "base", "a"}
+        assert not any(name.startswith("on") or name in {"src", "href", "action", "srcset"} for name in attributes)
+        assert all(not (value or "").startswith("http") for name, value in attributes.items() if "xmlns" not in name)
+
+
+HOSTILE = (
+    "</script><script>alert(1)</script>",
+    "</style></title><h1>PASS</h1>",
+    '" onmouseover="alert(1)',
+    "{{ 7 * 7 }}{% raw %}",
+    "<!-- ",
+    "]]>&lt;svg onload=alert(1)>",
+    "\x1b[31m\u202e\x00",
+)
+
+
+def _with(text: str, run: RunOutcome) -> RunOutcome:
+    (audit,) = run.audits
+    check = Check(name=f"n{text}", passed=False, observed=f"o{text}", limit=f"l{text}", reason=f"r{text}")
+    phases = tuple(
+        msgspec.structs.replace(
+            phase,
+            record=msgspec.structs.replace(phase.record, label=f"{phase.record.label}{text}", reason=f"p{text}"),
+        )
+        for phase in audit.phases
+    )
+    hostile = msgspec.structs.replace(
+        audit,
+        title=f"t{text}",
+        reason=f"r{text}",
+        checks=(CheckOutcome(name=f"n{text}", node_id=f"i{text}", status="failed", check=check),),
+        phases=phases,
+        figures={f"f{text}": f"v{text}"},
+        notes=(f"n{text}",),
+        settings={f"s{text}": f"v{text}"},
+    )
+    texts = dict.fromkeys(("name", "config", "endpoint", "api_type", "model", "started_at"), f"x{text}")
+    return msgspec.structs.replace(
+        run, audits=(hostile,), warnings=(f"w{text}",), environment={f"e{text}": f"v{text}"}, **texts
+    )
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_text_from_outside_changes_no_tag(make_run, tmp_path, text):
+    run = make_run()
+    innocent, hostile = (_page(_with(said, run), tmp_path) for said in ("", text))
+    assert hostile.shape == innocent.shape
+
+
+def test_ten_megabytes_of_reason_stay_out_of_the_page(make_run, tmp_path):
+    run = make_run()
+    check = Check(name="c", passed=False, observed=1, limit=2, reason="x" * 10_000_000)
+    outcome = CheckOutcome(name="c", node_id="n", status="failed", check=check)
+    audit = AuditOutcome(id="a", title="A", status="FAIL", is_audit=True, checks=(outcome,), reason=check.reason)
+    long = msgspec.structs.replace(run, audits=(audit, audit), warnings=(check.reason,), name=check.reason)
+    assert len(render(document(long, tmp_path), tmp_path)) < 100_000
+
+
+@pytest.mark.parametrize("asked", [{"failed": 64}, {"n": 1}, {"rows": [1, 2, 3, 4, 5, 6, 7]}, {"audits": ()}])
+def test_odd_runs_have_a_page(make_run, tmp_path, asked):
+    _page(make_run(**asked), tmp_path)
+
+
+def test_a_phase_without_completions_says_so(make_run, tmp_path):
+    page = _page(make_run(failed=64), tmp_path)
+    assert "No curve for reference: no query of it completed." in page.words
+
+
+def test_unreadable_records_cost_the_curve_and_are_named(make_run, tmp_path):
+    run = make_run()
+    log = tmp_path / "audit/reference/queries.jsonl"
+    log.write_bytes(log.read_bytes()[:-5])
+    page = _page(run, tmp_path)
+    assert "No curve for reference:" in page.words
+    assert "the last record is cut short" in page.words
+
+
+def test_many_phases_are_drawn_up_to_a_limit(make_run, tmp_path):
+    page = _page(make_run(rows=list(range(20)), n=16), tmp_path)
+    assert "The charts show the first 12 of 21 phases." in page.words
+
+
+def test_verdict_is_written_before_the_report(make_run, tmp_path, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("no charts today")
+
+    run = make_run()
+    monkeypatch.setattr("pytest_mlperf_audit.report.html.render", fail)
+    with pytest.raises(RuntimeError, match="no charts today"):
+        write_report(run, tmp_path)
+    assert read_verdict(tmp_path / "verdict.json").status == "PASS"
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_the_written_report_is_whole(make_run, tmp_path):
+    path = write_report(make_run(), tmp_path)
+    assert path == tmp_path / "report.html"
+    page = _Page(path.read_text(encoding="utf-8"))
+    assert [tag for tag, _ in page.tags][:2] == ["html", "head"]
+
+
+_RENDER = """
+import sys
+from pathlib import Path
+from pytest_mlperf_audit.report.document import read_verdict
+from pytest_mlperf_audit.report.html import render
+directory = Path(sys.argv[1])
+sys.stdout.buffer.write(render(read_verdict(directory / "verdict.json"), directory).encode())
+assert "matplotlib.pyplot" not in sys.modules
+"""
+
+
+def test_two_renderings_in_two_processes_are_byte_identical(make_run, tmp_path):
+    written = write_report(make_run(rows=[3, 7]), tmp_path).read_bytes()
+    settings = tmp_path / "matplotlibrc"
+    settings.write_text("svg.fonttype: path\nlines.linewidth: 9\ntext.usetex: True\n")
+    for seed, extra in (("1", {}), ("2", {"MATPLOTLIBRC": str(settings)})):
+        environment = os.environ | {"PYTHONHASHSEED": seed, "TZ": "Asia/Tokyo"} | extra
+        again = subprocess.run(
+            [sys.executable, "-c", _RENDER, str(tmp_path)],
+            env=environment,
+            capture_output=True,
+            check=True,
+            timeout=120,
+        )
+        assert again.stdout == written
+
+
+def test_verdict_and_terminal_text_load_no_chart_library():
+    code = (
+        "import sys, pytest_mlperf_audit.report.write, pytest_mlperf_audit.report.text, "
+        "pytest_mlperf_audit.report.ci_summary\nassert not {'matplotlib', 'jinja2'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
