@@ -1,0 +1,1 @@
+"""YAML text to frozen models. Pure: neither pytest nor aiohttp; no file but the YAML itself."""

@@ -1,0 +1,14 @@
+"""The `audit:` block: what every audit's configuration has. Each audit adds its own keys in its own file."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class AuditBlock(BaseModel):
+    """Base of every audit's configuration; a subclass narrows `test` to a Literal of its id and aliases."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    test: str = Field(description="Which audit to run")
+    only: bool = Field(default=False, description="Run the audit alone, without the main performance run")

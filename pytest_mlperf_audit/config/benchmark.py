@@ -1,0 +1,207 @@
+"""Benchmark: the whole YAML as one frozen value, and the checks that need more than one block."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Mapping
+from functools import reduce
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BeforeValidator, Field, ValidationError, create_model, model_validator
+from typing_extensions import Self
+
+from ..errors import ConfigError
+from .audit import AuditBlock
+from .block import Block, Problem, reject_all
+from .dataset import DatasetConfig
+from .endpoint import EndpointConfig
+from .model_params import Generation, ModelParams
+from .settings import Settings
+from .yaml_source import KeyPath
+
+Mode = Literal["offline", "online"]
+Scenario = Literal["Offline", "SingleStream", "Concurrency", "Server"]
+
+#: Wire formats without a field for a least output length or for special tokens.
+_NO_COMPLETION_CONTROLS = frozenset({"openai", "sglang", "videogen"})
+_OVERRIDE_CURE = "does not go together with model_params: min_new_tokens exceeds max_new_tokens"
+
+
+def _completion_controls(given: Generation | None) -> list[str]:
+    if given is None:
+        return []
+    return [
+        key for key, default in (("min_new_tokens", 1), ("skip_special_tokens", True)) if getattr(given, key) != default
+    ]
+
+
+def _as_list(value: Any) -> Any:
+    """`audit:` may be null, one block or a list of blocks."""
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, (Mapping, AuditBlock)) else value
+
+
+class SubmissionRef(Block):
+    """Which MLPerf benchmark and ruleset a submission is for; kept for the record."""
+
+    model: str = Field(description="MLPerf's name of the model")
+    ruleset: str = Field(description="Ruleset, such as mlperf-inference-v6.1")
+
+
+class Benchmark(Block):
+    """The configuration file."""
+
+    name: str = Field(default="", description="Name in reports; default: the type")
+    version: str = Field(default="1.0", description="Version of the configuration, for the reader")
+    type: Literal["offline", "online", "eval", "submission"] = Field(description="Kind of benchmark")
+    benchmark_mode: Mode | None = Field(
+        default=None, description="How a submission is driven; required when type is submission"
+    )
+    submission_ref: SubmissionRef | None = Field(default=None, description="Benchmark and ruleset submitted to")
+    model_params: ModelParams = Field(default_factory=ModelParams, description="The model and its settings")
+    datasets: tuple[DatasetConfig, ...] = Field(
+        default=(), description="Data sets; exactly one of type performance, unless type is eval"
+    )
+    audit: Annotated[tuple[AuditBlock, ...], BeforeValidator(_as_list)] = Field(
+        default=(), description="One audit, or a list of them"
+    )
+    settings: Settings = Field(default_factory=Settings, description="How the endpoint is driven")
+    endpoint_config: EndpointConfig = Field(default_factory=EndpointConfig, description="The endpoint under test")
+    report_dir: Path | None = Field(default=None, description="Directory for verdict, report and records")
+
+    @model_validator(mode="after")
+    def _names_filled(self) -> Self:
+        # Frozen for everyone else; the names are part of what the file says.
+        if not self.name:
+            object.__setattr__(self, "name", f"{self.type}_benchmark")
+        if not self.model_params.name and self.submission_ref is not None:
+            named = self.model_params.model_copy(update={"name": self.submission_ref.model})
+            object.__setattr__(self, "model_params", named)
+        return self
+
+    @model_validator(mode="after")
+    def _blocks_agree(self) -> Self:
+        problems = [
+            *self._model_problems(),
+            *self._load_problems(),
+            *self._dataset_problems(),
+            *self._audit_problems(),
+        ]
+        if problems:
+            reject_all(problems)
+        return self
+
+    def _model_problems(self) -> Iterator[Problem]:
+        if not self.model_params.name:
+            yield ("model_params", "name"), "is required; add the model's name"
+        surfaces: list[tuple[KeyPath, Generation | None]] = [(("model_params",), self.model_params)]
+        surfaces += [
+            (("datasets", at, "generation_config_override"), dataset.generation_config_override)
+            for at, dataset in enumerate(self.datasets)
+        ]
+        if self.endpoint_config.api_type in _NO_COMPLETION_CONTROLS:
+            for path, given in surfaces:
+                for key in _completion_controls(given):
+                    yield (*path, key), f"is not part of api_type {self.endpoint_config.api_type}; take it out"
+
+    def _load_problems(self) -> Iterator[Problem]:
+        load = self.settings.load_pattern.type
+        at = ("settings", "load_pattern", "type")
+        if self.type == "submission" and self.benchmark_mode is None:
+            yield ("benchmark_mode",), "is required when type is submission; add 'benchmark_mode: offline' or 'online'"
+        if self.effective_mode == "offline" and load != "max_throughput":
+            yield at, f"an offline benchmark needs max_throughput, not {load}; change it, or the type to online"
+        if self.effective_mode == "online" and load == "max_throughput":
+            yield at, "an online benchmark needs concurrency or poisson; change it, or the type to offline"
+
+    def _dataset_problems(self) -> Iterator[Problem]:
+        seen: dict[tuple[str, str], int] = {}
+        for at, dataset in enumerate(self.datasets):
+            first = seen.setdefault((dataset.name, dataset.type), at)
+            if first != at:
+                what = f"{dataset.type} data set {dataset.name!r}"
+                yield ("datasets", at), f"a second {what}, as datasets[{first}]; rename or remove one"
+            try:
+                dataset.params(self.model_params)
+            except ValidationError:
+                yield ("datasets", at, "generation_config_override"), _OVERRIDE_CURE
+        performance = [at for at, dataset in enumerate(self.datasets) if dataset.type == "performance"]
+        if not performance and self.type != "eval":
+            yield ("datasets",), "one data set of type performance is needed; add it with its path"
+        for at in performance[1:]:
+            yield (
+                ("datasets", at, "type"),
+                f"a second performance data set, beside datasets[{performance[0]}]; keep one",
+            )
+
+    def _audit_problems(self) -> Iterator[Problem]:
+        seen: set[object] = set()
+        for at, block in enumerate(self.audit):
+            audit = block.test if type(block) is AuditBlock else type(block)
+            if audit in seen:
+                cure = "; one block with sample_index: [..] covers several indices"
+                yield ("audit", at, "test"), f"{block.test} is asked for twice{cure}"
+            seen.add(audit)
+
+    @property
+    def effective_mode(self) -> Mode | None:
+        """How the endpoint is driven; None for `eval`, which has no performance run."""
+        if self.type == "submission":
+            return self.benchmark_mode
+        return None if self.type == "eval" else self.type
+
+    @property
+    def performance_dataset(self) -> DatasetConfig:
+        """The data set that audits and the main run use; ConfigError when there is none (`eval`)."""
+        for dataset in self.datasets:
+            if dataset.type == "performance":
+                return dataset
+        raise ConfigError("datasets: none has type performance, which audits need; add one")
+
+    @property
+    def streaming(self) -> bool:
+        """Whether replies are streamed: as `model_params.streaming` says, auto being on when online."""
+        if self.model_params.streaming == "auto":
+            return self.effective_mode == "online"
+        return self.model_params.streaming == "on"
+
+    @property
+    def scenario(self) -> Scenario:
+        """MLPerf's name for the load; Concurrency where MLPerf Inference has no name for it."""
+        pattern = self.settings.load_pattern
+        if pattern.type == "concurrency":
+            return "SingleStream" if pattern.target_concurrency == 1 else "Concurrency"
+        return "Server" if pattern.type == "poisson" else "Offline"
+
+
+def benchmark_model(audit_models: Mapping[str, type[AuditBlock]]) -> type[Benchmark]:
+    """Return Benchmark with `audit` narrowed to these models, by audit id, told apart by `test`.
+
+    A model whose `test` is not a Literal of the audit's names gets one of its id.
+    """
+    if not audit_models:
+        return Benchmark
+    narrowed = [_with_literal_test(name, model) for name, model in audit_models.items()]
+    block: Any = reduce(operator.or_, narrowed)
+    if len(narrowed) > 1:
+        block = Annotated[block, Field(discriminator="test")]
+    audit = Benchmark.model_fields["audit"]
+    return create_model(
+        "Benchmark",
+        __base__=Benchmark,
+        __doc__=Benchmark.__doc__,
+        audit=(
+            Annotated[tuple[block, ...], BeforeValidator(_as_list)],
+            Field(default=(), description=audit.description),
+        ),
+    )
+
+
+def _with_literal_test(name: str, model: type[AuditBlock]) -> type[AuditBlock]:
+    field = model.model_fields["test"]
+    if get_args(field.annotation):
+        return model
+    literal: Any = (Literal[name], Field(description=field.description))
+    return create_model(model.__name__, __base__=model, __doc__=model.__doc__, test=literal)

@@ -1,0 +1,84 @@
+"""What every block of the YAML shares: frozen, unknown keys refused, and no input in pydantic's own messages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any, NoReturn
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+
+class Block(BaseModel):
+    """Base of the configuration's models.
+
+    `hide_input_in_errors` keeps a secret out of a pydantic error that someone prints unexplained.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        str_strip_whitespace=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+    )
+
+
+#: Error type of `reject`; `explain` shows its messages as they stand.
+REJECTED = "mlperf_rejected"
+
+#: A key path below the model or field being validated, and what is wrong there.
+Problem = tuple[Sequence[str | int], str]
+
+
+def reject(message: str, at: Sequence[str | int] = ()) -> NoReturn:
+    """Raise a validation error whose message is shown to the user as it is; `at` as in Problem."""
+    reject_all([(at, message)])
+
+
+def reject_all(problems: Sequence[Problem]) -> NoReturn:
+    """Raise one validation error that stands for all `problems`."""
+    # Braces would be read as a template by pydantic, so the messages travel as a value.
+    text = "; ".join(message for _, message in problems)
+    raise PydanticCustomError(REJECTED, "{text}", {"text": text, "problems": tuple(problems)})
+
+
+_DURATION = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>ms|s|m|h)?", re.ASCII)
+_UNIT_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
+_DURATION_CURE = "expected milliseconds, or a number with a unit (600000ms, 600s, 10m, 4h)"
+
+
+def parse_duration_ms(value: Any) -> int:
+    """Return a duration in milliseconds from an int, or text such as '600s', '10m', '4h', '600000ms'.
+
+    Raises pydantic's custom error (see `reject`) for anything else, a negative number included.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        reject(_DURATION_CURE)
+    try:
+        milliseconds = Decimal(match["number"]) * _UNIT_MS[match["unit"] or "ms"]
+        whole = int(milliseconds)
+    except (InvalidOperation, ValueError):
+        reject(_DURATION_CURE)
+    if whole != milliseconds:
+        reject("expected a duration that comes to a whole number of milliseconds")
+    return whole
+
+
+DurationMs = Annotated[
+    int,
+    BeforeValidator(parse_duration_ms),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0},
+                {"type": "string", "pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*(ms|s|m|h)?\s*$"},
+            ]
+        }
+    ),
+]

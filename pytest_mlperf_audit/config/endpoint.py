@@ -1,0 +1,121 @@
+"""The `endpoint_config:` block: whom to ask, in which wire format, with which credentials."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from typing_extensions import Self
+
+from .block import Block, reject
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)  # RFC 9110, 5.6.2
+_FRAMING = {"host", "content-length", "transfer-encoding", "connection"}
+
+
+def _no_credentials_in(url: str) -> str:
+    """Return a URL as it may be sent to; every message names it without user, password and query."""
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        reject("is not a URL; write it as http://host:port")
+    if parts.scheme not in {"http", "https"} or not host:
+        reject("is not an http:// or https:// URL with a host; write it as http://host:port")
+    if "@" in parts.netloc:
+        reject("has a user name or password in the URL; take it out and use api_key or headers")
+    if parts.fragment or not url.isprintable() or " " in url:
+        reject("has a '#', a space or a control character, none of which a URL sent to may have; take it out")
+    return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), parts.query, ""))
+
+
+def without_query(url: str) -> str:
+    """Return a URL without its query string, as it may be shown."""
+    return urlunsplit(urlsplit(url)._replace(query=""))
+
+
+class SimulatedConfig(Block):
+    """The embedded simulated endpoint."""
+
+    service_time_ms: float = Field(default=20.0, ge=0, description="Mean service time of a query, in milliseconds")
+    distribution: Literal["fixed", "uniform", "lognormal", "exponential", "bimodal"] = Field(
+        default="fixed", description="Distribution of service times"
+    )
+    cv: float = Field(
+        default=0.0,
+        ge=0,
+        description="Coefficient of variation of service times (standard deviation / mean), for uniform and lognormal",
+    )
+    lanes: int = Field(default=8, ge=1, description="Queries served at the same time; further ones wait")
+    error_rate: float = Field(default=0.0, ge=0, le=1, description="Share of queries answered with status 500")
+    cache: Literal["none", "exact", "coalesce", "prefix", "semantic"] = Field(
+        default="none", description="Which forbidden cache to have, to see the audit fail"
+    )
+    cache_lookup: Literal["arrival", "served"] = Field(
+        default="served", description="When an exact cache is looked up: on arrival, or when a lane takes the query"
+    )
+    hit_time_ms: float = Field(default=0.5, ge=0, description="Service time of a cache hit, in milliseconds")
+    output_tokens: int = Field(default=16, ge=1, description="Tokens of each text reply")
+    video_reply: Literal["path", "base64", "raw"] = Field(
+        default="path", description="Kind of video reply: JSON with a path, JSON with base64, or video/mp4 bytes"
+    )
+    seed: int = Field(default=0, description="Seed of service times and errors")
+
+
+Url = Annotated[str, AfterValidator(_no_credentials_in)]
+
+
+class EndpointConfig(Block):
+    """The endpoint under test."""
+
+    endpoints: Annotated[tuple[Url, ...], BeforeValidator(lambda value: () if value is None else value)] = Field(
+        default=(), description="Base URLs, each http:// or https://; left out: the embedded simulated endpoint serves"
+    )
+    api_key: SecretStr | None = Field(
+        default=None, description="Key sent as 'Authorization: Bearer ...'; best given as ${VARIABLE}"
+    )
+    api_type: str = Field(
+        default="openai", min_length=1, description="Wire format: openai, videogen, or one that a plugin registered"
+    )
+    headers: dict[str, SecretStr] = Field(
+        default_factory=dict, description="Further request headers; their values are treated as secrets"
+    )
+    simulated: SimulatedConfig = Field(
+        default_factory=SimulatedConfig, description="The embedded simulated endpoint, where no endpoints are given"
+    )
+
+    @model_validator(mode="after")
+    def _headers_may_be_sent(self) -> Self:
+        for name, value in self.headers.items():
+            if not _TOKEN.fullmatch(name):
+                reject("is not a header name; use letters, digits and '-'", at=["headers", name])
+            if name.lower() in _FRAMING:
+                reject("belongs to the HTTP client and cannot be set; take it out", at=["headers", name])
+            if not _is_header_value(value):
+                reject("has a line break or a character outside Latin-1 in its value", at=["headers", name])
+        if self.api_key is not None and not _is_header_value(self.api_key):
+            reject("has a line break or a character outside Latin-1; check the variable it comes from", at=["api_key"])
+        return self
+
+    @model_validator(mode="after")
+    def _one_endpoint_kind(self) -> Self:
+        if self.endpoints and "simulated" in self.model_fields_set:
+            reject("has no effect beside endpoints; drop 'simulated' or 'endpoints'", at=["simulated"])
+        return self
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The endpoints as they may be shown: without query strings, which may hold a key."""
+        return tuple(without_query(url) for url in self.endpoints)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, self.shown if name == "endpoints" else value
+
+
+def _is_header_value(secret: SecretStr) -> bool:
+    value = secret.get_secret_value()
+    return value.isprintable() and all(ord(character) < 256 for character in value)

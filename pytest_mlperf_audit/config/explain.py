@@ -1,0 +1,210 @@
+"""pydantic's ValidationError to the text a user reads: file, line, key path, what was wrong, what is allowed.
+
+No value of a credential, nor one that came from the environment, is ever shown.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from .block import REJECTED
+from .yaml_source import KeyPath, YamlSource
+
+_MAX_SHOWN = 60
+_SECRET_NAME = re.compile(
+    r"(^|_)(api_?key|secret|password|authorization|auth|credentials?)(_|$)|_(key|token)$", re.IGNORECASE
+)
+#: Keys of endpoint_config that cannot hold a credential.
+_PLAIN_ENDPOINT_KEYS = {"api_type", "simulated"}
+
+#: What a value must be, by pydantic's error type; the keys are prefixes.
+_EXPECTED = {
+    "int_": "a whole number",
+    "float_": "a number",
+    "finite_number": "a finite number",
+    "bool_": "true or false",
+    "string_type": "text",
+    "string_too_short": "text that is not empty",
+    "path_": "a file path",
+    "model_": "a mapping of keys",
+    "dict_": "a mapping of keys",
+    "tuple_type": "a list",
+    "list_type": "a list",
+}
+_BOUNDS = {
+    "greater_than_equal": ("ge", "at least"),
+    "greater_than": ("gt", "greater than"),
+    "less_than_equal": ("le", "at most"),
+    "less_than": ("lt", "less than"),
+}
+
+
+def explain(error: ValidationError, source: YamlSource, model: type[BaseModel]) -> str:
+    """Return one line for each error, in the order of the file."""
+    faults: dict[KeyPath, list[str]] = {}
+    for details in error.errors(include_url=False):
+        for path, text in _faults(details, source, model):
+            faults.setdefault(path, []).append(text)
+    # Where a value may be one of several kinds, pydantic reports each: the deepest says most.
+    kept = [path for path in faults if not _is_list_beside_item(path, faults)]
+    kept.sort(key=source.line)
+    return "\n".join(f"{source.where(*path)}: {_joined(faults[path])}" for path in kept)
+
+
+def closest(name: str, names: Iterable[str]) -> str:
+    """Return "; did you mean 'x'?" for the nearest of `names`, or nothing."""
+    near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _is_list_beside_item(path: KeyPath, faults: Iterable[KeyPath]) -> bool:
+    depth = len(path)
+    return any(other[:depth] == path and len(other) > depth and isinstance(other[depth], int) for other in faults)
+
+
+def _joined(texts: list[str]) -> str:
+    first, *others = dict.fromkeys(texts)
+    wanted = [other.removeprefix("expected ").partition(",")[0] for other in others if other.startswith("expected ")]
+    if not wanted or not first.startswith("expected "):
+        return first
+    expected, comma, got = first.partition(",")
+    return " or ".join([expected, *wanted]) + comma + got
+
+
+def _faults(details: ErrorDetails, source: YamlSource, model: type[BaseModel]) -> Iterator[tuple[KeyPath, str]]:
+    loc, kind = details["loc"], details["type"]
+    path = _in_file(loc, source)
+    hidden = path in source.from_env or _is_secret(path) or _holds_secret(model, loc)
+    if kind == REJECTED:
+        for at, message in details["ctx"]["problems"]:
+            got = "" if at or hidden or isinstance(details["input"], dict) else f", got {_shown(details['input'])}"
+            yield (*path, *at), f"{message}{got}"
+    elif kind == "missing":
+        yield (*path, loc[-1]), "is required; add it"
+    elif kind == "extra_forbidden":
+        yield path, f"unknown key{_known_keys(str(loc[-1]), model, loc[:-1])}"
+    elif kind in {"union_tag_invalid", "union_tag_not_found"}:
+        yield _tag_fault(details, path)
+    else:
+        yield path, _value_text(details, "" if hidden else _shown(details["input"]))
+
+
+def _in_file(loc: KeyPath, source: YamlSource) -> KeyPath:
+    """Return pydantic's location as a key path of the file, less the names it gives to the kinds of a union."""
+    path: KeyPath = ()
+    for part in loc:
+        if (*path, part) in source.lines:
+            path = (*path, part)
+    return path
+
+
+def _tag_fault(details: ErrorDetails, path: KeyPath) -> tuple[KeyPath, str]:
+    context = details["ctx"]
+    key = str(context["discriminator"]).strip("'")
+    if details["type"] == "union_tag_not_found":
+        return (*path, key), "is required; it names the audit"
+    return (*path, key), _not_one_of(str(context["tag"]), _quoted(str(context["expected_tags"])))
+
+
+def _value_text(details: ErrorDetails, shown: str) -> str:
+    kind, context = details["type"], details.get("ctx", {})
+    got = f", got {shown}" if shown else ""
+    if kind == "literal_error":
+        allowed = _quoted(str(context["expected"]))
+        value = details["input"]
+        return _not_one_of(value, allowed) if shown and isinstance(value, str) else _one_of(allowed) + got
+    if kind in _BOUNDS:
+        bound, words = _BOUNDS[kind]
+        return f"must be {words} {context[bound]}{got}"
+    for prefix, expected in _EXPECTED.items():
+        if kind.startswith(prefix):
+            return f"expected {expected}{got}{_cure(kind, details['input'])}"
+    if kind in {"value_error", "assertion_error"}:
+        return str(context.get("error") or "is not allowed")
+    return f"{details['msg'].replace('Input should', 'must', 1)}{got}"
+
+
+def _cure(kind: str, value: Any) -> str:
+    if value is None:
+        return "; give it a value, or take the key out"
+    return "; put it in quotes" if kind == "string_type" and not isinstance(value, (dict, list)) else ""
+
+
+def _quoted(text: str) -> list[str]:
+    """Return what stands in quotes in pydantic's list of allowed values."""
+    return re.findall(r"'([^']*)'", text)
+
+
+def _one_of(allowed: list[str]) -> str:
+    return f"expected one of {', '.join(allowed)}"
+
+
+def _not_one_of(value: str, allowed: list[str]) -> str:
+    return f"{_shown(value)} is not one of {', '.join(allowed)}{closest(value, allowed)}"
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, (dict, list, tuple)):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    text = repr(value)
+    return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 3]}..."
+
+
+def _known_keys(key: str, model: type[BaseModel], loc: KeyPath) -> str:
+    names = [name for block in _blocks_at(model, loc) for name in block.model_fields]
+    return closest(key, names) or (f"; known here: {', '.join(dict.fromkeys(names))}" if names else "; take it out")
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a key of this name holds a credential: api_key, hf_token, password."""
+    return _SECRET_NAME.search(name) is not None
+
+
+def _is_secret(path: KeyPath) -> bool:
+    if path[:1] == ("endpoint_config",) and (len(path) < 2 or path[1] not in _PLAIN_ENDPOINT_KEYS):
+        return True
+    return any(isinstance(part, str) and is_secret_name(part) for part in path)
+
+
+def _holds_secret(model: type[BaseModel], loc: KeyPath) -> bool:
+    fields = (block.model_fields.get(str(part)) for at, part in enumerate(loc) for block in _blocks_at(model, loc[:at]))
+    return any(field is not None and _mentions(field.annotation, SecretStr) for field in fields)
+
+
+def _mentions(annotation: Any, wanted: type) -> bool:
+    return annotation is wanted or any(_mentions(inner, wanted) for inner in get_args(annotation))
+
+
+def _blocks_at(model: type[BaseModel], loc: KeyPath) -> list[type[BaseModel]]:
+    """Return the models that may stand at `loc`; of a union, the one whose tag is in `loc`."""
+    blocks = [model]
+    for part in loc:
+        fields = [block.model_fields[str(part)] for block in blocks if str(part) in block.model_fields]
+        tagged = [block for block in blocks if part in _tags(block.model_fields.get("test"))]
+        if fields:
+            blocks = [block for field in fields for block in _models_in(field.annotation)]
+        elif tagged:
+            blocks = tagged
+    return blocks
+
+
+def _tags(field: FieldInfo | None) -> tuple[Any, ...]:
+    return get_args(field.annotation) if field is not None else ()
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and get_origin(annotation) is None:
+        if issubclass(annotation, BaseModel):
+            yield annotation
+        return
+    for inner in get_args(annotation):
+        yield from _models_in(inner)

@@ -1,0 +1,44 @@
+"""Environment variables in the YAML: ${NAME}, ${NAME:-default}, $NAME (as in the endpoints tool), $$ for a dollar."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_REFERENCE = re.compile(
+    r"\$(?:(?P<dollar>\$)"
+    rf"|\{{(?P<braced>{_NAME})(?::-(?P<default>[^}}]*))?\}}"
+    r"|(?P<broken>\{)"
+    rf"|(?P<bare>{_NAME}))",
+    re.ASCII,
+)
+
+
+class InterpolationError(Exception):
+    """A variable cannot be replaced; the message has no value in it."""
+
+
+def interpolate(text: str, environ: Mapping[str, str]) -> str:
+    """Return `text` with every reference replaced once; values are not searched for further references.
+
+    As in a shell, the default of ${NAME:-default} is taken when NAME is unset or empty.
+    Raises InterpolationError when a variable is unset and has no default, or a reference is not well formed.
+    """
+    return _REFERENCE.sub(lambda match: _replacement(match, environ), text)
+
+
+def _replacement(match: re.Match[str], environ: Mapping[str, str]) -> str:
+    if match["dollar"]:
+        return "$"
+    if match["broken"]:
+        raise InterpolationError("'${' begins no variable; write ${NAME} or ${NAME:-default}, or $${ for the text '${'")
+    name, default = match["braced"] or match["bare"], match["default"]
+    if default is None:
+        if name not in environ:
+            cure = f"set it, write ${{{name}:-default}}, or write $$ for a dollar sign"
+            raise InterpolationError(f"the environment variable {name} is not set; {cure}")
+        return environ[name]
+    if "${" in default:
+        raise InterpolationError(f"the default of {name} holds another variable, which is not supported")
+    return environ.get(name) or default

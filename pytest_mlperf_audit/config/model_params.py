@@ -1,0 +1,58 @@
+"""The `model_params:` block: what is asked of the model, sent with every query."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from typing_extensions import Self
+
+from .block import Block, reject
+
+Streaming = Literal["auto", "on", "off"]
+
+
+def _from_yaml_bool(value: Any) -> Any:
+    """YAML 1.1 reads an unquoted on or off as a boolean."""
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
+
+
+class Generation(Block):
+    """Sampling and length settings; the part of `model_params` that a data set may override."""
+
+    temperature: float | None = Field(default=None, description="Sampling temperature; null: the server's default")
+    seed: int | None = Field(default=None, description="Sampling seed sent with each query; null: none is sent")
+    top_k: int | None = Field(default=None, description="Sample from the k likeliest tokens; null: not sent")
+    top_p: float | None = Field(default=None, description="Sample from the likeliest tokens of this total probability")
+    repetition_penalty: float | None = Field(default=None, description="Factor against repeated tokens; null: not sent")
+    presence_penalty: float | None = Field(default=None, description="Penalty on tokens already present")
+    frequency_penalty: float | None = Field(default=None, description="Penalty on tokens by how often they occurred")
+    chat_template_kwargs: dict[str, Any] | None = Field(
+        default=None, repr=False, description="Arguments of the server's chat template, passed on as they are"
+    )
+    max_new_tokens: int = Field(default=1024, ge=1, description="Longest output, in tokens")
+    min_new_tokens: int = Field(default=1, ge=0, description="Shortest output, in tokens")
+    skip_special_tokens: bool = Field(default=True, description="Whether special tokens are left out of the output")
+
+
+class ModelParams(Generation):
+    """The model and its settings."""
+
+    name: str = Field(
+        default="", description="Model name sent with each query; required, unless submission_ref.model gives it"
+    )
+    streaming: Annotated[
+        Streaming,
+        BeforeValidator(_from_yaml_bool),
+        WithJsonSchema({"enum": ["auto", "on", "off", True, False]}),
+    ] = Field(default="auto", description="Whether replies are streamed; auto: on when online, off when offline")
+
+    @model_validator(mode="after")
+    def _lengths_agree(self) -> Self:
+        if self.min_new_tokens > self.max_new_tokens:
+            reject(
+                f"min_new_tokens ({self.min_new_tokens}) exceeds max_new_tokens ({self.max_new_tokens}); "
+                "lower the first or raise the second",
+                at=["min_new_tokens"],
+            )
+        return self

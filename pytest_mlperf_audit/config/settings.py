@@ -1,0 +1,124 @@
+"""The `settings:` block: how long, under which load, and through what kind of client."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+from typing_extensions import Self
+
+from .block import Block, DurationMs, reject
+
+
+class Runtime(Block):
+    """How long a phase lasts and which seeds order its samples."""
+
+    min_duration_ms: DurationMs = Field(
+        default=0,
+        description="Least duration of a phase in milliseconds (or 600s, 10m, 4h), a real floor: "
+        "a phase ends when both this and its sample count are reached",
+    )
+    max_duration_ms: DurationMs = Field(
+        default=0, description="Longest time in which a phase issues queries, in milliseconds (or 10m, 4h); 0: no limit"
+    )
+    n_samples_to_issue: int | None = Field(
+        default=None, gt=0, description="Queries of the main run; null: each row of the data set once"
+    )
+    scheduler_random_seed: int = Field(default=42, description="Seed of arrival times (`poisson`)")
+    dataloader_random_seed: int = Field(default=42, description="Seed of the order in which rows are drawn")
+
+    @model_validator(mode="after")
+    def _floor_below_ceiling(self) -> Self:
+        if 0 < self.max_duration_ms < self.min_duration_ms:
+            reject(
+                f"max_duration_ms ({self.max_duration_ms}) is below min_duration_ms ({self.min_duration_ms}); "
+                "raise it, or set it to 0 for no limit",
+                at=["max_duration_ms"],
+            )
+        return self
+
+
+class LoadPattern(Block):
+    """How queries are issued."""
+
+    type: Literal["max_throughput", "concurrency", "poisson"] = Field(
+        default="max_throughput",
+        description="max_throughput: all at once (Offline); concurrency: a fixed number in flight (1: SingleStream); "
+        "poisson: random arrivals at a mean rate (Server), for main runs only",
+    )
+    target_qps: float | None = Field(
+        default=None, gt=0, description="Mean arrival rate in queries per second; required by poisson"
+    )
+    target_concurrency: int | None = Field(
+        default=None, gt=0, description="Queries in flight at any time; required by concurrency"
+    )
+
+    @model_validator(mode="after")
+    def _partner_given(self) -> Self:
+        if self.type == "poisson" and self.target_qps is None:
+            reject("poisson needs target_qps, the mean arrival rate; add 'target_qps: 10', say", at=["type"])
+        if self.type == "concurrency" and self.target_concurrency is None:
+            reject(
+                "concurrency needs target_concurrency, the queries in flight; add 'target_concurrency: 1', say",
+                at=["type"],
+            )
+        return self
+
+
+class Client(Block):
+    """The HTTP client."""
+
+    max_connections: int = Field(default=-1, ge=-1, description="Most connections open at once; -1: no limit")
+    insecure: bool = Field(default=False, description="Skip the check of the server's TLS certificate")
+    max_idle_time: float = Field(
+        default=4.0, ge=0, description="Seconds after which an idle connection is closed rather than used again"
+    )
+    query_timeout_s: float | None = Field(
+        default=None, gt=0, description="Seconds after which a query without its whole reply has failed; null: no limit"
+    )
+    connect_timeout_s: float = Field(default=30.0, gt=0, description="Seconds within which a connection must open")
+    ca_file: Path | None = Field(
+        default=None, description="PEM file of the certificate authorities to trust, relative to the YAML's directory"
+    )
+
+    @model_validator(mode="after")
+    def _connections_possible(self) -> Self:
+        if self.max_connections == 0:
+            reject("no query can be sent over 0 connections; use -1 for no limit", at=["max_connections"])
+        if self.insecure and self.ca_file is not None:
+            reject("ca_file has no effect with insecure: true; drop one of them", at=["ca_file"])
+        return self
+
+
+class Warmup(Block):
+    """Queries sent, and not recorded, before the first phase."""
+
+    enabled: bool = Field(default=False, description="Whether to warm the endpoint up before the first phase")
+    n_requests: int | None = Field(
+        default=None, gt=0, description="Warm-up queries; null: each row of the data set once"
+    )
+    salt: bool = Field(default=False, description="Put random text before each warm-up prompt")
+    drain: bool = Field(default=False, description="Wait for the last warm-up reply before the first phase")
+    warmup_random_seed: int = Field(default=42, description="Seed of the warm-up's order and salt")
+
+
+class Drain(Block):
+    """How long to wait for queries in flight."""
+
+    performance_timeout_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="Seconds to wait for queries in flight when a phase has issued its last; null: until all are done. "
+        "A phase that runs out of this time yields no verdict",
+    )
+
+
+class Settings(Block):
+    """How the endpoint is driven."""
+
+    runtime: Runtime = Field(default_factory=Runtime, description="Durations, counts and seeds")
+    load_pattern: LoadPattern = Field(default_factory=LoadPattern, description="How queries are issued")
+    client: Client = Field(default_factory=Client, description="The HTTP client")
+    warmup: Warmup = Field(default_factory=Warmup, description="Queries before the first phase")
+    drain: Drain = Field(default_factory=Drain, description="How long to wait for queries in flight")

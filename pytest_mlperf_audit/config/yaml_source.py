@@ -1,0 +1,236 @@
+"""YAML bytes to plain data in which every key and item remembers its line. Hostile input is refused, not survived.
+
+PyYAML composes the node graph; the walk below builds the data, so that duplicate keys, tags and alias bombs are seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import yaml
+
+from ..errors import ConfigError
+from .interpolate import InterpolationError
+
+KeyPath = tuple[str | int, ...]
+
+MAX_BYTES = 2**20
+MAX_NODES = 100_000
+MAX_DEPTH = 40
+
+_PREFIX = "tag:yaml.org,2002:"
+_SCALARS = frozenset(_PREFIX + name for name in ("str", "int", "float", "bool", "null"))
+#: No key holds a date, so what YAML takes for one stays text.
+_DATE = _PREFIX + "timestamp"
+_MERGE = _PREFIX + "merge"
+
+
+@dataclass(frozen=True)
+class YamlSource:
+    """A YAML file as data. `lines` has the line of every key path; `from_env` the paths that held a variable."""
+
+    name: str
+    data: dict[str, Any] = field(repr=False)
+    lines: dict[KeyPath, int] = field(repr=False)
+    from_env: frozenset[KeyPath] = field(repr=False)
+
+    def known(self, path: KeyPath) -> KeyPath:
+        """Return the part of `path` that the file has, less the index of a block that stands alone."""
+        found: KeyPath = ()
+        for part in path:
+            if (*found, part) in self.lines:
+                found = (*found, part)
+            elif isinstance(part, str):
+                break
+        return found
+
+    def line(self, path: KeyPath) -> int:
+        """Return the line of `path`, or of the nearest block around it that the file has."""
+        return self.lines[self.known(path)]
+
+    def where(self, *path: str | int) -> str:
+        """Return file, line and key path, as every message begins: 'wan22.yaml:14: audit.sample_index'."""
+        at = f"{self.name}:{self.line(path)}"
+        shown = dotted(self.without_tags(path))
+        return f"{at}: {shown}" if shown else at
+
+    def without_tags(self, path: KeyPath) -> KeyPath:
+        """Return `path` as the user would write it: without the index of a block that stands alone."""
+        shown: KeyPath = ()
+        for at, part in enumerate(path):
+            nested = isinstance(part, int) and at + 1 < len(path)
+            if not (nested and shown in self.lines and (*shown, part) not in self.lines):
+                shown = (*shown, part)
+        return shown
+
+
+def dotted(path: KeyPath) -> str:
+    """Return a key path as text: datasets[0].samples."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+
+
+def _never(_path: KeyPath) -> bool:
+    return False
+
+
+def read_yaml(
+    raw: bytes,
+    name: str,
+    substitute: Callable[[str], str] = str,
+    stays_text: Callable[[KeyPath], bool] = _never,
+) -> YamlSource:
+    """Parse one YAML document whose top level is a mapping.
+
+    `substitute` replaces variables in the text of a scalar; where that changes an unquoted scalar it is typed anew,
+    unless `stays_text` says that the key holds text. Raises ConfigError, one line for each fault found.
+    """
+    if len(raw) > MAX_BYTES:
+        raise ConfigError(f"{name}: larger than {MAX_BYTES // 2**20} MiB; is this the configuration file?")
+    node, loader = _compose(_decode(raw, name), name)
+    if node is None:
+        raise ConfigError(f"{name}: is empty; it needs at least 'type:' and 'model_params:'")
+    if not isinstance(node, yaml.MappingNode):
+        raise ConfigError(f"{name}:{_line(node)}: the top level must be a mapping of keys, as in 'type: offline'")
+    walk = _Walk(name, loader, substitute, stays_text)
+    try:
+        data = walk.mapping(node, ())
+    except RecursionError:
+        raise ConfigError(f"{name}: '<<' merges a mapping into itself") from None
+    if walk.problems:
+        raise ConfigError("\n".join(walk.problems))
+    return YamlSource(name=name, data=data, lines=walk.lines, from_env=frozenset(walk.from_env))
+
+
+def _decode(raw: bytes, name: str) -> str:
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{name}:{line}: is not UTF-8 text; save the file as UTF-8") from None
+
+
+def _compose(text: str, name: str) -> tuple[yaml.Node | None, yaml.SafeLoader]:
+    try:
+        loader = yaml.SafeLoader(text)
+        return loader.get_single_node(), loader
+    except yaml.MarkedYAMLError as error:
+        _refuse(error, text, name)
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise ConfigError(f"{name}:{line}: has a character that YAML does not allow; take it out") from None
+    except RecursionError:
+        raise ConfigError(f"{name}: is nested too deeply (more than {MAX_DEPTH} levels)") from None
+
+
+def _refuse(error: yaml.MarkedYAMLError, text: str, name: str) -> NoReturn:
+    # Never the error's own snippet of the file, which may hold a key.
+    mark = error.problem_mark or error.context_mark
+    line = mark.line + 1 if mark else 1
+    if "single document" in str(error.context):
+        raise ConfigError(f"{name}:{line}: holds a second YAML document; keep one to a file") from None
+    source = text.splitlines()
+    near = source[line - 1] if line <= len(source) else ""
+    cure = "put ${...} in quotes inside [ ] or { }" if "${" in near else "check indentation, quotes and colons here"
+    raise ConfigError(f"{name}:{line}: is not valid YAML ({error.problem}); {cure}") from None
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+class _Walk:
+    """Builds plain data from nodes, in `problems` what was wrong with them."""
+
+    def __init__(
+        self,
+        name: str,
+        loader: yaml.SafeLoader,
+        substitute: Callable[[str], str],
+        stays_text: Callable[[KeyPath], bool],
+    ) -> None:
+        self.name = name
+        self.loader = loader
+        self.substitute = substitute
+        self.stays_text = stays_text
+        self.lines: dict[KeyPath, int] = {(): 1}
+        self.from_env: set[KeyPath] = set()
+        self.problems: list[str] = []
+        self._nodes = 0
+
+    def _problem(self, node: yaml.Node, path: KeyPath, text: str) -> None:
+        self.problems.append(f"{self.name}:{_line(node)}: {dotted(path)}: {text}")
+
+    def _value(self, node: yaml.Node, path: KeyPath) -> Any:
+        self._nodes += 1
+        # Aliases are walked once for each use, so both bounds hold after expansion; a cycle ends at the depth bound.
+        if self._nodes > MAX_NODES:
+            raise ConfigError(f"{self.name}:{_line(node)}: more than {MAX_NODES} values once aliases are expanded")
+        if len(path) > MAX_DEPTH:
+            raise ConfigError(f"{self.name}:{_line(node)}: is nested too deeply (more than {MAX_DEPTH} levels)")
+        if isinstance(node, yaml.MappingNode) and node.tag == _PREFIX + "map":
+            return self.mapping(node, path)
+        if isinstance(node, yaml.SequenceNode) and node.tag == _PREFIX + "seq":
+            return [self._item(child, (*path, at)) for at, child in enumerate(node.value)]
+        if isinstance(node, yaml.ScalarNode) and node.tag in {*_SCALARS, _DATE}:
+            return self._scalar(node, path)
+        self._problem(node, path, f"the tag {node.tag.replace(_PREFIX, '!!')} is not allowed; take it out")
+        return None
+
+    def _item(self, node: yaml.Node, path: KeyPath) -> Any:
+        self.lines[path] = _line(node)
+        return self._value(node, path)
+
+    def mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
+        """Return the data of a mapping; a key of its own wins over a merged one."""
+        merged: dict[str, Any] = {}
+        own: dict[str, Any] = {}
+        for key, child in node.value:
+            if key.tag == _MERGE:
+                # The first of several merged mappings wins.
+                for source in self._merge_sources(child, path):
+                    merged = {**self.mapping(source, path), **merged}
+        for key, child in node.value:
+            if key.tag == _MERGE:
+                continue
+            if not isinstance(key, yaml.ScalarNode):
+                self._problem(key, path, "a key must be plain text")
+                continue
+            here = (*path, key.value)
+            if key.value in own:
+                self._problem(key, here, f"is given twice, first on line {self.lines[here]}; keep one")
+            else:
+                self.lines[here] = _line(key)
+                own[key.value] = self._value(child, here)
+        return {**merged, **own}
+
+    def _merge_sources(self, node: yaml.Node, path: KeyPath) -> Iterator[yaml.MappingNode]:
+        self._nodes += 1
+        if self._nodes > MAX_NODES or len(path) > MAX_DEPTH:
+            raise ConfigError(f"{self.name}:{_line(node)}: too many merged mappings ('<<')")
+        for source in node.value if isinstance(node, yaml.SequenceNode) else [node]:
+            if isinstance(source, yaml.MappingNode):
+                yield source
+            else:
+                self._problem(node, path, "'<<' takes a mapping or a list of mappings")
+
+    def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> Any:
+        try:
+            text = self.substitute(node.value)
+        except InterpolationError as error:
+            self._problem(node, path, str(error))
+            return None
+        tag = node.tag
+        if "$" in node.value:
+            self.from_env.add(path)
+            if node.style is not None or self.stays_text(path):
+                return text
+            tag = self.loader.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]  # stub lacks it
+        if tag not in _SCALARS:
+            return text
+        try:
+            return self.loader.construct_object(yaml.ScalarNode(tag, text, node.start_mark, node.end_mark))
+        except (yaml.YAMLError, ValueError, OverflowError):
+            self._problem(node, path, f"cannot be read as {tag.removeprefix(_PREFIX)}; put it in quotes")
+            return None

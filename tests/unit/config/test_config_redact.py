@@ -1,0 +1,88 @@
+"""The resolved configuration: loads again to the same, in the shape MLPerf's checker reads."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_mlperf_audit.config.benchmark import Benchmark
+from pytest_mlperf_audit.config.redact import REDACTED, resolved_yaml
+
+FILES = {
+    "least": "",
+    "one audit": "audit: {test: test04, samples: 4, sample_index: [1, 2]}\n",
+    "audits": "audit:\n  - {test: test04, samples: 4}\n  - {test: judged, only: true}\n",
+    "simulated": "endpoint_config: {simulated: {cache: exact, lanes: 2}}\n",
+    "endpoints": "endpoint_config: {endpoints: ['http://h:1', 'http://h:2/v1'], api_type: videogen}\n",
+    "override": "    generation_config_override: {temperature: 0.5, top_p: null, max_new_tokens: 7}\n",
+    "durations": "settings: {runtime: {min_duration_ms: 10m, max_duration_ms: 4h}}\n",
+    "dollars and oddities": "name: 'costs $$HOME ${X:-a: #b}'\nversion: 'on'\nreport_dir: '~/x y'\n",
+    "columns": "    parser: {prompt: article, on: 'off'}\n    accuracy_config: {extras: {a: [1, null, {b: 'null'}]}}\n",
+}
+
+
+@pytest.mark.parametrize("which", FILES)
+def test_it_loads_again_to_the_same(load, minimal: str, which: str):
+    first = load(minimal + FILES[which]).benchmark
+    text = resolved_yaml(first)
+    again = load(text, name="config.yaml").benchmark
+    assert _meaning(again) == _meaning(first)
+    assert again.streaming == first.streaming
+    assert resolved_yaml(again) == text
+
+
+def _meaning(benchmark: Benchmark) -> object:
+    """All that the file says; an override by what it comes to, `auto` streaming by the property."""
+    data = benchmark.model_dump(exclude={"model_params": {"streaming"}})
+    params = [config.params(benchmark.model_params) for config in benchmark.datasets]
+    for dumped, resolved in zip(data["datasets"], params, strict=True):
+        dumped["generation_config_override"] = resolved.model_dump(exclude={"streaming"})
+    return data, [block.model_dump() for block in benchmark.audit]
+
+
+def test_an_override_keeps_its_nulls_and_says_nothing_more(load, minimal: str):
+    data = yaml.safe_load(resolved_yaml(load(minimal + FILES["override"]).benchmark))
+    override = {"temperature": 0.5, "top_p": None, "max_new_tokens": 7}
+    assert data["datasets"][0]["generation_config_override"] == override
+
+
+def test_what_mlperfs_checker_reads(load):
+    text = (
+        "type: submission\nbenchmark_mode: online\nmodel_params: {name: x}\ndatasets: [path: a]\n"
+        "settings: {runtime: {min_duration_ms: 10m, n_samples_to_issue: 20}, "
+        "load_pattern: {type: concurrency, target_concurrency: 1}}\n"
+    )
+    data = yaml.safe_load(resolved_yaml(load(text).benchmark))
+    assert data["type"] == "submission"
+    assert data["version"] == "1.0"
+    assert data["model_params"]["streaming"] == "on"
+    assert data["settings"]["load_pattern"]["type"] == "concurrency"
+    assert data["settings"]["runtime"] == {
+        "min_duration_ms": 600000,
+        "max_duration_ms": 0,
+        "n_samples_to_issue": 20,
+        "scheduler_random_seed": 42,
+        "dataloader_random_seed": 42,
+    }
+
+
+def test_secrets_are_replaced_and_queries_dropped(load, minimal: str):
+    text = minimal + (
+        "endpoint_config: {endpoints: ['http://h/v1?key=k'], api_key: k1, headers: {X-Tenant: k2}}\n"
+        "audit: {test: judged, hidden: k3}\n"
+    )
+    data = yaml.safe_load(resolved_yaml(load(text).benchmark))
+    assert data["endpoint_config"]["endpoints"] == ["http://h/v1"]
+    assert data["endpoint_config"]["api_key"] == REDACTED
+    assert data["endpoint_config"]["headers"] == {"X-Tenant": REDACTED}
+    assert data["audit"]["hidden"] == REDACTED
+    assert "simulated" not in data["endpoint_config"]
+
+
+@given(st.text(min_size=1).filter(lambda text: text == text.strip() and text.isprintable()))
+def test_any_name_survives(name: str):
+    data = {"type": "offline", "name": name, "model_params": {"name": "x"}, "datasets": [{"path": "a"}]}
+    text = resolved_yaml(Benchmark.model_validate(data))
+    assert yaml.safe_load(text)["name"].replace("$$", "$") == name

@@ -1,0 +1,92 @@
+"""The shipped JSON Schema and the configuration reference are current, and the schema accepts what we accept."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+import pytest_mlperf_audit
+from pytest_mlperf_audit.config.schema import SCHEMA_ID, json_schema
+
+ROOT = Path(__file__).resolve().parents[3]
+CURE = "out of date; run: python docs/generate.py"
+
+
+@pytest.fixture(scope="module")
+def generate() -> dict[str, Any]:
+    return runpy.run_path(str(ROOT / "docs" / "generate.py"))
+
+
+def test_the_shipped_schema_is_current(generate: dict[str, Any]):
+    shipped = Path(pytest_mlperf_audit.__file__).parent / "config" / "schema.json"
+    assert shipped.read_text(encoding="utf-8") == generate["schema_text"](), CURE
+
+
+def test_the_reference_is_current(generate: dict[str, Any]):
+    reference = ROOT / "docs" / "configuration.md"
+    assert reference.read_text(encoding="utf-8") == generate["configuration"](), CURE
+
+
+def test_the_schema_is_one(audits):
+    schema = json_schema(audits)
+    Draft202012Validator.check_schema(schema)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["$id"] == SCHEMA_ID
+    assert schema["title"]
+
+
+def test_every_key_is_described(audits):
+    schema = json_schema(audits)
+    own = {name: block for name, block in schema["$defs"].items() if name not in {"Caching", "Judged"}}
+    for name, block in {"": schema, **own}.items():
+        for key, value in block["properties"].items():
+            assert value.get("description"), f"{name}.{key}"
+
+
+ACCEPTED = [
+    "",
+    "audit:\n",
+    "audit: {test: test04, samples: 4}\n",
+    "audit: [{test: output_caching_test, samples: 4, sample_index: [1]}, {test: judged}]\n",
+    "    samples: ${ROWS}\n",
+    "settings: {runtime: {min_duration_ms: 10m, max_duration_ms: 900000}, client: {num_workers: 3}}\n",
+    "timeout: 3\nsettings: {profiling: {engine: vllm}}\n",
+    "    generate_params: {a: b}\n",
+    "endpoint_config: {endpoints: ['http://h'], api_key: null}\n",
+    "endpoint_config: {headers: {X: y}, simulated: {cache: exact}}\n",
+]
+REFUSED = [
+    "audt: 1\n",
+    "audit: {test: nope}\n",
+    "audit: {test: test04}\n",
+    "    samples: many\n",
+    "    type: perf\n",
+    "settings: {runtime: {min_duration_ms: 10 minutes}}\n",
+    "endpoint_config: {simulated: {lanes: 0}}\n",
+]
+
+
+@pytest.mark.parametrize("text", ACCEPTED)
+def test_it_accepts_what_loads(load, audits, minimal: str, text: str):
+    load(minimal + text, {"ROWS": "5"})
+    Draft202012Validator(json_schema(audits)).validate(yaml.safe_load(minimal + text))
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_it_refuses_what_does_not_load(fault, audits, minimal: str, text: str):
+    fault(minimal + text)
+    assert not Draft202012Validator(json_schema(audits)).is_valid(yaml.safe_load(minimal + text))
+
+
+def test_the_shipped_schema_names_every_shipped_audit():
+    from pytest_mlperf_audit.audits.registry import models, shipped
+
+    text = (Path(pytest_mlperf_audit.__file__).parent / "config" / "schema.json").read_text(encoding="utf-8")
+    definitions = json.loads(text)["$defs"]
+    assert {model.__name__ for model in models(shipped()).values()} <= set(definitions)
