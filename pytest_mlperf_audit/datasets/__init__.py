@@ -1,0 +1,7 @@
+"""Data set files to rows. Pure of pytest and HTTP; a row is decoded when asked for, so that none is held twice."""
+
+from __future__ import annotations
+
+from .dataset import Dataset, load_dataset
+
+__all__ = ["Dataset", "load_dataset"]
