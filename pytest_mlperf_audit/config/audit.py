@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from .block import Block
 
 
-class AuditBlock(BaseModel):
+class AuditBlock(Block):
     """Base of every audit's configuration; a subclass narrows `test` to a Literal of its id and aliases."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     test: str = Field(description="Which audit to run")
     only: bool = Field(default=False, description="Run the audit alone, without the main performance run")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 
@@ -24,6 +24,23 @@ class Block(BaseModel):
         allow_inf_nan=False,
         hide_input_in_errors=True,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _true_is_no_number(cls, data: Any) -> Any:
+        """Pydantic reads `true` as 1; in a YAML that is a slip, not a count."""
+        for name, value in data.items() if isinstance(data, Mapping) else ():
+            if isinstance(value, bool) and (field := cls.model_fields.get(name)):
+                kinds = _kinds(field.annotation)
+                if kinds & {int, float} and bool not in kinds:
+                    reject(f"expected a number, got {str(value).lower()}", at=[name])
+        return data
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """Return the plain types in an annotation: those of `int | None` are int and NoneType."""
+    args = get_args(annotation)
+    return set().union(*map(_kinds, args)) if args else {annotation}
 
 
 #: Error type of `reject`; `explain` shows its messages as they stand.

@@ -207,3 +207,12 @@ def test_nothing_can_be_changed(load, minimal: str):
     for block in (benchmark, benchmark.settings.runtime, benchmark.endpoint_config, benchmark.datasets[0]):
         with pytest.raises(ValidationError, match="frozen"):
             block.name = "x"
+
+
+@pytest.mark.parametrize("value", ["true", "no"])
+def test_a_truth_value_is_no_number(load, value: str) -> None:
+    with pytest.raises(ConfigError, match=r"audit\.samples: expected a number, got (true|false)"):
+        load(
+            "type: offline\nmodel_params: {name: m}\ndatasets: [{path: p.jsonl}]\n"
+            f"audit: {{test: test04, samples: {value}}}\n"
+        )
