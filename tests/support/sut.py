@@ -1,0 +1,215 @@
+"""A small SUT that shares no code with the simulated endpoint: asyncio streams, HTTP/1.1 by hand.
+
+    python sut.py '{"service_ms": 5, "lanes": 8, "cache": "exact", "fault": "none", ...}'
+
+Prints its port as one line. POST bodies are answered in the videogen or chat format by their path. Every request is
+kept byte for byte; GET /log returns times, GET /wire the raw requests (base64), GET /counts what was computed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+import os
+import random
+import ssl
+import sys
+import time
+
+OPTIONS = {
+    "service_ms": 5.0,
+    "repeat_ms": 0.0,  # added to the service time of a body seen before: surely no cache, whatever the machine does
+    "cv": 0.0,
+    "lanes": 8,
+    "cache": "none",  # none | exact
+    "fault": "none",  # see Sut.fault
+    "fault_after": 0,  # requests answered well before the fault begins
+    "echo_after": 0,  # fault "echo" quotes the request's headers behind so many blanks
+    "fault_every": 1,  # of the requests after that, each so-manieth is faulty
+    "token": "",  # demanded as bearer token
+    "token_on_get": True,
+    "tls": None,  # (certificate, key)
+    "seed": 1,
+}
+
+
+class Sut:
+    def __init__(self, options: dict) -> None:
+        self.o = {**OPTIONS, **options}
+        self.rng = random.Random(self.o["seed"])
+        self.lanes = asyncio.Semaphore(self.o["lanes"])
+        self.store: dict[bytes, bytes] = {}
+        self.computed = 0
+        self.received = 0
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self.times: list[tuple[int, int]] = []
+        self.wire: list[bytes] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while await self.one(reader, writer):
+                pass
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.LimitOverrunError):
+            pass
+        finally:
+            writer.close()
+
+    async def one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = 0
+        token = ""
+        for line in head.split(b"\r\n"):
+            name, _, value = line.partition(b":")
+            if name.lower() == b"content-length":
+                length = int(value)
+            if name.lower() == b"authorization":
+                token = value.strip().decode()
+        body = await reader.readexactly(length)
+        method, path = head.split(b" ", 2)[:2]
+        refused = self.o["token"] and token != f"Bearer {self.o['token']}"
+        if method == b"GET":
+            admin = path in (b"/log", b"/wire", b"/counts")
+            if refused and self.o["token_on_get"] and not admin:
+                return await self.reply(writer, 401, b'{"error":"bad key"}')
+            return await self.reply(writer, 200 if admin else 405, self.admin(path))
+        self.received += 1
+        self.wire.append(head + body)
+        if refused:
+            return await self.reply(writer, 401, f'{{"error":"bad key {token}"}}'.encode())
+        received_ns = time.perf_counter_ns()
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        number = self.received
+        try:
+            o = self.o
+            turn = number - o["fault_after"]
+            if o["fault"] != "none" and turn > 0 and turn % o["fault_every"] == 0:
+                return await self.fault(o["fault"], reader, writer, head)
+            answer = await self.answer(path, body)
+            done = await self.reply(writer, 200, answer)
+            self.times.append((received_ns, time.perf_counter_ns()))
+            return done
+        finally:
+            self.in_flight -= 1
+
+    def admin(self, path: bytes) -> bytes:
+        return json.dumps(
+            {
+                b"/log": self.times,
+                b"/wire": [base64.b64encode(raw).decode() for raw in self.wire],
+                b"/counts": {
+                    "received": self.received,
+                    "computed": self.computed,
+                    "most_in_flight": self.most_in_flight,
+                },
+            }.get(path, {})
+        ).encode()
+
+    async def answer(self, path: bytes, body: bytes) -> bytes:
+        if self.o["cache"] == "exact" and body in self.store:
+            return self.store[body]
+        async with self.lanes:
+            if self.o["service_ms"]:
+                spread = self.rng.gauss(1.0, self.o["cv"]) if self.o["cv"] else 1.0
+                service_ms = self.o["service_ms"] + (self.o["repeat_ms"] if body in self.store else 0.0)
+                await asyncio.sleep(service_ms / 1000 * max(0.05, spread))
+            self.computed += 1
+        name = hashlib.sha256(body).hexdigest()[:12]
+        if path == b"/v1/videos/generations":
+            answer = {"video_id": f"v{self.computed}", "video_path": f"/videos/{name}.mp4"}
+        else:
+            answer = {
+                "id": f"chatcmpl-{self.computed}",
+                "choices": [{"index": 0, "message": {"content": f"answer {name}"}, "finish_reason": "stop"}],
+                "usage": {"prompt_tokens": 5, "completion_tokens": 4},
+            }
+        self.store[body] = json.dumps(answer).encode()
+        return self.store[body]
+
+    async def fault(
+        self, kind: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request_head: bytes
+    ) -> bool:
+        if kind == "echo":
+            return await self.reply(writer, 500, b" " * self.o["echo_after"] + request_head)
+        if kind == "echo_200":
+            return await self.reply(writer, 200, json.dumps({"error": {"message": request_head.decode()}}).encode())
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+        if kind == "500":
+            return await self.reply(writer, 500, b'{"error":"boom"}')
+        if kind == "503":
+            return await self.reply(writer, 503, b"busy")
+        if kind == "redirect":
+            writer.write(b"HTTP/1.1 307 X\r\nlocation: http://127.0.0.1:9/elsewhere\r\ncontent-length: 0\r\n\r\n")
+            await writer.drain()
+            return True
+        if kind == "reset":
+            writer.transport.abort()
+        elif kind == "hang":
+            await reader.read(1)
+        elif kind == "truncated":
+            writer.write(head + b'content-length: 500\r\n\r\n{"video_id": "v1", ')
+            await writer.drain()
+        elif kind == "malformed":
+            return await self.reply(writer, 200, b'{"video_id": <script>alert(1)</script>')
+        elif kind == "html":
+            return await self.reply(writer, 200, b"<html><body><h1>Welcome to nginx!</h1></body></html>")
+        elif kind == "empty":
+            return await self.reply(writer, 200, b"")
+        elif kind == "not_http":
+            writer.write(b"\x00\x01SSH-2.0-OpenSSH\r\n\r\n")
+            await writer.drain()
+        elif kind == "drip":
+            writer.write(head + b"content-length: 1000000\r\n\r\n")
+            while True:
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+        elif kind == "endless":
+            writer.write(head + b"transfer-encoding: chunked\r\n\r\n")
+            while True:
+                writer.write(b"10000\r\n" + b" " * 65536 + b"\r\n")
+                await writer.drain()
+        elif kind == "header_bomb":
+            writer.write(b"HTTP/1.1 200 OK\r\n" + b"".join(b"x-%d: %s\r\n" % (n, b"a" * 8000) for n in range(2000)))
+            await writer.drain()
+        elif kind == "die":
+            os._exit(1)
+        else:
+            raise ValueError(kind)
+        return False
+
+    async def reply(self, writer: asyncio.StreamWriter, status: int, body: bytes) -> bool:
+        writer.write(
+            b"HTTP/1.1 %d X\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % (status, len(body))
+            + body
+        )
+        await writer.drain()
+        return True
+
+
+async def main(options: dict) -> None:
+    sut = Sut(options)
+    context = None
+    if sut.o["tls"]:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*sut.o["tls"])
+    server = await asyncio.start_server(
+        sut.serve, "127.0.0.1", sut.o.get("port", 0), ssl=context, limit=2**24, backlog=4096
+    )
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    import contextlib
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    asyncio.run(main(json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}))
