@@ -1,0 +1,255 @@
+"""Replies of /v1/chat/completions: one JSON document, or a stream of server-sent events. Pure.
+
+What counts as output is content, reasoning, a refusal or a tool call. A reply without any is `empty`, unless it has a
+finish reason and reports at least one completion token: such a model answered with end-of-sequence or with tokens
+that have no text, which is work done and a completed query.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any
+
+import msgspec
+
+from .base import BadReplyError, Reply, digest
+from .replies import bad, error_text, parse, short_id
+from .sse import EventParser
+
+_Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+
+
+class _PromptDetails(msgspec.Struct, gc=False):
+    cached_tokens: _Count | None = None
+
+
+class _Usage(msgspec.Struct, gc=False):
+    completion_tokens: _Count | None = None
+    prompt_tokens_details: _PromptDetails | None = None
+
+
+class _Function(msgspec.Struct, gc=False):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _ToolCall(msgspec.Struct, gc=False):
+    function: _Function | None = None
+
+
+class _Message(msgspec.Struct, gc=False):
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: list[_ToolCall] | None = None
+
+
+class _Choice(msgspec.Struct, gc=False):
+    index: int = 0
+    message: _Message | None = None
+    delta: _Message | None = None
+    finish_reason: str | None = None
+
+
+class _Completion(msgspec.Struct, gc=False):
+    """A reply, or one chunk of a streamed one."""
+
+    id: str | None = None
+    choices: list[_Choice] | None = None
+    usage: _Usage | None = None
+    error: Any = None
+    object: str | None = None
+    message: Any = None
+
+
+_DECODER = msgspec.json.Decoder(_Completion)
+
+
+class _Collector:
+    """Gathers output, usage and finish reason, from one document or from many chunks.
+
+    Of several choices (`n` above 1) the first is the output; its digest is the same however the reply was cut.
+    """
+
+    def __init__(self, *, keep_output: bool) -> None:
+        self._keep_output = keep_output
+        self._hashes: dict[str, hashlib._Hash] = {}
+        self._texts: dict[str, list[str]] = {}
+        self._tokens: int | None = None
+        self._cached_tokens: int | None = None
+        self._id: str | None = None
+        self.finish_reason: str | None = None
+
+    def take(self, part: _Completion) -> bool:
+        """Add a document or chunk; return whether it brought output. Raises BadReplyError for an error object."""
+        if part.error or part.object == "error":
+            raise bad("server_error", error_text(part.error or part.message))
+        self._id = self._id or part.id
+        if part.usage is not None:
+            self._take_usage(part.usage)
+        choice = next((choice for choice in part.choices or () if choice.index == 0), None)
+        if choice is None:
+            return False
+        self.finish_reason = choice.finish_reason or self.finish_reason
+        message = choice.delta or choice.message
+        return message is not None and self._take_message(message)
+
+    def _take_usage(self, usage: _Usage) -> None:
+        self._tokens = usage.completion_tokens
+        if usage.prompt_tokens_details is not None:
+            self._cached_tokens = usage.prompt_tokens_details.cached_tokens
+
+    def _take_message(self, message: _Message) -> bool:
+        if message.content:
+            self._add("content", message.content)
+        # vLLM says `reasoning`, others `reasoning_content`, some both with the same text.
+        if reasoning := message.reasoning_content or message.reasoning:
+            self._add("reasoning", reasoning)
+        if message.refusal:
+            self._add("refusal", message.refusal)
+        tools = "".join(_tool_text(call) for call in message.tool_calls or ())
+        if tools:
+            self._add("tools", tools)
+        return bool(message.content or reasoning or message.refusal or tools)
+
+    def _add(self, kind: str, text: str) -> None:
+        if (so_far := self._hashes.get(kind)) is None:
+            so_far = self._hashes[kind] = hashlib.sha256()
+        so_far.update(text.encode())
+        if self._keep_output:
+            self._texts.setdefault(kind, []).append(text)
+
+    def reply(self, first_token_ns: int | None = None) -> Reply:
+        """Return what was gathered. Raises BadReplyError("empty")."""
+        if not self._hashes and not (self.finish_reason and self._tokens):
+            raise bad("empty", f"the reply has no output (finish_reason: {self.finish_reason or 'none'})")
+        return Reply(
+            digest=self._digest(),
+            id=short_id(self._id),
+            output=self._output() if self._keep_output else None,
+            tokens=self._tokens,
+            cached_tokens=self._cached_tokens,
+            finish_reason=short_id(self.finish_reason),
+            first_token_ns=first_token_ns,
+        )
+
+    def _digest(self) -> str:
+        if self._hashes.keys() == {"content"}:
+            return self._hashes["content"].hexdigest()[:32]
+        return digest(" ".join(f"{kind}:{self._hashes[kind].hexdigest()}" for kind in sorted(self._hashes)).encode())
+
+    def _output(self) -> str:
+        """Return the content or, where there is none, what there is in its place."""
+        kept = (
+            "".join(self._texts[kind]) for kind in ("content", "refusal", "tools", "reasoning") if kind in self._texts
+        )
+        return next(kept, "")
+
+
+def _tool_text(call: _ToolCall) -> str:
+    function = call.function
+    return "" if function is None else (function.name or "") + (function.arguments or "")
+
+
+class CompletionDecoder:
+    """Reads a reply that is one JSON document."""
+
+    def __init__(self, *, keep_output: bool = False) -> None:
+        self._keep_output = keep_output
+        self._pieces: list[bytes] = []
+
+    def feed(self, data: bytes, at_ns: int) -> None:  # noqa: ARG002 - the load engine times a whole reply itself
+        """Take the next piece of the body."""
+        self._pieces.append(data)
+
+    def finish(self) -> Reply:
+        """Return the reply. Raises BadReplyError."""
+        body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        if not body.strip():
+            raise bad("empty", "the reply has no body")
+        document = parse(_DECODER, body, "the reply")
+        collector = _Collector(keep_output=self._keep_output)
+        collector.take(document)
+        if not document.choices:
+            raise bad("malformed", "the reply has no choices")
+        return collector.reply()
+
+
+class StreamDecoder:
+    """Reads a streamed reply. The first token is the first chunk with output; the chunk with the role has none.
+
+    A stream is whole with `[DONE]` or a finish reason; else it is `truncated`. A server that ignores `stream` and
+    sends one JSON document is read as such, and its reply has no time of a first token.
+    """
+
+    def __init__(self, *, keep_output: bool = False) -> None:
+        self._keep_output = keep_output
+        self._events = EventParser()
+        self._collector = _Collector(keep_output=keep_output)
+        self._document: CompletionDecoder | None = None
+        self._begun = False
+        self._any_chunk = False
+        self._done = False
+        self._at_ns: int | None = None
+        self._first_token_ns: int | None = None
+        self._bad: BadReplyError | None = None
+
+    def feed(self, data: bytes, at_ns: int) -> None:
+        """Take the next piece of the body, received at `at_ns`."""
+        if not self._begun:
+            data = data.lstrip()
+            if not data:
+                return
+            self._begun = True
+            if data.startswith(b"{"):
+                self._document = CompletionDecoder(keep_output=self._keep_output)
+        if self._document is not None:
+            self._document.feed(data, at_ns)
+        elif self._bad is None and not self._done:
+            self._feed_events(data, at_ns)
+
+    def _feed_events(self, data: bytes, at_ns: int) -> None:
+        self._at_ns = at_ns
+        try:
+            for event in self._events.feed(data):
+                self._take(event)
+        except BadReplyError as error:
+            self._bad = error
+
+    def _take(self, event: bytes) -> None:
+        event = event.strip()
+        if self._done or not event:
+            return
+        if event == b"[DONE]":
+            self._done = True
+            return
+        self._any_chunk = True
+        has_output = self._collector.take(parse(_DECODER, event, "an event of the stream"))
+        if has_output and self._first_token_ns is None:
+            self._first_token_ns = self._at_ns
+
+    def finish(self) -> Reply:
+        """Return the reply. Raises BadReplyError."""
+        if self._document is not None:
+            return self._document.finish()
+        if self._bad is None:
+            self._take_unended()
+        if self._bad is not None:
+            raise self._bad
+        if not self._begun:
+            raise bad("empty", "the reply has no body")
+        if not self._any_chunk and not self._done:
+            raise bad("malformed", "the reply has no event of a stream in it")
+        if not self._done and self._collector.finish_reason is None:
+            raise bad("truncated", "the stream ended without [DONE] and without a finish reason")
+        return self._collector.reply(self._first_token_ns)
+
+    def _take_unended(self) -> None:
+        """Take a last event whose empty line is missing; half of one is what `truncated` is for, not `malformed`."""
+        try:
+            for event in self._events.flush():
+                self._take(event)
+        except BadReplyError as error:
+            if error.reason == "server_error":
+                self._bad = error

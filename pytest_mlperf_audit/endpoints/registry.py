@@ -1,0 +1,12 @@
+"""The shipped endpoint adapters; more come through the pytest_mlperf_endpoint_adapters hook."""
+
+from __future__ import annotations
+
+from .base import EndpointAdapter
+from .openai import OpenAIChatAdapter
+from .videogen import VideoGenAdapter
+
+
+def shipped() -> tuple[type[EndpointAdapter], ...]:
+    """Return the adapter of every api_type that needs no plugin."""
+    return (OpenAIChatAdapter, VideoGenAdapter)

@@ -1,0 +1,9 @@
+"""The embedded simulated endpoint: a process of its own that behaves as a SUT with any kind of cache, or none.
+
+`process.start` starts it from outside; everything else runs inside that process:
+
+    server   HTTP in and out, counters as ground truth
+    wire     request bytes to an Ask, an Answer to reply bytes
+    service  lanes, queue, service times
+    caches   one class per kind of cache
+"""

@@ -1,0 +1,132 @@
+"""The simulated endpoint over HTTP, on 127.0.0.1.
+
+POST /v1/chat/completions, /v1/videos/generations    the SUT
+GET  /health                                         200 while it serves
+GET  /simulated/stats                                counters: what was really computed
+GET  /simulated/log                                  [received_ns, sent_ns, computed] of each reply
+POST /simulated/reset                                counters to zero, caches empty
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import msgspec
+from aiohttp import web
+
+from ...config.endpoint import SimulatedConfig
+from . import wire
+from .exchange import Answer, Slot, Ticket
+from .ledger import Ledger
+from .service import Service
+
+HOST = "127.0.0.1"
+_MAX_REQUEST_BYTES = 256 * 2**20
+_BACKLOG = 4096
+_KEEP_ALIVE_S = 3600.0  # a phase, or the pause between two, must never meet a connection that is being closed
+
+
+class Server:
+    """Serves one Service; construct it inside a running event loop."""
+
+    def __init__(self, config: SimulatedConfig) -> None:
+        self._config = config
+        self._service = Service(config)
+        self._ledger = Ledger()
+        app = web.Application(client_max_size=_MAX_REQUEST_BYTES)
+        app.add_routes([web.post(path, self._serve) for path in wire.PATHS])
+        app.add_routes([web.get("/health", self._health), web.get("/simulated/stats", self._stats)])
+        app.add_routes([web.get("/simulated/log", self._log), web.post("/simulated/reset", self._reset)])
+        self._runner = web.AppRunner(
+            app, access_log=None, handle_signals=False, shutdown_timeout=0.1, keepalive_timeout=_KEEP_ALIVE_S
+        )
+
+    async def listen(self, port: int) -> str:
+        """Bind `port` (0: any free one) on the loopback interface; return the URL. Raises OSError."""
+        await self._runner.setup()
+        await web.TCPSite(self._runner, HOST, port, backlog=_BACKLOG).start()
+        return f"http://{HOST}:{self._runner.addresses[0][1]}"
+
+    async def close(self) -> None:
+        """Stop listening and drop every connection."""
+        await self._runner.cleanup()
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        received_ns = self._ledger.receive()
+        try:
+            ask = wire.read(request.path, await request.read())
+            ticket = self._service.submit(ask)
+            response = await self._reply(request, ticket)
+            self._ledger.send(received_ns, computed=ticket.computed)
+        except wire.BadRequestError as error:
+            self._service.errors += 1
+            return _json(wire.error(str(error), "invalid_request_error"), status=400)
+        finally:
+            self._ledger.release()
+        return response
+
+    async def _reply(self, request: web.Request, ticket: Ticket) -> web.StreamResponse:
+        if ticket.ask.stream and (response := await self._stream(request, ticket)) is not None:
+            return response
+        answer = await ticket.done
+        if answer is None:
+            response = _json(wire.error("simulated failure", "server_error"), status=500)
+        else:
+            body = wire.reply(self._config, ticket.ask, answer)
+            response = web.Response(body=body.content, content_type=body.media_type)
+        # Written here rather than by aiohttp, so that the time of sending is known.
+        await response.prepare(request)
+        await response.write_eof()
+        return response
+
+    async def _stream(self, request: web.Request, ticket: Ticket) -> web.StreamResponse | None:
+        """Send tokens one by one as a lane makes them; None for what is not made by a lane, or will fail."""
+        await asyncio.wait((ticket.taken, ticket.done), return_when=asyncio.FIRST_COMPLETED)
+        if not ticket.taken.done():
+            return None
+        slot = ticket.taken.result()
+        if slot.answer is None or not slot.computes:
+            return None
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
+        await response.prepare(request)
+        await self._send_events(response, ticket, slot, slot.answer)
+        return response
+
+    async def _send_events(self, response: web.StreamResponse, ticket: Ticket, slot: Slot, answer: Answer) -> None:
+        role, *tokens, end = wire.events(self._config, ticket.ask, answer)
+        await response.write(role)
+        gap_s = (slot.end_s - slot.first_token_s) / max(1, len(tokens) - 1)
+        for at, token in enumerate(tokens[:-1]):
+            await asyncio.sleep(max(0.0, slot.first_token_s + at * gap_s - time.monotonic()))
+            await response.write(token)
+        await ticket.done
+        await response.write_eof(tokens[-1] + end)
+
+    async def _health(self, _request: web.Request) -> web.Response:
+        return _json(b'{"status":"ok"}')
+
+    async def _stats(self, _request: web.Request) -> web.Response:
+        stats = {
+            "received": self._ledger.received,
+            "computed": self._service.computed,
+            "errors": self._service.errors,
+            "cache_hits": self._service.cache_hits,
+            "first_received_ns": self._ledger.first_received_ns,
+            "last_sent_ns": self._ledger.last_sent_ns,
+            "max_in_flight": self._ledger.max_in_flight,
+            "max_busy_lanes": self._service.max_busy,
+        }
+        return _json(msgspec.json.encode(stats))
+
+    async def _log(self, _request: web.Request) -> web.Response:
+        return _json(msgspec.json.encode(self._ledger.rows()))
+
+    async def _reset(self, _request: web.Request) -> web.Response:
+        self._service.reset()
+        self._ledger.reset()
+        return _json(b'{"status":"reset"}')
+
+
+def _json(content: bytes, status: int = 200) -> web.Response:
+    return web.Response(body=content, content_type="application/json", status=status)

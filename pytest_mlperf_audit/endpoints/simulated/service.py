@@ -1,0 +1,164 @@
+"""The simulated SUT without its HTTP: lanes, one queue, service times, caches.
+
+A lane's work is laid out on the clock when it is taken: the next request starts where the last one was due to end,
+not where the event loop noticed its end. Late timers thus never add up, and throughput is lanes / service time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable
+
+from ...config.endpoint import SimulatedConfig
+from .caches import fresh, make_cache
+from .exchange import Answer, Ask, Slot, Ticket
+
+#: Share of a service time that reading the prompt takes (prefill), which a prefix cache can save; the rest is decode.
+PREFILL_SHARE = 0.6
+
+#: In a bimodal distribution this share of the requests is slow.
+SLOW_SHARE = 0.2
+_SLOW_FACTOR = 3.0
+
+
+class ServiceTimes:
+    """Draws service times in seconds, and which requests fail; the same seed gives the same sequence."""
+
+    def __init__(self, config: SimulatedConfig) -> None:
+        self._mean_s = config.service_time_ms / 1000
+        self._cv = config.cv
+        self._error_rate = config.error_rate
+        self._times = random.Random(f"{config.seed} service times")  # noqa: S311 - a simulation, and reproducible
+        self._errors = random.Random(f"{config.seed} errors")  # noqa: S311
+        self._draw: Callable[[], float] = getattr(self, f"_{config.distribution}")
+
+    def draw_s(self) -> float:
+        """Return the next service time."""
+        return self._mean_s * max(0.0, self._draw())
+
+    def fails(self) -> bool:
+        """Return whether the next request fails."""
+        return self._errors.random() < self._error_rate
+
+    # Each of these has mean 1. `cv` shapes uniform and lognormal; the others have the spread of their kind.
+    def _fixed(self) -> float:
+        return 1.0
+
+    def _uniform(self) -> float:
+        half_width = math.sqrt(3) * self._cv
+        return self._times.uniform(1 - half_width, 1 + half_width)
+
+    def _lognormal(self) -> float:
+        variance = math.log1p(self._cv**2)
+        return self._times.lognormvariate(-variance / 2, math.sqrt(variance))
+
+    def _exponential(self) -> float:
+        return self._times.expovariate(1.0)
+
+    def _bimodal(self) -> float:
+        fast = 1 / (1 - SLOW_SHARE + SLOW_SHARE * _SLOW_FACTOR)
+        return fast * _SLOW_FACTOR if self._times.random() < SLOW_SHARE else fast
+
+
+class Service:
+    """`lanes` servers behind one first-in-first-out queue, with a cache in front of or inside them.
+
+    Counters: `computed` answers, injected `errors`, `cache_hits` (for a prefix cache: computed with reuse),
+    `max_busy` lanes at once.
+    """
+
+    def __init__(
+        self,
+        config: SimulatedConfig,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        call_later: Callable[[float, Callable[[], None]], object] | None = None,
+    ) -> None:
+        self._config = config
+        self._loop = asyncio.get_running_loop()
+        self._clock = clock
+        self._call_later = call_later or self._loop.call_later
+        self._hit_s = config.hit_time_ms / 1000
+        self._times = ServiceTimes(config)
+        self._queue: deque[Ticket] = deque()
+        self._busy = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Empty the cache and set the counters to zero; what is in flight goes on."""
+        self._cache = make_cache(self._config)
+        self.computed = self.errors = self.cache_hits = 0
+        self.max_busy = self._busy
+
+    def submit(self, ask: Ask) -> Ticket:
+        """Take a request; its ticket tells what becomes of it."""
+        ticket = Ticket(ask, self._loop)
+        if (hit := self._cache.arriving(ask)) is not None:
+            self.cache_hits += 1
+            self._at(self._clock() + self._hit_s, lambda: ticket.done.set_result(hit))
+        elif (leader := self._cache.join(ask, ticket)) is not None:
+            leader.done.add_done_callback(lambda done: self._follow(ticket, done.result()))
+        elif self._busy < self._config.lanes:
+            self._busy += 1
+            self.max_busy = max(self.max_busy, self._busy)
+            self._take(ticket, self._clock())
+        else:
+            self._queue.append(ticket)
+        return ticket
+
+    def _follow(self, ticket: Ticket, answer: Answer | None) -> None:
+        if answer is None:
+            self.errors += 1
+            ticket.done.set_result(None)
+        else:
+            self.cache_hits += 1
+            ticket.done.set_result(fresh(answer))
+
+    def _take(self, ticket: Ticket, start_s: float) -> None:
+        if (hit := self._cache.taken(ticket.ask)) is not None:
+            self.cache_hits += 1
+            self._run(ticket, Slot(start_s, start_s + self._hit_s, hit, computes=False))
+            return
+        time_s = self._times.draw_s()
+        ok = not self._times.fails()
+        n_words = max(1, len(ticket.ask.prompt.split()))
+        reused = self._cache.reused_words(ticket.ask)
+        self.cache_hits += reused > 0
+        prefill_s = time_s * PREFILL_SHARE * (1 - reused / n_words)
+        first_token_s = start_s + prefill_s
+        answer = _answer(ticket.ask, n_words, reused) if ok else None
+        self._run(ticket, Slot(first_token_s, first_token_s + time_s * (1 - PREFILL_SHARE), answer))
+
+    def _run(self, ticket: Ticket, slot: Slot) -> None:
+        ticket.taken.set_result(slot)
+        self._at(slot.end_s, lambda: self._finish(ticket, slot))
+
+    def _finish(self, ticket: Ticket, slot: Slot) -> None:
+        if slot.computes:
+            ticket.computed = slot.answer is not None
+            self.computed += ticket.computed
+            self.errors += not ticket.computed
+            self._cache.left(ticket.ask, slot.answer)
+        ticket.done.set_result(slot.answer)
+        if self._queue:
+            self._take(self._queue.popleft(), slot.end_s)
+        else:
+            self._busy -= 1
+
+    def _at(self, when_s: float, callback: Callable[[], None]) -> None:
+        self._call_later(max(0.0, when_s - self._clock()), callback)
+
+
+def _answer(ask: Ask, n_words: int, reused_words: int) -> Answer:
+    return Answer(
+        id=uuid.uuid4().hex,
+        created_s=int(time.time()),
+        source=ask.prompt.encode(),
+        n_prompt_words=n_words,
+        cached_words=reused_words,
+    )

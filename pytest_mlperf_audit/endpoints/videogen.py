@@ -1,0 +1,216 @@
+"""`videogen`: trtllm-serve's POST /v1/videos/generations. Pure.
+
+A reply is one of three kinds: JSON with the path of the video, JSON with the video in base64, or the video itself.
+Videos are hashed as they arrive and never held, so a decoder's memory is bounded by MAX_TEXT_BYTES.
+"""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+import re
+from typing import Any, ClassVar, Literal
+
+import msgspec
+
+from .base import BadReplyError, EndpointAdapter, Nonce, Reply, Row, digest
+from .replies import bad, error_text, parse, short_id
+from .rows import unknown_column, unsendable
+
+#: Most bytes of a JSON reply, the base64 of a video not counted.
+MAX_TEXT_BYTES = 2**20
+
+
+class VideoRequest(msgspec.Struct, kw_only=True, omit_defaults=False):
+    """The request; defaults are MLPerf's for WAN2.2-T2V-A14B, sent in full so that no server default matters."""
+
+    prompt: str
+    negative_prompt: str | msgspec.UnsetType = msgspec.UNSET
+    size: str = "720x1280"
+    seconds: float = 5.0
+    fps: int = 16
+    num_inference_steps: int = 20
+    guidance_scale: float = 4.0
+    guidance_scale_2: float = 3.0
+    seed: int = 42
+    num_frames: int = 81
+    boundary_ratio: float = 0.875
+    latent_path: str | msgspec.UnsetType = msgspec.UNSET
+    output_format: Literal["mp4", "avi", "auto"] = "auto"
+    response_format: Literal["video_bytes", "video_path"] = "video_path"
+
+
+_COLUMNS = VideoRequest.__struct_fields__
+_ENCODER = msgspec.json.Encoder()
+
+
+def _request(row: Row, nonce: Nonce | None = None) -> VideoRequest:
+    """Build the request of a row; an absent value, None, leaves a column at its default. Raises ValidationError."""
+    given = {column: value for column, value in row.items() if value is not None}
+    request = msgspec.convert(given, VideoRequest, strict=False)  # CSV has every number as text
+    if nonce is not None:
+        request.prompt = nonce.apply(request.prompt)
+    return request
+
+
+class VideoGenAdapter(EndpointAdapter):
+    """Text to video. Of model_params nothing is sent: the server has one model, and the row says the rest."""
+
+    api_type: ClassVar[str] = "videogen"
+    path: ClassVar[str] = "/v1/videos/generations"
+    max_reply_bytes: ClassVar[int] = 256 * 2**20
+
+    def problem(self, row: Row) -> str | None:
+        """Return what keeps a row from being sent, or None."""
+        if wrong := unknown_column(row, _COLUMNS):
+            return wrong
+        prompt = row.get("prompt")
+        if not isinstance(prompt, str) or not prompt.strip():
+            return "no text in column 'prompt'"
+        return unsendable(lambda: _request(row))
+
+    def encode(self, row: Row, nonce: Nonce | None = None) -> bytes:
+        """Return the request body of a row."""
+        return _ENCODER.encode(_request(row, nonce))
+
+    def decoder(self, *, keep_output: bool = False) -> VideoReplyDecoder:
+        """Return a decoder for one reply."""
+        return VideoReplyDecoder(keep_output=keep_output)
+
+
+class _VideoReply(msgspec.Struct, gc=False):
+    video_id: str | None = None
+    video_path: str | None = None
+    video_bytes: str | None = None
+    error: Any = None
+    object: str | None = None
+    message: Any = None
+
+
+_DECODER = msgspec.json.Decoder(_VideoReply)
+
+# A quote inside a JSON text is escaped, so this can only be a key with a text as its value.
+_VIDEO_BYTES = re.compile(rb'"video_bytes"\s{0,16}:\s{0,16}"')
+_LONGEST_KEY = len('"video_bytes"') + 34
+
+
+class VideoReplyDecoder:
+    """Reads one reply of any kind. `digest` is of the path, or of the video's bytes however they were sent.
+
+    The output kept on request is the path; a video is not held, so it leaves none.
+    """
+
+    def __init__(self, *, keep_output: bool = False) -> None:
+        self._keep_output = keep_output
+        self._text = bytearray()
+        self._raw: hashlib._Hash | None = None
+        self._base64: _Base64Video | None = None
+        self._bad: BadReplyError | None = None
+
+    def feed(self, data: bytes, at_ns: int) -> None:  # noqa: ARG002 - nothing of a video reply is worth a time of its own
+        """Take the next piece of the body."""
+        if self._raw is not None:
+            self._raw.update(data)
+        elif self._bad is None:
+            try:
+                self._feed_text(data)
+            except BadReplyError as error:
+                self._bad = error
+
+    def _feed_text(self, data: bytes) -> None:
+        if self._base64 is not None and self._base64.is_open:
+            data = self._base64.feed(data)
+        searched = max(0, len(self._text) - _LONGEST_KEY)
+        self._text += data
+        if searched == 0 and _is_video(self._text):
+            self._raw = hashlib.sha256(self._text)
+        elif self._base64 is None and (key := _VIDEO_BYTES.search(self._text, searched)):
+            rest = bytes(self._text[key.end() :])
+            del self._text[key.end() :]
+            self._base64 = _Base64Video()
+            self._feed_text(rest)
+        elif len(self._text) > MAX_TEXT_BYTES:
+            raise bad("too_large", f"the JSON of the reply exceeds {MAX_TEXT_BYTES} bytes")
+
+    def finish(self) -> Reply:
+        """Return the reply. Raises BadReplyError."""
+        if self._bad is not None:
+            raise self._bad
+        if self._raw is not None:
+            return Reply(digest=self._raw.hexdigest()[:32])
+        if not self._text.strip():
+            raise bad("empty", "the reply has no body")
+        return self._read(parse(_DECODER, self._text, "the reply"))
+
+    def _read(self, reply: _VideoReply) -> Reply:
+        if reply.error or reply.object == "error":
+            raise bad("server_error", error_text(reply.error or reply.message))
+        if self._base64 is not None and self._base64.n_bytes:
+            return Reply(digest=self._base64.close(), id=short_id(reply.video_id))
+        if path := (reply.video_path or "").strip():
+            output = path if self._keep_output else None
+            return Reply(digest=digest(path.encode()), id=short_id(reply.video_id), output=output)
+        if reply.video_path is not None or reply.video_bytes is not None:
+            raise bad("empty", "the reply has neither a path nor a video in it")
+        raise bad("malformed", "the reply has neither video_path nor video_bytes")
+
+
+def _is_video(body: bytearray) -> bool:
+    """Whether a body begins as MP4 (ISO BMFF: 'ftyp' at offset 4) or AVI, the formats `output_format` offers."""
+    return body[4:8] == b"ftyp" or (body[:4] == b"RIFF" and body[8:12] == b"AVI ")
+
+
+_ALPHABET = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
+
+
+class _Base64Video:
+    """Decodes a JSON text of base64 piece by piece, up to its closing quote, keeping a hash and a count."""
+
+    def __init__(self) -> None:
+        self.is_open = True
+        self.n_bytes = 0
+        self._hash = hashlib.sha256()
+        self._held = b""
+        self._padded = False
+
+    def feed(self, data: bytes) -> bytes:
+        """Take the next piece; return what follows the text, from its closing quote on. Raises BadReplyError."""
+        piece, quote, rest = data.partition(b'"')
+        self._held += piece
+        self.is_open = not quote
+        self._decode(self._ready())
+        return quote + rest
+
+    def _ready(self) -> bytes:
+        """Take off what can be decoded by now: whole groups of four, and no half of a JSON escape."""
+        text, self._held = self._held, b""
+        escape = text.rfind(b"\\", max(0, len(text) - 5))
+        if self.is_open and escape >= 0:
+            text, self._held = text[:escape], text[escape:]
+        if b"\\" in text:
+            text = _unescaped(text)
+        whole = len(text) - len(text) % 4 if self.is_open else len(text)
+        self._held = text[whole:] + self._held
+        return text[:whole]
+
+    def _decode(self, text: bytes) -> None:
+        if not text:
+            return
+        if self._padded or len(text) % 4 or not _ALPHABET.fullmatch(text):
+            raise bad("malformed", "video_bytes is not base64")
+        self._padded = text.endswith(b"=")
+        video = binascii.a2b_base64(text)
+        self.n_bytes += len(video)
+        self._hash.update(video)
+
+    def close(self) -> str:
+        """Return the digest of the video."""
+        return self._hash.hexdigest()[:32]
+
+
+def _unescaped(text: bytes) -> bytes:
+    r"""Return a piece of a JSON text without its escapes: some encoders write \/ for / and \u003d for =."""
+    try:
+        return msgspec.json.decode(b'"' + text + b'"', type=str).encode()
+    except ValueError:
+        raise bad("malformed", "video_bytes is not base64") from None

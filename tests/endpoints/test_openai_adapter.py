@@ -1,0 +1,262 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_mlperf_audit.config.model_params import ModelParams
+from pytest_mlperf_audit.endpoints.base import BadReplyError, Nonce, Reply, digest
+from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
+from pytest_mlperf_audit.endpoints.registry import shipped
+
+ADAPTER = OpenAIChatAdapter(ModelParams(name="llama", max_new_tokens=8))
+
+
+def sent(row: dict[str, Any], nonce: Nonce | None = None) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(ADAPTER.encode(row, nonce))
+    return body
+
+
+def decode(body: bytes, *, keep_output: bool = False) -> Reply:
+    decoder = ADAPTER.decoder(keep_output=keep_output)
+    for start in range(0, len(body), 1000):
+        decoder.feed(body[start : start + 1000], 0)
+    return decoder.finish()
+
+
+def reply(message: dict[str, Any] | None, **fields: Any) -> bytes:
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    return json.dumps({"id": "c1", "choices": [choice], **fields}).encode()
+
+
+def refusal(body: bytes) -> BadReplyError:
+    with pytest.raises(BadReplyError) as caught:
+        decode(body)
+    assert len(caught.value.detail) <= 200
+    assert caught.value.detail.isprintable()
+    return caught.value
+
+
+def test_shipped_adapters():
+    assert [adapter.api_type for adapter in shipped()] == ["openai", "videogen"]
+
+
+def test_unset_parameters_are_left_out():
+    assert sent({"prompt": "hi"}) == {
+        "messages": [{"role": "user", "content": "hi"}],
+        "model": "llama",
+        "max_completion_tokens": 8,
+    }
+    assert "model" not in json.loads(OpenAIChatAdapter(ModelParams()).encode({"prompt": "hi"}))
+
+
+def test_every_parameter_of_the_model_is_sent():
+    fields: dict[str, Any] = {"temperature": 0.0, "seed": 3, "top_p": 0.9, "top_k": 5, "repetition_penalty": 1.1}
+    fields |= {"presence_penalty": 0.1, "frequency_penalty": 0.2, "chat_template_kwargs": {"enable_thinking": False}}
+    body = json.loads(OpenAIChatAdapter(ModelParams(name="m", **fields)).encode({"prompt": "hi"}))
+    assert {key: body[key] for key in fields} == fields
+    assert body["max_completion_tokens"] == 1024
+
+
+def test_streaming_asks_for_usage():
+    body = json.loads(OpenAIChatAdapter(ModelParams(name="m"), streaming=True).encode({"prompt": "hi"}))
+    assert (body["stream"], body["stream_options"]) == (True, {"include_usage": True})
+
+
+def test_columns_of_the_api_pass_through_and_others_do_not():
+    tools = [{"type": "function", "function": {"name": "look", "parameters": {"z": 1, "a": 2}}}]
+    row = {"prompt": "p", "system": "s", "name": "Bob", "tools": tools, "tool_choice": "auto", "stop": ["x"], "n": 1}
+    row |= {"logit_bias": {"5": -1.0}, "user": "u", "chat_template": "t", "seed": "9", "answer": "42", "top_p": None}
+    body = sent(row)
+    assert body["messages"] == [{"role": "system", "content": "s"}, {"role": "user", "content": "p", "name": "Bob"}]
+    for column in ("tools", "tool_choice", "stop", "n", "logit_bias", "user", "chat_template"):
+        assert body[column] == row[column]
+    assert body["seed"] == 9
+    assert not {"answer", "top_p", "prompt", "system", "name"} & body.keys()
+    assert json.dumps(tools, separators=(",", ":")).encode() in ADAPTER.encode(row), "tools keep the row's key order"
+
+
+def test_max_tokens_of_a_row_replaces_the_other_spelling():
+    body = sent({"prompt": "p", "max_tokens": 5})
+    assert body["max_tokens"] == 5
+    assert "max_completion_tokens" not in body
+    assert sent({"prompt": "p", "max_completion_tokens": 5})["max_completion_tokens"] == 5
+
+
+def test_messages_go_as_they_are_without_the_nulls_of_parquet():
+    messages = [
+        {"role": "user", "content": "a", "tool_calls": None},
+        {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]},
+        {"role": "user", "content": "b", "tool_calls": None},
+    ]
+    assert sent({"messages": messages, "prompt": "unused"})["messages"] == [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]},
+        {"role": "user", "content": "b"},
+    ]
+
+
+def test_the_order_of_columns_does_not_change_the_bytes():
+    row = {"prompt": "p", "system": "s", "seed": 1, "user": "u", "n": 2}
+    assert ADAPTER.encode(row) == ADAPTER.encode(dict(reversed(row.items()))) == ADAPTER.encode(row)
+
+
+@pytest.mark.parametrize(("position", "text"), [("prefix", "5eed b"), ("suffix", "b 5eed")])
+def test_the_nonce_goes_into_the_last_user_message_only(position, text):
+    nonce = Nonce("5eed", position)
+    row = {"prompt": "b", "system": "s", "user": "u"}
+    plain = sent(row)
+    assert sent(row, nonce) == {**plain, "messages": [plain["messages"][0], {"role": "user", "content": text}]}
+    messages = [
+        {"role": role, "content": content} for role, content in [("user", "a"), ("assistant", "x"), ("user", "b")]
+    ]
+    assert [message["content"] for message in sent({"messages": messages}, nonce)["messages"]] == ["a", "x", text]
+    assert messages[2]["content"] == "b", "the row itself is left alone"
+
+
+def test_the_nonce_in_content_parts():
+    image = {"type": "image_url", "image_url": {"url": "data:,x"}}
+    row = {"prompt": [{"type": "text", "text": "a"}, image, {"type": "text", "text": "b"}]}
+    first, _, last = sent(row, Nonce("5eed", "prefix"))["messages"][0]["content"]
+    assert (first["text"], last["text"]) == ("5eed a", "b")
+    first, _, last = sent(row, Nonce("5eed", "suffix"))["messages"][0]["content"]
+    assert (first["text"], last["text"]) == ("a", "b 5eed")
+    added = {"type": "text", "text": "5eed"}
+    assert sent({"prompt": [image]}, Nonce("5eed", "prefix"))["messages"][0]["content"] == [added, image]
+    assert sent({"prompt": [image]}, Nonce("5eed", "suffix"))["messages"][0]["content"] == [image, added]
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ({}, "no text in column 'prompt'"),
+        ({"prompt": " "}, "no text in column 'prompt'"),
+        ({"prompt": 5}, "column 'prompt' is neither a text nor a list of content parts"),
+        ({"prompt": ["text"]}, "column 'prompt' is neither a text nor a list of content parts"),
+        ({"prompt": "p", "system": 5}, "column 'system' is neither"),
+        ({"prompt": "p", "name": 5}, "column 'name' is not a text"),
+        ({"prompt": "p", "temprature": 1}, "unknown column 'temprature'; did you mean 'temperature'?"),
+        ({"prompt": "p", "stream": True}, "column 'stream' cannot be set by a row"),
+        ({"prompt": "p", "seed": "many"}, "column 'seed': expected int | null, got str"),
+        ({"prompt": "p", "temperature": float("nan")}, "a value cannot be sent as JSON"),
+        ({"prompt": "p", "logit_bias": {"1": float("inf")}}, "a value cannot be sent as JSON"),
+        ({"prompt": "p", "tools": [{"a": object()}]}, "a value cannot be sent as JSON"),
+        ({"prompt": "half \ud800"}, "half of a surrogate pair"),
+        ({"messages": "hi"}, "column 'messages' is not a list of messages"),
+        ({"messages": []}, "column 'messages' has no message with the role 'user'"),
+        ({"messages": [{"role": "user", "content": None}]}, "no text in the last user message in column 'messages'"),
+        ({"messages": [{"role": "user", "content": "a"}], "system": "s"}, "column 'system' has no place beside"),
+    ],
+)
+def test_a_row_that_cannot_be_sent_is_named(row, problem):
+    assert problem in (ADAPTER.problem(row) or "")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+COLUMNS = st.sampled_from(["prompt", "system", "messages", "name", "seed", "stop", "tools", "logit_bias", "user", "zz"])
+
+
+@given(st.dictionaries(COLUMNS, JSON | st.just([{"role": "user", "content": "x"}]), max_size=5), st.booleans())
+def test_a_row_has_a_problem_or_can_be_sent(row, first):
+    nonce = Nonce("5eed", "prefix" if first else "suffix")
+    if ADAPTER.problem(row) is None:
+        assert json.loads(ADAPTER.encode(row))["messages"]
+        assert b"5eed" in ADAPTER.encode(row, nonce)
+        assert ADAPTER.encode(row) == ADAPTER.encode(row) != ADAPTER.encode(row, nonce)
+
+
+def test_a_reply():
+    usage = {"completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 3}}
+    got = decode(reply({"role": "assistant", "content": "hello"}, usage=usage), keep_output=True)
+    assert got == Reply(
+        digest=digest(b"hello"), id="c1", output="hello", tokens=7, cached_tokens=3, finish_reason="stop"
+    )
+    assert decode(reply({"content": "hello"}, usage=None)).output is None
+
+
+@pytest.mark.parametrize(
+    ("message", "output"),
+    [
+        ({"reasoning_content": "why"}, "why"),
+        ({"reasoning": "why", "content": None}, "why"),
+        ({"refusal": "no"}, "no"),
+        ({"tool_calls": [{"id": "1", "function": {"name": "look", "arguments": "{}"}}]}, "look{}"),
+        ({"reasoning": "why", "content": "so"}, "so"),
+    ],
+)
+def test_what_counts_as_output(message, output):
+    got = decode(reply(message), keep_output=True)
+    assert got.output == output
+    assert got.digest != decode(reply({"content": "other"})).digest
+    assert got.digest == decode(reply(message, id="c2")).digest
+
+
+def test_the_first_of_several_choices_is_the_output():
+    choices = [{"index": 1, "message": {"content": "b"}}, {"index": 0, "message": {"content": "a"}}]
+    assert decode(json.dumps({"choices": choices}).encode()).digest == digest(b"a")
+
+
+def test_an_empty_answer_that_took_tokens_is_an_answer():
+    got = decode(reply({"content": ""}, usage={"completion_tokens": 1}))
+    assert (got.tokens, got.finish_reason) == (1, "stop")
+    assert refusal(reply({"content": ""}, usage={"completion_tokens": 0})).reason == "empty"
+    assert refusal(reply({"content": None})).reason == "empty"
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "empty"),
+        (b"  ", "empty"),
+        (b"{}", "malformed"),
+        (b'{"choices":[]}', "malformed"),
+        (b'{"choices":{}}', "malformed"),
+        (b'{"choices":[{"message":{"content":5}}]}', "malformed"),
+        (b'{"choices":[{"message":{"content":"\xff"}}]}', "malformed"),
+        (b'{"choices":[{"message":{"content":"a\x00"}}]}', "malformed"),
+        (b'{"choices":[{"message":{"content":"\\ud800"}}]}', "malformed"),
+        (b'{"choices":[{"message":{"content":"a"}}],"usage":{"completion_tokens":-1}}', "malformed"),
+        (b'{"choices":[{"message":{"content":"a"}}],"usage":{"completion_tokens":1e30}}', "malformed"),
+        (b'{"choices":[{"message":{"content":"a"}}', "malformed"),
+        (b'{"error":' + b'{"a":' * 50_000, "malformed"),
+        (b"[" * 50_000, "malformed"),
+        (b"<html>", "malformed"),
+        (b'{"error":{"message":"overloaded"}}', "server_error"),
+        (b'{"error":{"code":17}}', "server_error"),
+        (b'{"error":{"x":17}}', "server_error"),
+        (b'{"object":"error","message":"bad","choices":[]}', "server_error"),
+    ],
+)
+def test_what_is_no_answer_is_refused_with_its_reason(body, reason):
+    assert refusal(body).reason == reason
+
+
+def test_a_long_id_is_cut():
+    assert len(decode(reply({"content": "a"}, id="x" * 10_000)).id or "") == 200
+
+
+def detail_of(body: bytes, *, streaming: bool) -> str:
+    decoder = OpenAIChatAdapter(ModelParams(), streaming=streaming).decoder(keep_output=True)
+    decoder.feed(body, 1)
+    try:
+        return decoder.finish().digest
+    except BadReplyError as error:
+        return error.detail
+
+
+AS_JSON = JSON.map(lambda value: json.dumps(value).encode())
+AS_MESSAGE = JSON.map(lambda value: json.dumps({"choices": [{"message": value}]}).encode())
+
+
+@given(st.one_of(st.binary(), AS_JSON, AS_MESSAGE), st.booleans())
+def test_no_reply_raises_anything_else(body, streaming):
+    detail = detail_of(body, streaming=streaming)
+    assert 0 < len(detail) <= 200
+    assert detail.isprintable()
