@@ -52,9 +52,13 @@ class CheckEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PhaseEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A phase that was run. `directory` is relative to the report directory; `spec` is what was asked of it."""
+    """A phase that was run. `directory` is relative to the report directory; `spec` is what was asked of it.
+
+    `judged` is false for a warm-up, which no check looks at.
+    """
 
     label: str
+    judged: bool
     directory: str
     status: Status
     attempt: int
@@ -80,6 +84,11 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     figures: dict[str, Figure]
     notes: tuple[str, ...]
     reason: str
+
+    @property
+    def judged(self) -> tuple[PhaseEntry, ...]:
+        """The phases that checks look at."""
+        return tuple(phase for phase in self.phases if phase.judged)
 
 
 class VerdictDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,6 +208,7 @@ def _phase(outcome: PhaseOutcome) -> PhaseEntry:
     record = outcome.record
     return PhaseEntry(
         label=record.label,
+        judged=outcome.judged,
         directory=outcome.directory,
         status=record.status,
         attempt=record.attempt,

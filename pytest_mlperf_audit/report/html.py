@@ -74,7 +74,7 @@ def render(document: VerdictDocument, report_dir: Path) -> str:
 
 def _pictures(audit: AuditEntry, report_dir: Path, key: str) -> Pictures:
     notes: list[str] = []
-    series = [_series(phase, report_dir, notes) for phase in audit.phases]
+    series = [_series(phase, report_dir, notes) for phase in audit.judged]
     if len(series) > charts.MAX_SERIES:
         notes.append(f"The charts show the first {charts.MAX_SERIES} of {len(series)} phases.")
     ratios = words.ratios(audit)
@@ -91,7 +91,7 @@ def _pictures(audit: AuditEntry, report_dir: Path, key: str) -> Pictures:
         drawings=[Drawing(caption, text, Markup(svg)) for caption, text, svg in drawn if svg],  # noqa: S704 - our own SVG
         legend=[
             Key(plain(phase.label, 60), f"series-{index % charts.N_COLOURS}", charts.dash(index))
-            for index, phase in enumerate(audit.phases[: charts.MAX_SERIES])
+            for index, phase in enumerate(audit.judged[: charts.MAX_SERIES])
         ],
         notes=notes,
     )
@@ -114,7 +114,7 @@ def _series(phase: PhaseEntry, report_dir: Path, notes: list[str]) -> _Series:
 def _latencies(audit: AuditEntry) -> str:
     described = [
         f"{plain(phase.label, 60)}: half within {seconds(latency.p50_s)}, 99 % within {seconds(latency.p99_s)}"
-        for phase in audit.phases
+        for phase in audit.judged
         if (latency := phase.figures.latency)
     ]
     return "Share of completed queries against latency. " + "; ".join(described)
@@ -123,7 +123,7 @@ def _latencies(audit: AuditEntry) -> str:
 def _completions(audit: AuditEntry) -> str:
     described = [
         f"{plain(phase.label, 60)}: {number(phase.figures.n_completed)} in {seconds(phase.figures.window_s)}"
-        for phase in audit.phases
+        for phase in audit.judged
     ]
     return "Completed queries against time since the phase's first query. " + "; ".join(described)
 

@@ -32,10 +32,11 @@ class CheckOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PhaseOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """One phase and the directory of its records, relative to the report directory."""
+    """One phase and the directory of its records, relative to the report directory. A warm-up is not `judged`."""
 
     directory: str
     record: PhaseRecord
+    judged: bool = True
 
 
 class AuditOutcome(msgspec.Struct, frozen=True, kw_only=True):

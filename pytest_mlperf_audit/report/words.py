@@ -72,8 +72,8 @@ def headline(audit: AuditEntry) -> str:
     """Return an audit's main numbers, short: 'ratio 1.02, limit 1.10; reference 153.1/s, output_caching 156.3/s'."""
     found = ratios(audit)
     parts = [f"ratio {_span(found)}, limit {_span(found, limit=True)}"] if found else []
-    if shown := ", ".join(_rate(phase) for phase in audit.phases[:3]):
-        parts.append(shown + (f" and {len(audit.phases) - 3} more phases" if len(audit.phases) > 3 else ""))
+    if shown := ", ".join(_rate(phase) for phase in audit.judged[:3]):
+        parts.append(shown + (f" and {len(audit.judged) - 3} more phases" if len(audit.judged) > 3 else ""))
     return "; ".join(parts)
 
 
@@ -87,8 +87,8 @@ def sentences(audit: AuditEntry) -> list[str]:
         said.append(
             "Failed: " + "; ".join(f"{plain(c.name, 80)} ({first_sentence(c.reason)})" for c in failed[:6]) + "."
         )
-    if not said and audit.phases:
-        said.append("; ".join(_completed(phase) for phase in audit.phases[:3]) + ".")
+    if not said and audit.judged:
+        said.append("; ".join(_completed(phase) for phase in audit.judged[:3]) + ".")
     return said
 
 
@@ -173,7 +173,7 @@ def _listed(found: list[Ratio]) -> str:
 
 def _allowed(audit: AuditEntry, ratio: Ratio, limit: str) -> str:
     """Say whose limit it is: MLPerf's, its own for SingleStream, or one that the YAML chose."""
-    single_stream = bool(audit.phases) and all(phase.spec.load == Concurrency(target=1) for phase in audit.phases)
+    single_stream = bool(audit.judged) and all(phase.spec.load == Concurrency(target=1) for phase in audit.judged)
     if abs(ratio.limit - _MLPERF_LIMIT) < 1e-9:
         return f"MLPerf allows less than {limit}"
     if single_stream and abs(ratio.limit - _MLPERF_SINGLE_STREAM_LIMIT) < 1e-9:
