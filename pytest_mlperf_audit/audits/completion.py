@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 from ..runs.phase import PhaseRecord
 from .verdict import Check
 
@@ -14,9 +16,9 @@ def completion(run: PhaseRecord, min_completion: float, *, name: str) -> Check:
     """
     figures = run.figures
     requested = max(run.spec.n_samples, figures.n_issued)
-    needed = requested * min_completion
-    passed = figures.n_completed >= needed and figures.n_completed > 0
-    reason = f"{figures.n_completed} of {requested} queries completed, at least {needed:g} needed"
+    needed = max(1, ceil(round(requested * min_completion, 6)))  # 55 % of 100 is 55.00000000000001 in floats
+    passed = figures.n_completed >= needed
+    reason = f"{figures.n_completed} of {requested} queries completed, at least {needed} needed"
     if figures.failures:
         reason += "; failed: " + ", ".join(f"{count} {reason}" for reason, count in figures.failures.items())
     if figures.n_issued < run.spec.n_samples:

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from importlib import import_module
 from typing import Any
 
 from ..config.audit import AuditBlock
 from ..errors import ConfigError
 from .contract import Audit
 from .performance import Performance
-from .test04 import Test04
+from .shipped import SHIPPED
 
 Registry = dict[str, Audit[Any]]
-
-#: Offered to every run, in this order. Adding an audit adds a line here.
-SHIPPED: tuple[type[Audit[Any]], ...] = (Test04,)
 
 
 def shipped() -> Registry:
     """Return the shipped audits by id."""
-    return gather(audit() for audit in SHIPPED)
+    return gather(getattr(import_module(f".{module}", __package__), name)() for module, name in SHIPPED.items())
 
 
 def performance() -> Audit[Any]:

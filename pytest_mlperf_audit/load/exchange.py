@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from time import perf_counter_ns
 
 from ..endpoints.base import BadReplyError, EndpointAdapter, Reply, ReplyDecoder
+from ..endpoints.replies import printable
 from ..runs.query import COMPLETED, QueryRecord
 from .target import Target
 from .transport import Transport, TransportError
 
 _OK = 200
-_DETAIL_CHARS = 200
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e\u00a0-\U0010ffff]+")
+#: Of an error's body: far more than is shown, so that a secret in it is found whole and taken out.
+_MOST_ERROR_BYTES = 8192
 
 
 class Exchange:
-    """Takes one reply's events. A reply with another status than 200 is never decoded, only quoted."""
+    """Takes one reply's events. A reply with another status than 200 is never decoded, only quoted.
 
-    __slots__ = ("_body", "_decoder", "n_bytes", "status")
+    `latest_ns` is when the latest piece of the body came, 0 before the first.
+    """
+
+    __slots__ = ("_body", "_decoder", "latest_ns", "n_bytes", "status")
 
     def __init__(self, decoder: ReplyDecoder) -> None:
         self._decoder = decoder
         self._body = b""
+        self.latest_ns = 0
         self.status = 0
         self.n_bytes = 0
 
@@ -34,10 +38,11 @@ class Exchange:
     def on_data(self, data: bytes, at_ns: int) -> None:
         """Pass the piece on to the decoder, or keep the start of an error's text."""
         self.n_bytes += len(data)
+        self.latest_ns = at_ns
         if self.status == _OK:
             self._decoder.feed(data, at_ns)
-        elif len(self._body) < _DETAIL_CHARS:
-            self._body += data[:_DETAIL_CHARS]
+        elif len(self._body) < _MOST_ERROR_BYTES:
+            self._body += data[:_MOST_ERROR_BYTES]
 
     def reply(self) -> Reply:
         """Return the reply, once whole. Raises BadReplyError."""
@@ -59,13 +64,13 @@ async def send(
 ) -> None:
     """Send one query and complete its `record`, whose issue time the caller has set.
 
-    The completion time is taken when the last byte is here, before the reply is decoded. A cancelled query is recorded
-    as such before the cancellation goes on.
+    The completion time is that of the last byte, whatever its decoding takes. A query that is cancelled, or that a
+    defect of the adapter ends, is recorded as such before the exception goes on.
     """
     exchange = Exchange(adapter.decoder(keep_output=keep_output))
     try:
         await transport.post(body, exchange, timeout_s)
-        record.completed_ns = perf_counter_ns() - zero_ns
+        record.completed_ns = (exchange.latest_ns or perf_counter_ns()) - zero_ns
         _take(record, exchange.reply(), zero_ns)
     except (TransportError, BadReplyError) as error:
         _fail(record, error.reason, target.redact(error.detail), zero_ns)
@@ -73,6 +78,9 @@ async def send(
             record.outcome = "truncated"
     except asyncio.CancelledError:
         _fail(record, "cancelled", "", zero_ns)
+        raise
+    except Exception as error:
+        _fail(record, "crashed", type(error).__name__, zero_ns)
         raise
     finally:
         record.status = exchange.status
@@ -93,6 +101,6 @@ def _take(record: QueryRecord, reply: Reply, zero_ns: int) -> None:
 
 def _fail(record: QueryRecord, reason: str, detail: str, zero_ns: int) -> None:
     record.outcome = reason
-    record.detail = _UNPRINTABLE.sub(" ", detail)[:_DETAIL_CHARS] or None
+    record.detail = printable(detail) or None
     if not record.completed_ns:
         record.completed_ns = perf_counter_ns() - zero_ns

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -87,9 +87,11 @@ def run_group(
     try:
         with _undisturbed():
             run_until_done(run)
-    finally:
-        records = _finish_all(ended, target)
-    return records
+    except BaseException:
+        with suppress(OSError):  # what stopped the load matters more
+            _finish_all(ended, target)
+        raise
+    return _finish_all(ended, target)
 
 
 def _transport(source: RequestSource, target: Target) -> AiohttpTransport:

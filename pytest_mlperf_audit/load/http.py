@@ -1,120 +1,232 @@
-"""The client: aiohttp behind the Transport seam."""
+"""The client: aiohttp's connections and HTTP parser behind the Transport seam.
+
+aiohttp's ClientSession builds each request anew, and that costs three times what its connections and parser do. Here
+the head of a request is a constant, which also makes repeats identical on the wire by construction.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import ssl
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from time import perf_counter_ns
+from types import TracebackType
 
 import aiohttp
-from yarl import URL
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+from aiohttp.http import HttpProcessingError
 
+from ..errors import EndpointError
+from .address import Address, addresses
 from .target import Target
 from .transport import ReplyEvents, TransportError
 
-#: Opening connections is a courtesy to the measurement; a server that is slow to answer a GET must not hold it up.
-_CONNECT_BUDGET_S = 5.0
+#: Opening connections is a courtesy to the measurement; a server that is slow to take one must not hold it up.
+_PATIENCE_S = 5.0
+_MOST_GET_BYTES = 2**20
+#: A connection that is not closed within this time is taken for one that a server holds.
+_HELD_S = 0.3
+_REFUSAL_TRIES = 3
+
+_READ_BYTES = 2**16
+_FINAL = 200
+_SWITCHING = 101
 
 
 class AiohttpTransport:
-    """One aiohttp session to one target. Every request carries the same headers in the same order.
+    """Pooled connections to one target, to be used on the loop it was made on.
 
-    Nothing is added that varies: no cookies, no trace headers, no automatic headers, no compression; redirects are not
-    followed, so credentials never travel to another host.
+    Redirects are not followed, so credentials never travel to another host; no cookie is kept, no body decompressed.
+    Raises EndpointError when the target's `ca_file` cannot be used.
     """
 
     def __init__(self, target: Target, path: str, headers: Mapping[str, str], max_reply_bytes: int) -> None:
-        self._urls = [URL(url.rstrip("/") + path, encoded=True) for url in target.urls]
-        self._next_url = itertools.cycle(self._urls)
-        self._target = target
+        self._loop = asyncio.get_running_loop()
+        self._addresses = addresses(target, path, headers)
+        self._next_address = itertools.cycle(self._addresses)
+        self._connect_timeout_s = target.connect_timeout_s
         self._max_reply_bytes = max_reply_bytes
-        self._timeouts: dict[float | None, aiohttp.ClientTimeout] = {}
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=0, ttl_dns_cache=None, keepalive_timeout=target.max_idle_s, ssl=_tls(target)
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={**headers, **target.headers},
-            skip_auto_headers=("User-Agent", "Accept-Encoding"),
-            auto_decompress=False,
-            timeout=aiohttp.ClientTimeout(total=None),
+        self._connector = aiohttp.TCPConnector(
+            limit=0, ttl_dns_cache=None, keepalive_timeout=target.max_idle_s, ssl=_tls(target)
         )
+        # The connector asks a request object only for its address, so one for each address will do.
+        self._openers = {
+            address: aiohttp.ClientRequest("POST", address.url, loop=self._loop) for address in self._addresses
+        }
+        self._timeouts: dict[float | None, aiohttp.ClientTimeout] = {}
+        self._greeted: set[ResponseHandler] = set()
 
     async def connect(self, connections: int) -> list[TransportError]:
-        """Open connections with a GET of the query's own path, which no server takes for a query."""
-        results = await asyncio.gather(*(self._get(next(self._next_url)) for _ in range(connections)))
-        return [error for error in results if isinstance(error, TransportError)]
+        """Open connections, shared evenly by the addresses, each with a GET that no server takes for a query.
+
+        The GET makes sure that the server has accepted the connection; one that is open already is left in peace.
+        """
+        self._greeted = {protocol for protocol in self._greeted if protocol.is_connected()}
+        share = -(-connections // len(self._addresses))
+        held: list[tuple[Address, Connection]] = []
+
+        async def hold(address: Address) -> TransportError | None:
+            try:
+                held.append((address, await self._acquire(address, _PATIENCE_S)))
+            except TransportError as error:
+                return error
+            return None
+
+        try:
+            failed = await asyncio.gather(*(hold(address) for address in self._addresses for _ in range(share)))
+            fresh = [(address, one) for address, one in held if one.protocol not in self._greeted]
+            failed += await asyncio.gather(*(self._greet(address, one) for address, one in fresh))
+        finally:
+            for _, connection in held:
+                connection.release()
+        return [error for error in failed if error is not None]
 
     async def status(self) -> list[int]:
         """Return each address's status for a GET of the query's path: 401 or 403 tells of a refused key.
 
         Raises TransportError when an address cannot be reached.
         """
-        results = [await self._get(url) for url in self._urls]
-        for result in results:
-            if isinstance(result, TransportError):
-                raise result
-        return [result for result in results if isinstance(result, int)]
+        replies = []
+        for address in self._addresses:
+            replies.append(_StatusOnly())
+            await self._get(address, await self._acquire(address, None), replies[-1])
+        return [reply.status for reply in replies]
 
     async def refusal(self) -> TransportError | None:
-        """Try one new connection to each address."""
-        try:
-            with _translated():
-                for url in self._urls:
-                    opening = asyncio.open_connection(url.host, url.port)
-                    _, writer = await asyncio.wait_for(opening, self._target.connect_timeout_s)
-                    writer.close()
-        except TransportError as error:
-            return error
+        """Try a new connection to each address; one that is closed without a word is tried again."""
+        for address in self._addresses:
+            for _ in range(_REFUSAL_TRIES):
+                try:
+                    if await self._stays_open(address):
+                        break
+                except (OSError, asyncio.TimeoutError) as error:
+                    return TransportError("connect", _text(error))
+            else:
+                return TransportError("connect", "every new connection is closed at once")
         return None
+
+    async def _stays_open(self, address: Address) -> bool:
+        """Open a connection and see whether it lasts: the system still takes some for a process that is dying."""
+        opening = asyncio.open_connection(address.url.host, address.url.port)
+        reader, writer = await asyncio.wait_for(opening, min(self._connect_timeout_s, _PATIENCE_S))
+        try:
+            return bool(await asyncio.wait_for(reader.read(1), _HELD_S))
+        except asyncio.TimeoutError:
+            return True  # the server waits for a request
+        except ConnectionError:
+            return False
+        finally:
+            writer.close()
 
     async def post(self, body: bytes, reply: ReplyEvents, timeout_s: float | None) -> None:
         """POST `body` and feed the reply to `reply`; see Transport."""
-        with _translated():
-            async with self._session.post(
-                next(self._next_url), data=body, timeout=self._timeout(timeout_s), allow_redirects=False
-            ) as response:
-                reply.on_status(response.status)
-                await self._read(response, reply)
+        address = next(self._next_address)
+        due_at = None if timeout_s is None else self._loop.time() + timeout_s
+        connection = await self._acquire(address, timeout_s)
+        await self._ask(connection, address.post(body), reply, due_at, self._max_reply_bytes)
 
     async def close(self) -> None:
-        """Close the session; TLS connections get a turn of the loop to say goodbye."""
-        await self._session.close()
+        """Close every connection; TLS connections get a turn of the loop to say goodbye."""
+        await self._connector.close()
         await asyncio.sleep(0)
 
-    async def _read(self, response: aiohttp.ClientResponse, reply: ReplyEvents) -> None:
-        budget = self._max_reply_bytes
-        async for data in response.content.iter_any():
-            reply.on_data(data, perf_counter_ns())
-            budget -= len(data)
-            if budget < 0:
-                raise TransportError("too_large", f"the reply exceeds {self._max_reply_bytes} bytes")
-
-    async def _get(self, url: URL) -> int | TransportError:
+    async def _acquire(self, address: Address, timeout_s: float | None) -> Connection:
+        if timeout_s not in self._timeouts:
+            self._timeouts[timeout_s] = aiohttp.ClientTimeout(connect=timeout_s, sock_connect=self._connect_timeout_s)
         try:
-            with _translated():
-                async with self._session.get(
-                    url, timeout=self._timeout(_CONNECT_BUDGET_S), allow_redirects=False
-                ) as response:
-                    await self._read(response, _Unread())
-                    return response.status
+            return await self._connector.connect(self._openers[address], traces=[], timeout=self._timeouts[timeout_s])
+        except asyncio.TimeoutError as error:
+            raise TransportError("connect", "no connection within the time limit") from error
+        except _CLIENT_ERRORS as error:
+            raise TransportError(_reason(error), _text(error)) from error
+
+    async def _ask(
+        self, connection: Connection, request: bytes, reply: ReplyEvents, due_at: float | None, most_bytes: int
+    ) -> None:
+        with _Conversation(connection, self._loop, due_at) as protocol:
+            protocol.set_response_params(read_until_eof=True, auto_decompress=False, read_bufsize=_READ_BYTES)
+            protocol.transport.write(request)  # type: ignore[union-attr]  # _Conversation has looked
+            head, content = await protocol.read()
+            while head.code < _FINAL and head.code != _SWITCHING:
+                head, content = await protocol.read()
+            reply.on_status(head.code)
+            left = most_bytes
+            while not content.at_eof():
+                if data := await content.readany():
+                    reply.on_data(data, perf_counter_ns())
+                    left -= len(data)
+                    if left < 0:
+                        raise TransportError("too_large", f"the reply exceeds {most_bytes} bytes")
+
+    async def _get(self, address: Address, connection: Connection, reply: ReplyEvents) -> None:
+        due_at = self._loop.time() + _PATIENCE_S
+        await self._ask(connection, address.get_head, reply, due_at, _MOST_GET_BYTES)
+
+    async def _greet(self, address: Address, connection: Connection) -> TransportError | None:
+        protocol = connection.protocol
+        try:
+            await self._get(address, connection, _StatusOnly())
         except TransportError as error:
             return error
-
-    def _timeout(self, total_s: float | None) -> aiohttp.ClientTimeout:
-        if total_s not in self._timeouts:
-            self._timeouts[total_s] = aiohttp.ClientTimeout(total=total_s, sock_connect=self._target.connect_timeout_s)
-        return self._timeouts[total_s]
+        if protocol is not None:
+            self._greeted.add(protocol)
+        return None
 
 
-class _Unread:
-    """Takes a reply that only served to open a connection."""
+class _Conversation:
+    """One request and its reply on one connection: kept for the next when it ended well, else closed.
+
+    What went wrong leaves as a TransportError. At `due_at` on the loop's clock the connection is cut.
+    """
+
+    __slots__ = ("_connection", "_overdue", "_timer")
+
+    def __init__(self, connection: Connection, loop: asyncio.AbstractEventLoop, due_at: float | None) -> None:
+        self._connection = connection
+        self._overdue = False
+        self._timer = None if due_at is None else loop.call_at(due_at, self._cut)
+
+    def __enter__(self) -> ResponseHandler:
+        protocol = self._connection.protocol
+        if protocol is None or protocol.transport is None:
+            self._end(well=False)
+            raise TransportError("reset", "the connection was closed before the query was sent")
+        return protocol
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end(well=error is None)
+        if self._overdue and (error is None or isinstance(error, _CLIENT_ERRORS)):
+            raise TransportError("timeout", "no whole reply within the time limit") from error
+        if isinstance(error, _CLIENT_ERRORS):
+            raise TransportError(_reason(error), _text(error)) from error
+
+    def _cut(self) -> None:
+        self._overdue = True
+        if transport := self._connection.transport:
+            transport.abort()
+
+    def _end(self, *, well: bool) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if well:
+            self._connection.release()
+        else:
+            self._connection.close()
+
+
+class _StatusOnly:
+    """Takes a reply of which only the status matters."""
+
+    def __init__(self) -> None:
+        self.status = 0
 
     def on_status(self, status: int) -> None:
-        """Ignore."""
+        """Note the status."""
+        self.status = status
 
     def on_data(self, data: bytes, at_ns: int) -> None:
         """Ignore."""
@@ -125,29 +237,25 @@ def _tls(target: Target) -> ssl.SSLContext | bool:
         return False
     if not any(url.startswith("https:") for url in target.urls):
         return True
-    return ssl.create_default_context(cafile=str(target.ca_file) if target.ca_file else None)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turn the client's exceptions into TransportErrors with a reason class."""
     try:
-        yield
-    except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
-        raise TransportError(_reason(error), str(error) or type(error).__name__) from error
+        return ssl.create_default_context(cafile=str(target.ca_file) if target.ca_file else None)
+    except OSError as error:
+        raise EndpointError(
+            f"settings.client.ca_file: {target.ca_file} cannot be used ({error.strerror or error}); "
+            "give a PEM file of certificate authorities"
+        ) from error
 
+
+_CLIENT_ERRORS = (aiohttp.ClientError, HttpProcessingError, OSError)
 
 #: Checked in order, since aiohttp's classes derive from one another.
 _REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (aiohttp.ClientSSLError, "tls"),
     (ssl.SSLError, "tls"),
-    (aiohttp.ConnectionTimeoutError, "connect"),
     (aiohttp.ClientConnectorError, "connect"),
-    (asyncio.TimeoutError, "timeout"),
-    (TimeoutError, "timeout"),
+    (aiohttp.ServerTimeoutError, "connect"),
     (aiohttp.ServerDisconnectedError, "reset"),
     (aiohttp.ClientPayloadError, "truncated"),
-    (aiohttp.ClientOSError, "reset"),
     (ConnectionRefusedError, "connect"),
     (OSError, "reset"),
 )
@@ -155,3 +263,8 @@ _REASONS: tuple[tuple[type[BaseException], str], ...] = (
 
 def _reason(error: BaseException) -> str:
     return next((reason for kind, reason in _REASONS if isinstance(error, kind)), "protocol")
+
+
+def _text(error: BaseException) -> str:
+    """Return what an exception says; a parser's would put a status before it that the server never sent."""
+    return (error.message if isinstance(error, HttpProcessingError) else str(error)) or type(error).__name__

@@ -27,11 +27,14 @@ def run_until_done(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
         task = loop.create_task(make())
         with _signals(loop, task, signals):
             try:
-                return loop.run_until_complete(task)
-            except asyncio.CancelledError:
+                result = loop.run_until_complete(task)
+            except BaseException:
                 if signals:
                     raise KeyboardInterrupt from None
                 raise
+            if signals:  # it came too late to cancel anything
+                raise KeyboardInterrupt
+            return result
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
@@ -61,15 +64,18 @@ def _signals(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], seen: lis
         return
 
     def stop(signum: int) -> None:
+        if not seen:  # an impatient second one must not cut the cleaning up short
+            task.cancel()
         seen.append(signum)
-        task.cancel()
 
     before = {signum: signal.getsignal(signum) for signum in _STOPPING}
-    for signum in _STOPPING:
+    # A signal that is ignored (nohup, a shell's background job) stays ignored; None is a handler not set by Python.
+    handled = [signum for signum, handler in before.items() if handler not in {signal.SIG_IGN, None}]
+    for signum in handled:
         loop.add_signal_handler(signum, stop, signum)
     try:
         yield
     finally:
-        for signum in _STOPPING:
+        for signum in handled:
             loop.remove_signal_handler(signum)
             signal.signal(signum, before[signum])

@@ -23,10 +23,12 @@ SendNext = Callable[[int | None], Coroutine[Any, Any, bool]]
 def in_flight(spec: RunSpec) -> int:
     """Return how many connections a phase needs from its start."""
     if isinstance(spec.load, Concurrency):
+        _file_limit(spec.load.target)
         return spec.load.target if spec.min_duration_ms else min(spec.load.target, spec.n_samples)
     if isinstance(spec.load, MaxThroughput):
         wanted = spec.load.max_in_flight if spec.load.max_in_flight > 0 else MOST_IN_FLIGHT
         return min(spec.n_samples, wanted, _file_limit(wanted))
+    _file_limit(MOST_IN_FLIGHT)
     return 1
 
 
@@ -40,11 +42,13 @@ def _file_limit(wanted: int) -> int:
     return wanted if soft == resource.RLIM_INFINITY else max(1, soft - _SPARE_FILES)
 
 
-def senders(spec: RunSpec, send_next: SendNext) -> list[Coroutine[Any, Any, None]]:
-    """Return the coroutines that together drive a phase; each ends when there is nothing left to send."""
+def senders(spec: RunSpec, send_next: SendNext) -> Iterator[Coroutine[Any, Any, None]]:
+    """Yield the coroutines that together drive a phase; each ends when there is nothing left to send."""
     if isinstance(spec.load, Poisson):
-        return [_open_loop(spec.load, send_next)]
-    return [_closed_loop(send_next) for _ in range(in_flight(spec))]
+        yield _open_loop(spec.load, send_next)
+    else:
+        for _ in range(in_flight(spec)):
+            yield _closed_loop(send_next)
 
 
 async def _closed_loop(send_next: SendNext) -> None:
@@ -54,19 +58,18 @@ async def _closed_loop(send_next: SendNext) -> None:
 
 async def _open_loop(load: Poisson, send_next: SendNext) -> None:
     """Issue each query when it is due, however many are still in flight; a late reply never delays an arrival."""
-    due_at = arrivals(load, perf_counter_ns())
     in_flight: set[asyncio.Task[bool]] = set()
-    over = False
+    last: list[asyncio.Task[bool]] = []
 
     def finished(task: asyncio.Task[bool]) -> None:
-        nonlocal over
         in_flight.discard(task)
-        over = over or task.cancelled() or task.exception() is not None or not task.result()
+        if task.cancelled() or task.exception() is not None or not task.result():
+            last.append(task)
 
     try:
-        for due_ns in due_at:
-            await asyncio.sleep(max(0.0, (due_ns - perf_counter_ns()) / 1e9))
-            if over:
+        for due_ns in arrivals(load, perf_counter_ns()):
+            await _until(due_ns)
+            if last:
                 break
             task = asyncio.ensure_future(send_next(due_ns))
             in_flight.add(task)
@@ -77,6 +80,14 @@ async def _open_loop(load: Poisson, send_next: SendNext) -> None:
         for task in in_flight:
             task.cancel()
         await asyncio.gather(*in_flight, return_exceptions=True)
+    for task in last:
+        task.result()  # raises what ended it, if that was a failure
+
+
+async def _until(due_ns: int) -> None:
+    """Sleep, never short: uvloop rounds to milliseconds, so the last half of one is waited in turns of the loop."""
+    while (left_ns := due_ns - perf_counter_ns()) > 0:  # noqa: ASYNC110 - there is no event to wait for but the time
+        await asyncio.sleep(left_ns / 1e9)
 
 
 def arrivals(load: Poisson, start_ns: int) -> Iterator[int]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from time import perf_counter_ns
 
 from ..endpoints.base import Nonce
+from ..endpoints.replies import printable
 from ..endpoints.source import RequestSource
 from ..records.log import QueryLog
 from ..runs.phase import Status, StoppedBy
@@ -19,11 +20,23 @@ from .progress import Progress
 from .target import Target
 from .transport import Transport
 
-#: A refused connection fails in a fraction of a millisecond; after this many in a row the endpoint is taken for gone.
+#: The endpoint is taken for gone after this many failures to connect in a row (a refused connection takes a fraction of
+#: a millisecond), or after this time of nothing else (one that is dropped takes the whole connect timeout).
 _REFUSALS_TO_ABORT = 100
+_PATIENCE_NS = 60 * 10**9
+
+#: A phase at its duration floor goes on until a query completes; after this many failures in a row none is hoped for.
+_FAILURES_TO_END = 10
+
+#: How often it is looked whether the time to wait for replies has begun.
+_DRAIN_CHECK_S = 0.05
 
 #: Failures after which the endpoint is asked whether it is still there.
 _BROKEN_CONNECTION = frozenset({"connect", "reset", "truncated"})
+
+
+class _LogError(Exception):
+    """The record of a query could not be written."""
 
 
 class Phase:
@@ -43,29 +56,34 @@ class Phase:
         self._source = source
         self._target = target
         self._transport = transport
-        self._rows = spec.order.indices(len(source))
+        self._rows: Iterator[int] = iter(())
         self._nonces = _nonces(spec)
         self._n_issued = 0
         self._n_completed = 0
         self._n_failed = 0
         self._zero_ns = 0
         self._latest_ns = 0
+        self._latest_completed_ns = 0
+        self._failures_in_a_row = 0
         self._refusals_in_a_row = 0
+        self._refused_since_ns = 0
         self._connections_broke = False
-        self._issuing_over = asyncio.Event()
+        self._issuing_over = False
 
     async def run(self) -> None:
         """Send, wait for every reply, and set `status`; whatever happens, every query that was issued is in the log."""
         try:
+            self._rows = self.spec.order.indices(len(self._source))
             await self._drive()
             self.status, self.reason = await self._judge_ending()
         except asyncio.CancelledError:
             self.status, self.reason = "interrupted", f"interrupted after {len(self.log.columns)} queries"
             raise
-        except OSError as error:
-            self.status, self.reason = "crashed", f"the records could not be written: {error.strerror or error}"
+        except _LogError as error:
+            self.status, self.reason = "crashed", f"the records could not be written: {error}"
         except Exception as error:  # noqa: BLE001 - an adapter's or our own defect: recorded, and never a verdict
-            self.status, self.reason = "crashed", f"the load generator failed: {type(error).__name__}: {error}"
+            what = printable(self._target.redact(f"{type(error).__name__}: {error}"))
+            self.status, self.reason = "crashed", f"the load generator failed: {what}"
 
     def progress(self) -> Progress:
         """Return how far the phase is."""
@@ -83,9 +101,14 @@ class Phase:
         )
 
     async def _drive(self) -> None:
-        tasks = [asyncio.ensure_future(sender) for sender in senders(self.spec, self._send_next)]
+        tasks: list[asyncio.Task[None]] = []
         deadline = asyncio.ensure_future(self._stop_undrained(tasks)) if self.spec.drain_timeout_s else None
         try:
+            for sender in senders(self.spec, self._send_next):
+                tasks.append(asyncio.ensure_future(sender))
+                # uvloop writes at the end of a turn: without a turn of its own, the first query would wait until the
+                # last one is built, with the clock running.
+                await asyncio.sleep(0)
             await asyncio.gather(*tasks)
         except asyncio.CancelledError:
             if self.status != "undrained":
@@ -97,8 +120,12 @@ class Phase:
             await asyncio.gather(*leftovers, return_exceptions=True)
 
     async def _stop_undrained(self, tasks: list[asyncio.Task[None]]) -> None:
-        await self._issuing_over.wait()
+        # Not left to the senders to say, since with every query in flight hanging none of them asks for another.
+        while not (self._issuing_over or self._may_issue_no_more()):  # noqa: ASYNC110 - time alone may end it
+            await asyncio.sleep(_DRAIN_CHECK_S)
         await asyncio.sleep(self.spec.drain_timeout_s or 0.0)
+        if all(task.done() for task in tasks):
+            return
         self.status = "undrained"
         for task in tasks:
             task.cancel()
@@ -108,7 +135,7 @@ class Phase:
             cancelled = self.log.columns.failures().get("cancelled", 0)
             return "undrained", f"{cancelled} queries were still in flight when the drain time limit was over"
         if self._connections_broke and (refusal := await self._transport.refusal()):
-            what = self._target.redact(refusal.detail)
+            what = printable(self._target.redact(refusal.detail))
             return "endpoint_lost", (
                 f"the endpoint was lost: it takes no connection any more ({what}); "
                 f"{self._n_completed} of {self.spec.n_samples} queries had completed"
@@ -147,31 +174,66 @@ class Phase:
         return True
 
     def _note(self, record: QueryRecord) -> None:
-        self.log.append(record)
+        try:
+            self.log.append(record)
+        except OSError as error:
+            raise _LogError(error.strerror or str(error)) from error
         self._latest_ns = record.completed_ns
         if record.ok:
             self._n_completed += 1
+            self._latest_completed_ns = record.completed_ns
+            self._failures_in_a_row = self._refusals_in_a_row = 0
         else:
-            self._n_failed += 1
-            self._connections_broke = self._connections_broke or record.outcome in _BROKEN_CONNECTION
-        self._refusals_in_a_row = self._refusals_in_a_row + 1 if record.outcome == "connect" else 0
+            self._note_failure(record)
+
+    def _note_failure(self, record: QueryRecord) -> None:
+        self._n_failed += 1
+        self._failures_in_a_row += 1
+        self._connections_broke = self._connections_broke or record.outcome in _BROKEN_CONNECTION
+        if record.outcome != "connect":
+            self._refusals_in_a_row = 0
+        elif self._refusals_in_a_row:
+            self._refusals_in_a_row += 1
+        else:
+            self._refusals_in_a_row, self._refused_since_ns = 1, record.issued_ns
 
     def _next_row(self) -> int | None:
         """Return the row to send now, or None, noting once what ended the issuing."""
         spec = self.spec
         row = None
-        if self._n_issued >= spec.n_samples and self._latest_ns >= spec.min_duration_ms * 1_000_000:
+        if self._n_issued >= spec.n_samples and self._floor_reached():
             stopped_by: StoppedBy = "count"
-        elif self._refusals_in_a_row >= _REFUSALS_TO_ABORT:
+        elif self._seems_gone():
             stopped_by = "abort"
-        elif self._zero_ns and 0 < spec.max_duration_ms * 1_000_000 <= perf_counter_ns() - self._zero_ns:
+        elif self._ceiling_reached():
             stopped_by = "ceiling"
         else:
             row, stopped_by = next(self._rows, None), "samples_exhausted"
-        if row is None and not self._issuing_over.is_set():
+        if row is None and not self._issuing_over:
             self.stopped_by = stopped_by
-            self._issuing_over.set()
+            self._issuing_over = True
         return row
+
+    def _may_issue_no_more(self) -> bool:
+        elapsed_ns = perf_counter_ns() - self._zero_ns
+        enough = self._n_issued >= self.spec.n_samples and elapsed_ns >= self.spec.min_duration_ms * 1_000_000
+        return enough or self._ceiling_reached()
+
+    def _ceiling_reached(self) -> bool:
+        ceiling_ns = self.spec.max_duration_ms * 1_000_000
+        return self._zero_ns > 0 and 0 < ceiling_ns <= perf_counter_ns() - self._zero_ns
+
+    def _floor_reached(self) -> bool:
+        floor_ns = self.spec.min_duration_ms * 1_000_000
+        if self._failures_in_a_row >= _FAILURES_TO_END:
+            return self._latest_ns >= floor_ns
+        return self._latest_completed_ns >= floor_ns
+
+    def _seems_gone(self) -> bool:
+        refused = self._refusals_in_a_row
+        return refused >= _REFUSALS_TO_ABORT or (
+            refused > 1 and self._latest_ns - self._refused_since_ns >= _PATIENCE_NS
+        )
 
 
 def _nonces(spec: RunSpec) -> Iterator[Nonce | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..endpoints.base import EndpointAdapter
+from ..endpoints.replies import printable
 from ..errors import EndpointError
 from .http import AiohttpTransport
 from .loop import run_until_done
@@ -38,7 +39,7 @@ def check_endpoint(adapter: EndpointAdapter, target: Target) -> None:
 
 
 def _cannot_use(target: Target, error: TransportError) -> str:
-    detail = target.redact(error.detail)
+    detail = printable(target.redact(error.detail))
     if error.reason == "tls":
         return (
             f"endpoint {target.label}: TLS failed ({detail}); set settings.client.ca_file to the certificate "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -24,21 +25,31 @@ class QueryLog:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+        self._size = 0
         self.columns = QueryColumns()
 
     def append(self, record: QueryRecord) -> None:
-        """Write one record. Raises OSError (a full disk, say)."""
+        """Write one record. Raises OSError (a full disk, say), and then leaves no part of it."""
         line = _encoder.encode(record) + b"\n"
-        while line:  # a nearly full disk takes a part of it, and says so at the next write
-            line = line[os.write(self._descriptor, line) :]
+        size = self._size + len(line)
+        try:
+            while line:  # a nearly full disk takes a part of it, and says so at the next write
+                line = line[os.write(self._descriptor, line) :]
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(self._descriptor, self._size)
+            raise
+        self._size = size
         self.columns.append(record)
 
     def close(self) -> None:
         """Make the log durable and close it."""
         if self._descriptor >= 0:
-            os.fsync(self._descriptor)
-            os.close(self._descriptor)
-            self._descriptor = -1
+            try:
+                os.fsync(self._descriptor)
+            finally:
+                os.close(self._descriptor)
+                self._descriptor = -1
 
     def __enter__(self) -> Self:
         return self
@@ -60,7 +71,7 @@ def read_queries(path: Path) -> Iterator[QueryRecord]:
                     )
                 try:
                     yield _decoder.decode(line)
-                except msgspec.DecodeError as error:
+                except (ValueError, RecursionError) as error:  # msgspec's own errors are ValueErrors
                     raise RecordError(f"{path}:{number}: not a query record ({error})") from error
     except OSError as error:
         raise RecordError(f"{path}: cannot be read ({error.strerror})") from error
@@ -68,4 +79,7 @@ def read_queries(path: Path) -> Iterator[QueryRecord]:
 
 def read_columns(path: Path) -> QueryColumns:
     """Return a log as columns; the same QueryColumns that the live phase gathered. Raises RecordError."""
-    return QueryColumns(read_queries(path))
+    try:
+        return QueryColumns(read_queries(path))
+    except OverflowError as error:
+        raise RecordError(f"{path}: has a number too large for a query record; the file was edited") from error

@@ -24,6 +24,13 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(PhaseRecord)
 
 
+class _Version(msgspec.Struct):
+    schema_version: int
+
+
+_version_decoder = msgspec.json.Decoder(_Version)
+
+
 def write_phase(directory: Path, record: PhaseRecord) -> None:
     """Write phase.json atomically. Raises OSError."""
     write_atomic(directory / PHASE_FILE, msgspec.json.format(_encoder.encode(record), indent=2) + b"\n")
@@ -39,13 +46,19 @@ def read_phase(directory: Path) -> PhaseRecord | None:
         raw = path.read_bytes()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read ({error.strerror})") from error
     try:
-        record = _decoder.decode(raw)
-    except msgspec.DecodeError as error:
+        # Before the rest is looked at, which in another version may have another shape.
+        version = _version_decoder.decode(raw).schema_version
+        if version != SCHEMA_VERSION:
+            raise RecordError(
+                f"{path}: has schema version {version}, and this version of pytest-mlperf-audit reads "
+                f"{SCHEMA_VERSION}; use the version that wrote it"
+            )
+        return _decoder.decode(raw)
+    except (ValueError, RecursionError) as error:  # msgspec's own errors are ValueErrors
         raise RecordError(f"{path}: not a phase record ({error})") from error
-    if record.schema_version != SCHEMA_VERSION:
-        raise RecordError(f"{path}: schema version {record.schema_version}; this version reads {SCHEMA_VERSION}")
-    return record
 
 
 def started(directory: Path) -> bool:

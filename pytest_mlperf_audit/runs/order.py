@@ -22,10 +22,9 @@ class WithoutReplacement(msgspec.Struct, frozen=True, tag_field="kind", tag="wit
     def indices(self, size: int) -> Iterator[int]:
         """Yield row indices of a data set of `size` rows."""
         rng = random.Random(self.seed)  # noqa: S311 - a reproducible order, not a secret
-        while True:
+        yield from rng.sample(range(size), size)
+        while self.wrap and size:
             yield from rng.sample(range(size), size)
-            if not self.wrap:
-                return
 
 
 class WithReplacement(msgspec.Struct, frozen=True, tag_field="kind", tag="with_replacement"):

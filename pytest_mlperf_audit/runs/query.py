@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 COMPLETED = "completed"
@@ -19,7 +21,11 @@ REASONS = {
     "server_error": "the reply carries an error object",
     "empty": "the reply carries no output",
     "cancelled": "the run was stopped while the query was in flight",
+    "crashed": "the endpoint adapter or the load generator failed on the reply",
 }
+
+
+Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
 
 
 class QueryRecord(msgspec.Struct, omit_defaults=True, gc=False):
@@ -33,7 +39,7 @@ class QueryRecord(msgspec.Struct, omit_defaults=True, gc=False):
     sample: int
     issued_ns: int
     completed_ns: int
-    request: str
+    request: Digest
     outcome: str = COMPLETED
     first_token_ns: int | None = None
     due_ns: int | None = None

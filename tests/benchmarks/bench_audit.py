@@ -20,6 +20,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 EXAMPLE = HERE.parents[1] / "conftest_examples" / "wan22_offline"
@@ -50,7 +51,7 @@ def server(**options: object) -> Iterator[str]:
         process.wait()
 
 
-def get(url: str, path: str) -> object:
+def get(url: str, path: str) -> Any:
     with urllib.request.urlopen(url + path) as reply:
         return json.load(reply)
 
@@ -92,7 +93,8 @@ def whole_runs(n: int) -> None:
             runs = [audit(url, load) for _ in range(n)]
         off = [abs(run[key]) for run in runs for key in ("off_reference", "off_audit")]
         print(
-            f"\n{name}: {n} runs of 64 + 64 queries of 50 ms on 8 lanes, exit statuses {sorted({run['exit'] for run in runs})}"
+            f"\n{name}: {n} runs of 64 + 64 queries of 50 ms on 8 lanes, "
+            f"exit statuses {sorted({run['exit'] for run in runs})}"
         )
         for key, minus in (("first_query_s", 0.0), ("gap_s", 0.0), ("wall_s", 2 * 64 * 0.05 / 8)):
             values = [run[key] - minus for run in runs]
@@ -121,21 +123,23 @@ def null_runs(n: int) -> None:
     from pytest_mlperf_audit.endpoints.videogen import VideoGenAdapter
     from pytest_mlperf_audit.load.group import PlannedPhase, run_group
     from pytest_mlperf_audit.load.target import Target
-    from pytest_mlperf_audit.runs.spec import Concurrency, MaxThroughput
+    from pytest_mlperf_audit.runs.spec import Concurrency, Load, MaxThroughput
 
     dataset = load_dataset(DatasetConfig(path=EXAMPLE / "prompts.jsonl"), [])
     source = RequestSource(dataset, VideoGenAdapter(ModelParams(name="wan22")))
     audit, cfg = Test04(), Test04Block(test="test04", samples=64, sample_index=3)
     print(f"\nA/A: honest server, service time CV 5 %, 64 + 64 samples, {n} runs each")
-    for name, load in {"max_throughput": MaxThroughput(), "concurrency 8": Concurrency(target=8)}.items():
-        ratios, fails = [], 0
+    loads: dict[str, Load] = {"max_throughput": MaxThroughput(), "concurrency 8": Concurrency(target=8)}
+    for name, load in loads.items():
+        ratios: list[float] = []
+        fails = 0
         with server(service_ms=50, lanes=8, cv=0.05) as url, tempfile.TemporaryDirectory() as folder:
             for number in range(n):
                 specs = audit.plan(cfg, source, AuditContext(load=load, sample_order_seed=number))
                 phases = [PlannedPhase(spec, Path(folder, str(number), spec.label)) for spec in specs]
                 records = run_group(phases, source, Target(urls=(url,)))
                 verdict = audit.verify(cfg, {record.label: record for record in records})
-                ratios.append(verdict.figures["ratio"])
+                ratios.append(float(verdict.check("throughput_ratio").observed or 0.0))
                 fails += not verdict.passed
         print(f"  {name:16} false FAILs {fails}, ratio min {min(ratios):.3f} max {max(ratios):.3f}", flush=True)
 

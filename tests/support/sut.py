@@ -3,7 +3,8 @@
     python sut.py '{"service_ms": 5, "lanes": 8, "cache": "exact", "fault": "none", ...}'
 
 Prints its port as one line. POST bodies are answered in the videogen or chat format by their path. Every request is
-kept byte for byte; GET /log returns times, GET /wire the raw requests (base64), GET /counts what was computed.
+kept byte for byte; GET /log returns times, GET /wire the raw requests (base64), GET /counts what was computed, GET
+/connections when each connection was accepted and when each GET other than these came.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import random
 import ssl
 import sys
 import time
+from typing import Any
 
 OPTIONS = {
     "service_ms": 5.0,
@@ -26,8 +28,9 @@ OPTIONS = {
     "cache": "none",  # none | exact
     "fault": "none",  # see Sut.fault
     "fault_after": 0,  # requests answered well before the fault begins
-    "echo_after": 0,  # fault "echo" quotes the request's headers behind so many blanks
     "fault_every": 1,  # of the requests after that, each so-manieth is faulty
+    "location": "http://127.0.0.1:9/elsewhere",  # of the fault "redirect"
+    "close": False,  # every reply closes its connection
     "token": "",  # demanded as bearer token
     "token_on_get": True,
     "tls": None,  # (certificate, key)
@@ -36,7 +39,7 @@ OPTIONS = {
 
 
 class Sut:
-    def __init__(self, options: dict) -> None:
+    def __init__(self, options: dict[str, Any]) -> None:
         self.o = {**OPTIONS, **options}
         self.rng = random.Random(self.o["seed"])
         self.lanes = asyncio.Semaphore(self.o["lanes"])
@@ -47,10 +50,13 @@ class Sut:
         self.most_in_flight = 0
         self.times: list[tuple[int, int]] = []
         self.wire: list[bytes] = []
+        self.accepted: list[int] = []
+        self.gets: list[int] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted.append(time.perf_counter_ns())
         try:
-            while await self.one(reader, writer):
+            while await self.one(reader, writer) and not self.o["close"]:
                 pass
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.LimitOverrunError):
             pass
@@ -71,7 +77,9 @@ class Sut:
         method, path = head.split(b" ", 2)[:2]
         refused = self.o["token"] and token != f"Bearer {self.o['token']}"
         if method == b"GET":
-            admin = path in (b"/log", b"/wire", b"/counts")
+            admin = path in (b"/log", b"/wire", b"/counts", b"/connections")
+            if not admin:
+                self.gets.append(time.perf_counter_ns())
             if refused and self.o["token_on_get"] and not admin:
                 return await self.reply(writer, 401, b'{"error":"bad key"}')
             return await self.reply(writer, 200 if admin else 405, self.admin(path))
@@ -99,6 +107,7 @@ class Sut:
         return json.dumps(
             {
                 b"/log": self.times,
+                b"/connections": {"accepted": self.accepted, "gets": self.gets},
                 b"/wire": [base64.b64encode(raw).decode() for raw in self.wire],
                 b"/counts": {
                     "received": self.received,
@@ -119,7 +128,7 @@ class Sut:
             self.computed += 1
         name = hashlib.sha256(body).hexdigest()[:12]
         if path == b"/v1/videos/generations":
-            answer = {"video_id": f"v{self.computed}", "video_path": f"/videos/{name}.mp4"}
+            answer: dict[str, Any] = {"video_id": f"v{self.computed}", "video_path": f"/videos/{name}.mp4"}
         else:
             answer = {
                 "id": f"chatcmpl-{self.computed}",
@@ -133,16 +142,17 @@ class Sut:
         self, kind: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request_head: bytes
     ) -> bool:
         if kind == "echo":
-            return await self.reply(writer, 500, b" " * self.o["echo_after"] + request_head)
+            return await self.reply(writer, 500, self.quoted(request_head))
         if kind == "echo_200":
-            return await self.reply(writer, 200, json.dumps({"error": {"message": request_head.decode()}}).encode())
+            message = {"message": self.quoted(request_head).decode()}
+            return await self.reply(writer, 200, json.dumps({"error": message}).encode())
         head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
         if kind == "500":
             return await self.reply(writer, 500, b'{"error":"boom"}')
         if kind == "503":
             return await self.reply(writer, 503, b"busy")
         if kind == "redirect":
-            writer.write(b"HTTP/1.1 307 X\r\nlocation: http://127.0.0.1:9/elsewhere\r\ncontent-length: 0\r\n\r\n")
+            writer.write(b"HTTP/1.1 307 X\r\nlocation: %b\r\ncontent-length: 0\r\n\r\n" % self.o["location"].encode())
             await writer.drain()
             return True
         if kind == "reset":
@@ -175,22 +185,43 @@ class Sut:
         elif kind == "header_bomb":
             writer.write(b"HTTP/1.1 200 OK\r\n" + b"".join(b"x-%d: %s\r\n" % (n, b"a" * 8000) for n in range(2000)))
             await writer.drain()
+        elif kind == "cut":
+            writer.write(head + b"content-length: 500\r\n\r\n{")
+            await writer.drain()
+            await asyncio.sleep(0.05)
+            writer.transport.abort()
+        elif kind == "slow_head":
+            for byte in b"HTTP/1.1 200 OK\r\nx: " + b"y" * 10_000:
+                writer.write(bytes([byte]))
+                await writer.drain()
+                await asyncio.sleep(0.05)
+        elif kind == "continues":
+            while not writer.is_closing():
+                writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                await writer.drain()
+                await asyncio.sleep(0.001)
+        elif kind == "bad_chunk":
+            writer.write(head + b"transfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n")
+            await writer.drain()
         elif kind == "die":
             os._exit(1)
         else:
             raise ValueError(kind)
         return False
 
+    def quoted(self, request_head: bytes) -> bytes:
+        """Quote a request behind one more character each time, so that whatever cuts the text cuts it everywhere."""
+        return b"x" * (self.received % 250) + request_head
+
     async def reply(self, writer: asyncio.StreamWriter, status: int, body: bytes) -> bool:
-        writer.write(
-            b"HTTP/1.1 %d X\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % (status, len(body))
-            + body
-        )
+        last = b"connection: close\r\n" if self.o["close"] else b""
+        head = b"HTTP/1.1 %d X\r\ncontent-type: application/json\r\n%bcontent-length: %d\r\n\r\n"
+        writer.write(head % (status, last, len(body)) + body)
         await writer.drain()
         return True
 
 
-async def main(options: dict) -> None:
+async def main(options: dict[str, Any]) -> None:
     sut = Sut(options)
     context = None
     if sut.o["tls"]:

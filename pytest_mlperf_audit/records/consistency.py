@@ -1,0 +1,34 @@
+"""Is a phase record what was planned, and do its figures follow from its queries?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from ..errors import RecordError
+from ..runs.figures import figures
+from ..runs.phase import PhaseRecord
+from ..runs.spec import RunSpec
+from .log import read_columns
+from .store import PHASE_FILE, QUERIES_FILE
+
+
+def require_planned(directory: Path, record: PhaseRecord, spec: RunSpec) -> None:
+    """Raise RecordError when the record is of another phase than `spec` planned. A nonce's seed may differ."""
+    if _seedless(record.spec) != _seedless(spec):
+        raise RecordError(
+            f"{directory / PHASE_FILE}: the record of another phase than the one planned; it was edited or exchanged"
+        )
+
+
+def require_consistent(directory: Path, record: PhaseRecord) -> None:
+    """Raise RecordError when the figures are not those of the query log, so one of the two was edited."""
+    if figures(read_columns(directory / QUERIES_FILE), record.spec.load) != record.figures:
+        raise RecordError(
+            f"{directory / PHASE_FILE}: its figures do not follow from {QUERIES_FILE}; one of them was edited"
+        )
+
+
+def _seedless(spec: RunSpec) -> RunSpec:
+    return msgspec.structs.replace(spec, nonce_seed=None)

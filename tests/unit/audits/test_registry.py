@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import pytest
+
+from pytest_mlperf_audit.audits import registry
+from pytest_mlperf_audit.audits.contract import Audit
+from pytest_mlperf_audit.audits.test04 import Test04
+from pytest_mlperf_audit.audits.verdict import Check, Verdict
+from pytest_mlperf_audit.config.audit import AuditBlock
+from pytest_mlperf_audit.errors import ConfigError
+
+
+class Mine(Audit[AuditBlock]):
+    id = "mine"
+    title = "Mine"
+    aliases = ("my_audit",)
+
+    def plan(self, cfg, samples, context):  # noqa: ARG002
+        return []
+
+    def checks(self, cfg, phases):  # noqa: ARG002
+        return ["ok"]
+
+    def verify(self, cfg, runs):  # noqa: ARG002
+        return Verdict(audit=self.id, checks=(Check(name="ok", passed=True, observed=1, limit=1, reason=""),))
+
+
+def named(audit_id: str, *aliases: str) -> Audit[AuditBlock]:
+    audit: Audit[AuditBlock] = type(f"Named_{audit_id}", (Mine,), {"id": audit_id, "aliases": aliases})()
+    return audit
+
+
+def test_the_shipped_audits():
+    audits = registry.shipped()
+    assert list(audits) == ["test04"]
+    assert isinstance(registry.find(audits, "test04"), Test04)
+    assert registry.find(audits, "output_caching_test") is audits["test04"]
+
+
+def test_a_third_party_audit_needs_no_edit_of_ours():
+    audits = registry.gather([*registry.shipped().values(), Mine()])
+    assert registry.find(audits, "mine") is registry.find(audits, "my_audit") is audits["mine"]
+    assert registry.models(audits)["mine"] is AuditBlock
+
+
+def test_an_unknown_audit_is_not_found():
+    with pytest.raises(KeyError):
+        registry.find(registry.shipped(), "test05")
+
+
+@pytest.mark.parametrize(
+    ("second", "name"),
+    [
+        (named("mine"), "mine"),
+        (named("other", "mine"), "mine"),
+        (named("my_audit"), "my_audit"),
+        (named("other", "my_audit"), "my_audit"),
+        (named("performance"), "performance"),
+        (named("other", "performance"), "performance"),
+    ],
+)
+def test_two_audits_of_one_name_are_refused_with_both(second, name):
+    with pytest.raises(ConfigError, match=rf"two audits are called '{name}': .* and .*Named_.*; rename one"):
+        registry.gather([Mine(), second])
+
+
+def test_the_same_object_offered_twice_is_one_audit():
+    mine = Mine()
+    assert registry.gather([mine, mine]) == {"mine": mine}
+
+
+def test_a_verdict_without_a_check_is_no_pass():
+    assert not Verdict(audit="mine", checks=()).passed
+    with pytest.raises(KeyError):
+        Verdict(audit="mine", checks=()).check("ok")
