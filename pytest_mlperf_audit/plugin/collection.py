@@ -65,11 +65,11 @@ def _grouped(checks: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _check_function(name: str, phases: list[str]) -> Callable[..., None]:
-    def of_audit(self: Any, mlperf_check: Callable[[], None]) -> None:  # noqa: ARG001
-        mlperf_check()
+    def of_audit(self: Any, _mlperf_check: Callable[[], None]) -> None:  # noqa: ARG001
+        _mlperf_check()
 
-    def of_phase(self: Any, phase: str, mlperf_check: Callable[[], None]) -> None:  # noqa: ARG001
-        mlperf_check()
+    def of_phase(self: Any, phase: str, _mlperf_check: Callable[[], None]) -> None:  # noqa: ARG001
+        _mlperf_check()
 
     check: Any = pytest.mark.parametrize("phase", phases)(of_phase) if phases else of_audit
     check.__name__ = check.__qualname__ = name

@@ -16,6 +16,7 @@ _POLL_S = 0.2
 _LINE_EVERY_S = 60.0
 #: Silence from the endpoint is worth a word after this long.
 _IDLE_S = 60.0
+_COLUMNS = 80
 
 
 class Display:
@@ -73,25 +74,36 @@ class _Bar:
         if not phase or progress is None:
             return
         if self._bar is None:
-            self._bar = self._open(phase, progress.requested)
+            self._bar = self._open(phase, progress)
         done = progress.completed + progress.failed
         self._bar.total = max(progress.requested, progress.issued)
         self._bar.set_postfix_str(_remarks(progress), refresh=False)
         self._bar.update(done - self._bar.n)
         self._bar.refresh()
 
-    def _open(self, phase: str, total: int) -> Any:
+    def _open(self, phase: str, progress: Progress) -> Any:
         from tqdm import tqdm
 
         self._stream.write("\n")  # pytest has left its own line unfinished
-        return tqdm(
-            total=total, desc=phase, unit="query", file=self._stream, leave=False, dynamic_ncols=True, mininterval=0
-        )
+        known = _columns(self._stream)
+        width: dict[str, Any] = {"dynamic_ncols": True} if known else {"ncols": _COLUMNS}
+        about: dict[str, Any] = {"total": progress.requested, "desc": phase, "unit": "query"}
+        bar: Any = tqdm(**about, file=self._stream, leave=False, mininterval=0, **width)
+        bar.start_t -= progress.elapsed_s  # rates and ETA count from the first query, not from the first look
+        bar.last_print_t = bar.start_t
+        return bar
 
     def _close(self) -> None:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+def _columns(stream: IO[str]) -> int:
+    """Return a terminal's width; 0 where nobody has said it, as in many containers."""
+    with suppress(OSError):
+        return os.get_terminal_size(stream.fileno()).columns
+    return 0
 
 
 class _Lines:

@@ -10,15 +10,15 @@ import pytest
 
 from . import hookspecs, options
 from .fixtures import (  # noqa: F401 - pytest finds fixtures here
+    _mlperf_check,
     _mlperf_run,
-    mlperf_check,
     mlperf_config,
     mlperf_endpoint,
     mlperf_phases,
     mlperf_verdict,
     parametrize,
 )
-from .keys import RUNS
+from .keys import RUNS, SESSION
 
 if TYPE_CHECKING:
     from ..audits.contract import Audit
@@ -70,7 +70,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect the YAMLs that were asked for."""
     for run in parent.config.stash.get(RUNS, []):
-        if run.path == file_path.resolve():
+        if run.path == file_path:
             from .collection import AuditFile
 
             return AuditFile.of(run, parent)
@@ -107,6 +107,13 @@ def pytest_xdist_node_collection_finished(node: Any) -> None:
         from . import setup
 
         setup.prepare_for_workers(node.config)
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist waits for its workers
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Stop a phase that is still running."""
+    if SESSION in session.config.stash:
+        session.config.stash[SESSION].stop_measuring()
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

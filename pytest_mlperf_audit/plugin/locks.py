@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import getpass
 import hashlib
+import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
 from ..errors import ReportDirError
 from ..load.target import Target
+
+#: What a lock's file is called, before the id of the process in mid-phase that holds it.
+_MEASURING = "measuring-"
 
 
 def runtime_dir() -> Path:
@@ -20,10 +24,10 @@ def runtime_dir() -> Path:
 
     Raises ReportDirError when somebody else owns it.
     """
-    user = getpass.getuser()
+    user = os.getuid()  # a number: containers often run under one that has no name
     directory = Path(tempfile.gettempdir()) / f"pytest-mlperf-audit-{user}"
     directory.mkdir(mode=0o700, exist_ok=True)
-    if directory.is_symlink() or directory.owner() != user:
+    if directory.is_symlink() or directory.stat().st_uid != user:
         raise ReportDirError(f"{directory} belongs to somebody else; remove it or set TMPDIR to a directory of yours")
     return directory
 
@@ -36,14 +40,43 @@ def named_lock(kind: str, name: str) -> FileLock:
 
 @contextmanager
 def endpoint_lock(target: Target, waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold the one lock of an endpoint; `waiting` is called once if another process has it."""
-    lock = named_lock("endpoint", "\n".join(sorted(target.urls)))
+    """Hold the lock of each of the endpoint's addresses; `waiting` is called when another process has one.
+
+    Everybody takes them in the same order, so that no two wait for each other.
+    """
+    with ExitStack() as held:
+        for address in sorted({_address(url) for url in target.urls}):
+            held.enter_context(_acquired(named_lock("endpoint", address), waiting))
+        yield
+
+
+def _acquired(lock: FileLock, waiting: Callable[[], None]) -> AbstractContextManager[object]:
     try:
-        lock.acquire(timeout=0)
+        return lock.acquire(timeout=0)
     except Timeout:
         waiting()
-        lock.acquire(poll_interval=0.1)
-    try:
+        return lock.acquire(poll_interval=0.1)
+
+
+@contextmanager
+def measuring(session_dir: Path) -> Iterator[None]:
+    """Let the session know that this process is in mid-phase."""
+    with FileLock(session_dir / f"{_MEASURING}{os.getpid()}"):
         yield
-    finally:
-        lock.release()
+
+
+def processes_measuring(session_dir: Path) -> Iterator[int]:
+    """Yield the ids of processes that are in mid-phase; one that was killed no longer holds its lock."""
+    for path in session_dir.glob(f"{_MEASURING}*"):
+        try:
+            with FileLock(path).acquire(timeout=0):
+                continue
+        except Timeout:
+            yield int(path.name.removeprefix(_MEASURING))
+
+
+def _address(url: str) -> str:
+    """Return host and port, under whichever path, scheme or name of this machine a YAML has them."""
+    parts = urlsplit(url)
+    host = "127.0.0.1" if parts.hostname in {"localhost", "::1"} else parts.hostname
+    return f"{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -42,10 +43,15 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def config_files(config: pytest.Config) -> list[Path]:
-    """Return the YAMLs asked for, by option else by ini, absolute and each once."""
+    """Return the YAMLs asked for, by option else by ini, absolute and each once; a symbolic link keeps its own name."""
     given = [Path(config.invocation_params.dir, name) for name in config.getoption("mlperf_config")]
     paths = given or [Path(name) for name in config.getini("mlperf_config")]
-    return list(dict.fromkeys(path.resolve() for path in paths))
+    return list(dict.fromkeys(map(absolute, paths)))
+
+
+def absolute(path: Path) -> Path:
+    """Return a path as pytest names the files it collects: without `..`, symbolic links not followed."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve follows links
 
 
 def endpoint(config: pytest.Config) -> str | None:

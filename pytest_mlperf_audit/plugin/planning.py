@@ -28,6 +28,7 @@ from ..load.group import PlannedPhase
 from ..load.target import Target
 from ..runs.order import without_replacement
 from ..runs.spec import Concurrency, Load, MaxThroughput, Poisson, RunSpec
+from . import third_party
 from .report_dir import check_disjoint, check_harmless
 from .run import AuditRun, PlannedAudit
 
@@ -72,9 +73,10 @@ def _plan_run(path: Path, request: Request, audits: registry.Registry, adapters:
     if request.endpoint:
         loaded = _redirected(loaded, request.endpoint)
     source = _source(loaded, adapters, request.cwd)
-    report_dir = _report_dir(loaded, request)
+    report_dir = _report_dir(path, loaded.benchmark, request)
     check_harmless(report_dir, [path, request.cwd, request.rootpath, source.dataset.path])
     return AuditRun(
+        path=path,
         loaded=loaded,
         node_id=node_id(path, request.rootpath),
         plans=tuple(_plans(loaded, source, audits, report_dir)),
@@ -116,11 +118,11 @@ def _source(loaded: LoadedConfig, adapters: Adapters, cwd: Path) -> RequestSourc
     return source
 
 
-def _report_dir(loaded: LoadedConfig, request: Request) -> Path:
-    stem = loaded.path.stem
+def _report_dir(config: Path, benchmark: Benchmark, request: Request) -> Path:
+    stem = config.stem
     if request.report_dir:
         return request.report_dir if len(request.configs) == 1 else request.report_dir / stem
-    return Path(request.cwd, loaded.benchmark.report_dir or Path("mlperf-reports", stem)).resolve()
+    return Path(request.cwd, benchmark.report_dir or Path("mlperf-reports", stem)).resolve()
 
 
 def _target(loaded: LoadedConfig) -> Target | None:
@@ -188,7 +190,7 @@ def _plans(
 
 def _phases(loaded: LoadedConfig, audit: Audit[Any], cfg: AuditBlock, source: RequestSource) -> list[RunSpec]:
     try:
-        return audit.plan(cfg, source, context(loaded.benchmark.settings))
+        return third_party.plan(audit, cfg, source, context(loaded.benchmark.settings))
     except PlanError as error:
         raise PlanError(f"{loaded.where('audit')}: {error}") from error
 
@@ -204,7 +206,7 @@ def _planned(
         audit=audit,
         cfg=cfg,
         phases=tuple(PlannedPhase(spec, directory) for spec, directory in zip(phases, directories, strict=True)),
-        checks=tuple(audit.checks(cfg, phases)),
+        checks=third_party.checks(audit, cfg, phases),
         warmup=warmup,
         is_audit=audit.id != "performance",
     )

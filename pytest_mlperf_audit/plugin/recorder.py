@@ -49,7 +49,7 @@ class Recorder:
         elif report.when == "call" and report.passed:
             self._outcomes[report.nodeid] = "passed"
 
-    @pytest.hookimpl(trylast=True)
+    @pytest.hookimpl(trylast=True)  # when xdist has seen its workers off
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write what the runs came to, and set the exit status."""
         for run in self._session.prepared:
@@ -106,7 +106,7 @@ class Recorder:
     def _audit(self, run: AuditRun, planned: PlannedAudit) -> AuditOutcome:
         verdict, reason = _judge(run, planned)
         checks = tuple(self._check(run, planned, name, verdict) for name in planned.checks)
-        broken = verdict is None and begun(planned.phases)
+        broken = verdict is None and begun(planned.all_phases)
         return AuditOutcome(
             id=planned.id,
             title=planned.audit.title,
@@ -151,7 +151,7 @@ def _judge(run: AuditRun, planned: PlannedAudit) -> tuple[Verdict | None, str]:
 
 
 def _phases(run: AuditRun, planned: PlannedAudit) -> Iterable[PhaseOutcome]:
-    for phase in [*filter(None, [planned.warmup]), *planned.phases]:
+    for phase in planned.all_phases:
         try:
             record = read_phase(phase.directory)
         except RecordError:

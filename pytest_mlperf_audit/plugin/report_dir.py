@@ -47,6 +47,8 @@ def kept_as(directory: Path) -> Path | None:
         return None
     except NotADirectoryError:
         raise ReportDirError(f"report_dir {directory} is a file; choose another name, or remove it") from None
+    except OSError as error:
+        raise _not_writable(directory, error) from error
     number = 1
     while (kept := directory.with_name(f"{directory.name}.{number}")).exists():
         number += 1
@@ -75,10 +77,7 @@ def claim(directory: Path, n_queries: int) -> FileLock:
         free = shutil.disk_usage(directory).free
     except OSError as error:
         lock.release()
-        raise ReportDirError(
-            f"report_dir {directory} cannot be written ({error.strerror or error}); "
-            "set --mlperf-report-dir to one that can"
-        ) from error
+        raise _not_writable(directory, error) from error
     needed = n_queries * _BYTES_PER_QUERY + _BYTES_OF_REPORT
     if free < needed:
         lock.release()
@@ -87,3 +86,9 @@ def claim(directory: Path, n_queries: int) -> FileLock:
             f"{n_queries} queries; free some space, or set --mlperf-report-dir"
         )
     return lock
+
+
+def _not_writable(directory: Path, error: OSError) -> ReportDirError:
+    return ReportDirError(
+        f"report_dir {directory} cannot be written ({error.strerror or error}); set --mlperf-report-dir to one that can"
+    )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,12 @@ from ..errors import NoVerdictError
 from ..load.group import PlannedPhase, run_group
 from ..load.progress import Progress, ProgressFile
 from ..load.target import Target
+from ..records.consistency import require_consistent, require_planned
 from ..records.store import complete_phase, read_phase, started
 from ..runs.phase import PhaseRecord
 from ..runs.spec import RunSpec
-from .locks import endpoint_lock
+from . import third_party
+from .locks import endpoint_lock, measuring
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,17 @@ class PlannedAudit:
         """What is judged, in the order it is sent."""
         return tuple(planned.spec for planned in self.phases)
 
+    @property
+    def all_phases(self) -> tuple[PlannedPhase, ...]:
+        """What is sent, the warm-up first."""
+        return (self.warmup, *self.phases) if self.warmup else self.phases
+
 
 @dataclass
 class AuditRun:
     """One YAML, planned. `selected` are the ids of audits that this session's tests need, set after collection."""
 
+    path: Path
     loaded: LoadedConfig
     node_id: str
     plans: tuple[PlannedAudit, ...]
@@ -59,11 +68,6 @@ class AuditRun:
     session_dir: Path | None = None
     selected: set[str] = field(default_factory=set)
     _verdicts: dict[str, Verdict] = field(default_factory=dict)
-
-    @property
-    def path(self) -> Path:
-        """The YAML."""
-        return self.loaded.path
 
     @property
     def benchmark(self) -> Benchmark:
@@ -89,9 +93,17 @@ class AuditRun:
 
     def endpoint(self) -> Target:
         """Return the endpoint, once the session has prepared this run. Raises NoVerdictError before that."""
-        if self.session_dir is None or not (ticket := self.ticket(self.session_dir)).exists():
-            raise NoVerdictError(f"{self.path.name} was not prepared: no selected test needed it at the start")
+        ticket = self.ticket(self._prepared())
         return self.target or Target(urls=(ticket.read_text(),), simulated=True)
+
+    def _prepared(self) -> Path:
+        """Return the session's directory, once the session has prepared this run."""
+        if self.session_dir is None or not self.ticket(self.session_dir).exists():
+            raise NoVerdictError(
+                f"{self.path.name} was not prepared, since no selected test names one of its fixtures; "
+                "name mlperf_phases, mlperf_verdict or mlperf_endpoint among the test's arguments"
+            )
+        return self.session_dir
 
     def ticket(self, session_dir: Path) -> Path:
         """Return the file by which the session says that this run may start; it holds a simulated endpoint's URL."""
@@ -106,16 +118,20 @@ class AuditRun:
 
     def judge(self, audit_id: str) -> Verdict:
         """Return the verdict on what is on disk, sending nothing. Raises NoVerdictError or RecordError."""
-        planned = self.plan(audit_id)
-        verdict = planned.audit.verify(planned.cfg, self.records(audit_id))
-        names = [check.name for check in verdict.checks]
-        if sorted(names) != sorted(planned.checks):
-            raise NoVerdictError(f"audit {audit_id} planned the checks {list(planned.checks)} but verified {names}")
-        return verdict
+        planned, records = self.plan(audit_id), self.records(audit_id)
+        for phase in planned.phases:
+            require_consistent(phase.directory, records[phase.spec.label])
+        return third_party.verify(planned.audit, planned.cfg, planned.checks, records)
 
     def records(self, audit_id: str) -> dict[str, PhaseRecord]:
         """Return an audit's complete phase records by label. Raises NoVerdictError or RecordError."""
-        return {phase.spec.label: complete_phase(phase.directory) for phase in self.plan(audit_id).phases}
+        planned, records = self.plan(audit_id), {}
+        if planned.warmup:
+            complete_phase(planned.warmup.directory)
+        for phase in planned.phases:
+            record = records[phase.spec.label] = complete_phase(phase.directory)
+            require_planned(phase.directory, record, phase.spec)
+        return records
 
     def ensure(self, audit_id: str) -> None:
         """Run what is selected up to and including this audit, unless its records are there.
@@ -129,32 +145,34 @@ class AuditRun:
                 return
 
     def _run_once(self, planned: PlannedAudit) -> None:
-        if _ended(planned.phases):
+        session_dir, target = self._prepared(), self.endpoint()
+        given_up = session_dir / f"given-up-{self.key}-{planned.id}"
+        report = ProgressFile(session_dir / "progress.json").write
+        if given_up.exists() or _over(planned):
             return
-        target = self.endpoint()
-        report = self._reporter()
-        with endpoint_lock(target, waiting=lambda: report(_waiting(planned))):
-            if _ended(planned.phases):
+        with endpoint_lock(target, waiting=lambda: report(_waiting(planned))), measuring(session_dir):
+            if given_up.exists() or _over(planned):
                 return
-            phases = [*filter(None, [planned.warmup]), *planned.phases]
             try:
-                run_group(phases, self.source, target, title=planned.id, report=report)
+                run_group(planned.all_phases, self.source, target, title=planned.id, report=report)
             except OSError as error:
+                with suppress(OSError):
+                    given_up.touch()
                 raise NoVerdictError(
                     f"the records of {planned.id} could not be written to {self.report_dir} "
                     f"({error.strerror or error}); free some space, or set --mlperf-report-dir"
                 ) from error
 
-    def _reporter(self) -> Callable[[Progress], None]:
-        if self.session_dir is None:
-            return lambda _: None
-        return ProgressFile(self.session_dir / "progress.json").write
+
+def _over(planned: PlannedAudit) -> bool:
+    """Whether a group of phases is not to be run (again): all are complete, or one ended badly."""
+    if any(record and not record.complete for record in map(_record, planned.all_phases)):
+        return True
+    return all(map(_record, planned.phases))
 
 
-def _ended(phases: Iterable[PlannedPhase]) -> bool:
-    """Whether a group of phases needs no (further) run: all complete, or one ended in a way that is a result."""
-    records = [read_phase(phase.directory) for phase in phases]
-    return any(record is not None and not record.complete for record in records) or all(records)
+def _record(phase: PlannedPhase) -> PhaseRecord | None:
+    return read_phase(phase.directory)
 
 
 def begun(phases: Iterable[PlannedPhase]) -> bool:

@@ -6,10 +6,12 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,6 +22,7 @@ from ..load.preflight import check_endpoint
 from ..load.progress import ProgressFile
 from ..records.atomic import write_atomic
 from .display import Display
+from .locks import processes_measuring
 from .report_dir import claim, kept_as
 from .run import AuditRun
 
@@ -34,13 +37,13 @@ class AuditSession:
 
     def __init__(self, runs: list[AuditRun]) -> None:
         self.runs = runs
-        self.directory = Path(tempfile.mkdtemp(prefix="mlperf-audit-"))
         self.kept_as = {run.node_id: kept for run in runs if (kept := kept_as(run.report_dir))}
+        self.directory = Path(tempfile.mkdtemp(prefix="mlperf-audit-"))
         self.prepared: list[AuditRun] = []
         self._locks: list[FileLock] = []
         self._simulated: list[SimulatedProcess] = []
         self._display = Display(ProgressFile(self.directory / "progress.json"))
-        self._sigterm = signal.signal(signal.SIGTERM, _interrupt)
+        self._sigterm = _on_sigterm(_interrupt)
         for run in runs:
             run.session_dir = self.directory
 
@@ -50,14 +53,23 @@ class AuditSession:
         Raises pytest.UsageError for what the user can put right.
         """
         wanted = set(node_ids)
-        for run in self.runs:
-            if run.node_id in wanted and run not in self.prepared:
-                try:
-                    self._prepare(run)
-                except UserError as error:
-                    raise pytest.UsageError(str(error)) from error
+        runs = [run for run in self.runs if run.node_id in wanted and run not in self.prepared]
+        try:
+            for run in runs:
+                if run.target is not None:
+                    check_endpoint(run.source.adapter, run.target)
+            for run in runs:
+                self._prepare(run)
+        except UserError as error:
+            raise pytest.UsageError(str(error)) from error
         if self.prepared:
             self._display.start()
+
+    def stop_measuring(self) -> None:
+        """Have a worker that is in mid-phase end it in good order: the session is over, and xdist would only wait."""
+        for pid in processes_measuring(self.directory):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
 
     def close(self) -> None:
         """Stop what was started, and give up the locks."""
@@ -69,11 +81,9 @@ class AuditSession:
         self._locks.clear()
         self._simulated.clear()
         shutil.rmtree(self.directory, ignore_errors=True)
-        signal.signal(signal.SIGTERM, self._sigterm)
+        _on_sigterm(self._sigterm)
 
     def _prepare(self, run: AuditRun) -> None:
-        if run.target is not None:
-            check_endpoint(run.source.adapter, run.target)
         n_queries = sum(spec.n_samples for planned in run.plans for spec in planned.specs)
         self._locks.append(claim(run.report_dir, n_queries))
         write_atomic(run.report_dir / "config.yaml", resolved_yaml(run.benchmark).encode())
@@ -97,6 +107,13 @@ def note_needed(session_dir: Path, node_ids: Iterable[str]) -> None:
 def noted_as_needed(session_dir: Path) -> set[str]:
     """Return the runs that workers said they need."""
     return {path.read_text() for path in session_dir.glob(f"{NEEDED}-*")}
+
+
+def _on_sigterm(handler: Any) -> Any:
+    """Set the handler of SIGTERM and return the one before; outside the main thread, or for None, do nothing."""
+    if handler is None or threading.current_thread() is not threading.main_thread():
+        return None
+    return signal.signal(signal.SIGTERM, handler)
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001

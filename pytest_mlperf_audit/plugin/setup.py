@@ -8,26 +8,41 @@ from typing import Any
 
 import pytest
 
+from ..audits.shipped import SHIPPED
+from ..errors import UserError
 from . import options
-from .fixtures import FOR_USERS
+from .fixtures import NEED_ENDPOINT
 from .keys import RUNS, SESSION
+
+#: With any of these nothing is sent and no file is written.
+_SENDING_NOTHING = ("collectonly", "setupplan", "mlperf_plan")
 
 
 def configure(config: pytest.Config) -> None:
     """Register markers; with a YAML, plan its run. Raises pytest.UsageError for a user's mistake."""
-    from ..audits import registry
-    from ..errors import UserError
-
     config.addinivalue_line("markers", "mlperf: every check that --mlperf-config collects")
     config.addinivalue_line("markers", "performance: checks of the main performance run")
+    paths = options.config_files(config)
+    third_parties = len(config.hook.pytest_mlperf_audits.get_hookimpls()) > 1
+    if not (paths or third_parties or config.getoption("markers", default=False)):
+        # Reading the audits' titles would import them, which a session without a YAML need not pay for.
+        for audit_id in SHIPPED:
+            config.addinivalue_line("markers", f"{audit_id}: checks of the audit {audit_id}")
+        return
     try:
-        audits = registry.gather(audit for offered in config.hook.pytest_mlperf_audits() for audit in offered)
-        for audit in audits.values():
-            config.addinivalue_line("markers", f"{audit.id}: checks of {audit.title}")
-        if paths := options.config_files(config):
-            _plan(config, paths, audits)
+        _configure_audits(config, paths)
     except UserError as error:
         raise pytest.UsageError(str(error)) from error
+
+
+def _configure_audits(config: pytest.Config, paths: list[Path]) -> None:
+    from ..audits import registry
+
+    audits = registry.gather(audit for offered in config.hook.pytest_mlperf_audits() for audit in offered)
+    for audit in audits.values():
+        config.addinivalue_line("markers", f"{audit.id}: checks of {audit.title}")
+    if paths:
+        _plan(config, paths, audits)
 
 
 def _plan(config: pytest.Config, paths: list[Path], audits: Any) -> None:
@@ -49,7 +64,7 @@ def _plan(config: pytest.Config, paths: list[Path], audits: Any) -> None:
     if hasattr(config, "workerinput"):
         for run in runs:
             run.session_dir = Path(config.workerinput["mlperf_session_dir"])
-    elif not config.option.collectonly and not config.getoption("mlperf_plan"):
+    elif not any(config.getoption(name, default=False) for name in _SENDING_NOTHING):
         _open_session(config)
 
 
@@ -64,8 +79,15 @@ def _open_session(config: pytest.Config) -> None:
 
 
 def _collect_too(config: pytest.Config, paths: list[Path]) -> None:
-    """Have pytest collect the YAMLs, unless the user points at one or into it. Needed in every process."""
-    named = {Path(config.invocation_params.dir, arg.split("::")[0]).resolve() for arg in config.args}
+    """Have pytest collect the YAMLs, too. Needed in every process.
+
+    Arguments that point at a YAML, or into it, choose among them. Beside arguments that do not, those of the ini file
+    are left out: `pytest tests/test_x.py` must not run an audit that the command line does not name.
+    """
+    explicit = config.args_source is pytest.Config.ArgsSource.ARGS
+    named = {options.absolute(Path(config.invocation_params.dir, arg.split("::")[0])) for arg in config.args}
+    if explicit and (named & set(paths) or not config.getoption("mlperf_config")):
+        return
     config.args.extend(str(path) for path in paths if path not in named)
 
 
@@ -103,7 +125,7 @@ def collected(session: pytest.Session) -> None:
 
 
 def _asks_for_endpoint(item: pytest.Item) -> bool:
-    return bool(set(FOR_USERS) & set(getattr(item, "fixturenames", ())))
+    return not NEED_ENDPOINT.isdisjoint(getattr(item, "fixturenames", ()))
 
 
 def configure_worker(node: Any) -> None:

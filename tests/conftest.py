@@ -1,0 +1,248 @@
+"""Shared fixtures: `start_sut` starts servers that are not ours, `audit` is a directory to run audits in.
+
+Audits run in real pytest processes. Only the plugins that a test names are loaded there, since a dozen others may be
+installed; -W error makes a leaked socket or process a failure.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import ssl
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+
+pytest_plugins = "pytester"
+
+ROWS = 16
+SAMPLES = 8
+#: What test04 sends with the data set and counts that `Audit.config` writes.
+QUERIES = 2 * SAMPLES
+CHECKS = [
+    "completion[reference]",
+    "completion[output_caching]",
+    "requests_distinct[reference]",
+    "requests_identical[output_caching]",
+    "throughput_ratio",
+]
+#: Long enough for a busy machine; nothing is measured with it.
+PATIENCE_S = 60.0
+_MARK = "MLPERF_AUDIT_TEST"
+_SUPPORT = Path(__file__).parent / "support"
+
+
+class Sut:
+    """A server under test in its own process. Its counters are the ground truth of what was sent."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        # The server is no part of the audit, so it does not carry the mark by which leftovers are found.
+        environ = {name: value for name, value in os.environ.items() if name != _MARK}
+        command = [sys.executable, str(_SUPPORT / "sut.py"), json.dumps(options)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environ, text=True)
+        assert self.process.stdout is not None
+        self.port = int(self.process.stdout.readline())
+        self.url = f"{'https' if options.get('tls') else 'http'}://127.0.0.1:{self.port}"
+
+    def counts(self) -> dict[str, int]:
+        return dict(self._get("counts"))
+
+    @property
+    def received(self) -> int:
+        return int(self.counts()["received"])
+
+    def times(self) -> list[tuple[int, int]]:
+        """When each answered query came and when its answer left, in nanoseconds."""
+        return [(begin, end) for begin, end in self._get("log")]
+
+    def bodies(self) -> list[bytes]:
+        """The body of every query, as they came."""
+        return [base64.b64decode(raw).partition(b"\r\n\r\n")[2] for raw in self._get("wire")]
+
+    def wait_for(self, received: int) -> None:
+        until(lambda: self.received >= received, f"{received} queries at the server")
+
+    def kill(self) -> None:
+        self.process.kill()
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+    def _get(self, what: str) -> Any:
+        context = ssl._create_unverified_context() if self.url.startswith("https") else None
+        with urllib.request.urlopen(f"{self.url}/{what}", timeout=PATIENCE_S, context=context) as reply:
+            return json.load(reply)
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        if time.monotonic() > deadline_s:
+            raise TimeoutError(f"waited in vain for {what}")
+        time.sleep(0.02)
+
+
+@pytest.fixture(name="until")
+def until_fixture() -> Callable[[Callable[[], object], str], None]:
+    """Wait until a condition holds."""
+    return until
+
+
+@pytest.fixture
+def start_sut() -> Iterator[Callable[..., Sut]]:
+    """Start a server; without options it is honest, quick, and slower for repeats than a noisy machine can hide."""
+    suts: list[Sut] = []
+
+    def start(**options: Any) -> Sut:
+        suts.append(Sut({"service_ms": 1, "lanes": 1, "repeat_ms": 20, **options}))
+        return suts[-1]
+
+    yield start
+    for sut in suts:
+        sut.close()
+
+
+@pytest.fixture
+def sut(start_sut: Callable[..., Sut]) -> Sut:
+    """An honest server."""
+    return start_sut()
+
+
+class Audit:
+    """A directory, and pytest sessions in it."""
+
+    def __init__(self, pytester: pytest.Pytester) -> None:
+        self.pytester = pytester
+        self.path = pytester.path
+        self.rows(ROWS)
+
+    def rows(self, count: int, name: str = "prompts.jsonl") -> None:
+        lines = (json.dumps({"prompt": f"scene {row}"}) + "\n" for row in range(count))
+        (self.path / name).write_text("".join(lines))
+
+    def config(self, sut: Sut | str | None = None, name: str = "wan22.yaml", **blocks: Any) -> Path:
+        """Write a YAML: test04 alone, 8 + 8 queries. `blocks` are merged into it; None takes a key out."""
+        url = sut.url if isinstance(sut, Sut) else sut
+        content: dict[str, Any] = {
+            "type": "offline",
+            "model_params": {"name": "wan22", "streaming": "off"},
+            "datasets": [{"path": "prompts.jsonl"}],
+            "audit": {"test": "test04", "only": True, "samples": SAMPLES, "sample_index": 3, "threshold": 0.9},
+            "settings": {"client": {"connect_timeout_s": 5}},
+            "endpoint_config": {"api_type": "videogen", "endpoints": [url] if url else None},
+        }
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(_merged(content, blocks), sort_keys=False))
+        return path
+
+    def run(self, *args: str | Path, config: str | None = "wan22.yaml") -> pytest.RunResult:
+        """Run a session to its end."""
+        return self.pytester.runpytest_subprocess(*self._args(args, config), timeout=4 * PATIENCE_S)
+
+    def run_with_pictures(self, *args: str | Path) -> pytest.RunResult:
+        """Run a session whose report is complete."""
+        return self.run(*args, "-p", "no:no_pictures")
+
+    def start(self, *args: str | Path, config: str | None = "wan22.yaml", **options: Any) -> subprocess.Popen[str]:
+        """Start a session, as the leader of its own process group."""
+        command = [sys.executable, "-m", "pytest", *map(str, self._args(args, config))]
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, **options}
+        return subprocess.Popen(command, cwd=self.path, text=True, start_new_session=True, **options)
+
+    def report(self, name: str = "wan22") -> Path:
+        return self.path / "mlperf-reports" / name
+
+    def verdict(self, name: str = "wan22") -> dict[str, Any]:
+        return dict(json.loads((self.report(name) / "verdict.json").read_text()))
+
+    def phase(self, label: str, name: str = "wan22") -> dict[str, Any]:
+        return dict(json.loads((self.report(name) / "audit" / label / "phase.json").read_text()))
+
+    @staticmethod
+    def leftovers() -> list[psutil.Process]:
+        """Return processes that sessions of this test started and that still run."""
+        return [process for process in psutil.process_iter() if process.pid != os.getpid() and _is_marked(process)]
+
+    @staticmethod
+    def _args(args: tuple[str | Path, ...], config: str | None) -> list[str | Path]:
+        plugins = [name for name in ("mlperf_audit", "xdist", "no_pictures") if f"no:{name}" not in args]
+        configs = [f"--mlperf-config={config}"] if config else []
+        return ["-W", "error", *(part for name in plugins for part in ("-p", name)), *configs, *args]
+
+
+def _merged(content: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(content)
+    for key, value in changes.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merged(merged[key], value) if both else value
+    return {key: value for key, value in merged.items() if value is not None}
+
+
+def _is_marked(process: psutil.Process) -> bool:
+    try:
+        environ = process.environ()
+    except (psutil.Error, OSError):
+        return False
+    return environ.get(_MARK) == os.environ.get(_MARK) and process.status() != psutil.STATUS_ZOMBIE
+
+
+@pytest.fixture(scope="session")
+def matplotlib_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One font cache for all sessions; pytester's own home directory would make each build it anew."""
+    return tmp_path_factory.mktemp("matplotlib")
+
+
+@pytest.fixture
+def audit(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, matplotlib_cache: Path) -> Iterator[Audit]:
+    """A directory to run audits in; a process or temporary file that they leave fails the test."""
+    monkeypatch.setenv(_MARK, str(pytester.path))
+    (pytester.path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(pytester.path / "tmp"))
+    monkeypatch.setenv("PYTHONPATH", str(_SUPPORT), prepend=os.pathsep)
+    monkeypatch.setenv("MPLCONFIGDIR", str(matplotlib_cache))
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    for name in ("GITHUB_STEP_SUMMARY", "CI", "PYTEST_ADDOPTS"):
+        monkeypatch.delenv(name, raising=False)
+    yield Audit(pytester)
+    left = Audit.leftovers()
+    for process in left:
+        process.kill()
+    assert not left, f"processes were left running: {left}"
+    assert not list((pytester.path / "tmp").glob("mlperf-audit-*")), "a session left its directory"
+
+
+@pytest.fixture(
+    params=[(), ("-n", "0"), ("-n", "2"), ("-p", "no:xdist")], ids=["plain", "n0", "n2", "no_xdist"], scope="session"
+)
+def spread(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """Each way in which a run may be spread over processes."""
+    return tuple(request.param)
+
+
+@pytest.fixture(params=[(), ("-n", "2")], ids=["plain", "n2"])
+def lone_or_spread(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """One process, or two workers."""
+    return tuple(request.param)
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[str, str]:
+    """A self-signed certificate for 127.0.0.1 and its key."""
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
+    subprocess.run([*make, "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)
+    return str(cert), str(key)

@@ -1,0 +1,51 @@
+"""Secrets reach the server and nothing else, even where the server echoes them."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+KEY = "sk-SECRETKEYVALUE0123456789"
+HEADER = "HEADERSECRETVALUE9876543210"
+
+
+@pytest.mark.parametrize(
+    ("server", "audit_samples"),
+    [({"token": KEY}, 8), ({"fault": "echo", "fault_after": 8}, 250), ({"fault": "echo_200", "fault_after": 8}, 250)],
+    ids=["honest", "echo", "echo_in_200"],
+)
+def test_secrets_are_nowhere(audit, start_sut, server, audit_samples, monkeypatch):
+    monkeypatch.setenv("SUT_KEY", KEY)
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(audit.path / "summary.md"))
+    sut = start_sut(**server)
+    secrets = {"api_key": "${SUT_KEY}", "headers": {"X-Tenant": HEADER}}
+    audit.config(sut, audit={"audit_samples": audit_samples}, endpoint_config=secrets)
+    result = audit.run("-vv", "--showlocals", "--junitxml=junit.xml", "--mlperf-report-dir=report")
+    assert sut.received == 8 + audit_samples
+    assert all(secret in base64_heads(sut) for secret in (KEY, HEADER))
+    assert not leaks(f"{result.stdout}{result.stderr}")
+    written = [*(audit.path / "report").rglob("*"), audit.path / "junit.xml", audit.path / "summary.md"]
+    texts = {path: path.read_text(errors="replace") for path in written if path.is_file()}
+    assert len(texts) >= 8
+    assert not [path for path, text in texts.items() if leaks(text)]
+
+
+def test_secrets_in_a_refusal(audit, start_sut):
+    sut = start_sut(token=KEY, token_on_get=False)
+    audit.config(sut, endpoint_config={"api_key": "WRONG" + KEY, "headers": {"X-Tenant": HEADER}})
+    result = audit.run("-n", "2", "--showlocals")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*8 http_401*"])
+    texts = [path.read_text(errors="replace") for path in audit.report().rglob("*") if path.is_file()]
+    assert not [text for text in [*texts, f"{result.stdout}{result.stderr}"] if leaks(text)]
+
+
+def leaks(text):
+    """Any eight characters of a secret in a row are a leak."""
+    pieces = [secret[at : at + 8] for secret in (KEY, HEADER) for at in range(len(secret) - 7)]
+    return [piece for piece in pieces if piece in text]
+
+
+def base64_heads(sut):
+    return "".join(base64.b64decode(raw).decode() for raw in sut._get("wire"))
