@@ -12,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,7 +94,7 @@ def computed(backend: int) -> int:
         return count
 
 
-def audit(port: int, folder: Path) -> tuple[int, dict]:
+def audit(port: int, folder: Path) -> tuple[int, dict[str, Any]]:
     folder.mkdir()
     (folder / "pytest.ini").write_text("[pytest]\n")
     (folder / "nginx.yaml").write_text(CONFIG)

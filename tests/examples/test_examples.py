@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ CONFIGS = {
 QUIET = ["-p", "no:randomly", "-p", "no:asyncio", "-p", "no:cacheprovider"]
 
 
-def run(example: str, tmp_path: Path, *args: str, **environ: str) -> tuple[subprocess.CompletedProcess[str], dict]:
+def run(example: str, tmp_path: Path, *args: str, **environ: str) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
     folder = shutil.copytree(EXAMPLES / example, tmp_path / example)
     result = subprocess.run(
         [sys.executable, "-m", "pytest", f"--mlperf-config={CONFIGS[example]}", *QUIET, *args],
