@@ -1,14 +1,14 @@
 """Every error this package raises on purpose. Each message says where, what was wrong, and the cure.
 
-    MlperfAuditError
-    ├── UserError            the run cannot start as asked; exit status 4, nothing was sent
-    │   ├── ConfigError      the YAML or an option
-    │   ├── DatasetError     the data set named by the YAML
-    │   ├── PlanError        an audit cannot be planned on this data set or load pattern
-    │   ├── EndpointError    the endpoint does not answer, refuses the key, or fails TLS
-    │   └── ReportDirError   the report directory cannot take this run
-    ├── NoVerdictError       a phase crashed, was cut short, or left partial records; exit status 6
-    └── RecordError          a record on disk cannot be read: foreign version, edited, truncated
+MlperfAuditError
+├── UserError            the run cannot start as asked; exit status 4, nothing was sent
+│   ├── ConfigError      the YAML or an option
+│   ├── DatasetError     the data set named by the YAML
+│   ├── PlanError        an audit cannot be planned on this data set or load pattern
+│   ├── EndpointError    the endpoint does not answer, refuses the key, or fails TLS
+│   └── ReportDirError   the report directory cannot take this run
+├── NoVerdictError       a phase crashed, was cut short, or left partial records; exit status 6
+└── RecordError          a record on disk cannot be read: foreign version, edited, truncated
 """
 
 from __future__ import annotations

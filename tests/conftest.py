@@ -21,8 +21,13 @@ from typing import Any
 import psutil
 import pytest
 import yaml
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = "pytester"
+
+# A busy machine is slow to draw examples; that is no fault of what is tested.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 ROWS = 16
 SAMPLES = 8

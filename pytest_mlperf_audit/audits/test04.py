@@ -19,7 +19,8 @@ from ..config.audit import AuditBlock
 from ..errors import PlanError
 from ..runs.order import WithoutReplacement, single, without_replacement
 from ..runs.phase import PhaseRecord
-from ..runs.spec import Poisson, RunSpec
+from ..runs.spec import Concurrency, Poisson, RunSpec
+from ..stats.early_stopping import P90_FLOOR
 from .completion import completion, duration
 from .contract import Audit, AuditContext, Samples
 from .verdict import Check, Figure, Verdict
@@ -237,9 +238,16 @@ def _notes(reference: PhaseRecord, repeats: Mapping[str, PhaseRecord]) -> list[s
         if run.figures.cached_tokens
     ]
     latency = reference.figures.latency
-    if latency and latency.cv and latency.cv > 0.3:
+    # With everything in flight at once latencies are waiting times, and spread however steady the service is.
+    if isinstance(reference.spec.load, Concurrency) and latency and latency.cv and latency.cv > 0.3:
         notes.append(
             f"latencies of the reference phase spread widely (CV {latency.cv:.0%}); "
             "the ratio moves by chance the more, the fewer the samples"
+        )
+    fewest = min(run.figures.n_completed for run in (reference, *repeats.values()))
+    if reference.spec.load == Concurrency(target=1) and fewest < P90_FLOOR:
+        notes.append(
+            f"SingleStream: MLPerf's own scripts compare LoadGen's early-stopping 90th percentile, which needs "
+            f"{P90_FLOOR} queries; with {fewest} there is none, and the verdict compares throughput alone"
         )
     return notes

@@ -9,6 +9,9 @@ run.py         AuditRun: one YAML; its phases run once, whoever asks
 collection.py  an AuditRun as pytest nodes
 fixtures.py    what users' own tests may ask for
 session.py     what exists once a run: report directory, simulated endpoint, display
+locks.py       of an endpoint and of a report directory, between processes
+signals.py     SIGTERM as Ctrl-C
+third_party.py calls into audits' own code, whose defects become messages
 report_dir.py  claiming a report directory without losing what is in it
 recorder.py    outcomes to verdict, files, exit status and summary
 display.py     progress on a terminal or in a log

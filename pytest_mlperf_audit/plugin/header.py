@@ -20,7 +20,7 @@ def lines(config: pytest.Config) -> list[str]:
 def _run_lines(run: AuditRun, config: pytest.Config) -> list[str]:
     lines = [f"mlperf-audit: {run.node_id}: {', '.join(_audit(planned) for planned in run.plans)}"]
     lines.append(f"mlperf-audit: endpoint {endpoint_text(run)}")
-    lines += [f"mlperf-audit: warning: {warning}" for warning in run.loaded.warnings]
+    lines += [f"mlperf-audit: warning: {warning}" for warning in run.warnings]
     if SESSION in config.stash:
         kept = config.stash[SESSION].kept_as.get(run.node_id)
         lines.append(f"mlperf-audit: report {run.report_dir}{f' (earlier run kept as {kept.name})' if kept else ''}")

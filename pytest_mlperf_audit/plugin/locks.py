@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from ..errors import ReportDirError
 from ..load.target import Target
+from .signals import sigterm_deferred
 
 #: What a lock's file is called, before the id of the process in mid-phase that holds it.
 _MEASURING = "measuring-"
@@ -60,8 +61,8 @@ def _acquired(lock: FileLock, waiting: Callable[[], None]) -> AbstractContextMan
 
 @contextmanager
 def measuring(session_dir: Path) -> Iterator[None]:
-    """Let the session know that this process is in mid-phase."""
-    with FileLock(session_dir / f"{_MEASURING}{os.getpid()}"):
+    """Let the session know that this process is in mid-phase, so that it can end the phase by SIGTERM."""
+    with FileLock(session_dir / f"{_MEASURING}{os.getpid()}"), sigterm_deferred():
         yield
 
 

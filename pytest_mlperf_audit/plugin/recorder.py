@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 from collections.abc import Iterable
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -100,7 +99,7 @@ class Recorder:
             finished_at=_now(),
             environment=environment(self._workers),
             audits=audits,
-            warnings=run.loaded.warnings,
+            warnings=run.warnings,
         )
 
     def _audit(self, run: AuditRun, planned: PlannedAudit) -> AuditOutcome:
@@ -157,7 +156,8 @@ def _phases(run: AuditRun, planned: PlannedAudit) -> Iterable[PhaseOutcome]:
         except RecordError:
             continue  # the verdict's reason names it
         if record is not None:
-            yield PhaseOutcome(directory=phase.directory.relative_to(run.report_dir).as_posix(), record=record)
+            directory = phase.directory.relative_to(run.report_dir).as_posix()
+            yield PhaseOutcome(directory=directory, record=record, judged=phase is not planned.warmup)
 
 
 def _settings(planned: PlannedAudit) -> dict[str, Figure]:
@@ -187,7 +187,6 @@ def environment(workers: int) -> dict[str, Figure]:
         "aiohttp": version("aiohttp"),
         "event_loop": loop_name(),
         "xdist_workers": workers,
-        "executable": sys.executable,
     }
 
 

@@ -75,6 +75,13 @@ class AuditRun:
         return self.loaded.benchmark
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know of the configuration, though it can be run."""
+        unscored = [dataset.name for dataset in self.benchmark.datasets if dataset.type == "accuracy"]
+        left_alone = f"accuracy data sets are not scored by this version: {', '.join(unscored)}"
+        return (*self.loaded.warnings, *([left_alone] if unscored else []))
+
+    @property
     def simulated(self) -> bool:
         """Whether the embedded simulated endpoint serves."""
         return self.target is None

@@ -6,12 +6,10 @@ import os
 import shutil
 import signal
 import tempfile
-import threading
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -25,6 +23,7 @@ from .display import Display
 from .locks import processes_measuring
 from .report_dir import claim, kept_as
 from .run import AuditRun
+from .signals import interrupt, on_sigterm
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -43,7 +42,7 @@ class AuditSession:
         self._locks: list[FileLock] = []
         self._simulated: list[SimulatedProcess] = []
         self._display = Display(ProgressFile(self.directory / "progress.json"))
-        self._sigterm = _on_sigterm(_interrupt)
+        self._sigterm = on_sigterm(interrupt)
         for run in runs:
             run.session_dir = self.directory
 
@@ -81,7 +80,7 @@ class AuditSession:
         self._locks.clear()
         self._simulated.clear()
         shutil.rmtree(self.directory, ignore_errors=True)
-        _on_sigterm(self._sigterm)
+        on_sigterm(self._sigterm)
 
     def _prepare(self, run: AuditRun) -> None:
         n_queries = sum(spec.n_samples for planned in run.plans for spec in planned.specs)
@@ -107,15 +106,3 @@ def note_needed(session_dir: Path, node_ids: Iterable[str]) -> None:
 def noted_as_needed(session_dir: Path) -> set[str]:
     """Return the runs that workers said they need."""
     return {path.read_text() for path in session_dir.glob(f"{NEEDED}-*")}
-
-
-def _on_sigterm(handler: Any) -> Any:
-    """Set the handler of SIGTERM and return the one before; outside the main thread, or for None, do nothing."""
-    if handler is None or threading.current_thread() is not threading.main_thread():
-        return None
-    return signal.signal(signal.SIGTERM, handler)
-
-
-def _interrupt(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001
-    """SIGTERM ends a session as Ctrl-C does: in good order, exit status 2."""
-    raise KeyboardInterrupt

@@ -51,7 +51,7 @@ def failure_text(audit_id: str, check: Check, evidence: str) -> str:
         if value is not None:
             lines.append(f"  {word + ':':<9} {number(value)}")
     if evidence:
-        lines.append(f"  {'evidence:':<9} {plain(evidence, 4096)}")
+        lines.append(f"  {'records:':<9} {plain(evidence, 4096)}")
     return "\n".join(lines)
 
 

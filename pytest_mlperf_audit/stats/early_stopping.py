@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 CONFIDENCE = 0.99
 
+#: `queries_needed(0.90)`, at hand without the search: the least count for which SingleStream has a score.
+P90_FLOOR = 64
+
 
 def allowed_over_latency(n: int, percentile: float) -> int:
     """Return t, how many of `n` queries may exceed the estimate; 0 when `n` is too small for any estimate.

@@ -23,7 +23,9 @@ CONFIGS = {
 QUIET = ["-p", "no:randomly", "-p", "no:asyncio", "-p", "no:cacheprovider"]
 
 
-def run(example: str, tmp_path: Path, *args: str, **environ: str) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
+def run(
+    example: str, tmp_path: Path, *args: str, **environ: str
+) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
     folder = shutil.copytree(EXAMPLES / example, tmp_path / example)
     result = subprocess.run(
         [sys.executable, "-m", "pytest", f"--mlperf-config={CONFIGS[example]}", *QUIET, *args],

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 
-def test_main_run_is_sent_first(audit, sut, lone_or_spread):
+def test_main_run_is_sent_first(audit, sut):
     audit.config(sut, audit={"only": False})
-    audit.run(*lone_or_spread).assert_outcomes(passed=6)
+    audit.run().assert_outcomes(passed=6)
     assert_sent_in_plan_order(sut)
     verdict = audit.verdict()
     assert verdict["status"] == "PASS"
     assert [entry["id"] for entry in verdict["audits"]] == ["performance", "test04"]
 
 
-def test_plan_order_holds_when_tests_are_shuffled(audit, sut):
+def test_plan_order_holds_whatever_the_order_of_tests(audit, sut, lone_or_spread):
+    (audit.path / "conftest.py").write_text("def pytest_collection_modifyitems(items):\n    items.reverse()\n")
     audit.config(sut, audit={"only": False})
-    result = audit.run("-p", "randomly", "--randomly-seed=1", "-v")
+    result = audit.run("-v", *lone_or_spread)
     result.assert_outcomes(passed=6)
-    first = next(line for line in result.outlines if "PASSED" in line)
-    assert first.startswith("wan22.yaml::test04::"), "a seed that leaves the main run first proves nothing"
+    assert next(line for line in result.outlines if "::" in line).startswith("wan22.yaml::test04::throughput_ratio")
+    assert_sent_in_plan_order(sut)
+
+
+def test_plan_order_holds_under_pytest_randomly(audit, sut):
+    audit.config(sut, audit={"only": False})
+    audit.run("-p", "randomly").assert_outcomes(passed=6)
     assert_sent_in_plan_order(sut)
 
 

@@ -80,7 +80,7 @@ def test_a_failure_opens_with_a_line_fit_for_an_annotation():
         "  look at the cache",
         "  observed: 5.306",
         "  limit:    1.1",
-        "  evidence: /runs/audit",
+        "  records:  /runs/audit",
     ]
 
 

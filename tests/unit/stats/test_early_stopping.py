@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_mlperf_audit.stats.early_stopping import allowed_over_latency, percentile_estimate, queries_needed
+from pytest_mlperf_audit.stats.early_stopping import (
+    P90_FLOOR,
+    allowed_over_latency,
+    percentile_estimate,
+    queries_needed,
+)
 
 FLOORS = {0.50: 11, 0.75: 24, 0.90: 64, 0.95: 130, 0.97: 219, 0.99: 662, 0.999: 6636}
 ONE_IN_A_HUNDRED = Fraction(1, 100)
@@ -81,3 +86,7 @@ def test_coverage_is_what_the_name_promises():
     low = sum((percentile_estimate(rng.random(300), 0.9) or 0.0) < 0.9 for _ in range(runs))
     assert low / runs < 0.01 + 3 * (0.01 * 0.99 / runs) ** 0.5
     assert low > 0
+
+
+def test_the_floor_at_hand_is_the_one_searched():
+    assert queries_needed(0.90) == P90_FLOOR
