@@ -217,7 +217,7 @@ def test_notes_name_cached_tokens_and_spread(block, phase):
 
 @pytest.mark.parametrize(("samples", "told"), [(63, True), (64, False)])
 def test_single_stream_says_when_mlperf_has_no_score(block, phase, samples, told):
-    single = {"n": samples, "target": 1}
+    single = {"target": 1}
     notes = verdict(block(samples=samples), phase, reference=single, caching=single).notes
     assert any("early-stopping 90th percentile, which needs 64 queries" in note for note in notes) is told
 
