@@ -77,6 +77,7 @@ class Audit(ABC, Generic[ConfigT]):
     def plan(self, cfg: ConfigT, samples: Samples, context: AuditContext) -> list[RunSpec]:
         """Return the phases in the order they must run, back to back.
 
+        Every process of a session plans for itself, so equal arguments must give equal phases, nonce seeds apart.
         Raises PlanError, naming the cure, when this audit cannot be run on these samples or under this load.
         """
 

@@ -25,6 +25,9 @@ from .completion import completion, duration
 from .contract import Audit, AuditContext, Samples
 from .verdict import Check, Figure, Verdict
 
+#: Below this a phase is over before a busy machine's hiccups average out.
+_SHORT_WINDOW_S = 0.5
+
 REFERENCE = "reference"
 AUDIT = "output_caching"
 
@@ -243,6 +246,12 @@ def _notes(reference: PhaseRecord, repeats: Mapping[str, PhaseRecord]) -> list[s
         notes.append(
             f"latencies of the reference phase spread widely (CV {latency.cv:.0%}); "
             "the ratio moves by chance the more, the fewer the samples"
+        )
+    windows_s = [run.figures.window_s or 0.0 for run in (reference, *repeats.values())]
+    if min(windows_s) < _SHORT_WINDOW_S:
+        notes.append(
+            f"the shortest phase lasted {min(windows_s) * 1000:.0f} ms, so a disturbance of a few milliseconds "
+            "moves the ratio; raise the number of samples before you rely on it"
         )
     fewest = min(run.figures.n_completed for run in (reference, *repeats.values()))
     if reference.spec.load == Concurrency(target=1) and fewest < P90_FLOOR:

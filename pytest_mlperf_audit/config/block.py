@@ -27,9 +27,11 @@ class Block(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _true_is_no_number(cls, data: Any) -> Any:
-        """Pydantic reads `true` as 1; in a YAML that is a slip, not a count."""
+    def _no_slips(cls, data: Any) -> Any:
+        """Refuse `true` for a number, which pydantic reads as 1, and NUL, which no path, URL or header may have."""
         for name, value in data.items() if isinstance(data, Mapping) else ():
+            if isinstance(value, str) and "\0" in value:
+                reject("has a NUL character; take it out", at=[name])
             if isinstance(value, bool) and (field := cls.model_fields.get(name)):
                 kinds = _kinds(field.annotation)
                 if kinds & {int, float} and bool not in kinds:

@@ -75,7 +75,10 @@ class Client(Block):
         default=4.0, ge=0, description="Seconds after which an idle connection is closed rather than used again"
     )
     query_timeout_s: float | None = Field(
-        default=None, gt=0, description="Seconds after which a query without its whole reply has failed; null: no limit"
+        default=None,
+        gt=0,
+        description="Seconds after which a query without its whole reply has failed; "
+        "null: 4 hours, or max_duration_ms where that is longer",
     )
     connect_timeout_s: float = Field(default=30.0, gt=0, description="Seconds within which a connection must open")
     ca_file: Path | None = Field(

@@ -81,6 +81,8 @@ def _find(config: DatasetConfig, search: Iterable[Path]) -> Path:
     for place in places:
         if place.is_dir():
             raise DatasetError(f"data set {config.name!r}: {place} is a directory; give a file in it")
+        if place.exists():
+            raise DatasetError(f"data set {config.name!r}: {place} is not a regular file; give one")
     looked = ", ".join(str(place) for place in places)
     raise DatasetError(f"data set {config.name!r}: no such file; looked for {looked}; correct path, or put it there")
 

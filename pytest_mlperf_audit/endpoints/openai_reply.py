@@ -65,6 +65,9 @@ class _Completion(msgspec.Struct, gc=False):
 
 _DECODER = msgspec.json.Decoder(_Completion)
 
+#: Finish reasons by which a server says, under status 200, that it gave the request up.
+_GAVE_UP = frozenset({"error", "abort", "aborted", "cancelled", "canceled"})
+
 
 class _Collector:
     """Gathers output, usage and finish reason, from one document or from many chunks.
@@ -121,7 +124,9 @@ class _Collector:
             self._texts.setdefault(kind, []).append(text)
 
     def reply(self, first_token_ns: int | None = None) -> Reply:
-        """Return what was gathered. Raises BadReplyError("empty")."""
+        """Return what was gathered. Raises BadReplyError("empty"), or ("server_error") when the server gave up."""
+        if self.finish_reason in _GAVE_UP:
+            raise bad("server_error", f"finish_reason: {self.finish_reason}")
         if not self._hashes and not (self.finish_reason and self._tokens):
             raise bad("empty", f"the reply has no output (finish_reason: {self.finish_reason or 'none'})")
         return Reply(

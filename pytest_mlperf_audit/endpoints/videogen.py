@@ -82,12 +82,16 @@ class _VideoReply(msgspec.Struct, gc=False):
     video_id: str | None = None
     video_path: str | None = None
     video_bytes: str | None = None
+    status: Any = None
     error: Any = None
     object: str | None = None
     message: Any = None
 
 
 _DECODER = msgspec.json.Decoder(_VideoReply)
+
+#: Statuses by which a server says, in a reply with HTTP status 200, that there is no video.
+_GAVE_UP = frozenset({"failed", "error", "aborted", "cancelled", "canceled"})
 
 # A quote inside a JSON text is escaped, so this can only be a key with a text as its value.
 _VIDEO_BYTES = re.compile(rb'"video_bytes"\s{0,16}:\s{0,16}"')
@@ -143,6 +147,8 @@ class VideoReplyDecoder:
         return self._read(parse(_DECODER, self._text, "the reply"))
 
     def _read(self, reply: _VideoReply) -> Reply:
+        if isinstance(reply.status, str) and reply.status.lower() in _GAVE_UP:
+            raise bad("server_error", f"status: {reply.status}")
         if reply.error or reply.object == "error":
             raise bad("server_error", error_text(reply.error or reply.message))
         if self._base64 is not None and self._base64.n_bytes:

@@ -71,7 +71,7 @@ async def send(
     try:
         await transport.post(body, exchange, timeout_s)
         record.completed_ns = (exchange.latest_ns or perf_counter_ns()) - zero_ns
-        _take(record, exchange.reply(), zero_ns)
+        _take(record, exchange.reply(), target, zero_ns)
     except (TransportError, BadReplyError) as error:
         _fail(record, error.reason, target.redact(error.detail), zero_ns)
         if error.reason == "reset" and exchange.status:
@@ -87,16 +87,21 @@ async def send(
         record.reply_bytes = exchange.n_bytes
 
 
-def _take(record: QueryRecord, reply: Reply, zero_ns: int) -> None:
+def _take(record: QueryRecord, reply: Reply, target: Target, zero_ns: int) -> None:
     record.outcome = COMPLETED
     record.reply = reply.digest
-    record.reply_id = reply.id
+    record.reply_id = _redacted(reply.id, target)
     record.tokens = reply.tokens
     record.cached_tokens = reply.cached_tokens
-    record.finish_reason = reply.finish_reason
-    record.output = reply.output
+    record.finish_reason = _redacted(reply.finish_reason, target)
+    record.output = _redacted(reply.output, target)
     if reply.first_token_ns is not None:
         record.first_token_ns = reply.first_token_ns - zero_ns
+
+
+def _redacted(text: str | None, target: Target) -> str | None:
+    """Return text of the server's without our secrets, which it may echo anywhere."""
+    return target.redact(text) if text and target.secrets else text
 
 
 def _fail(record: QueryRecord, reason: str, detail: str, zero_ns: int) -> None:

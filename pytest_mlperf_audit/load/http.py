@@ -267,4 +267,5 @@ def _reason(error: BaseException) -> str:
 
 def _text(error: BaseException) -> str:
     """Return what an exception says; a parser's would put a status before it that the server never sent."""
-    return (error.message if isinstance(error, HttpProcessingError) else str(error)) or type(error).__name__
+    text = (error.message if isinstance(error, HttpProcessingError) else str(error)) or type(error).__name__
+    return text.replace(" ssl:default", "")  # aiohttp's word for "the usual checks", said of plain HTTP as well

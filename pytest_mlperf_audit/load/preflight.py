@@ -40,6 +40,8 @@ def check_endpoint(adapter: EndpointAdapter, target: Target) -> None:
 
 def _cannot_use(target: Target, error: TransportError) -> str:
     detail = printable(target.redact(error.detail))
+    if error.reason == "tls" and "WRONG_VERSION_NUMBER" in detail:
+        return f"endpoint {target.label}: does not speak TLS; write http:// in endpoint_config.endpoints"
     if error.reason == "tls":
         return (
             f"endpoint {target.label}: TLS failed ({detail}); set settings.client.ca_file to the certificate "

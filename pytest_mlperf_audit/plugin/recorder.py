@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 from collections.abc import Iterable
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -22,6 +23,7 @@ from ..report.status import audit_status, run_status
 from ..report.write import write_report
 from .run import AuditRun, PlannedAudit, begun
 from .session import AuditSession
+from .signals import deferred
 
 EXIT_NO_VERDICT = 6
 
@@ -51,10 +53,13 @@ class Recorder:
     @pytest.hookimpl(trylast=True)  # when xdist has seen its workers off
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write what the runs came to, and set the exit status."""
-        for run in self._session.prepared:
-            outcome = self._outcome(run)
-            self.results.append((run, outcome))
-            self._write(run, outcome)
+        with deferred(signal.SIGINT, signal.SIGTERM) as came:  # the user has waited for this longer than it takes
+            for run in self._session.prepared:
+                outcome = self._outcome(run)
+                self.results.append((run, outcome))
+                self._write(run, outcome)
+        if came:
+            session.exitstatus = pytest.ExitCode.INTERRUPTED
         if session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED} and self._without_verdict():
             session.exitstatus = EXIT_NO_VERDICT
 
@@ -109,7 +114,7 @@ class Recorder:
         return AuditOutcome(
             id=planned.id,
             title=planned.audit.title,
-            status=audit_status([check.status for check in checks], no_verdict=broken),
+            status=audit_status([check.status for check in checks], no_verdict=broken, measured=verdict is not None),
             is_audit=planned.is_audit,
             checks=checks,
             phases=tuple(_phases(run, planned)),

@@ -55,6 +55,16 @@ def kept_as(directory: Path) -> Path | None:
     return kept
 
 
+def _move_aside(directory: Path, kept: Path) -> None:
+    try:
+        directory.rename(kept)
+    except OSError as error:
+        raise ReportDirError(
+            f"report_dir {directory} holds an earlier run and cannot be moved aside ({error.strerror or error}), "
+            "as when it is a mount point; name a directory inside it"
+        ) from error
+
+
 def claim(directory: Path, n_queries: int) -> FileLock:
     """Lock a report directory, move an earlier run aside, and make sure that the new one's records fit.
 
@@ -69,7 +79,7 @@ def claim(directory: Path, n_queries: int) -> FileLock:
         ) from None
     try:
         if kept := kept_as(directory):
-            directory.rename(kept)
+            _move_aside(directory, kept)
         directory.mkdir(parents=True, exist_ok=True)
         probe = directory / ".write-test"
         probe.write_bytes(b"\0" * 65536)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import os
+import signal
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,6 +68,7 @@ class AuditRun:
     target: Target | None
     report_dir: Path
     session_dir: Path | None = None
+    controller: int | None = None
     selected: set[str] = field(default_factory=set)
     _verdicts: dict[str, Verdict] = field(default_factory=dict)
 
@@ -154,7 +157,7 @@ class AuditRun:
     def _run_once(self, planned: PlannedAudit) -> None:
         session_dir, target = self._prepared(), self.endpoint()
         given_up = session_dir / f"given-up-{self.key}-{planned.id}"
-        report = ProgressFile(session_dir / "progress.json").write
+        report = self._reporter(session_dir)
         if given_up.exists() or _over(planned):
             return
         with endpoint_lock(target, waiting=lambda: report(_waiting(planned))), measuring(session_dir):
@@ -169,6 +172,16 @@ class AuditRun:
                     f"the records of {planned.id} could not be written to {self.report_dir} "
                     f"({error.strerror or error}); free some space, or set --mlperf-report-dir"
                 ) from error
+
+    def _reporter(self, session_dir: Path) -> Callable[[Progress], None]:
+        write = ProgressFile(session_dir / "progress.json").write
+
+        def report(progress: Progress) -> None:
+            write(progress)
+            if self.controller is not None and os.getppid() != self.controller:
+                signal.raise_signal(signal.SIGTERM)  # killed: without it nobody waits for the rest of this phase
+
+        return report
 
 
 def _over(planned: PlannedAudit) -> bool:

@@ -15,7 +15,7 @@ from .fixtures import NEED_ENDPOINT
 from .keys import RUNS, SESSION
 
 #: With any of these nothing is sent and no file is written.
-_SENDING_NOTHING = ("collectonly", "setupplan", "mlperf_plan")
+_SENDING_NOTHING = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test", "mlperf_plan")
 
 
 def configure(config: pytest.Config) -> None:
@@ -64,6 +64,7 @@ def _plan(config: pytest.Config, paths: list[Path], audits: Any) -> None:
     if hasattr(config, "workerinput"):
         for run in runs:
             run.session_dir = Path(config.workerinput["mlperf_session_dir"])
+            run.controller = os.getppid()
     elif not any(config.getoption(name, default=False) for name in _SENDING_NOTHING):
         _open_session(config)
 

@@ -23,16 +23,30 @@ def on_sigterm(handler: Any) -> Any:
 
 
 @contextmanager
+def deferred(*signums: int) -> Iterator[list[int]]:
+    """Hold signals back until the end, but from code that handles them itself; yields those that came.
+
+    Outside the main thread, which alone may set handlers, nothing is held back.
+    """
+    came: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield came
+        return
+    before = {signum: signal.signal(signum, lambda number, _: came.append(number)) for signum in signums}
+    try:
+        yield came
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+@contextmanager
 def sigterm_deferred() -> Iterator[None]:
-    """Hold SIGTERM back until the end, but from code that handles it itself, as a phase does while it sends.
+    """Hold SIGTERM back, and end as by Ctrl-C if one came.
 
     Without this, one that comes while records are being written would kill an xdist worker.
     """
-    late: list[int] = []
-    before = on_sigterm(lambda signum, _: late.append(signum))
-    try:
+    with deferred(signal.SIGTERM) as late:
         yield
-    finally:
-        on_sigterm(before)
     if late:
         raise KeyboardInterrupt

@@ -55,9 +55,9 @@ def verify(audit: Audit[Any], cfg: AuditBlock, planned: Sequence[str], runs: Map
 def _as_message(audit: Audit[Any], method: str, kind: type[MlperfAuditError]) -> Iterator[None]:
     try:
         yield
-    except (PlanError, NoVerdictError):
+    except (PlanError, NoVerdictError, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:  # SystemExit and pytest's own outcomes would end the session as if all were well
         frame = traceback.extract_tb(error.__traceback__)[-1]
         raise kind(
             f"audit {audit.id}: its {method}() failed with {type(error).__name__}: {error} "

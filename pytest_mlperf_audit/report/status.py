@@ -7,13 +7,16 @@ from collections.abc import Iterable, Sequence
 from .outcome import AuditOutcome, CheckStatus, RunStatus
 
 
-def audit_status(checks: Sequence[CheckStatus], *, no_verdict: bool) -> RunStatus:
-    """Return an audit's status from its planned checks'; PASS only when every one of them passed."""
+def audit_status(checks: Sequence[CheckStatus], *, no_verdict: bool, measured: bool = False) -> RunStatus:
+    """Return an audit's status from its planned checks'; PASS only when every one of them passed.
+
+    `no_verdict`: its phases were begun, and allow none. `measured`: its phases are complete.
+    """
     if "failed" in checks:
         return "FAIL"
     if "error" in checks or no_verdict:
         return "NO_VERDICT"
-    if not checks or set(checks) == {"not_run"}:
+    if not measured and set(checks) <= {"not_run"}:
         return "NOT_RUN"
     return "INCOMPLETE" if "not_run" in checks else "PASS"
 

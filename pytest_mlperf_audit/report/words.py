@@ -141,7 +141,8 @@ def _state(audit: AuditEntry) -> str:
     """Say why an audit neither passed nor failed, or what its own reason adds."""
     reason = plain(audit.reason).rstrip(".")
     if audit.status == "NO_VERDICT":
-        return f"No verdict: {reason or 'a phase crashed, was cut short, or left partial records'}."
+        why = reason or "a phase crashed, was cut short, or left partial records"
+        return f"No verdict: {why}. Nothing is shown either way; run the audit again."
     if audit.status == "INCOMPLETE":
         run = sum(check.status in ("passed", "failed") for check in audit.checks)
         why = f" ({reason})" if reason else ""

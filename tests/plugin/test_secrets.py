@@ -12,8 +12,13 @@ HEADER = "HEADERSECRETVALUE9876543210"
 
 @pytest.mark.parametrize(
     ("server", "audit_samples"),
-    [({"token": KEY}, 8), ({"fault": "echo", "fault_after": 8}, 250), ({"fault": "echo_200", "fault_after": 8}, 250)],
-    ids=["honest", "echo", "echo_in_200"],
+    [
+        ({"token": KEY}, 8),
+        ({"fault": "echo", "fault_after": 8}, 250),
+        ({"fault": "echo_200", "fault_after": 8}, 250),
+        ({"fault": "echo_id", "fault_after": 8}, 250),
+    ],
+    ids=["honest", "echo", "echo_in_200", "echo_in_id"],
 )
 def test_secrets_are_nowhere(audit, start_sut, server, audit_samples, monkeypatch):
     monkeypatch.setenv("SUT_KEY", KEY)

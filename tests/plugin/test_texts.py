@@ -97,3 +97,11 @@ def test_importing_the_package_and_the_plugin_imports_nothing_heavy():
     code = f"import sys, pytest_mlperf_audit.plugin.hooks; print([name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_showing_fixtures_touches_nothing(audit, sut):
+    audit.config(sut)
+    audit.pytester.makeini("[pytest]\nmlperf_config = wan22.yaml\n")
+    audit.run("--fixtures", config=None)
+    assert not audit.report().exists()
+    assert sut.received == 0

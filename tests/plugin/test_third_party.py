@@ -137,6 +137,14 @@ DEFECTS = {
         ("done, qps = ", "1 / 0; done, qps = "),
         "floor: no verdict: audit floor: its verify() failed with ZeroDivisionError: * (conftest.py:*); *",
     ),
+    "verify_exits": (
+        ("done, qps = ", "raise SystemExit(0); done, qps = "),
+        "floor: no verdict: audit floor: its verify() failed with SystemExit: * (conftest.py:*); *",
+    ),
+    "verify_skips": (
+        ("done, qps = ", "import pytest; pytest.skip('no'); done, qps = "),
+        "floor: no verdict: audit floor: its verify() failed with Skipped: no *",
+    ),
     "checks_mismatch": (
         ('"everything", "qps[once]"]', '"everything", "other"]'),
         "floor: no verdict: audit floor planned the checks *'other'* but verified *",

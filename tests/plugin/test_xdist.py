@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 
 import psutil
 import pytest
@@ -37,6 +38,21 @@ def test_another_worker_takes_over_from_a_killed_one(audit, start_sut, until):
     assert len(first_attempt.read_text().splitlines()) == 8
     assert sut.received == 32
     assert "crashed while running" in output
+
+
+def test_a_worker_whose_controller_is_killed_stops_sending(audit, start_sut, until):
+    sut = start_sut(service_ms=300)
+    one_by_one = {"load_pattern": {"type": "concurrency", "target_concurrency": 1}}
+    audit.config(sut, type="online", audit={"samples": 16}, settings=one_by_one)
+    session = audit.start("-n", "2")
+    sut.wait_for(2)
+    session.kill()
+    session.communicate()
+    until(lambda: not audit.leftovers(), "the end of the workers")
+    assert sut.received < 16
+    assert audit.phase("reference")["status"] == "interrupted"
+    for directory in (audit.path / "tmp").glob("mlperf-audit-*"):
+        shutil.rmtree(directory)
 
 
 def worker_that_measures(audit):

@@ -143,6 +143,9 @@ class Sut:
     ) -> bool:
         if kind == "echo":
             return await self.reply(writer, 500, self.quoted(request_head))
+        if kind == "echo_id":
+            answer = {"video_id": self.quoted(request_head).decode(), "video_path": "/videos/1.mp4"}
+            return await self.reply(writer, 200, json.dumps(answer).encode())
         if kind == "echo_200":
             message = {"message": self.quoted(request_head).decode()}
             return await self.reply(writer, 200, json.dumps({"error": message}).encode())
