@@ -28,7 +28,6 @@ class Target:
     ca_file: Path | None = None
     connect_timeout_s: float = 30.0
     max_idle_s: float = 4.0
-    max_connections: int = -1
     simulated: bool = False
 
     @property

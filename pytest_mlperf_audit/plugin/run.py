@@ -26,7 +26,7 @@ from ..records.store import complete_phase, read_phase, started
 from ..runs.phase import PhaseRecord
 from ..runs.spec import RunSpec
 from . import third_party
-from .locks import endpoint_lock, measuring
+from .locks import endpoint_lock, measuring, processes_measuring
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,12 @@ class AuditRun:
         report = self._reporter(session_dir)
         if given_up.exists() or _over(planned):
             return
-        with endpoint_lock(target, waiting=lambda: report(_waiting(planned))), measuring(session_dir):
+
+        def waiting() -> None:
+            if not any(processes_measuring(session_dir)):  # another worker of this session has its own progress to show
+                report(_waiting(planned))
+
+        with endpoint_lock(target, waiting), measuring(session_dir):
             if given_up.exists() or _over(planned):
                 return
             try:

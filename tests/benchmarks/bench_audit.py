@@ -149,6 +149,8 @@ if __name__ == "__main__":
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--null-runs", type=int, default=200)
     options = parser.parse_args()
-    whole_runs(options.runs)
-    verdicts()
-    null_runs(options.null_runs)
+    if options.runs:
+        whole_runs(options.runs)
+        verdicts()
+    if options.null_runs:
+        null_runs(options.null_runs)

@@ -89,7 +89,7 @@ def test_something_that_is_not_http(engine, scripted):
 
 def test_tls_to_a_plain_server(engine, scripted):
     url = scripted(b"HTTP/1.1 400 Bad Request\r\n\r\n").replace("http", "https")
-    with pytest.raises(EndpointError, match="TLS failed"):
+    with pytest.raises(EndpointError, match="does not speak TLS; write http://"):
         check_endpoint(engine.adapter, Target(urls=(url,)))
 
 

@@ -91,8 +91,10 @@ def test_no_ratio_without_both_numbers(figures):
         (
             "NO_VERDICT",
             "",
-            ("No verdict: a phase crashed, was cut short, or left partial records. "
-            "Nothing is shown either way; run the audit again."),
+            (
+                "No verdict: a phase crashed, was cut short, or left partial records. "
+                "Nothing is shown either way; run the audit again."
+            ),
         ),
         ("INCOMPLETE", "-k", "Incomplete: 1 of 2 planned checks were run (-k), and a verdict needs them all."),
         ("NOT_RUN", "", "Not run: no check of it was selected, or the session ended before it."),
