@@ -216,3 +216,8 @@ def test_a_truth_value_is_no_number(load, value: str) -> None:
             "type: offline\nmodel_params: {name: m}\ndatasets: [{path: p.jsonl}]\n"
             f"audit: {{test: test04, samples: {value}}}\n"
         )
+
+
+def test_nul_is_refused_where_a_path_belongs(load) -> None:
+    with pytest.raises(ConfigError, match="report_dir: has a NUL character; take it out"):
+        load('type: offline\nmodel_params: {name: m}\ndatasets: [{path: p.jsonl}]\nreport_dir: "a\\0b"\n')
