@@ -4,8 +4,8 @@ Statuses, of a run and of each audit in it:
     PASS        every planned check ran and passed
     FAIL        a check failed
     NO_VERDICT  a phase crashed, was cut short, or left partial records
-    INCOMPLETE  some planned checks were not run (deselected, or the session stopped early)
-    NOT_RUN     no check of the audit was run
+    INCOMPLETE  measured, but planned checks were not run (deselected, or the session stopped early)
+    NOT_RUN     neither a phase nor a check of the audit was run
 """
 
 from __future__ import annotations
