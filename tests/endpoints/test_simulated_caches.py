@@ -16,6 +16,8 @@ CACHES: list[dict[str, Any]] = [
     {"cache": "prefix"},
     {"cache": "semantic"},
     {"cache": "semantic", "cache_lookup": "arrival"},
+    {"cache": "near_duplicate"},
+    {"cache": "near_duplicate", "cache_lookup": "arrival"},
 ]
 
 
@@ -29,7 +31,7 @@ def test_distinct_prompts_are_all_computed(simulated, cache):
 
 @pytest.mark.parametrize(
     ("cache", "computed"),
-    list(zip(CACHES, [6, 1, 1, 6, 6, 1, 1], strict=True)),
+    list(zip(CACHES, [6, 1, 1, 6, 6, 1, 1, 1, 1], strict=True)),
     ids=str,
 )
 def test_repeats_one_after_the_other(simulated, cache, computed):
@@ -52,6 +54,9 @@ def test_repeats_one_after_the_other(simulated, cache, computed):
         ({"cache": "exact", "cache_lookup": "served"}, 4, 12),
         ({"cache": "coalesce"}, 1, 15),
         ({"cache": "semantic"}, 4, 12),
+        ({"cache": "near_duplicate"}, 4, 12),
+        ({"cache": "url"}, 4, 12),
+        ({"cache": "exact", "admit_after": 2}, 5, 11),
     ],
     ids=str,
 )
@@ -116,7 +121,7 @@ def test_the_count_of_cached_tokens_is_nought_without_a_prefix_cache(simulated):
     assert replies[1].json()["usage"]["prompt_tokens_details"]["cached_tokens"] == 0
 
 
-@pytest.mark.parametrize("cache", ["exact", "semantic", "coalesce"])
+@pytest.mark.parametrize("cache", ["exact", "semantic", "coalesce", "near_duplicate", "url"])
 def test_failures_are_not_cached(simulated, cache):
     client = simulated(cache=cache, error_rate=1.0)
     assert [client.video("a b c").status for _ in range(3)] == [500] * 3
@@ -129,3 +134,14 @@ def test_a_streamed_hit_replays_every_event(simulated):
     assert first.body == second.body
     assert first.body.count(b"data: ") == 1 + 16 + 1 + 1
     assert client.counts() == (2, 1, 1, 0)
+
+
+@pytest.mark.parametrize("cache", [*CACHES, {"cache": "exact", "admit_after": 2}], ids=str)
+def test_the_counters_account_for_every_request_whatever_fails(simulated, cache):
+    client = simulated(lanes=2, error_rate=0.3, **cache)
+    statuses = [answered.status for answered in client.at_once([f"{LONG} {at % 5}" for at in range(30)])]
+    received, computed, hits, errors = client.counts()
+    assert (received, errors) == (30, statuses.count(500))
+    reused = cache["cache"] == "prefix"
+    assert computed + errors + (0 if reused else hits) == 30
+    assert sum(row[2] for row in client.log()) == computed

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 import statistics
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from pytest_mlperf_audit.config.endpoint import SimulatedConfig
 from pytest_mlperf_audit.endpoints.simulated.exchange import Ask, Slot, Ticket
-from pytest_mlperf_audit.endpoints.simulated.service import PREFILL_SHARE, Service, ServiceTimes
+from pytest_mlperf_audit.endpoints.simulated.service import Service, ServiceTimes
 
 
 class Clock:
@@ -142,9 +143,10 @@ def test_errors_take_their_time_and_are_counted():
     asyncio.run(check())
 
 
-def test_a_prefix_hit_saves_prefill_and_leaves_decode():
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.8])
+def test_a_prefix_hit_saves_prefill_and_leaves_decode(share):
     async def check() -> None:
-        bench = Bench(cache="prefix")
+        bench = Bench(cache="prefix", prefill_share=share)
         words = " ".join(f"w{at}" for at in range(8))
         bench.submit(words)
         await bench.clock.run()
@@ -152,13 +154,84 @@ def test_a_prefix_hit_saves_prefill_and_leaves_decode():
         full, tail, head = bench.submit(words, f"{words} nonce", f"nonce {words}")
         await bench.clock.run()
         firsts = [slot.first_token_s - start_s for slot in slots([full, tail, head])]
-        prefill_s = 0.05 * PREFILL_SHARE
+        prefill_s = 0.05 * share
         assert firsts == pytest.approx([prefill_s / 2, prefill_s / 9, prefill_s])
         decodes = [slot.end_s - slot.first_token_s for slot in slots([full, tail, head])]
-        assert decodes == pytest.approx([0.05 * (1 - PREFILL_SHARE)] * 3)
+        assert decodes == pytest.approx([0.05 * (1 - share)] * 3)
         answers = [ticket.done.result() for ticket in (full, tail, head)]
         assert [answer.cached_words for answer in answers if answer] == [4, 8, 0]
         assert bench.counts() == (4, 2, 0)
+
+    asyncio.run(check())
+
+
+def test_decode_is_at_least_a_fifth_of_a_miss_by_default():
+    assert SimulatedConfig().prefill_share <= 0.8
+
+
+def test_time_to_the_first_token_falls_with_each_reused_word():
+    async def check() -> None:
+        bench = Bench(cache="prefix", service_time_ms=1000, prefill_share=0.6)
+        words = [f"w{at}" for at in range(40)]
+        bench.submit(" ".join(words))
+        await bench.clock.run()
+        start_s = bench.clock.now_s
+        tickets = bench.submit(*(" ".join(words[:n] + [f"x{n}"] * (40 - n)) for n in (0, 8, 16, 24, 32)))
+        await bench.clock.run()
+        firsts = [slot.first_token_s - start_s for slot in slots(tickets)]
+        assert firsts == pytest.approx([0.6 * (1 - n / 40) for n in (0, 8, 16, 24, 32)])
+        assert [slot.end_s - slot.first_token_s for slot in slots(tickets)] == pytest.approx([0.4] * 5)
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize("cache", ["exact", "url", "near_duplicate", "semantic"])
+def test_a_hit_of_a_response_cache_saves_prefill_and_decode(cache):
+    async def check() -> None:
+        bench = Bench(cache=cache, hit_time_ms=2)
+        bench.submit("a b c")
+        await bench.clock.run()
+        start_s = bench.clock.now_s
+        (hit,) = slots(bench.submit("a b c"))
+        assert not hit.computes, "its reply is sent whole"
+        assert hit.end_s - start_s == pytest.approx(0.002)
+        await bench.clock.run()
+
+    asyncio.run(check())
+
+
+def content_factors(prompts: list[str], **config: Any) -> list[float]:
+    times = ServiceTimes(SimulatedConfig(**config))
+    return [times.content_factor(prompt) for prompt in prompts]
+
+
+@pytest.mark.parametrize("n_words", [1, 4, 40])
+def test_the_cost_of_content_has_the_mean_and_spread_it_should(n_words):
+    prompts = [" ".join(f"{at}-{word}" for word in range(n_words)) for at in range(8_000)]
+    factors = content_factors(prompts, content_cv=0.3)
+    assert statistics.mean(factors) == pytest.approx(1.0, rel=0.02)
+    assert statistics.stdev(factors) == pytest.approx(0.3, rel=0.06)
+
+
+def test_the_cost_of_content_is_the_prompts_own():
+    words = [f"w{at}" for at in range(40)]
+    twin, other = [*words[:-1], "other"], [f"x{at}" for at in range(40)]
+    texts = [" ".join(text) for text in (words, words, twin, other)]
+    first, again, near, far = content_factors(texts, content_cv=0.3)
+    assert first == again != near
+    assert abs(math.log(near / first)) < 0.2, "one word of forty moves the score by 2 / sqrt(40) at most in 19 of 20"
+    assert abs(math.log(far / first)) > abs(math.log(near / first))
+    assert content_factors(texts, content_cv=0.3, seed=1)[0] != first
+    assert content_factors(texts) == [1.0] * 4
+
+
+def test_the_same_prompt_always_takes_the_same_time():
+    async def check() -> None:
+        bench = Bench(content_cv=0.5)
+        tickets = bench.submit("a b", "c d", "a b", "a b")
+        await bench.clock.run()
+        ends = [slot.end_s for slot in slots(tickets)]
+        assert ends[0] == ends[2] == ends[3] != ends[1]
 
     asyncio.run(check())
 

@@ -7,6 +7,7 @@ import base64
 import json
 import socket
 import struct
+import time
 from typing import Any
 
 import aiohttp
@@ -15,9 +16,11 @@ import pytest
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.endpoints.base import EndpointAdapter, Reply, digest
 from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
+from pytest_mlperf_audit.endpoints.openai_completions import OpenAICompletionsAdapter
 from pytest_mlperf_audit.endpoints.videogen import VideoGenAdapter
 
 CHAT = "/v1/chat/completions"
+TEXT = "/v1/completions"
 VIDEO = "/v1/videos/generations"
 
 
@@ -92,6 +95,19 @@ def test_a_streamed_reply_has_the_same_text_and_arrives_in_pieces(simulated):
     assert got.first_token_ns > 1, "the role came ahead, and no token with it"
 
 
+@pytest.mark.parametrize("prompt", ["one two three", [1, 2, 3]])
+def test_a_text_completion(simulated, prompt):
+    client = simulated(output_tokens=5)
+    answered = client.send("POST", TEXT, json.dumps({"prompt": prompt}).encode()).json()
+    assert answered["usage"]["prompt_tokens"] == 3
+    for streaming in (False, True):
+        adapter = OpenAICompletionsAdapter(ModelParams(name="m"), streaming=streaming)
+        got = exchange(client, adapter, {"prompt": prompt})
+        assert (got.output, got.tokens, got.finish_reason) == (answered["choices"][0]["text"], 5, "stop")
+        assert (got.first_token_ns is not None) == streaming
+    assert client.counts() == (3, 3, 0, 0)
+
+
 def test_the_events_of_a_stream(simulated):
     client = simulated(output_tokens=3)
     answered = client.chat("p", stream=True, stream_options={"include_usage": True})
@@ -104,6 +120,41 @@ def test_the_events_of_a_stream(simulated):
     assert len(tokens) == usage["usage"]["completion_tokens"] == 3
     assert (finish["choices"][0]["finish_reason"], usage["choices"]) == ("stop", [])
     assert b"usage" not in client.chat("p", stream=True).body
+
+
+@pytest.mark.parametrize("cache", ["exact", "prefix"])
+def test_what_a_hit_does_to_the_time_to_the_first_token_and_to_decode(simulated, cache):
+    # Timers fire no earlier than due, so the lower bounds hold on any machine; a hit is due 400 ms before a miss.
+    client = simulated(cache=cache, output_tokens=9, service_time_ms=800.0, prefill_share=0.5)
+    adapter = OpenAIChatAdapter(ModelParams(name="m"), streaming=True)
+    row = {"prompt": " ".join(f"word{at}" for at in range(41))}
+    (miss_first_s, miss_s), (hit_first_s, hit_s) = (timed(client, adapter, row) for _ in range(2))
+    assert miss_first_s > 0.395
+    assert miss_s - miss_first_s > 0.2, "decode is spread over the tokens"
+    assert hit_first_s < miss_first_s
+    if cache == "prefix":
+        assert hit_s > 0.395, "decode is left alone"
+    else:
+        assert hit_s < miss_s
+        assert hit_s - hit_first_s < miss_s - miss_first_s
+
+
+def timed(client: Any, adapter: EndpointAdapter, row: dict[str, Any]) -> tuple[float, float]:
+    """Return the seconds to the first content token and to the end of a reply."""
+
+    async def run() -> tuple[float, float]:
+        decoder = adapter.decoder(keep_output=True)
+        url = client.process.url + adapter.path
+        async with aiohttp.ClientSession() as session:
+            start_ns = time.monotonic_ns()
+            async with session.post(url, data=adapter.encode(row)) as response:
+                async for piece in response.content.iter_any():
+                    decoder.feed(piece, time.monotonic_ns())
+            first_token_ns = decoder.finish().first_token_ns
+            assert first_token_ns is not None
+            return (first_token_ns - start_ns) / 1e9, (time.monotonic_ns() - start_ns) / 1e9
+
+    return asyncio.run(run())
 
 
 def test_a_stream_with_one_token(simulated):
@@ -125,6 +176,9 @@ def test_a_stream_with_one_token(simulated):
         (CHAT, b'{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}'),
         (CHAT, b'{"prompt": "p"}'),
         (CHAT, b"nonsense"),
+        (TEXT, b'{"prompt": ""}'),
+        (TEXT, b'{"prompt": []}'),
+        (TEXT, b'{"prompt": [[1]]}'),
     ],
 )
 def test_a_request_that_cannot_be_read_is_refused(simulated, path, body):

@@ -5,5 +5,6 @@
     server   HTTP in and out, counters as ground truth
     wire     request bytes to an Ask, an Answer to reply bytes
     service  lanes, queue, service times
-    caches   one class per kind of cache
+    caches   the kinds of cache by name; responses and reuse hold one class per kind, base what they share
+    known    prompts known in advance
 """

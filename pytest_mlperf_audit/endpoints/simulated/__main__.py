@@ -57,6 +57,7 @@ async def _run(options: argparse.Namespace) -> int:
     from pydantic import ValidationError  # noqa: PLC0415 - 0.3 s of imports that --help need not pay
 
     from ...config.endpoint import SimulatedConfig  # noqa: PLC0415
+    from ...errors import DatasetError  # noqa: PLC0415
     from .server import HOST, Server  # noqa: PLC0415
 
     stop = asyncio.Event()
@@ -65,6 +66,8 @@ async def _run(options: argparse.Namespace) -> int:
         server = Server(SimulatedConfig.model_validate_json(options.config_json))
     except ValidationError as error:
         return _fail(f"--config-json is not a configuration of the simulated endpoint: {error}")
+    except DatasetError as error:
+        return _fail(str(error))
     _raise_file_limit()
     try:
         url = await server.listen(options.port)

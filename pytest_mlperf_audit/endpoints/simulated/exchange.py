@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import time
+import uuid
 from typing import Literal
 
 import msgspec
 
-Kind = Literal["chat", "video"]
+Kind = Literal["chat", "text", "video"]
 
 
 class Ask(msgspec.Struct, frozen=True, gc=False):
-    """One request, as the service and its caches see it. `key` is a digest of path and body."""
+    """One request, as the service and its caches see it.
+
+    `key` is a digest of URL and body, and `url` its path with its query string. `prompt` is all text that the model
+    reads, `question` what the user says last: the text of the last user message, or the video's prompt.
+    """
 
     kind: Kind
     key: bytes
     prompt: str
+    url: str = ""
+    question: str = ""
     model: str = ""
     stream: bool = False
     include_usage: bool = False
@@ -26,6 +34,8 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     """One reply before it is put into words: equal prompts give equal `source`, each computation a new `id`.
 
     `cached_words` is how much of the prompt came from the prefix cache, and what usage reports as cached tokens.
+    `form` is the request whose bytes are replayed, where a cache replays them to requests that may ask for another
+    form; None: the reply takes the form that is asked for.
     """
 
     id: str
@@ -33,6 +43,23 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     source: bytes
     n_prompt_words: int
     cached_words: int = 0
+    form: Ask | None = None
+
+
+def answer_to(ask: Ask, reused_words: int = 0) -> Answer:
+    """Return what the model says to a request, under a new id."""
+    return Answer(
+        id=uuid.uuid4().hex,
+        created_s=int(time.time()),
+        source=ask.prompt.encode(),
+        n_prompt_words=max(1, len(ask.prompt.split())),
+        cached_words=reused_words,
+    )
+
+
+def fresh(answer: Answer) -> Answer:
+    """Return an answer under a new id: what caches in front of a model do, and so equal ids prove a replay."""
+    return msgspec.structs.replace(answer, id=uuid.uuid4().hex)
 
 
 class Slot(msgspec.Struct, frozen=True, gc=False):
@@ -48,10 +75,14 @@ class Slot(msgspec.Struct, frozen=True, gc=False):
 
 
 class Ticket:
-    """A request on its way through the service. `done` gives None where an error was injected."""
+    """A request on its way through the service. `done` gives None where an error was injected.
 
-    def __init__(self, ask: Ask, loop: asyncio.AbstractEventLoop) -> None:
+    `replica` is the number of the cache that it was given to.
+    """
+
+    def __init__(self, ask: Ask, loop: asyncio.AbstractEventLoop, replica: int = 0) -> None:
         self.ask = ask
+        self.replica = replica
         self.taken: asyncio.Future[Slot] = loop.create_future()
         self.done: asyncio.Future[Answer | None] = loop.create_future()
         self.computed = False

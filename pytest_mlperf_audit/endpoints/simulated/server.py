@@ -1,10 +1,10 @@
 """The simulated endpoint over HTTP, on 127.0.0.1.
 
-POST /v1/chat/completions, /v1/videos/generations    the SUT
-GET  /health                                         200 while it serves
-GET  /simulated/stats                                counters: what was really computed
-GET  /simulated/log                                  [received_ns, sent_ns, computed] of each reply
-POST /simulated/reset                                counters to zero, caches empty
+POST /v1/chat/completions, /v1/completions, /v1/videos/generations    the SUT
+GET  /health                                                          200 while it serves
+GET  /simulated/stats                                                 counters: what was really computed
+GET  /simulated/log                                                   [received_ns, sent_ns, computed] of each reply
+POST /simulated/reset                                                 counters to zero, caches empty
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _KEEP_ALIVE_S = 3600.0  # a phase, or the pause between two, must never meet a c
 
 
 class Server:
-    """Serves one Service; construct it inside a running event loop."""
+    """Serves one Service; construct it inside a running event loop. Raises DatasetError, as Service does."""
 
     def __init__(self, config: SimulatedConfig) -> None:
         self._config = config
@@ -55,7 +55,7 @@ class Server:
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         received_ns = self._ledger.receive()
         try:
-            ask = wire.read(request.path, await request.read())
+            ask = wire.read(request.path, request.raw_path, await request.read())
             ticket = self._service.submit(ask)
             response = await self._reply(request, ticket)
             self._ledger.send(received_ns, computed=ticket.computed)

@@ -7,23 +7,25 @@ not where the event loop noticed its end. Late timers thus never add up, and thr
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import math
 import random
+import statistics
 import time
-import uuid
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 
 from ...config.endpoint import SimulatedConfig
-from .caches import fresh, make_cache
-from .exchange import Answer, Ask, Slot, Ticket
-
-#: Share of a service time that reading the prompt takes (prefill), which a prefix cache can save; the rest is decode.
-PREFILL_SHARE = 0.6
+from .caches import make_caches
+from .exchange import Answer, Ask, Slot, Ticket, answer_to, fresh
+from .known import load_known
 
 #: In a bimodal distribution this share of the requests is slow.
 SLOW_SHARE = 0.2
 _SLOW_FACTOR = 3.0
+
+_NORMAL = statistics.NormalDist()
 
 
 class ServiceTimes:
@@ -32,6 +34,8 @@ class ServiceTimes:
     def __init__(self, config: SimulatedConfig) -> None:
         self._mean_s = config.service_time_ms / 1000
         self._cv = config.cv
+        self._content_variance = math.log1p(config.content_cv**2)
+        self._seed = config.seed
         self._error_rate = config.error_rate
         self._times = random.Random(f"{config.seed} service times")  # noqa: S311 - a simulation, and reproducible
         self._errors = random.Random(f"{config.seed} errors")  # noqa: S311
@@ -40,6 +44,23 @@ class ServiceTimes:
     def draw_s(self) -> float:
         """Return the next service time."""
         return self._mean_s * max(0.0, self._draw())
+
+    def content_factor(self, prompt: str) -> float:
+        """Return what a prompt costs by its words, lognormal with mean 1 and `content_cv` over unlike prompts.
+
+        Each word has a score of its own, so a prompt always costs the same, and one that shares most of its words with
+        another costs nearly what that does, as in real models.
+        """
+        if not self._content_variance:
+            return 1.0
+        words = set(prompt.split())
+        score = sum(map(self._word_score, words)) / math.sqrt(max(1, len(words)))
+        return math.exp(math.sqrt(self._content_variance) * score - self._content_variance / 2)
+
+    def _word_score(self, word: str) -> float:
+        """Return a word's score, standard normal over words."""
+        digest = hashlib.blake2b(f"{self._seed} {word}".encode(), digest_size=6).digest()
+        return _NORMAL.inv_cdf((int.from_bytes(digest, "big") + 0.5) / 2**48)
 
     def fails(self) -> bool:
         """Return whether the next request fails."""
@@ -68,8 +89,11 @@ class ServiceTimes:
 class Service:
     """`lanes` servers behind one first-in-first-out queue, with a cache in front of or inside them.
 
+    With `replicas` there are so many caches, none of which knows of another, and each request is given to one of them
+    at random, as by a balancer in front of several proxies; lanes and queue are shared all the same.
+
     Counters: `computed` answers, injected `errors`, `cache_hits` (for a prefix cache: computed with reuse),
-    `max_busy` lanes at once.
+    `max_busy` lanes at once. Raises DatasetError when the known prompts cannot be loaded.
     """
 
     def __init__(
@@ -85,23 +109,27 @@ class Service:
         self._call_later = call_later or self._loop.call_later
         self._hit_s = config.hit_time_ms / 1000
         self._times = ServiceTimes(config)
+        self._balance = random.Random(f"{config.seed} replicas")  # noqa: S311 - a simulation, and reproducible
+        path = config.known_prompts
+        self._known = load_known(path, [Path.cwd()]).prompts if path else frozenset()
         self._queue: deque[Ticket] = deque()
         self._busy = 0
         self.reset()
 
     def reset(self) -> None:
-        """Empty the cache and set the counters to zero; what is in flight goes on."""
-        self._cache = make_cache(self._config)
+        """Empty the caches and set the counters to zero; what is in flight goes on."""
+        self._caches = make_caches(self._config, self._known)
         self.computed = self.errors = self.cache_hits = 0
         self.max_busy = self._busy
 
     def submit(self, ask: Ask) -> Ticket:
         """Take a request; its ticket tells what becomes of it."""
-        ticket = Ticket(ask, self._loop)
-        if (hit := self._cache.arriving(ask)) is not None:
+        ticket = Ticket(ask, self._loop, self._balance.randrange(len(self._caches)))
+        cache = self._caches[ticket.replica]
+        if self._config.cache_lookup == "arrival" and (hit := cache.look_up(ask)) is not None:
             self.cache_hits += 1
             self._at(self._clock() + self._hit_s, lambda: ticket.done.set_result(hit))
-        elif (leader := self._cache.join(ask, ticket)) is not None:
+        elif (leader := cache.join(ask, ticket)) is not None:
             leader.done.add_done_callback(lambda done: self._follow(ticket, done.result()))
         elif self._busy < self._config.lanes:
             self._busy += 1
@@ -120,19 +148,17 @@ class Service:
             ticket.done.set_result(fresh(answer))
 
     def _take(self, ticket: Ticket, start_s: float) -> None:
-        if (hit := self._cache.taken(ticket.ask)) is not None:
+        ask, cache = ticket.ask, self._caches[ticket.replica]
+        if self._config.cache_lookup == "served" and (hit := cache.look_up(ask)) is not None:
             self.cache_hits += 1
             self._run(ticket, Slot(start_s, start_s + self._hit_s, hit, computes=False))
             return
-        time_s = self._times.draw_s()
-        ok = not self._times.fails()
-        n_words = max(1, len(ticket.ask.prompt.split()))
-        reused = self._cache.reused_words(ticket.ask)
-        self.cache_hits += reused > 0
-        prefill_s = time_s * PREFILL_SHARE * (1 - reused / n_words)
-        first_token_s = start_s + prefill_s
-        answer = _answer(ticket.ask, n_words, reused) if ok else None
-        self._run(ticket, Slot(first_token_s, first_token_s + time_s * (1 - PREFILL_SHARE), answer))
+        time_s = self._times.draw_s() * self._times.content_factor(ask.prompt)
+        answer = answer_to(ask, cache.reused_words(ask))
+        prefill_s = time_s * self._config.prefill_share
+        first_token_s = start_s + prefill_s * (1 - answer.cached_words / answer.n_prompt_words)
+        end_s = first_token_s + time_s - prefill_s
+        self._run(ticket, Slot(first_token_s, end_s, None if self._times.fails() else answer))
 
     def _run(self, ticket: Ticket, slot: Slot) -> None:
         ticket.taken.set_result(slot)
@@ -143,7 +169,8 @@ class Service:
             ticket.computed = slot.answer is not None
             self.computed += ticket.computed
             self.errors += not ticket.computed
-            self._cache.left(ticket.ask, slot.answer)
+            self.cache_hits += slot.answer is not None and slot.answer.cached_words > 0
+            self._caches[ticket.replica].left(ticket.ask, slot.answer)
         ticket.done.set_result(slot.answer)
         if self._queue:
             self._take(self._queue.popleft(), slot.end_s)
@@ -152,13 +179,3 @@ class Service:
 
     def _at(self, when_s: float, callback: Callable[[], None]) -> None:
         self._call_later(max(0.0, when_s - self._clock()), callback)
-
-
-def _answer(ask: Ask, n_words: int, reused_words: int) -> Answer:
-    return Answer(
-        id=uuid.uuid4().hex,
-        created_s=int(time.time()),
-        source=ask.prompt.encode(),
-        n_prompt_words=n_words,
-        cached_words=reused_words,
-    )

@@ -1,4 +1,4 @@
-"""Both wire formats from the server's side: request bytes to an Ask, an Answer to reply bytes. Pure.
+"""The wire formats from the server's side: request bytes to an Ask, an Answer to reply bytes. Pure.
 
 An Answer always gives the same bytes for the same Ask, so a cache that replays an Answer replays the reply's bytes.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,7 +15,11 @@ import msgspec
 from ...config.endpoint import SimulatedConfig
 from .exchange import Answer, Ask, Kind
 
-PATHS: dict[str, Kind] = {"/v1/chat/completions": "chat", "/v1/videos/generations": "video"}
+PATHS: dict[str, Kind] = {
+    "/v1/chat/completions": "chat",
+    "/v1/completions": "text",
+    "/v1/videos/generations": "video",
+}
 
 #: Bytes of a simulated video; enough to be one, and little enough not to measure the network.
 VIDEO_BYTES = 4096
@@ -39,11 +43,20 @@ class _StreamOptions(msgspec.Struct):
     include_usage: bool = False
 
 
-class _ChatRequest(msgspec.Struct):
-    messages: list[dict[str, Any]]
+class _TokensRequest(msgspec.Struct, kw_only=True):
+    """What chat and text completions have in common."""
+
     model: str = ""
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
+
+
+class _ChatRequest(_TokensRequest, kw_only=True):
+    messages: list[dict[str, Any]]
+
+
+class _TextRequest(_TokensRequest, kw_only=True):
+    prompt: str | list[int]
 
 
 class _VideoRequest(msgspec.Struct):
@@ -52,28 +65,45 @@ class _VideoRequest(msgspec.Struct):
 
 
 _CHAT = msgspec.json.Decoder(_ChatRequest)
+_TEXT = msgspec.json.Decoder(_TextRequest)
 _VIDEO = msgspec.json.Decoder(_VideoRequest)
 
 
-def read(path: str, body: bytes) -> Ask:
-    """Read a request sent to one of PATHS. Raises BadRequestError."""
-    key = hashlib.sha256(path.encode() + b"\n" + body).digest()
+def read(path: str, url: str, body: bytes) -> Ask:
+    """Read a request sent to one of PATHS; `url` is the path as sent, with its query string. Raises BadRequestError."""
+    key = hashlib.sha256(url.encode(errors="surrogateescape") + b"\n" + body).digest()
     try:
-        return _read_chat(key, body) if PATHS[path] == "chat" else _read_video(key, body)
+        return msgspec.structs.replace(_READERS[PATHS[path]](key, body), url=url)
     except (ValueError, RecursionError) as error:
         raise BadRequestError(str(error)) from None
 
 
 def _read_chat(key: bytes, body: bytes) -> Ask:
     request = _CHAT.decode(body)
-    prompt = " ".join(text for message in request.messages for text in _texts(message.get("content")))
+    texts = [(message.get("role"), " ".join(_texts(message.get("content")))) for message in request.messages]
+    prompt = " ".join(text for _role, text in texts if text)
     if not prompt.strip():
         raise BadRequestError("no message has a text")
+    question = next((text for role, text in reversed(texts) if role == "user"), "")
+    return _ask_for_tokens("chat", key, request, prompt, question)
+
+
+def _read_text(key: bytes, body: bytes) -> Ask:
+    """Read a prompt of words, or of token ids, each of which is a word."""
+    request = _TEXT.decode(body)
+    prompt = request.prompt if isinstance(request.prompt, str) else " ".join(map(str, request.prompt))
+    if not prompt.strip():
+        raise BadRequestError("the prompt is empty")
+    return _ask_for_tokens("text", key, request, prompt, prompt)
+
+
+def _ask_for_tokens(kind: Kind, key: bytes, request: _TokensRequest, prompt: str, question: str) -> Ask:
     options = request.stream_options
     return Ask(
-        kind="chat",
+        kind=kind,
         key=key,
         prompt=prompt,
+        question=question,
         model=request.model,
         stream=bool(request.stream),
         include_usage=options is not None and options.include_usage,
@@ -92,19 +122,30 @@ def _read_video(key: bytes, body: bytes) -> Ask:
     request = _VIDEO.decode(body)
     if not request.prompt.strip():
         raise BadRequestError("the prompt is empty")
-    return Ask(kind="video", key=key, prompt=request.prompt, wants_video_bytes=request.response_format == "video_bytes")
+    return Ask(
+        kind="video",
+        key=key,
+        prompt=request.prompt,
+        question=request.prompt,
+        wants_video_bytes=request.response_format == "video_bytes",
+    )
+
+
+_READERS: dict[Kind, Callable[[bytes, bytes], Ask]] = {"chat": _read_chat, "text": _read_text, "video": _read_video}
 
 
 def reply(config: SimulatedConfig, ask: Ask, answer: Answer) -> Body:
     """Return the whole reply; a streamed one as all its events in one piece, as caches replay them."""
+    ask = answer.form or ask
     if ask.kind == "video":
         return _video(config, ask, answer)
     if ask.stream:
         return Body(b"".join(events(config, ask, answer)), "text/event-stream")
-    choice = {"index": 0, "message": {"role": "assistant", "content": " ".join(_words(config, answer))}}
+    text = " ".join(_words(config, answer))
+    output = {"text": text} if ask.kind == "text" else {"message": {"role": "assistant", "content": text}}
     document = {
-        **_head(ask, answer, "chat.completion"),
-        "choices": [{**choice, "finish_reason": "stop"}],
+        **_head(ask, answer),
+        "choices": [{"index": 0, **output, "finish_reason": "stop"}],
         "usage": _usage(config, answer),
     }
     return Body(msgspec.json.encode(document), "application/json")
@@ -117,7 +158,7 @@ def events(config: SimulatedConfig, ask: Ask, answer: Answer) -> list[bytes]:
         pieces.append(_chunk(ask, answer, {"content": f" {word}" if at else word}))
     end = _chunk(ask, answer, {}, finish_reason="stop")
     if ask.include_usage:
-        end += _event({**_head(ask, answer, "chat.completion.chunk"), "choices": [], "usage": _usage(config, answer)})
+        end += _event({**_head(ask, answer, ".chunk"), "choices": [], "usage": _usage(config, answer)})
     return [*pieces, end + b"data: [DONE]\n\n"]
 
 
@@ -126,13 +167,16 @@ def error(message: str, kind: str) -> bytes:
     return msgspec.json.encode({"error": {"message": message, "type": kind}})
 
 
-def _head(ask: Ask, answer: Answer, kind: str) -> dict[str, Any]:
-    return {"id": f"chatcmpl-{answer.id}", "object": kind, "created": answer.created_s, "model": ask.model}
+def _head(ask: Ask, answer: Answer, part: str = "") -> dict[str, Any]:
+    """Return what a reply and each of its chunks begin with; `part` is what chat calls a chunk by."""
+    name, kind = ("cmpl", "text_completion") if ask.kind == "text" else ("chatcmpl", f"chat.completion{part}")
+    return {"id": f"{name}-{answer.id}", "object": kind, "created": answer.created_s, "model": ask.model}
 
 
 def _chunk(ask: Ask, answer: Answer, delta: dict[str, str], finish_reason: str | None = None) -> bytes:
-    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-    return _event({**_head(ask, answer, "chat.completion.chunk"), "choices": [choice]})
+    output = {"text": delta.get("content", "")} if ask.kind == "text" else {"delta": delta}
+    choice = {"index": 0, **output, "finish_reason": finish_reason}
+    return _event({**_head(ask, answer, ".chunk"), "choices": [choice]})
 
 
 def _event(document: dict[str, Any]) -> bytes:
