@@ -8,6 +8,7 @@ MlperfAuditError
 │   ├── EndpointError    the endpoint does not answer, refuses the key, or fails TLS
 │   └── ReportDirError   the report directory cannot take this run
 ├── NoVerdictError       a phase crashed, was cut short, or left partial records; exit status 6
+├── RefusedError         the endpoint refuses what a script must send; its phase then gives no verdict
 └── RecordError          a record on disk cannot be read: foreign version, edited, truncated
 """
 
@@ -44,6 +45,10 @@ class ReportDirError(UserError):
 
 class NoVerdictError(MlperfAuditError):
     """A phase has no complete record, so nothing may be concluded from it."""
+
+
+class RefusedError(MlperfAuditError):
+    """The endpoint refuses what a script must send, so going on would be in vain."""
 
 
 class RecordError(MlperfAuditError):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from math import ceil
 
-from ..runs.phase import PhaseRecord
+from ..runs.measured import MeasuredPhase
 from .verdict import Check
 
 
-def completion(run: PhaseRecord, min_completion: float, *, name: str) -> Check:
+def completion(run: MeasuredPhase, min_completion: float, *, name: str) -> Check:
     """Require completed >= requested x `min_completion` (0 to 1).
 
     The requested count is the plan's, so that queries never issued count against the phase as failed ones do.
@@ -26,7 +26,7 @@ def completion(run: PhaseRecord, min_completion: float, *, name: str) -> Check:
     return Check(name=name, passed=passed, observed=figures.n_completed, limit=needed, reason=reason)
 
 
-def duration(run: PhaseRecord, *, name: str) -> Check:
+def duration(run: MeasuredPhase, *, name: str) -> Check:
     """Require that queries were issued and answered for the phase's whole duration floor."""
     floor_s = run.spec.min_duration_ms / 1000
     window_s = run.figures.window_s or 0.0
@@ -36,10 +36,11 @@ def duration(run: PhaseRecord, *, name: str) -> Check:
     return Check(name=name, passed=window_s >= floor_s, observed=window_s, limit=floor_s, reason=reason)
 
 
-def _why_stopped(run: PhaseRecord) -> str:
+def _why_stopped(run: MeasuredPhase) -> str:
     return {
         "count": "it stopped at its count",
         "ceiling": f"max_duration_ms {run.spec.max_duration_ms} ended it",
         "samples_exhausted": "every distinct row had been sent; a longer phase needs a larger data set",
         "abort": "the endpoint stopped accepting connections",
-    }[run.stopped_by]
+        "script": "its script ended it",
+    }[run.record.stopped_by]

@@ -18,7 +18,9 @@ import msgspec
 from typing_extensions import TypeVar
 
 from ..config.audit import AuditBlock
-from ..runs.phase import PhaseRecord
+from ..errors import PlanError
+from ..runs.measured import MeasuredPhase
+from ..runs.script import Script
 from ..runs.spec import Load, RunSpec
 from .verdict import Verdict
 
@@ -38,7 +40,11 @@ class Samples(Protocol):
 
 
 class AuditContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What the YAML's `settings` ask of every phase: the load, the seeds, the duration floor and ceiling in ms."""
+    """What the YAML asks of every phase: the load, the seeds, the duration floor and ceiling in ms; and for whom.
+
+    `ruleset` is that of `submission_ref`, "" without one; `api_type` is the wire format, `streaming` whether replies
+    are streamed.
+    """
 
     load: Load
     sample_order_seed: int = 42
@@ -47,6 +53,9 @@ class AuditContext(msgspec.Struct, frozen=True, kw_only=True):
     drain_timeout_s: float | None = None
     query_timeout_s: float | None = None
     n_samples_to_issue: int | None = None
+    ruleset: str = ""
+    api_type: str = ""
+    streaming: bool = False
 
     def phase(self, label: str, n_samples: int, **changes: object) -> RunSpec:
         """Return a RunSpec with these settings; `changes` override any field."""
@@ -85,6 +94,14 @@ class Audit(ABC, Generic[ConfigT]):
     def checks(self, cfg: ConfigT, phases: Sequence[RunSpec]) -> list[str]:
         """Return the names of all checks, each of which becomes one test: `ratio`, `completion[reference]`."""
 
+    def script(self, cfg: ConfigT, phase: RunSpec, samples: Samples) -> Script:  # noqa: ARG002
+        """Return the script of a phase planned with the order `Scripted`. Pure; `phase.nonce_seed` is its seed."""
+        raise PlanError(f"audit {self.id}: phase {phase.label} is scripted, but the audit has no script for it")
+
     @abstractmethod
-    def verify(self, cfg: ConfigT, runs: Mapping[str, PhaseRecord]) -> Verdict:
-        """Judge complete phases, keyed by label. Pure: the same records always give the same verdict."""
+    def verify(self, cfg: ConfigT, runs: Mapping[str, MeasuredPhase]) -> Verdict:
+        """Judge complete phases, keyed by label. Pure: the same records always give the same verdict.
+
+        A check that the records leave in doubt is undecided (`passed=None`): its audit then has no verdict, unless
+        another check failed.
+        """

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from ..config.audit import AuditBlock
+from ..runs.measured import MeasuredPhase
 from ..runs.order import without_replacement
-from ..runs.phase import PhaseRecord
 from ..runs.spec import RunSpec
 from .completion import completion, duration
 from .contract import Audit, AuditContext, Samples
@@ -38,7 +38,7 @@ class Performance(Audit[PerformanceBlock]):
         """`completion`, and `duration` where the YAML sets a floor."""
         return ["completion", *(["duration"] if phases[0].min_duration_ms else [])]
 
-    def verify(self, cfg: PerformanceBlock, runs: Mapping[str, PhaseRecord]) -> Verdict:  # noqa: ARG002
+    def verify(self, cfg: PerformanceBlock, runs: Mapping[str, MeasuredPhase]) -> Verdict:  # noqa: ARG002
         """Every query completed; the floor held."""
         run = runs[PHASE]
         checks = [completion(run, 1.0, name="completion")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
@@ -14,6 +15,12 @@ from .block import Block, reject
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)  # RFC 9110, 5.6.2
 _FRAMING = {"host", "content-length", "transfer-encoding", "connection"}
+
+CacheKind = Literal[
+    "none", "exact", "coalesce", "prefix", "semantic", "near_duplicate", "url", "precomputed", "allow_list"
+]
+_KEYED = ("exact", "url", "near_duplicate", "allow_list")
+_KNOWING = ("precomputed", "allow_list")
 
 
 def _no_credentials_in(url: str) -> str:
@@ -38,7 +45,19 @@ def without_query(url: str) -> str:
 
 
 class SimulatedConfig(Block):
-    """The embedded simulated endpoint."""
+    """The embedded simulated endpoint.
+
+    Its caches:
+
+    * `exact`: replays the reply to the same bytes sent to the same URL, query string included
+    * `url`: the URL with its query string is the whole key, so that any prompt gets the first one's reply
+    * `near_duplicate`: answers a prompt from one that is equal but for its last word, under a new id
+    * `semantic`: answers a prompt from one whose words are nearly the same, under a new id
+    * `precomputed`: has the answers to `known_prompts` before the first query, and computes every other prompt
+    * `allow_list`: an exact cache for `known_prompts` alone
+    * `coalesce`: computes identical queries in flight once, and stores nothing
+    * `prefix`: keeps the state of prompts' beginnings (KV cache), and so saves prefill but no decode
+    """
 
     service_time_ms: float = Field(default=20.0, ge=0, description="Mean service time of a query, in milliseconds")
     distribution: Literal["fixed", "uniform", "lognormal", "exponential", "bimodal"] = Field(
@@ -49,39 +68,88 @@ class SimulatedConfig(Block):
         ge=0,
         description="Coefficient of variation of service times (standard deviation / mean), for uniform and lognormal",
     )
-    lanes: int = Field(default=8, ge=1, description="Queries served at the same time; further ones wait")
-    error_rate: float = Field(default=0.0, ge=0, le=1, description="Share of queries answered with status 500")
-    cache: Literal["none", "exact", "coalesce", "prefix", "semantic"] = Field(
-        default="none", description="Which forbidden cache to have, to see the audit fail"
+    content_cv: float = Field(
+        default=0.0,
+        ge=0,
+        description="Coefficient of variation of a further factor that depends on the prompt's words alone, "
+        "so that the same prompt always costs the same",
     )
+    lanes: int = Field(default=8, ge=1, description="Queries served at the same time; further ones wait")
+    prefill_share: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Share of a service time before the first token, which a prefix cache can save; the rest is decode",
+    )
+    error_rate: float = Field(default=0.0, ge=0, le=1, description="Share of queries answered with status 500")
+    cache: CacheKind = Field(default="none", description="Which cache to have, to see the audits find it")
     cache_lookup: Literal["arrival", "served"] = Field(
-        default="served", description="When an exact cache is looked up: on arrival, or when a lane takes the query"
+        default="served", description="When a response cache is looked up: on arrival, or when a lane takes the query"
     )
     hit_time_ms: float = Field(default=0.5, ge=0, description="Service time of a cache hit, in milliseconds")
+    replicas: int = Field(
+        default=1, ge=1, description="Caches that know nothing of each other; each query is given to one at random"
+    )
+    admit_after: int = Field(
+        default=1,
+        ge=1,
+        description="Store a reply when the same query was computed so often (2: second-use admission); "
+        "for exact, url, near_duplicate and allow_list",
+    )
+    known_prompts: Path | None = Field(
+        default=None,
+        description="Data set file whose column `prompt` a precomputed or allow_list cache knows, relative to the "
+        "YAML's directory or else the working directory; a query is known by its last user message, or its prompt",
+    )
     output_tokens: int = Field(default=16, ge=1, description="Tokens of each text reply")
     video_reply: Literal["path", "base64", "raw"] = Field(
         default="path", description="Kind of video reply: JSON with a path, JSON with base64, or video/mp4 bytes"
     )
-    seed: int = Field(default=0, description="Seed of service times and errors")
+    seed: int = Field(default=0, description="Seed of service times, errors and replicas")
+
+    @model_validator(mode="after")
+    def _keys_fit_the_cache(self) -> Self:
+        if self.admit_after > 1 and self.cache not in _KEYED:
+            reject(
+                f"has no effect on cache {self.cache!r}, which counts no queries by a key; set cache to one of "
+                f"{', '.join(_KEYED)}, or drop admit_after",
+                at=["admit_after"],
+            )
+        if self.known_prompts is None and self.cache in _KNOWING:
+            reject(f"is required by cache {self.cache!r}; name a data set file", at=["known_prompts"])
+        if self.known_prompts is not None and self.cache not in _KNOWING:
+            reject(
+                f"has no effect on cache {self.cache!r}; set cache to one of {', '.join(_KNOWING)}, or drop it",
+                at=["known_prompts"],
+            )
+        return self
 
 
 Url = Annotated[str, AfterValidator(_no_credentials_in)]
+Urls = Annotated[tuple[Url, ...], BeforeValidator(lambda value: () if value is None else value)]
 
 
 class EndpointConfig(Block):
     """The endpoint under test."""
 
-    endpoints: Annotated[tuple[Url, ...], BeforeValidator(lambda value: () if value is None else value)] = Field(
+    endpoints: Urls = Field(
         default=(), description="Base URLs, each http:// or https://; left out: the embedded simulated endpoint serves"
     )
     api_key: SecretStr | None = Field(
         default=None, description="Key sent as 'Authorization: Bearer ...'; best given as ${VARIABLE}"
     )
     api_type: str = Field(
-        default="openai", min_length=1, description="Wire format: openai, videogen, or one that a plugin registered"
+        default="openai",
+        min_length=1,
+        description="Wire format: openai, openai_completions, videogen, or one that a plugin registered",
     )
     headers: dict[str, SecretStr] = Field(
         default_factory=dict, description="Further request headers; their values are treated as secrets"
+    )
+    metrics: Urls = Field(
+        default=(),
+        description="Prometheus pages of the servers, read before and after each phase for what their counters say of "
+        "caches; api_key and headers are sent to pages on an endpoint's own host alone",
     )
     simulated: SimulatedConfig = Field(
         default_factory=SimulatedConfig, description="The embedded simulated endpoint, where no endpoints are given"
@@ -111,9 +179,15 @@ class EndpointConfig(Block):
         """The endpoints as they may be shown: without query strings, which may hold a key."""
         return tuple(without_query(url) for url in self.endpoints)
 
+    @property
+    def shown_metrics(self) -> tuple[str, ...]:
+        """The metrics pages as they may be shown."""
+        return tuple(without_query(url) for url in self.metrics)
+
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        shown = {"endpoints": self.shown, "metrics": self.shown_metrics}
         for name, value in super().__repr_args__():
-            yield name, self.shown if name == "endpoints" else value
+            yield name, shown.get(name or "", value)
 
 
 def _is_header_value(secret: SecretStr) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -53,7 +53,7 @@ def explain(error: ValidationError, source: YamlSource, model: type[BaseModel]) 
         for path, text in _faults(details, source, model):
             faults.setdefault(path, []).append(text)
     # Where a value may be one of several kinds, pydantic reports each: the deepest says most.
-    kept = [path for path in faults if not _is_list_beside_item(path, faults)]
+    kept = [path for path in faults if not _says_less(path, faults)]
     kept.sort(key=source.line)
     return "\n".join(f"{source.where(*path)}: {_joined(faults[path])}" for path in kept)
 
@@ -64,9 +64,12 @@ def closest(name: str, names: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
-def _is_list_beside_item(path: KeyPath, faults: Iterable[KeyPath]) -> bool:
+def _says_less(path: KeyPath, faults: Mapping[KeyPath, list[str]]) -> bool:
+    """Whether faults lie deeper, and these only name the other kinds that the value might be of."""
     depth = len(path)
-    return any(other[:depth] == path and len(other) > depth and isinstance(other[depth], int) for other in faults)
+    deeper = [other[depth] for other in faults if other[:depth] == path and len(other) > depth]
+    is_list = any(isinstance(part, int) for part in deeper)
+    return is_list or (bool(deeper) and all(text.startswith("expected ") for text in faults[path]))
 
 
 def _joined(texts: list[str]) -> str:
@@ -117,8 +120,10 @@ def _value_text(details: ErrorDetails, shown: str) -> str:
     kind, context = details["type"], details.get("ctx", {})
     got = f", got {shown}" if shown else ""
     if kind == "literal_error":
-        allowed = _quoted(str(context["expected"]))
-        value = details["input"]
+        expected = str(context["expected"])
+        allowed, value = _quoted(expected), details["input"]
+        if not allowed:
+            return f"expected {expected.lower()}{got}"
         return _not_one_of(value, allowed) if shown and isinstance(value, str) else _one_of(allowed) + got
     if kind in _BOUNDS:
         bound, words = _BOUNDS[kind]

@@ -23,7 +23,7 @@ def resolved_yaml(benchmark: Benchmark) -> str:
     data["datasets"] = [
         _dataset(config, dump) for config, dump in zip(benchmark.datasets, data["datasets"], strict=True)
     ]
-    _one_kind_of_endpoint(benchmark, data["endpoint_config"])
+    _endpoint(benchmark, data["endpoint_config"])
     # The union's members are dumped by their own fields, not by those of the base class that types the field.
     blocks = [block.model_dump(mode="json", exclude_none=True) for block in benchmark.audit]
     data["audit"] = blocks[0] if len(blocks) == 1 else blocks or None
@@ -39,7 +39,8 @@ def _dataset(config: Any, dump: dict[str, Any]) -> dict[str, Any]:
     return dump
 
 
-def _one_kind_of_endpoint(benchmark: Benchmark, dump: dict[str, Any]) -> None:
+def _endpoint(benchmark: Benchmark, dump: dict[str, Any]) -> None:
+    dump["metrics"] = list(benchmark.endpoint_config.shown_metrics)
     if benchmark.endpoint_config.endpoints:
         dump["endpoints"] = list(benchmark.endpoint_config.shown)
         del dump["simulated"]

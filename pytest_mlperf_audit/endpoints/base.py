@@ -11,24 +11,14 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Protocol
 
 import msgspec
 
 from ..config.model_params import ModelParams
+from ..runs.script import NO_EDIT, Edit
 
 Row = Mapping[str, Any]
-
-
-class Nonce(msgspec.Struct, frozen=True):
-    """Text that no cache can have seen, to be put before or after the prompt's text."""
-
-    text: str
-    position: Literal["prefix", "suffix"]
-
-    def apply(self, prompt: str) -> str:
-        """Return `prompt` with the nonce beside it."""
-        return f"{self.text} {prompt}" if self.position == "prefix" else f"{prompt} {self.text}"
 
 
 class Reply(msgspec.Struct, kw_only=True, gc=False):
@@ -85,8 +75,8 @@ class EndpointAdapter(ABC):
         """Return what keeps a row from being sent ("no 'prompt' column"), or None."""
 
     @abstractmethod
-    def encode(self, row: Row, nonce: Nonce | None = None) -> bytes:
-        """Return the request body for a row that has no problem."""
+    def encode(self, row: Row, edit: Edit = NO_EDIT) -> bytes:
+        """Return the request body for a row that has no problem, the text of its prompt changed by `edit`."""
 
     @abstractmethod
     def decoder(self, *, keep_output: bool = False) -> ReplyDecoder:

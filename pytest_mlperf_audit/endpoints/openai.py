@@ -2,113 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 
-import msgspec
+from msgspec.structs import replace
 
 from ..config.model_params import ModelParams
-from .base import EndpointAdapter, Nonce, ReplyDecoder, Row
-from .openai_reply import CompletionDecoder, StreamDecoder
-from .rows import nearest, unsendable
+from ..runs.script import NO_EDIT, Edit
+from .base import Row
+from .openai_request import CommonRequest, OpenAIAdapter
 
 
-class ChatRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The request body: OpenAI's fields and the common extensions of vLLM, SGLang and TensorRT-LLM, in this order."""
+class ChatRequest(CommonRequest, kw_only=True, omit_defaults=True):
+    """The request body."""
 
     messages: Any
-    model: str | None = None
-    temperature: float | None = None
-    seed: int | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    min_p: float | None = None
-    repetition_penalty: float | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
     max_completion_tokens: int | None = None
-    max_tokens: int | None = None
-    min_tokens: int | None = None
-    ignore_eos: bool | None = None
-    stop: str | list[str] | None = None
-    stop_token_ids: list[int] | None = None
-    n: int | None = None
-    logit_bias: dict[str, float] | None = None
     logprobs: bool | None = None
     top_logprobs: int | None = None
     tools: list[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
-    response_format: dict[str, Any] | None = None
     reasoning_effort: str | None = None
-    user: str | None = None
     chat_template: str | None = None
     chat_template_kwargs: dict[str, Any] | None = None
-    stream: bool | None = None
-    stream_options: dict[str, Any] | None = None
 
 
-_STREAM_COLUMNS = {"stream", "stream_options"}
-_COLUMNS = {"prompt", "system", "name", *ChatRequest.__struct_fields__} - _STREAM_COLUMNS
-_ENCODER = msgspec.json.Encoder()
 Message = dict[str, Any]
 
 
-class OpenAIChatAdapter(EndpointAdapter):
+class OpenAIChatAdapter(OpenAIAdapter):
     """Chat completions.
 
     A row has `messages`, or `prompt` (a text, or a list of content parts) and perhaps `system` and `name`; where it
-    has both, `messages` is sent. Columns named as request fields override model_params; an absent value, None, does
-    not. Other columns (expected answers, ids) are not sent; one that looks like a misspelt field is a problem.
+    has both, `messages` is sent. An edit's prompt is the text of the last user message; its lead stands in the first
+    message that has text.
     """
 
     api_type: ClassVar[str] = "openai"
     path: ClassVar[str] = "/v1/chat/completions"
+    body: ClassVar[type[CommonRequest]] = ChatRequest
+    prompt_columns = ("prompt", "system", "name")
 
-    def __init__(self, params: ModelParams, *, streaming: bool = False) -> None:
-        super().__init__(params, streaming=streaming)
-        self._from_params: dict[str, Any] = {
-            "model": params.name or None,
-            "temperature": params.temperature,
-            "seed": params.seed,
-            "top_p": params.top_p,
-            "top_k": params.top_k,
-            "repetition_penalty": params.repetition_penalty,
-            "presence_penalty": params.presence_penalty,
-            "frequency_penalty": params.frequency_penalty,
-            "max_completion_tokens": params.max_new_tokens,
-            "chat_template_kwargs": params.chat_template_kwargs,
-        }
-        self._stream = {"stream": True, "stream_options": {"include_usage": True}} if streaming else {}
+    def _own_params(self, params: ModelParams) -> dict[str, Any]:
+        return {"max_completion_tokens": params.max_new_tokens, "chat_template_kwargs": params.chat_template_kwargs}
 
-    def problem(self, row: Row) -> str | None:
-        """Return what keeps a row from being sent, or None."""
-        return _column_problem(row) or _message_problem(row) or unsendable(lambda: self._request(row))
+    def _prompt_problem(self, row: Row) -> str | None:
+        return _message_problem(row)
 
-    def encode(self, row: Row, nonce: Nonce | None = None) -> bytes:
-        """Return the request body; the nonce stands in the text of the last user message, after any system prompt."""
-        return _ENCODER.encode(self._request(row, nonce))
-
-    def decoder(self, *, keep_output: bool = False) -> ReplyDecoder:
-        """Return a decoder for one reply."""
-        kind: Callable[..., ReplyDecoder] = StreamDecoder if self.streaming else CompletionDecoder
-        return kind(keep_output=keep_output)
-
-    def _request(self, row: Row, nonce: Nonce | None = None) -> ChatRequest:
-        given = {column: value for column, value in row.items() if value is not None}
-        fields = {**self._from_params, **given, **self._stream, "messages": _messages(given, nonce)}
-        if "max_tokens" in given and "max_completion_tokens" not in given:
-            del fields["max_completion_tokens"]  # the two are one setting, and servers refuse both at once
-        return msgspec.convert(fields, ChatRequest, strict=False)  # CSV has every number as text
-
-
-def _column_problem(row: Row) -> str | None:
-    for column in row:
-        if column in _STREAM_COLUMNS:
-            return f"column {column!r} cannot be set by a row; set model_params.streaming in the YAML"
-        if column not in _COLUMNS and (guess := nearest(str(column), _COLUMNS, cutoff=0.85)):
-            return f"unknown column {column!r}; did you mean {guess!r}? Rename it, or drop it if it is not to be sent"
-    return None
+    def _prompt(self, given: Row, edit: Edit) -> dict[str, Any]:
+        return {"messages": _messages(given, edit)}
 
 
 def _message_problem(row: Row) -> str | None:
@@ -141,7 +83,7 @@ def _content_problem(content: Any, where: str) -> str | None:
     return f"no text in {where}" if content is None else f"{where} is neither a text nor a list of content parts"
 
 
-def _messages(row: Row, nonce: Nonce | None) -> list[Message]:
+def _messages(row: Row, edit: Edit) -> list[Message]:
     if (given := row.get("messages")) is not None:
         messages = [_without_nulls(message) for message in given]
     else:
@@ -149,9 +91,21 @@ def _messages(row: Row, nonce: Nonce | None) -> list[Message]:
         messages.append({"role": "user", "content": row["prompt"]})
         if "name" in row:
             messages[-1]["name"] = row["name"]
-    if nonce is not None and (last := _last_user(messages)) is not None:
-        messages[last] = {**messages[last], "content": _with_nonce(messages[last]["content"], nonce)}
-    return messages
+    return messages if edit is NO_EDIT else _edited(messages, edit)
+
+
+def _edited(messages: list[Message], edit: Edit) -> list[Message]:
+    """Return messages with the lead in the first that has text, and the rest of the edit in the last of the user."""
+    last = _last_user(messages)
+    if last is None:
+        return messages
+    first = next((at for at, message in enumerate(messages[:last]) if _text_parts(message.get("content"))), last)
+    changed = list(messages)
+    if first != last:
+        changed[first] = {**messages[first], "content": _each_end(messages[first]["content"], edit, leading=True)}
+    content = _each_end(messages[last]["content"], edit, lead=first == last)
+    changed[last] = {**messages[last], "content": content}
+    return changed
 
 
 def _without_nulls(message: Message) -> Message:
@@ -163,16 +117,38 @@ def _last_user(messages: list[Message]) -> int | None:
     return next((at for at in reversed(range(len(messages))) if messages[at].get("role") == "user"), None)
 
 
-def _with_nonce(content: Any, nonce: Nonce) -> Any:
-    """Put the nonce beside the text: before the first text part or behind the last one, if there are parts."""
+def _text_parts(content: Any) -> list[int]:
+    """Return which parts of a message's content are texts; a content that is a text is its own part 0."""
     if isinstance(content, str):
-        return nonce.apply(content)
-    parts = list(content)
-    texts = [at for at, part in enumerate(parts) if isinstance(part.get("text"), str)]
-    first = nonce.position == "prefix"
-    if texts:
-        at = texts[0 if first else -1]
-        parts[at] = {**parts[at], "text": nonce.apply(parts[at]["text"])}
+        return [0]
+    parts = content if isinstance(content, list) else []
+    return [at for at, part in enumerate(parts) if isinstance(part, dict) and isinstance(part.get("text"), str)]
+
+
+def _each_end(content: Any, edit: Edit, *, lead: bool = True, leading: bool = False) -> Any:
+    """Return content with its text changed, where it is a list of parts the first text part, or a new one.
+
+    The tail goes behind the last text part, so that all that comes before it can be reused; a text in place of the
+    prompt's takes the place of all text parts.
+    """
+    if isinstance(content, str):
+        return edit.leading(content) if leading else edit.apply(content, lead=lead)
+    parts, texts = list(content), _text_parts(content)
+    if leading:
+        _change(parts, texts[0], edit.leading(parts[texts[0]]["text"]))
+    elif not texts:
+        before = edit.lead if lead else ""
+        if text := edit.apply("", lead=lead):
+            parts.insert(0 if before or edit.head else len(parts), {"type": "text", "text": text})
+    elif len(texts) == 1 or edit.text is not None:
+        _change(parts, texts[0], edit.apply(parts[texts[0]]["text"], lead=lead))
+        parts = [part for at, part in enumerate(parts) if at not in texts[1:]]
     else:
-        parts.insert(0 if first else len(parts), {"type": "text", "text": nonce.text})
+        start, end = replace(edit, tail=""), replace(edit, lead="", head="")
+        _change(parts, texts[0], start.apply(parts[texts[0]]["text"], lead=lead))
+        _change(parts, texts[-1], end.apply(parts[texts[-1]]["text"]))
     return parts
+
+
+def _change(parts: list[Any], at: int, text: str) -> None:
+    parts[at] = {**parts[at], "text": text}

@@ -1,8 +1,8 @@
-"""Replies of /v1/chat/completions: one JSON document, or a stream of server-sent events. Pure.
+"""Replies of /v1/chat/completions and /v1/completions: one JSON document, or a stream of server-sent events. Pure.
 
-What counts as output is content, reasoning, a refusal or a tool call. A reply without any is `empty`, unless it has a
-finish reason and reports at least one completion token: such a model answered with end-of-sequence or with tokens
-that have no text, which is work done and a completed query.
+What counts as output is content, which completions call text, reasoning, a refusal or a tool call. A reply without any
+is `empty`, unless it has a finish reason and reports at least one completion token: such a model answered with
+end-of-sequence or with tokens that have no text, which is work done and a completed query.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class _Choice(msgspec.Struct, gc=False):
     index: int = 0
     message: _Message | None = None
     delta: _Message | None = None
+    text: str | None = None
     finish_reason: str | None = None
 
 
@@ -95,8 +96,7 @@ class _Collector:
         if choice is None:
             return False
         self.finish_reason = choice.finish_reason or self.finish_reason
-        message = choice.delta or choice.message
-        return message is not None and self._take_message(message)
+        return self._take_message(choice.delta or choice.message or _Message(content=choice.text))
 
     def _take_usage(self, usage: _Usage) -> None:
         self._tokens = usage.completion_tokens

@@ -6,7 +6,8 @@ import hashlib
 
 from ..datasets import Dataset
 from ..errors import DatasetError
-from .base import EndpointAdapter, Nonce
+from ..runs.script import NO_EDIT, Edit
+from .base import EndpointAdapter
 
 
 class RequestSource:
@@ -21,13 +22,15 @@ class RequestSource:
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def body(self, index: int, nonce: Nonce | None = None) -> bytes:
+    def body(self, index: int, edit: Edit = NO_EDIT) -> bytes:
         """Return the request body of row `index`; equal arguments give equal bytes."""
-        return self.adapter.encode(self.dataset[index], nonce)
+        return self.adapter.encode(self.dataset[index], edit)
 
-    def digest(self, body: bytes) -> str:
-        """Return 128 bits, in hex, that identify a request: method, path, headers without credentials, body."""
+    def digest(self, body: bytes, query: str = "") -> str:
+        """Return 128 bits, in hex, that identify a request: method, path, query, headers without credentials, body."""
         hasher = self._head.copy()
+        if query:
+            hasher.update(f"?{query}\r\n".encode())
         hasher.update(body)
         return hasher.hexdigest()[:32]
 

@@ -13,7 +13,8 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from .base import BadReplyError, EndpointAdapter, Nonce, Reply, Row, digest
+from ..runs.script import NO_EDIT, Edit
+from .base import BadReplyError, EndpointAdapter, Reply, Row, digest
 from .replies import bad, error_text, parse, short_id
 from .rows import unknown_column, unsendable
 
@@ -44,12 +45,12 @@ _COLUMNS = VideoRequest.__struct_fields__
 _ENCODER = msgspec.json.Encoder()
 
 
-def _request(row: Row, nonce: Nonce | None = None) -> VideoRequest:
+def _request(row: Row, edit: Edit = NO_EDIT) -> VideoRequest:
     """Build the request of a row; an absent value, None, leaves a column at its default. Raises ValidationError."""
     given = {column: value for column, value in row.items() if value is not None}
     request = msgspec.convert(given, VideoRequest, strict=False)  # CSV has every number as text
-    if nonce is not None:
-        request.prompt = nonce.apply(request.prompt)
+    if edit is not NO_EDIT:
+        request.prompt = edit.apply(request.prompt)
     return request
 
 
@@ -69,9 +70,9 @@ class VideoGenAdapter(EndpointAdapter):
             return "no text in column 'prompt'"
         return unsendable(lambda: _request(row))
 
-    def encode(self, row: Row, nonce: Nonce | None = None) -> bytes:
+    def encode(self, row: Row, edit: Edit = NO_EDIT) -> bytes:
         """Return the request body of a row."""
-        return _ENCODER.encode(_request(row, nonce))
+        return _ENCODER.encode(_request(row, edit))
 
     def decoder(self, *, keep_output: bool = False) -> VideoReplyDecoder:
         """Return a decoder for one reply."""

@@ -8,6 +8,8 @@ transport.py  the seam under which a client sits
 http.py       the client: aiohttp's connections and parser
 address.py    one URL, and the request heads sent there
 loop.py       an event loop for one call, which a signal ends in good order
+metrics.py    the servers' metrics pages, fetched between phases
+exposition.py what such a page says of caches
 preflight.py  is the endpoint there, and does it take our key?
 target.py     the endpoint: addresses, credentials, limits
 progress.py   how far a phase is, for whoever shows it

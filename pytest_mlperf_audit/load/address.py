@@ -17,15 +17,17 @@ _FRAMING = ("Host", "Content-Length", "Transfer-Encoding", "Connection")
 
 @dataclass(frozen=True)
 class Address:
-    """`post_head` ends where the length of the body belongs."""
+    """`target` is the path with its query string, and `post_tail` ends where the length of the body belongs."""
 
     url: URL
-    post_head: bytes
+    target: bytes
+    post_tail: bytes
     get_head: bytes
 
-    def post(self, body: bytes) -> bytes:
-        """Return a whole POST request."""
-        return b"%b%d\r\n\r\n%b" % (self.post_head, len(body), body)
+    def post(self, body: bytes, query: str = "") -> bytes:
+        """Return a whole POST request, `query` added to the URL's query string."""
+        joint = b"" if not query else b"&" if b"?" in self.target else b"?"
+        return b"POST %b%b%b%b%d\r\n\r\n%b" % (self.target, joint, query.encode(), self.post_tail, len(body), body)
 
 
 def addresses(target: Target, path: str, headers: Mapping[str, str]) -> tuple[Address, ...]:
@@ -43,7 +45,8 @@ def _address(base: str, path: str, headers: Mapping[str, str]) -> Address:
     fields = "\r\n".join(lines)
     return Address(
         url=url,
-        post_head=f"POST {url.raw_path_qs} HTTP/1.1\r\n{fields}\r\nContent-Length: ".encode(),
+        target=url.raw_path_qs.encode(),
+        post_tail=f" HTTP/1.1\r\n{fields}\r\nContent-Length: ".encode(),
         get_head=f"GET {url.raw_path_qs} HTTP/1.1\r\n{fields}\r\n\r\n".encode(),
     )
 

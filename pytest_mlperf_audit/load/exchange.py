@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from time import perf_counter_ns
 
 from ..endpoints.base import BadReplyError, EndpointAdapter, Reply, ReplyDecoder
 from ..endpoints.replies import printable
+from ..runs.cache_headers import cache_header
 from ..runs.query import COMPLETED, QueryRecord
 from .target import Target
-from .transport import Transport, TransportError
+from .transport import Message, Transport, TransportError
 
 _OK = 200
 #: Of an error's body: far more than is shown, so that a secret in it is found whole and taken out.
@@ -22,7 +24,7 @@ class Exchange:
     `latest_ns` is when the latest piece of the body came, 0 before the first.
     """
 
-    __slots__ = ("_body", "_decoder", "latest_ns", "n_bytes", "status")
+    __slots__ = ("_body", "_decoder", "cache_header", "latest_ns", "n_bytes", "status")
 
     def __init__(self, decoder: ReplyDecoder) -> None:
         self._decoder = decoder
@@ -30,10 +32,12 @@ class Exchange:
         self.latest_ns = 0
         self.status = 0
         self.n_bytes = 0
+        self.cache_header: str | None = None
 
-    def on_status(self, status: int) -> None:
-        """Note the status."""
+    def on_head(self, status: int, headers: Mapping[str, str]) -> None:
+        """Note the status, and what the headers say of a cache."""
         self.status = status
+        self.cache_header = cache_header(headers)
 
     def on_data(self, data: bytes, at_ns: int) -> None:
         """Pass the piece on to the decoder, or keep the start of an error's text."""
@@ -56,7 +60,7 @@ async def send(
     adapter: EndpointAdapter,
     target: Target,
     record: QueryRecord,
-    body: bytes,
+    message: Message,
     *,
     zero_ns: int,
     timeout_s: float | None,
@@ -69,7 +73,7 @@ async def send(
     """
     exchange = Exchange(adapter.decoder(keep_output=keep_output))
     try:
-        await transport.post(body, exchange, timeout_s)
+        await transport.post(message, exchange, timeout_s)
         record.completed_ns = (exchange.latest_ns or perf_counter_ns()) - zero_ns
         _take(record, exchange.reply(), target, zero_ns)
     except (TransportError, BadReplyError) as error:
@@ -85,6 +89,7 @@ async def send(
     finally:
         record.status = exchange.status
         record.reply_bytes = exchange.n_bytes
+        record.cache_header = _redacted(exchange.cache_header, target)
 
 
 def _take(record: QueryRecord, reply: Reply, target: Target, zero_ns: int) -> None:

@@ -1,7 +1,8 @@
 """Phases back to back on one client: what must hold whatever happens is arranged here.
 
-Connections are open before a clock starts; nothing but the next phase's connections lies between two phases; figures
-and fsyncs wait until the last phase is over; a signal stops the load, not the records.
+Connections are open before a clock starts; between two phases lie only the next one's connections and, where asked
+for, the servers' metrics pages; figures and fsyncs wait until the last phase is over; a signal stops the load, not the
+records.
 """
 
 from __future__ import annotations
@@ -20,23 +21,28 @@ from ..records.log import QueryLog
 from ..records.store import QUERIES_FILE, set_aside, write_phase
 from ..runs.figures import figures
 from ..runs.phase import PhaseRecord
+from ..runs.script import Script
 from ..runs.spec import RunSpec
 from .http import AiohttpTransport
 from .loop import run_until_done
+from .metrics import MetricsReader, Snapshot, server_counters
 from .pattern import in_flight
 from .phase import Phase
 from .progress import Progress
+from .scripted import ScriptedPhase
 from .target import Target
+from .transport import Transport
 
 _PROGRESS_EVERY_S = 0.25
 
 
 @dataclass(frozen=True)
 class PlannedPhase:
-    """A RunSpec and the directory of its records."""
+    """A RunSpec, the directory of its records, and, for the order `Scripted`, what begins its script."""
 
     spec: RunSpec
     directory: Path
+    script: Callable[[], Script] | None = None
 
 
 @dataclass
@@ -47,6 +53,8 @@ class _Ended:
     started_at: str
     began_s: float = field(default_factory=perf_counter)
     ended_s: float = 0.0
+    before: Snapshot = ()
+    after: Snapshot = ()
 
 
 def run_group(
@@ -71,17 +79,20 @@ def run_group(
         report(progress)
 
     async def run() -> None:
-        transport = _transport(source, target)
+        transport, metrics = _transport(source, target), MetricsReader(target)
         try:
+            pages = await metrics.read()
             for planned in phases:
                 await transport.connect(in_flight(planned.spec))
-                phase = Phase(planned.spec, source, target, transport, QueryLog(planned.directory / QUERIES_FILE))
-                ended.append(_Ended(phase, planned, attempt, _now()))
+                phase = _phase(planned, source, target, transport)
+                ended.append(_Ended(phase, planned, attempt, _now(), before=pages))
                 await _run_reporting(phase, snapshot)
                 ended[-1].ended_s = perf_counter()
                 if phase.status != "complete":
                     break
+                pages = ended[-1].after = await metrics.read()
         finally:
+            await metrics.close()
             await transport.close()
 
     try:
@@ -97,6 +108,13 @@ def run_group(
 def _transport(source: RequestSource, target: Target) -> AiohttpTransport:
     adapter = source.adapter
     return AiohttpTransport(target, adapter.path, adapter.headers, adapter.max_reply_bytes)
+
+
+def _phase(planned: PlannedPhase, source: RequestSource, target: Target, transport: Transport) -> Phase:
+    log = QueryLog(planned.directory / QUERIES_FILE)
+    if planned.script is None:
+        return Phase(planned.spec, source, target, transport, log)
+    return ScriptedPhase(planned.spec, planned.script, source, target, transport, log)
 
 
 async def _run_reporting(phase: Phase, snapshot: Callable[..., None]) -> None:
@@ -149,6 +167,7 @@ def _record(one: _Ended, target: Target) -> PhaseRecord:
         duration_s=(one.ended_s or perf_counter()) - one.began_s,
         endpoint=target.label,
         simulated=target.simulated,
+        counters=server_counters(one.before, one.after, target),
     )
 
 

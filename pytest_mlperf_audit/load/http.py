@@ -21,7 +21,7 @@ from aiohttp.http import HttpProcessingError
 from ..errors import EndpointError
 from .address import Address, addresses
 from .target import Target
-from .transport import ReplyEvents, TransportError
+from .transport import Message, ReplyEvents, TransportError
 
 #: Opening connections is a courtesy to the measurement; a server that is slow to take one must not hold it up.
 _PATIENCE_S = 5.0
@@ -49,7 +49,7 @@ class AiohttpTransport:
         self._connect_timeout_s = target.connect_timeout_s
         self._max_reply_bytes = max_reply_bytes
         self._connector = aiohttp.TCPConnector(
-            limit=0, ttl_dns_cache=None, keepalive_timeout=target.max_idle_s, ssl=_tls(target)
+            limit=0, ttl_dns_cache=None, keepalive_timeout=target.max_idle_s, ssl=tls(target)
         )
         # The connector asks a request object only for its address, so one for each address will do.
         self._openers = {
@@ -120,12 +120,15 @@ class AiohttpTransport:
         finally:
             writer.close()
 
-    async def post(self, body: bytes, reply: ReplyEvents, timeout_s: float | None) -> None:
-        """POST `body` and feed the reply to `reply`; see Transport."""
-        address = next(self._next_address)
+    async def post(self, message: Message, reply: ReplyEvents, timeout_s: float | None) -> None:
+        """POST a query and feed the reply to `reply`; see Transport."""
+        if message.route is None:
+            address = next(self._next_address)
+        else:
+            address = self._addresses[message.route % len(self._addresses)]
         due_at = None if timeout_s is None else self._loop.time() + timeout_s
         connection = await self._acquire(address, timeout_s)
-        await self._ask(connection, address.post(body), reply, due_at, self._max_reply_bytes)
+        await self._ask(connection, address.post(message.body, message.query), reply, due_at, self._max_reply_bytes)
 
     async def close(self) -> None:
         """Close every connection; TLS connections get a turn of the loop to say goodbye."""
@@ -151,7 +154,7 @@ class AiohttpTransport:
             head, content = await protocol.read()
             while head.code < _FINAL and head.code != _SWITCHING:
                 head, content = await protocol.read()
-            reply.on_status(head.code)
+            reply.on_head(head.code, head.headers)
             left = most_bytes
             while not content.at_eof():
                 if data := await content.readany():
@@ -224,7 +227,7 @@ class _StatusOnly:
     def __init__(self) -> None:
         self.status = 0
 
-    def on_status(self, status: int) -> None:
+    def on_head(self, status: int, headers: Mapping[str, str]) -> None:  # noqa: ARG002 - one method of three
         """Note the status."""
         self.status = status
 
@@ -232,10 +235,11 @@ class _StatusOnly:
         """Ignore."""
 
 
-def _tls(target: Target) -> ssl.SSLContext | bool:
+def tls(target: Target) -> ssl.SSLContext | bool:
+    """Return how aiohttp is to check certificates. Raises EndpointError when the target's `ca_file` cannot be used."""
     if target.insecure:
         return False
-    if not any(url.startswith("https:") for url in target.urls):
+    if not any(url.startswith("https:") for url in (*target.urls, *target.metrics)):
         return True
     try:
         return ssl.create_default_context(cafile=str(target.ca_file) if target.ca_file else None)

@@ -7,18 +7,19 @@ import random
 from collections.abc import Iterator
 from time import perf_counter_ns
 
-from ..endpoints.base import Nonce
 from ..endpoints.replies import printable
 from ..endpoints.source import RequestSource
 from ..records.log import QueryLog
+from ..runs.order import Scripted
 from ..runs.phase import Status, StoppedBy
 from ..runs.query import QueryRecord
+from ..runs.script import NO_EDIT, Edit, Step
 from ..runs.spec import RunSpec
 from .exchange import send
 from .pattern import senders
 from .progress import Progress
 from .target import Target
-from .transport import Transport
+from .transport import Message, Transport
 
 #: The endpoint is taken for gone after this many failures to connect in a row (a refused connection takes a fraction of
 #: a millisecond), or after this time of nothing else (one that is dropped takes the whole connect timeout).
@@ -57,7 +58,7 @@ class Phase:
         self._target = target
         self._transport = transport
         self._rows: Iterator[int] = iter(())
-        self._nonces = _nonces(spec)
+        self._edits = _edits(spec)
         self._n_issued = 0
         self._n_completed = 0
         self._n_failed = 0
@@ -73,9 +74,9 @@ class Phase:
     async def run(self) -> None:
         """Send, wait for every reply, and set `status`; whatever happens, every query that was issued is in the log."""
         try:
-            self._rows = self.spec.order.indices(len(self._source))
             await self._drive()
-            self.status, self.reason = await self._judge_ending()
+            if self.status != "refused":
+                self.status, self.reason = await self._judge_ending()
         except asyncio.CancelledError:
             self.status, self.reason = "interrupted", f"interrupted after {len(self.log.columns)} queries"
             raise
@@ -91,7 +92,7 @@ class Phase:
         return Progress(
             phase=self.spec.label,
             title=self.spec.label,
-            requested=self.spec.n_samples,
+            requested=self._n_requested(),
             issued=self._n_issued,
             completed=self._n_completed,
             failed=self._n_failed,
@@ -100,7 +101,12 @@ class Phase:
             idle_s=(now_ns - self._zero_ns - self._latest_ns) / 1e9 if self._zero_ns else 0.0,
         )
 
+    def _n_requested(self) -> int:
+        return self.spec.n_samples
+
     async def _drive(self) -> None:
+        if not isinstance(self.spec.order, Scripted):
+            self._rows = self.spec.order.indices(len(self._source))
         tasks: list[asyncio.Task[None]] = []
         deadline = asyncio.ensure_future(self._stop_undrained(tasks)) if self.spec.drain_timeout_s else None
         try:
@@ -147,15 +153,21 @@ class Phase:
         row = self._next_row()
         if row is None:
             return False
+        await self._send(Step(tag="", row=row, edit=next(self._edits)), due_ns)
+        return True
+
+    async def _send(self, step: Step, due_ns: int | None = None) -> QueryRecord:
+        """Send one query and return its record, which is in the log by then."""
         number, self._n_issued = self._n_issued, self._n_issued + 1
-        body = self._source.body(row, next(self._nonces))
-        request = self._source.digest(body)
+        body = self._source.body(step.row, step.edit)
+        request = self._source.digest(body, step.query)
         now_ns = perf_counter_ns()
         if not self._zero_ns:
             self._zero_ns = now_ns
         record = QueryRecord(
-            query=number, sample=row, issued_ns=now_ns - self._zero_ns, completed_ns=0, request=request
+            query=number, sample=step.row, issued_ns=now_ns - self._zero_ns, completed_ns=0, request=request
         )
+        record.tag = step.tag or None
         if due_ns is not None:
             record.due_ns = due_ns - self._zero_ns
         try:
@@ -164,14 +176,14 @@ class Phase:
                 self._source.adapter,
                 self._target,
                 record,
-                body,
+                Message(body, step.query, step.route),
                 zero_ns=self._zero_ns,
                 timeout_s=self.spec.query_timeout_s,
                 keep_output=self.spec.keep_outputs,
             )
         finally:
             self._note(record)
-        return True
+        return record
 
     def _note(self, record: QueryRecord) -> None:
         try:
@@ -236,8 +248,12 @@ class Phase:
         )
 
 
-def _nonces(spec: RunSpec) -> Iterator[Nonce | None]:
-    """Yield what makes each query new, 64 bits a time, or None for ever."""
+def _edits(spec: RunSpec) -> Iterator[Edit]:
+    """Yield what makes each query new, 64 bits a time, or nothing for ever."""
     rng = random.Random(spec.nonce_seed)  # noqa: S311 - recorded, so that a run can be reproduced
     while True:
-        yield None if spec.nonce == "none" else Nonce(text=f"{rng.getrandbits(64):016x}", position=spec.nonce)
+        if spec.nonce == "none":
+            yield NO_EDIT
+        else:
+            text = f"{rng.getrandbits(64):016x}"
+            yield Edit(lead=text) if spec.nonce == "prefix" else Edit(tail=text)

@@ -7,6 +7,7 @@ from ..endpoints.replies import printable
 from ..errors import EndpointError
 from .http import AiohttpTransport
 from .loop import run_until_done
+from .metrics import check_metrics
 from .target import Target
 from .transport import TransportError
 
@@ -14,7 +15,7 @@ _REFUSED = frozenset({401, 403})
 
 
 def check_endpoint(adapter: EndpointAdapter, target: Target) -> None:
-    """GET the query's path on every address; any answer but 401 and 403 will do.
+    """GET the query's path on every address; any answer but 401 and 403 will do. Then read the metrics pages.
 
     Raises EndpointError naming the address and the cure.
     """
@@ -36,6 +37,7 @@ def check_endpoint(adapter: EndpointAdapter, target: Target) -> None:
                 f"endpoint {target.label}: answers {status} to our credentials; set endpoint_config.api_key "
                 "to a key it accepts, for example api_key: ${API_KEY}"
             )
+    check_metrics(target)
 
 
 def _cannot_use(target: Target, error: TransportError) -> str:

@@ -16,13 +16,14 @@ _LEAST_SECRET = 4
 
 @dataclass(frozen=True)
 class Target:
-    """Base URLs (shared round-robin), constant headers and limits.
+    """Base URLs (shared round-robin), constant headers and limits; `metrics` are the servers' metrics pages.
 
     `secrets`, and the query strings of the URLs, leave this object only on the wire.
     """
 
     urls: tuple[str, ...] = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    metrics: tuple[str, ...] = field(default=(), repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
     insecure: bool = False
     ca_file: Path | None = None
@@ -33,7 +34,7 @@ class Target:
     @property
     def label(self) -> str:
         """The endpoint for records and messages: scheme, host, port and path, never credentials or a query string."""
-        return ", ".join(sorted({_plain(url) for url in self.urls}))
+        return ", ".join(sorted({plain_url(url) for url in self.urls}))
 
     def redact(self, text: str) -> str:
         """Return `text` without any secret that a server may have echoed, be it cut off at the end."""
@@ -44,7 +45,7 @@ class Target:
     @cached_property
     def _hidden(self) -> tuple[str, ...]:
         """All that must not be shown, longest first, so that no part of one is left over from a shorter one."""
-        found = {*self.secrets, *_last_words(self.secrets), *_query_values(self.urls)}
+        found = {*self.secrets, *_last_words(self.secrets), *_query_values((*self.urls, *self.metrics))}
         return tuple(sorted((text for text in found if len(text) >= _LEAST_SECRET), key=len, reverse=True))
 
 
@@ -70,7 +71,8 @@ def _without_cut_secret(text: str, secrets: tuple[str, ...]) -> str:
     return text
 
 
-def _plain(url: str) -> str:
+def plain_url(url: str) -> str:
+    """Return scheme, host, port and path of a URL, as it may be shown."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     host = f"[{host}]" if ":" in host else host

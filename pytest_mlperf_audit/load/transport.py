@@ -6,7 +6,8 @@ one can take aiohttp's place by implementing four methods.
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
 
 
 class TransportError(Exception):
@@ -18,10 +19,18 @@ class TransportError(Exception):
         self.detail = detail
 
 
-class ReplyEvents(Protocol):
-    """What a transport reports of one reply, in order: one status, then any number of pieces of body."""
+class Message(NamedTuple):
+    """A query as a transport sends it. `query` goes into the URL; `route` picks an address, None takes turns."""
 
-    def on_status(self, status: int) -> None:
+    body: bytes
+    query: str = ""
+    route: int | None = None
+
+
+class ReplyEvents(Protocol):
+    """What a transport reports of one reply, in order: one head, then any number of pieces of body."""
+
+    def on_head(self, status: int, headers: Mapping[str, str]) -> None:
         """The reply's head arrived."""
 
     def on_data(self, data: bytes, at_ns: int) -> None:
@@ -37,7 +46,7 @@ class Transport(Protocol):
     async def refusal(self) -> TransportError | None:
         """Return why the endpoint takes no connection now, None when it does."""
 
-    async def post(self, body: bytes, reply: ReplyEvents, timeout_s: float | None) -> None:
+    async def post(self, message: Message, reply: ReplyEvents, timeout_s: float | None) -> None:
         """Send one query and report its reply; return when the reply is whole. Raises TransportError."""
 
     async def close(self) -> None:

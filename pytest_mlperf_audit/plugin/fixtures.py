@@ -76,6 +76,8 @@ def _mlperf_check(request: pytest.FixtureRequest) -> Callable[[], None]:
     except (NoVerdictError, RecordError) as error:
         pytest.fail(f"{audit_id}: no verdict: {error}", pytrace=False)
     check = verdict.check(request.node.name)
+    if check.passed is None:
+        pytest.fail(f"{audit_id}: no verdict: {check.reason}", pytrace=False)
     records = str(file.run.plan(audit_id).phases[0].directory.parent)
 
     def report() -> None:

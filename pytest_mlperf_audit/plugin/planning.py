@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -17,16 +19,18 @@ from ..audits.contract import Audit, AuditContext
 from ..audits.performance import PerformanceBlock
 from ..config.audit import AuditBlock
 from ..config.benchmark import Benchmark
-from ..config.endpoint import EndpointConfig
+from ..config.endpoint import EndpointConfig, without_query
 from ..config.load import LoadedConfig, load_config
 from ..config.settings import Settings
 from ..datasets import load_dataset
 from ..endpoints.base import EndpointAdapter
+from ..endpoints.simulated.known import with_known_prompts
 from ..endpoints.source import RequestSource
-from ..errors import ConfigError, PlanError
+from ..errors import ConfigError, DatasetError, PlanError
 from ..load.group import PlannedPhase
 from ..load.target import Target
-from ..runs.order import without_replacement
+from ..runs.order import Scripted, without_replacement
+from ..runs.script import Script
 from ..runs.spec import Concurrency, Load, MaxThroughput, Poisson, RunSpec
 from . import third_party
 from .report_dir import check_disjoint, check_harmless
@@ -73,9 +77,12 @@ def _plan_run(path: Path, request: Request, audits: registry.Registry, adapters:
     loaded = load_config(path, registry.models(audits), environ=request.environ)
     if request.endpoint:
         loaded = _redirected(loaded, request.endpoint)
+    loaded = _with_known_prompts(loaded, request.cwd)
     source = _source(loaded, adapters, request.cwd)
     report_dir = _report_dir(path, loaded.benchmark, request)
-    check_harmless(report_dir, [path, request.cwd, request.rootpath, source.dataset.path])
+    inputs = [path, request.cwd, request.rootpath, source.dataset.path]
+    known_prompts = loaded.benchmark.endpoint_config.simulated.known_prompts
+    check_harmless(report_dir, [*inputs, *([known_prompts] if known_prompts else [])])
     return AuditRun(
         path=path,
         loaded=loaded,
@@ -90,11 +97,39 @@ def _plan_run(path: Path, request: Request, audits: registry.Registry, adapters:
 def _redirected(loaded: LoadedConfig, url: str) -> LoadedConfig:
     """Return the configuration with --mlperf-endpoint in place of the YAML's endpoints."""
     before = loaded.benchmark.endpoint_config
-    kept = {name: getattr(before, name) for name in before.model_fields_set - {"endpoints", "simulated"}}
+    kept = {name: getattr(before, name) for name in before.model_fields_set - {"endpoints", "simulated", "metrics"}}
     try:
         config = EndpointConfig(endpoints=(url,), **kept)
     except ValidationError as error:
         raise ConfigError(f"--mlperf-endpoint: {error.errors()[0]['msg']}") from None
+    return _with_metrics_of_the_host(_with_endpoint(loaded, config), before)
+
+
+def _with_metrics_of_the_host(loaded: LoadedConfig, before: EndpointConfig) -> LoadedConfig:
+    """Return the configuration with the metrics pages on the endpoint's host: others' tell of another system."""
+    config = loaded.benchmark.endpoint_config
+    host = urlsplit(config.endpoints[0]).hostname
+    metrics = tuple(url for url in before.metrics if urlsplit(url).hostname == host)
+    left_out = [
+        f"endpoint_config.metrics: {without_query(url)} is not on the host of --mlperf-endpoint, and is not read"
+        for url in before.metrics
+        if url not in metrics
+    ]
+    redirected = _with_endpoint(loaded, config.model_copy(update={"metrics": metrics}))
+    return replace(redirected, warnings=(*loaded.warnings, *left_out))
+
+
+def _with_known_prompts(loaded: LoadedConfig, cwd: Path) -> LoadedConfig:
+    """Return the configuration with the simulated endpoint's known prompts found, and known to load."""
+    try:
+        config = with_known_prompts(loaded.benchmark.endpoint_config, [loaded.path.parent, cwd])
+    except DatasetError as error:
+        where = loaded.where("endpoint_config", "simulated", "known_prompts")
+        raise DatasetError(f"{where}: {error}") from error
+    return _with_endpoint(loaded, config)
+
+
+def _with_endpoint(loaded: LoadedConfig, config: EndpointConfig) -> LoadedConfig:
     return replace(loaded, benchmark=loaded.benchmark.model_copy(update={"endpoint_config": config}))
 
 
@@ -129,6 +164,11 @@ def _report_dir(config: Path, benchmark: Benchmark, request: Request) -> Path:
 def _target(loaded: LoadedConfig) -> Target | None:
     config, client = loaded.benchmark.endpoint_config, loaded.benchmark.settings.client
     if not config.endpoints:
+        if config.metrics:
+            raise ConfigError(
+                f"{loaded.where('endpoint_config', 'metrics')}: the embedded simulated endpoint has no metrics page; "
+                "drop it, or name the servers in endpoints"
+            )
         return None
     headers = {name: value.get_secret_value() for name, value in config.headers.items()}
     secret_values = list(headers.values())
@@ -138,6 +178,7 @@ def _target(loaded: LoadedConfig) -> Target | None:
     return Target(
         urls=config.endpoints,
         headers=headers,
+        metrics=config.metrics,
         secrets=tuple(filter(None, secret_values)),
         insecure=client.insecure,
         ca_file=Path(loaded.path.parent, client.ca_file) if client.ca_file else None,
@@ -146,8 +187,9 @@ def _target(loaded: LoadedConfig) -> Target | None:
     )
 
 
-def context(settings: Settings) -> AuditContext:
-    """Return what `settings` ask of every phase."""
+def context(benchmark: Benchmark) -> AuditContext:
+    """Return what the YAML asks of every phase."""
+    settings = benchmark.settings
     runtime = settings.runtime
     ceiling_s = runtime.max_duration_ms / 1000
     return AuditContext(
@@ -158,6 +200,9 @@ def context(settings: Settings) -> AuditContext:
         drain_timeout_s=settings.drain.performance_timeout_s,
         query_timeout_s=settings.client.query_timeout_s or max(ceiling_s, DEFAULT_QUERY_TIMEOUT_S),
         n_samples_to_issue=runtime.n_samples_to_issue,
+        ruleset=benchmark.submission_ref.ruleset if benchmark.submission_ref else "",
+        api_type=benchmark.endpoint_config.api_type,
+        streaming=benchmark.streaming,
     )
 
 
@@ -180,18 +225,19 @@ def _plans(
         main, block = registry.performance(), PerformanceBlock()
         directory = report_dir / main.id
         warmup = _warmup(benchmark, source, directory / "warmup")
-        yield _planned(main, block, _phases(loaded, main, block, source), [directory], warmup)
+        yield _planned(main, block, _phases(loaded, main, block, source), [directory], source, warmup)
     labels = Counter(spec.label for _, _, phases in drawn for spec in phases)
     for audit, cfg, phases in drawn:
         # Two audits may both have a phase called "reference"; then the directory says whose.
         names = [spec.label if labels[spec.label] == 1 else f"{audit.id}.{spec.label}" for spec in phases]
         warmup = _warmup(benchmark, source, report_dir / "audit" / f"{audit.id}.warmup")
-        yield _planned(audit, cfg, phases, [report_dir / "audit" / name for name in names], warmup)
+        directories = [report_dir / "audit" / name for name in names]
+        yield _planned(audit, cfg, phases, directories, source, warmup)
 
 
 def _phases(loaded: LoadedConfig, audit: Audit[Any], cfg: AuditBlock, source: RequestSource) -> list[RunSpec]:
     try:
-        return third_party.plan(audit, cfg, source, context(loaded.benchmark.settings))
+        return third_party.plan(audit, cfg, source, context(loaded.benchmark))
     except PlanError as error:
         raise PlanError(f"{loaded.where('audit')}: {error}") from error
 
@@ -201,16 +247,24 @@ def _planned(
     cfg: AuditBlock,
     phases: Sequence[RunSpec],
     directories: Sequence[Path],
+    source: RequestSource,
     warmup: PlannedPhase | None,
 ) -> PlannedAudit:
     return PlannedAudit(
         audit=audit,
         cfg=cfg,
-        phases=tuple(PlannedPhase(spec, directory) for spec, directory in zip(phases, directories, strict=True)),
+        phases=tuple(
+            PlannedPhase(spec, directory, _script(audit, cfg, spec, source))
+            for spec, directory in zip(phases, directories, strict=True)
+        ),
         checks=third_party.checks(audit, cfg, phases),
         warmup=warmup,
         is_audit=audit.id != "performance",
     )
+
+
+def _script(audit: Audit[Any], cfg: AuditBlock, spec: RunSpec, source: RequestSource) -> Callable[[], Script] | None:
+    return partial(third_party.script, audit, cfg, spec, source) if isinstance(spec.order, Scripted) else None
 
 
 def _warmup(benchmark: Benchmark, source: RequestSource, directory: Path) -> PlannedPhase | None:
@@ -222,7 +276,7 @@ def _warmup(benchmark: Benchmark, source: RequestSource, directory: Path) -> Pla
     settings = benchmark.settings
     if not settings.warmup.enabled:
         return None
-    spec = context(settings).phase(
+    spec = context(benchmark).phase(
         "warmup",
         settings.warmup.n_requests or len(source),
         order=without_replacement(settings.warmup.warmup_random_seed, wrap=True),

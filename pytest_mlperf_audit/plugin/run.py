@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ..audits.contract import Audit
+from ..audits.counters import counter_notes
 from ..audits.verdict import Verdict
 from ..config.audit import AuditBlock
 from ..config.benchmark import Benchmark
@@ -21,7 +24,7 @@ from ..errors import NoVerdictError
 from ..load.group import PlannedPhase, run_group
 from ..load.progress import Progress, ProgressFile
 from ..load.target import Target
-from ..records.consistency import require_consistent, require_planned
+from ..records.consistency import consistent, require_planned
 from ..records.store import complete_phase, read_phase, started
 from ..runs.phase import PhaseRecord
 from ..runs.spec import RunSpec
@@ -129,9 +132,12 @@ class AuditRun:
     def judge(self, audit_id: str) -> Verdict:
         """Return the verdict on what is on disk, sending nothing. Raises NoVerdictError or RecordError."""
         planned, records = self.plan(audit_id), self.records(audit_id)
-        for phase in planned.phases:
-            require_consistent(phase.directory, records[phase.spec.label])
-        return third_party.verify(planned.audit, planned.cfg, planned.checks, records)
+        measured = {
+            phase.spec.label: consistent(phase.directory, records[phase.spec.label]) for phase in planned.phases
+        }
+        verdict = third_party.verify(planned.audit, planned.cfg, planned.checks, measured)
+        told = counter_notes({label: record.counters for label, record in records.items()})
+        return msgspec.structs.replace(verdict, notes=(*verdict.notes, *told))
 
     def records(self, audit_id: str) -> dict[str, PhaseRecord]:
         """Return an audit's complete phase records by label. Raises NoVerdictError or RecordError."""

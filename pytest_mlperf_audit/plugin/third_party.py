@@ -15,7 +15,8 @@ from ..audits.contract import Audit, AuditContext, Samples
 from ..audits.verdict import Verdict
 from ..config.audit import AuditBlock
 from ..errors import MlperfAuditError, NoVerdictError, PlanError
-from ..runs.phase import PhaseRecord
+from ..runs.measured import MeasuredPhase
+from ..runs.script import Script
 from ..runs.spec import RunSpec
 
 #: A label is a directory's name; a check's name is a part of a test id, which pytest keeps as it is only in ASCII.
@@ -41,7 +42,13 @@ def checks(audit: Audit[Any], cfg: AuditBlock, phases: Sequence[RunSpec]) -> tup
     return names
 
 
-def verify(audit: Audit[Any], cfg: AuditBlock, planned: Sequence[str], runs: Mapping[str, PhaseRecord]) -> Verdict:
+def script(audit: Audit[Any], cfg: AuditBlock, phase: RunSpec, samples: Samples) -> Script:
+    """Return the script of a phase. Raises PlanError."""
+    with _as_message(audit, "script", PlanError):
+        return audit.script(cfg, phase, samples)
+
+
+def verify(audit: Audit[Any], cfg: AuditBlock, planned: Sequence[str], runs: Mapping[str, MeasuredPhase]) -> Verdict:
     """Return an audit's verdict as plain values, one check for each that was planned. Raises NoVerdictError."""
     with _as_message(audit, "verify", NoVerdictError):
         verdict = msgspec.convert(msgspec.to_builtins(audit.verify(cfg, runs), enc_hook=_number), Verdict)

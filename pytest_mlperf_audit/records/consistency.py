@@ -8,9 +8,10 @@ import msgspec
 
 from ..errors import RecordError
 from ..runs.figures import figures
+from ..runs.measured import MeasuredPhase
 from ..runs.phase import PhaseRecord
 from ..runs.spec import RunSpec
-from .log import read_columns
+from .log import read_columns, read_queries
 from .store import PHASE_FILE, QUERIES_FILE
 
 
@@ -22,12 +23,18 @@ def require_planned(directory: Path, record: PhaseRecord, spec: RunSpec) -> None
         )
 
 
-def require_consistent(directory: Path, record: PhaseRecord) -> None:
-    """Raise RecordError when the figures are not those of the query log, so one of the two was edited."""
-    if figures(read_columns(directory / QUERIES_FILE), record.spec.load) != record.figures:
+def consistent(directory: Path, record: PhaseRecord) -> MeasuredPhase:
+    """Return the phase with its queries.
+
+    Raises RecordError when the figures are not those of the query log, so that one of the two was edited.
+    """
+    path = directory / QUERIES_FILE
+    queries = read_columns(path)
+    if figures(queries, record.spec.load) != record.figures:
         raise RecordError(
             f"{directory / PHASE_FILE}: its figures do not follow from {QUERIES_FILE}; one of them was edited"
         )
+    return MeasuredPhase(record, queries, lambda: read_queries(path))
 
 
 def _seedless(spec: RunSpec) -> RunSpec:

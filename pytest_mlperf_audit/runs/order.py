@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
@@ -59,6 +60,16 @@ class Sequential(msgspec.Struct, frozen=True, tag_field="kind", tag="sequential"
     def indices(self, size: int) -> Iterator[int]:
         """Yield row indices of a data set of `size` rows."""
         return itertools.cycle(range(size)) if self.wrap else iter(range(size))
+
+
+class Scripted(msgspec.Struct, frozen=True, tag_field="kind", tag="scripted"):
+    """No order of rows: a script (see `runs.script`) says what is sent; it needs at least `at_least` queries.
+
+    `parameters` are what the script was planned with, as plain values: whoever judges its records needs them, too.
+    """
+
+    at_least: int = 0
+    parameters: dict[str, Any] = {}
 
 
 SampleOrder = WithoutReplacement | WithReplacement | Single | Sequential

@@ -7,13 +7,14 @@ from typing import Literal
 import msgspec
 
 from ..stats.latency import LatencySummary
+from .counters import ServerCounters
 from .spec import RunSpec
 
 #: `complete` is the only status a verdict may rest on.
-Status = Literal["complete", "interrupted", "endpoint_lost", "undrained", "crashed"]
+Status = Literal["complete", "interrupted", "endpoint_lost", "undrained", "crashed", "refused"]
 
 #: What ended the issuing of queries.
-StoppedBy = Literal["count", "ceiling", "samples_exhausted", "abort"]
+StoppedBy = Literal["count", "ceiling", "samples_exhausted", "abort", "script"]
 
 
 class PhaseFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +46,10 @@ class PhaseFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PhaseRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One phase: what was asked (`spec`), how it ended (`status`), what it measured (`figures`)."""
+    """One phase: what was asked (`spec`), how it ended (`status`), what it measured (`figures`).
+
+    `counters` is what the servers' metrics pages say of it, None where none were asked or the phase was cut short.
+    """
 
     label: str
     spec: RunSpec
@@ -58,6 +62,7 @@ class PhaseRecord(msgspec.Struct, frozen=True, kw_only=True):
     duration_s: float = 0.0
     endpoint: str = ""
     simulated: bool = False
+    counters: ServerCounters | None = None
     schema_version: int = 1
 
     @property

@@ -32,7 +32,8 @@ class QueryRecord(msgspec.Struct, omit_defaults=True, gc=False):
     """One query. Times are nanoseconds on the phase's own clock, whose zero is the first issue.
 
     `request` is a digest of the request as sent (method, path, headers without credentials, body);
-    `reply` one of the output in the reply. Both are the first 128 bits of a SHA-256, in hex.
+    `reply` one of the output in the reply. Both are the first 128 bits of a SHA-256, in hex. `tag` is a scripted
+    query's; `cache_header` quotes the reply headers by which a cache says that it answered.
     """
 
     query: int
@@ -52,6 +53,8 @@ class QueryRecord(msgspec.Struct, omit_defaults=True, gc=False):
     finish_reason: str | None = None
     detail: str | None = None
     output: str | None = None
+    tag: str | None = None
+    cache_header: str | None = None
 
     @property
     def ok(self) -> bool:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from .order import SampleOrder
+from .order import SampleOrder, Scripted
 
 Nonce = Literal["none", "prefix", "suffix"]
 
@@ -38,12 +38,13 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     A phase ends when at least `n_samples` queries were issued AND `min_duration_ms` have passed, or when
     `max_duration_ms` (0: no ceiling) or the sample order ends it; queries in flight are always waited for,
-    at most `drain_timeout_s` (None: without limit).
+    at most `drain_timeout_s` (None: without limit). A scripted phase sends at most `n_samples` queries, at most as many
+    at once as its load says, and ends when its script does.
     """
 
     label: str
     n_samples: int
-    order: SampleOrder
+    order: SampleOrder | Scripted
     load: Load
     min_duration_ms: int = 0
     max_duration_ms: int = 0

@@ -8,15 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_mlperf_audit.config.model_params import ModelParams
-from pytest_mlperf_audit.endpoints.base import BadReplyError, Nonce, Reply, digest
+from pytest_mlperf_audit.endpoints.base import BadReplyError, Reply, digest
 from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
 from pytest_mlperf_audit.endpoints.registry import shipped
+from pytest_mlperf_audit.runs.script import NO_EDIT, Edit
 
 ADAPTER = OpenAIChatAdapter(ModelParams(name="llama", max_new_tokens=8))
 
 
-def sent(row: dict[str, Any], nonce: Nonce | None = None) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(ADAPTER.encode(row, nonce))
+def sent(row: dict[str, Any], edit: Edit = NO_EDIT) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(ADAPTER.encode(row, edit))
     return body
 
 
@@ -41,7 +42,7 @@ def refusal(body: bytes) -> BadReplyError:
 
 
 def test_shipped_adapters():
-    assert [adapter.api_type for adapter in shipped()] == ["openai", "videogen"]
+    assert [adapter.api_type for adapter in shipped()] == ["openai", "openai_completions", "videogen"]
 
 
 def test_unset_parameters_are_left_out():
@@ -104,29 +105,79 @@ def test_the_order_of_columns_does_not_change_the_bytes():
     assert ADAPTER.encode(row) == ADAPTER.encode(dict(reversed(row.items()))) == ADAPTER.encode(row)
 
 
-@pytest.mark.parametrize(("position", "text"), [("prefix", "5eed b"), ("suffix", "b 5eed")])
-def test_the_nonce_goes_into_the_last_user_message_only(position, text):
-    nonce = Nonce("5eed", position)
-    row = {"prompt": "b", "system": "s", "user": "u"}
-    plain = sent(row)
-    assert sent(row, nonce) == {**plain, "messages": [plain["messages"][0], {"role": "user", "content": text}]}
-    messages = [
-        {"role": role, "content": content} for role, content in [("user", "a"), ("assistant", "x"), ("user", "b")]
-    ]
-    assert [message["content"] for message in sent({"messages": messages}, nonce)["messages"]] == ["a", "x", text]
-    assert messages[2]["content"] == "b", "the row itself is left alone"
+SYSTEM_AND_USER = {"prompt": "b c d", "system": "s t"}
 
 
-def test_the_nonce_in_content_parts():
+@pytest.mark.parametrize(
+    ("edit", "system", "user"),
+    [
+        (Edit(lead="5eed"), "5eed s t", "b c d"),
+        (Edit(head="5eed"), "s t", "5eed b c d"),
+        (Edit(tail="5eed"), "s t", "b c d 5eed"),
+        (Edit(lead="l", head="h", text="x", tail="t"), "l s t", "h x t"),
+        (Edit(lead="l", head="h", tail="t", in_place=True), "l t", "h c t"),
+        (Edit(max_tokens=9), "s t", "b c d"),
+    ],
+)
+def test_an_edit_leads_the_conversation_and_changes_what_the_user_says_last(edit, system, user):
+    row = {**SYSTEM_AND_USER, "user": "u"}
+    messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
+    assert sent(row, edit) == {**sent(row), "messages": messages}
+
+
+@pytest.mark.parametrize(
+    ("edit", "contents"),
+    [
+        (Edit(lead="5eed"), ["5eed a", "x", "b"]),
+        (Edit(head="5eed"), ["a", "x", "5eed b"]),
+        (Edit(tail="5eed"), ["a", "x", "b 5eed"]),
+    ],
+)
+def test_an_edit_of_a_conversation(edit, contents):
+    said = [("user", "a"), ("assistant", "x"), ("user", "b")]
+    messages: list[dict[str, Any]] = [{"role": role, "content": content} for role, content in said]
+    assert [message["content"] for message in sent({"messages": messages}, edit)["messages"]] == contents
+    assert [message["content"] for message in messages] == ["a", "x", "b"], "the row itself is left alone"
+    messages.insert(0, {"role": "system", "content": None})
+    assert [message["content"] for message in sent({"messages": messages}, edit)["messages"]] == [None, *contents]
+
+
+def test_an_edit_of_content_parts():
     image = {"type": "image_url", "image_url": {"url": "data:,x"}}
-    row = {"prompt": [{"type": "text", "text": "a"}, image, {"type": "text", "text": "b"}]}
-    first, _, last = sent(row, Nonce("5eed", "prefix"))["messages"][0]["content"]
-    assert (first["text"], last["text"]) == ("5eed a", "b")
-    first, _, last = sent(row, Nonce("5eed", "suffix"))["messages"][0]["content"]
-    assert (first["text"], last["text"]) == ("a", "b 5eed")
-    added = {"type": "text", "text": "5eed"}
-    assert sent({"prompt": [image]}, Nonce("5eed", "prefix"))["messages"][0]["content"] == [added, image]
-    assert sent({"prompt": [image]}, Nonce("5eed", "suffix"))["messages"][0]["content"] == [image, added]
+    a, b = ({"type": "text", "text": text} for text in "ab")
+
+    def parts(prompt: list[Any], edit: Edit, **columns: Any) -> list[Any]:
+        content = sent({"prompt": prompt, **columns}, edit)["messages"][-1]["content"]
+        return [part.get("text", "image") for part in content]
+
+    assert parts([a, image, b], Edit(lead="l", head="h", tail="t")) == ["l h a", "image", "b t"]
+    assert parts([a, image, b], Edit(head="h", text="x", tail="t")) == ["h x t", "image"]
+    assert parts([image, a], Edit(lead="l", tail="t")) == ["image", "l a t"]
+    assert parts([image], Edit(lead="5eed")) == parts([image], Edit(head="5eed")) == ["5eed", "image"]
+    assert parts([image], Edit(tail="5eed")) == ["image", "5eed"]
+    assert parts([image], Edit(lead="5eed", tail="t"), system="s") == ["image", "t"]
+    assert parts([image], Edit(lead="5eed"), system="s") == ["image"]
+    assert parts([image], Edit(max_tokens=3)) == ["image"]
+    system = sent({"prompt": "p", "system": [a, b]}, Edit(lead="l"))["messages"][0]["content"]
+    assert [part["text"] for part in system] == ["l a", "b"]
+    odd = {"messages": [{"role": "system", "content": ["no part"]}, {"role": "user", "content": "p"}]}
+    assert sent(odd, Edit(lead="l"))["messages"][1]["content"] == "l p"
+
+
+@pytest.mark.parametrize(
+    ("columns", "limits"),
+    [
+        ({}, {"max_completion_tokens": 5}),
+        ({"max_tokens": "7"}, {"max_tokens": 5}),
+        ({"max_tokens": 3}, {"max_tokens": 3}),
+        ({"max_tokens": 7, "max_completion_tokens": 6}, {"max_tokens": 5, "max_completion_tokens": 5}),
+        ({"min_tokens": 6}, {"max_completion_tokens": 5, "min_tokens": 5}),
+    ],
+)
+def test_an_edit_lowers_every_limit_on_output_tokens(columns, limits):
+    body = sent({"prompt": "p", **columns}, Edit(max_tokens=5))
+    assert {key: value for key, value in body.items() if key.endswith("_tokens")} == limits
+    assert sent({"prompt": "p"}, Edit(max_tokens=99))["max_completion_tokens"] == 8
 
 
 @pytest.mark.parametrize(
@@ -160,16 +211,18 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
+EDITS = st.sampled_from(
+    [Edit(lead="5eed"), Edit(head="5eed"), Edit(tail="5eed", in_place=True), Edit(text="5eed", max_tokens=1)]
+)
 COLUMNS = st.sampled_from(["prompt", "system", "messages", "name", "seed", "stop", "tools", "logit_bias", "user", "zz"])
 
 
-@given(st.dictionaries(COLUMNS, JSON | st.just([{"role": "user", "content": "x"}]), max_size=5), st.booleans())
-def test_a_row_has_a_problem_or_can_be_sent(row, first):
-    nonce = Nonce("5eed", "prefix" if first else "suffix")
+@given(st.dictionaries(COLUMNS, JSON | st.just([{"role": "user", "content": "x"}]), max_size=5), EDITS)
+def test_a_row_has_a_problem_or_can_be_sent(row, edit):
     if ADAPTER.problem(row) is None:
         assert json.loads(ADAPTER.encode(row))["messages"]
-        assert b"5eed" in ADAPTER.encode(row, nonce)
-        assert ADAPTER.encode(row) == ADAPTER.encode(row) != ADAPTER.encode(row, nonce)
+        assert b"5eed" in ADAPTER.encode(row, edit)
+        assert ADAPTER.encode(row) == ADAPTER.encode(row) != ADAPTER.encode(row, edit)
 
 
 def test_a_reply():

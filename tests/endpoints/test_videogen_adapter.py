@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_mlperf_audit.config.model_params import ModelParams
-from pytest_mlperf_audit.endpoints.base import BadReplyError, Nonce, Reply, digest
+from pytest_mlperf_audit.endpoints.base import BadReplyError, Reply, digest
 from pytest_mlperf_audit.endpoints.videogen import MAX_TEXT_BYTES, VideoGenAdapter
+from pytest_mlperf_audit.runs.script import NO_EDIT, Edit
 
 ADAPTER = VideoGenAdapter(ModelParams(name="wan22"))
 MP4 = b"\x00\x00\x00\x18ftypisom" + bytes(range(256)) * 8
@@ -58,11 +59,24 @@ def test_the_order_of_columns_does_not_change_the_bytes():
     assert ADAPTER.encode({"prompt": "p", "seed": 1, "fps": 8}) == ADAPTER.encode({"fps": 8, "seed": 1, "prompt": "p"})
 
 
-@pytest.mark.parametrize(("position", "prompt"), [("prefix", "5eed a cat"), ("suffix", "a cat 5eed")])
-def test_the_nonce_goes_into_the_prompt_and_nowhere_else(position, prompt):
-    plain = json.loads(ADAPTER.encode({"prompt": "a cat"}))
-    marked = json.loads(ADAPTER.encode({"prompt": "a cat"}, Nonce("5eed", position)))
-    assert marked == {**plain, "prompt": prompt}
+@pytest.mark.parametrize(
+    ("edit", "prompt"),
+    [
+        (NO_EDIT, "a cat"),
+        (Edit(lead="5eed"), "5eed a cat"),
+        (Edit(head="5eed"), "5eed a cat"),
+        (Edit(tail="5eed"), "a cat 5eed"),
+        (Edit(lead="5eed", in_place=True), "5eed cat"),
+        (Edit(text="a dog", tail="5eed"), "a dog 5eed"),
+        (Edit(max_tokens=1), "a cat"),
+    ],
+)
+def test_an_edit_changes_the_prompt_and_nothing_else(edit, prompt):
+    plain = json.loads(ADAPTER.encode({"prompt": "a cat", "negative_prompt": "blur"}))
+    assert json.loads(ADAPTER.encode({"prompt": "a cat", "negative_prompt": "blur"}, edit)) == {
+        **plain,
+        "prompt": prompt,
+    }
 
 
 @pytest.mark.parametrize(

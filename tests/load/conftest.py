@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,13 @@ from pytest_mlperf_audit.endpoints.base import EndpointAdapter
 from pytest_mlperf_audit.endpoints.source import RequestSource
 from pytest_mlperf_audit.endpoints.videogen import VideoGenAdapter
 from pytest_mlperf_audit.load.group import PlannedPhase, run_group
+from pytest_mlperf_audit.load.progress import Progress
 from pytest_mlperf_audit.load.target import Target
 from pytest_mlperf_audit.records.log import read_queries
-from pytest_mlperf_audit.runs.order import without_replacement
+from pytest_mlperf_audit.runs.order import Scripted, without_replacement
 from pytest_mlperf_audit.runs.phase import PhaseRecord
 from pytest_mlperf_audit.runs.query import QueryRecord
+from pytest_mlperf_audit.runs.script import Script
 from pytest_mlperf_audit.runs.spec import Concurrency, RunSpec
 
 ROWS = 64
@@ -97,6 +99,20 @@ class Engine:
         records = run_group(planned, self.source, target, **options)
         places = [phase.directory / "queries.jsonl" for phase in planned]
         return [Ended(record, list(read_queries(place))) for record, place in zip(records, places, strict=False)]
+
+    def drive_script(
+        self,
+        target: Target | str,
+        script: Callable[[], Script],
+        report: Callable[[Progress], None] = lambda _: None,
+        **changes: Any,
+    ) -> Ended:
+        """Drive a scripted phase of at most 64 queries, 8 at once."""
+        spec = self.spec(**{"n_samples": 64, "order": Scripted(), "load": Concurrency(target=8), **changes})
+        [planned] = self.planned([spec])
+        target = Target(urls=(target,)) if isinstance(target, str) else target
+        [record] = run_group([replace(planned, script=script)], self.source, target, report=report)
+        return Ended(record, list(read_queries(planned.directory / "queries.jsonl")))
 
     def drive(self, target: Target | str, **changes: Any) -> Ended:
         [ended] = self.drive_all(target, [self.spec(**changes)])

@@ -9,6 +9,7 @@ import pytest
 from pytest_mlperf_audit.endpoints.base import BadReplyError, Reply
 from pytest_mlperf_audit.endpoints.videogen import VideoGenAdapter
 from pytest_mlperf_audit.load.target import Target
+from pytest_mlperf_audit.runs.script import NO_EDIT
 from pytest_mlperf_audit.runs.spec import Concurrency, MaxThroughput, Poisson
 
 LOADS = [Concurrency(target=2), MaxThroughput(), Poisson(target_qps=200.0, seed=1)]
@@ -56,10 +57,10 @@ def test_a_decoder_that_raises_crashes_the_phase(engine, start_sut, load, step, 
 @pytest.mark.parametrize("load", LOADS, ids=["concurrency", "max_throughput", "poisson"])
 def test_an_encoder_that_raises_crashes_the_phase(engine, start_sut, load):
     class Mine(VideoGenAdapter):
-        def encode(self, row, nonce=None):
+        def encode(self, row, edit=NO_EDIT):
             if row["prompt"] == "scene 9":
                 raise RuntimeError("no scene 9")
-            return super().encode(row, nonce)
+            return super().encode(row, edit)
 
     engine.adapter = Mine(engine.adapter.params)
     ended = engine.drive(start_sut(service_ms=0, lanes=64).url, n_samples=64, load=load)
@@ -69,7 +70,7 @@ def test_an_encoder_that_raises_crashes_the_phase(engine, start_sut, load):
 
 def test_an_adapter_s_os_error_is_not_taken_for_a_full_disk(engine, start_sut):
     class Mine(VideoGenAdapter):
-        def encode(self, row, nonce=None):  # noqa: ARG002
+        def encode(self, row, edit=NO_EDIT):  # noqa: ARG002
             raise FileNotFoundError(2, "No such file", "picture.png")
 
     engine.adapter = Mine(engine.adapter.params)

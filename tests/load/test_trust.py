@@ -132,9 +132,9 @@ def test_a_ca_file_that_cannot_be_used_is_named(engine, start_sut, certificate, 
 
 
 def test_verification_is_the_default():
-    from pytest_mlperf_audit.load.http import _tls
+    from pytest_mlperf_audit.load.http import tls
 
-    context = _tls(Target(urls=("https://h",)))
+    context = tls(Target(urls=("https://h",)))
     assert isinstance(context, ssl.SSLContext)
     assert context.verify_mode == ssl.CERT_REQUIRED
     assert context.check_hostname

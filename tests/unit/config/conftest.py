@@ -7,11 +7,26 @@ from pathlib import Path
 from typing import Annotated, Literal, Protocol
 
 import pytest
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
+from typing_extensions import Self
 
 from pytest_mlperf_audit.config.audit import AuditBlock
+from pytest_mlperf_audit.config.block import Block, reject
 from pytest_mlperf_audit.config.load import LoadedConfig, load_config
 from pytest_mlperf_audit.errors import ConfigError
+
+
+class Probe(Block):
+    """Of test04."""
+
+    design: Literal["groups", "single"] = Field(default="groups", description="How")
+    groups: int = Field(default=24, description="How many")
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if self.design == "single" and "groups" in self.model_fields_set:
+            reject("has no effect with design: single", at=["groups"])
+        return self
 
 
 class Caching(AuditBlock):
@@ -20,6 +35,7 @@ class Caching(AuditBlock):
     audit_samples: int | None = Field(default=None, ge=1)
     sample_index: int | tuple[Annotated[int, Field(ge=0)], ...] = 0
     threshold: float = Field(default=0.1, gt=0, lt=1)
+    probe: Probe | Literal[False] = False
 
 
 class Judged(AuditBlock):

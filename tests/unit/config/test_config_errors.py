@@ -55,6 +55,18 @@ MISTAKES = {
         "audit: {test: test04, samples: 4, sample_index: x}\n",
         "wan22.yaml:6: audit.sample_index: expected a whole number or a list, got 'x'",
     ),
+    "one kind of two, of which one is false": (
+        "audit: {test: test04, samples: 4, probe: sometimes}\n",
+        "wan22.yaml:6: audit.probe: expected a mapping of keys or false, got 'sometimes'",
+    ),
+    "a key of one kind of two": (
+        "audit:\n  test: test04\n  samples: 4\n  probe:\n    gruops: 12\n",
+        "wan22.yaml:10: audit.probe.gruops: unknown key; did you mean 'groups'?",
+    ),
+    "two keys of one kind of two that do not go together": (
+        "audit:\n  test: test04\n  samples: 4\n  probe:\n    design: single\n    groups: 12\n",
+        ("wan22.yaml:11: audit.probe.groups: has no effect with design: single"),
+    ),
     "an item of a list": (
         "audit:\n  test: test04\n  samples: 4\n  sample_index:\n    - 1\n    - -2\n",
         "wan22.yaml:11: audit.sample_index[1]: must be at least 0, got -2",

@@ -16,6 +16,7 @@ FILES = {
     "audits": "audit:\n  - {test: test04, samples: 4}\n  - {test: judged, only: true}\n",
     "simulated": "endpoint_config: {simulated: {cache: exact, lanes: 2}}\n",
     "endpoints": "endpoint_config: {endpoints: ['http://h:1', 'http://h:2/v1'], api_type: videogen}\n",
+    "metrics": "endpoint_config: {endpoints: ['http://h:1'], metrics: ['http://h:2/metrics']}\n",
     "override": "    generation_config_override: {temperature: 0.5, top_p: null, max_new_tokens: 7}\n",
     "durations": "settings: {runtime: {min_duration_ms: 10m, max_duration_ms: 4h}}\n",
     "dollars and oddities": "name: 'costs $$HOME ${X:-a: #b}'\nversion: 'on'\nreport_dir: '~/x y'\n",

@@ -1,0 +1,124 @@
+"""What requests to /v1/chat/completions and /v1/completions have in common: fields, columns, limits. Pure."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Collection
+from typing import Any, ClassVar
+
+import msgspec
+
+from ..config.model_params import ModelParams
+from ..runs.script import NO_EDIT, Edit
+from .base import EndpointAdapter, ReplyDecoder, Row
+from .openai_reply import CompletionDecoder, StreamDecoder
+from .rows import nearest, unsendable
+
+
+class CommonRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Fields of both request bodies: OpenAI's, and the common extensions of vLLM, SGLang and TensorRT-LLM."""
+
+    model: str | None = None
+    temperature: float | None = None
+    seed: int | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    repetition_penalty: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    max_tokens: int | None = None
+    min_tokens: int | None = None
+    ignore_eos: bool | None = None
+    stop: str | list[str] | None = None
+    stop_token_ids: list[int] | None = None
+    n: int | None = None
+    logit_bias: dict[str, float] | None = None
+    response_format: dict[str, Any] | None = None
+    user: str | None = None
+    stream: bool | None = None
+    stream_options: dict[str, Any] | None = None
+
+
+_STREAM_COLUMNS = {"stream", "stream_options"}
+_LENGTHS = ("max_completion_tokens", "max_tokens", "min_tokens")
+_ENCODER = msgspec.json.Encoder()
+
+
+class OpenAIAdapter(EndpointAdapter):
+    """The part of an adapter that both paths share; a subclass says where the prompt comes from and goes to.
+
+    Columns named as request fields override model_params; an absent value, None, does not. Other columns (expected
+    answers, ids) are not sent; one that looks like a misspelt field is a problem.
+    """
+
+    #: The request body, and the columns beside its fields that a row may have.
+    body: ClassVar[type[CommonRequest]]
+    prompt_columns: ClassVar[Collection[str]]
+
+    def __init__(self, params: ModelParams, *, streaming: bool = False) -> None:
+        super().__init__(params, streaming=streaming)
+        self._columns = {*self.prompt_columns, *self.body.__struct_fields__} - _STREAM_COLUMNS
+        self._from_params: dict[str, Any] = {
+            "model": params.name or None,
+            "temperature": params.temperature,
+            "seed": params.seed,
+            "top_p": params.top_p,
+            "top_k": params.top_k,
+            "repetition_penalty": params.repetition_penalty,
+            "presence_penalty": params.presence_penalty,
+            "frequency_penalty": params.frequency_penalty,
+            **self._own_params(params),
+        }
+        self._stream = {"stream": True, "stream_options": {"include_usage": True}} if streaming else {}
+
+    def problem(self, row: Row) -> str | None:
+        """Return what keeps a row from being sent, or None."""
+        return self._column_problem(row) or self._prompt_problem(row) or unsendable(lambda: self._request(row))
+
+    def encode(self, row: Row, edit: Edit = NO_EDIT) -> bytes:
+        """Return the request body."""
+        return _ENCODER.encode(self._request(row, edit))
+
+    def decoder(self, *, keep_output: bool = False) -> ReplyDecoder:
+        """Return a decoder for one reply."""
+        kind: Callable[..., ReplyDecoder] = StreamDecoder if self.streaming else CompletionDecoder
+        return kind(keep_output=keep_output)
+
+    @abstractmethod
+    def _own_params(self, params: ModelParams) -> dict[str, Any]:
+        """Return the fields of this body alone that come from model_params."""
+
+    @abstractmethod
+    def _prompt_problem(self, row: Row) -> str | None:
+        """Return what is wrong with the columns that the prompt is made of, or None."""
+
+    @abstractmethod
+    def _prompt(self, given: Row, edit: Edit) -> dict[str, Any]:
+        """Return the fields that hold the prompt of a row without absent values."""
+
+    def _column_problem(self, row: Row) -> str | None:
+        for column in row:
+            if column in _STREAM_COLUMNS:
+                return f"column {column!r} cannot be set by a row; set model_params.streaming in the YAML"
+            if column not in self._columns and (guess := nearest(str(column), self._columns, cutoff=0.85)):
+                return (
+                    f"unknown column {column!r}; did you mean {guess!r}? Rename it, or drop it if it is not to be sent"
+                )
+        return None
+
+    def _request(self, row: Row, edit: Edit = NO_EDIT) -> CommonRequest:
+        given = {column: value for column, value in row.items() if value is not None}
+        fields = {**self._from_params, **given, **self._stream, **self._prompt(given, edit)}
+        if "max_tokens" in given and "max_completion_tokens" not in given:
+            fields.pop("max_completion_tokens", None)  # the two are one setting, and servers refuse both at once
+        request = msgspec.convert(fields, self.body, strict=False)  # CSV has every number as text
+        return request if edit.max_tokens is None else _shortened(request, edit.max_tokens)
+
+
+def _shortened(request: CommonRequest, limit: int) -> CommonRequest:
+    """Lower every length to `limit`, the least one too, since servers refuse one above the greatest."""
+    for name in _LENGTHS:
+        if (length := getattr(request, name, None)) is not None:
+            setattr(request, name, min(length, limit))
+    return request

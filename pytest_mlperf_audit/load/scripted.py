@@ -1,0 +1,90 @@
+"""A scripted phase: sends the rounds that a script yields, and hands it the records of each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from typing_extensions import override
+
+from ..endpoints.source import RequestSource
+from ..errors import RefusedError
+from ..records.log import QueryLog
+from ..runs.query import QueryRecord
+from ..runs.script import Round, Script, Step
+from ..runs.spec import Concurrency, RunSpec
+from .phase import Phase
+from .target import Target
+from .transport import Transport
+
+
+class ScriptedPhase(Phase):
+    """Drives a script to its end; `run` is called once."""
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        script: Callable[[], Script],
+        source: RequestSource,
+        target: Target,
+        transport: Transport,
+        log: QueryLog,
+    ) -> None:
+        super().__init__(spec, source, target, transport, log)
+        self._begin = script
+        self._expected = 0
+
+    @override
+    async def _drive(self) -> None:
+        script = self._begin()
+        self.stopped_by = "script"
+        try:
+            upcoming = next(script)
+            while not self._ended_early():
+                self._expected = upcoming.expected
+                upcoming = script.send(await self._send_round(upcoming))
+        except StopIteration:
+            pass
+        except RefusedError as error:
+            self.status, self.reason = "refused", str(error)
+        finally:
+            script.close()
+
+    @override
+    def _n_requested(self) -> int:
+        return self._expected or self.spec.n_samples
+
+    def _ended_early(self) -> bool:
+        if self._seems_gone():
+            self.stopped_by = "abort"
+        elif self._ceiling_reached():
+            self.stopped_by = "ceiling"
+        else:
+            return False
+        return True
+
+    async def _send_round(self, upcoming: Round) -> list[QueryRecord]:
+        self._require_within_bounds(upcoming)
+        if not upcoming.at_once:
+            return [await self._send(step) for step in upcoming.steps]
+        return await self._send_at_once(upcoming.steps)
+
+    async def _send_at_once(self, steps: Sequence[Step]) -> list[QueryRecord]:
+        tasks = [asyncio.ensure_future(self._send(step)) for step in steps]
+        try:
+            return await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _require_within_bounds(self, upcoming: Round) -> None:
+        if not upcoming.steps:  # nothing to wait for: a script that goes on so would hold up the event loop for ever
+            raise ValueError("the script asks for a round without a query")
+        at_once = len(upcoming.steps) if upcoming.at_once else 1
+        allowed = self.spec.load.target if isinstance(self.spec.load, Concurrency) else self.spec.n_samples
+        if at_once > allowed or self._n_issued + len(upcoming.steps) > self.spec.n_samples:
+            raise ValueError(
+                f"the script asks for {len(upcoming.steps)} more queries, {at_once} at once; its phase allows "
+                f"{self.spec.n_samples} in all, {allowed} at once"
+            )
