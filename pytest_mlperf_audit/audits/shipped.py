@@ -7,4 +7,4 @@ from __future__ import annotations
 
 from typing import Final
 
-SHIPPED: Final = {"test04": "Test04"}
+SHIPPED: Final = {"test04": "Test04", "cache_probe": "CacheProbe"}

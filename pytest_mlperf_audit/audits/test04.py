@@ -10,26 +10,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+import msgspec
 from pydantic import Field, field_validator
 from typing_extensions import override
 
 from ..config.audit import AuditBlock
 from ..errors import PlanError
+from ..runs.measured import MeasuredPhase
 from ..runs.order import WithoutReplacement, single, without_replacement
-from ..runs.phase import PhaseRecord
-from ..runs.spec import Concurrency, Poisson, RunSpec
-from ..stats.early_stopping import P90_FLOOR
+from ..runs.script import Script
+from ..runs.spec import Poisson, RunSpec
+from . import test04_evidence
 from .completion import completion, duration
 from .contract import Audit, AuditContext, Samples
+from .probe.conclusion import Conclusion
+from .probe.plan import PHASE, TRIAL, phase, planned, probe_of, trial_phase
+from .probe.script import script, trial
+from .probe.settings import ProbeSettings
 from .verdict import Check, Figure, Verdict
-
-#: Below this a phase is over before a busy machine's hiccups average out.
-_SHORT_WINDOW_S = 0.5
 
 REFERENCE = "reference"
 AUDIT = "output_caching"
+_PROBE = "cache_probe"
 
 
 class Test04Block(AuditBlock):
@@ -48,6 +52,11 @@ class Test04Block(AuditBlock):
     threshold: float = Field(
         default=0.10, gt=0, lt=1, description="Tolerated speed-up: 0.10 is MLPerf's, 0.20 for SingleStream"
     )
+    probe: ProbeSettings | Literal[False] = Field(
+        default=ProbeSettings(),
+        description="The cache probe, sent after the phases: a verdict that a warm cache and noise cannot fool; "
+        "false: without it",
+    )
     min_completion: float | None = Field(
         default=None, gt=0, le=1, description="Share of queries that must complete (default: 1 - `threshold`)"
     )
@@ -63,6 +72,14 @@ class Test04Block(AuditBlock):
         if len(set(indices)) < len(indices):
             raise ValueError("the same index is given twice")
         return value
+
+    @field_validator("probe", mode="before")
+    @classmethod
+    def _is_a_switch_as_well(cls, value: Any) -> Any:
+        """Take true for the defaults, and the words for both, which is what comes from the environment."""
+        if value is True or value == "true":
+            return ProbeSettings()
+        return False if value == "false" else value
 
     @property
     def audit_phases(self) -> dict[str, int]:
@@ -103,20 +120,32 @@ class Test04(Audit[Test04Block]):
         reference = without_replacement(context.sample_order_seed)
         _require_rows(cfg, samples)
         _require_distinct(reference, cfg.samples, samples)
-        return [
+        phases = [
             context.phase(REFERENCE, cfg.samples, order=reference),
             *(context.phase(label, cfg.n_repeats, order=single(row)) for label, row in cfg.audit_phases.items()),
         ]
+        if cfg.probe is False:
+            return phases
+        row = next(iter(cfg.audit_phases.values()))
+        probe = planned(cfg.probe, samples, context, where="probe.", row=row, warmed=True)
+        return [trial_phase(probe, context), *phases, phase(probe, context)]
 
     @override
     def checks(self, cfg: Test04Block, phases: Sequence[RunSpec]) -> list[str]:
-        names = [f"completion[{phase.label}]" for phase in phases]
-        names += [f"duration[{phase.label}]" for phase in phases if phase.min_duration_ms]
+        measured = [phase for phase in phases if phase.label not in (TRIAL, PHASE)]
+        names = [f"completion[{phase.label}]" for phase in measured]
+        names += [f"duration[{phase.label}]" for phase in measured if phase.min_duration_ms]
         names += [f"requests_distinct[{REFERENCE}]", *(f"requests_identical[{label}]" for label in cfg.audit_phases)]
-        return names + [_ratio_name(label) for label in cfg.audit_phases]
+        names += [_ratio_name(label) for label in cfg.audit_phases]
+        return [*names, *([_PROBE] if cfg.probe else [])]
 
     @override
-    def verify(self, cfg: Test04Block, runs: Mapping[str, PhaseRecord]) -> Verdict:
+    def script(self, cfg: Test04Block, phase: RunSpec, samples: Samples) -> Script:
+        start = trial if phase.label == TRIAL else script
+        return start(probe_of(phase), phase.nonce_seed or 0)
+
+    @override
+    def verify(self, cfg: Test04Block, runs: Mapping[str, MeasuredPhase]) -> Verdict:
         reference = runs[REFERENCE]
         repeats = {label: runs[label] for label in cfg.audit_phases}
         phases = {REFERENCE: reference, **repeats}
@@ -127,12 +156,25 @@ class Test04(Audit[Test04Block]):
         checks.append(_requests_distinct(reference))
         checks += [_requests_identical(label, run) for label, run in repeats.items()]
         checks += [_throughput_ratio(label, run, reference, cfg.threshold) for label, run in repeats.items()]
-        return Verdict(
+        verdict = Verdict(
             audit=self.id,
             checks=tuple(checks),
             figures=_figures(cfg, reference, repeats),
-            notes=tuple(_notes(reference, repeats)),
+            notes=test04_evidence.notes(reference, repeats),
         )
+        return _with_probe(verdict, runs[PHASE]) if cfg.probe else verdict
+
+
+def _with_probe(verdict: Verdict, probed: MeasuredPhase) -> Verdict:
+    conclusion = Conclusion(probe_of(probed.spec), probed.read())
+    return msgspec.structs.replace(
+        verdict,
+        checks=(*verdict.checks, conclusion.check(_PROBE)),
+        figures={**verdict.figures, **conclusion.figures()},
+        notes=(*verdict.notes, *conclusion.notes()),
+        findings=conclusion.findings(),
+        arms=conclusion.arms(),
+    )
 
 
 def _require_rows(cfg: Test04Block, samples: Samples) -> None:
@@ -164,7 +206,7 @@ def _ratio_name(label: str) -> str:
     return "throughput_ratio" if label == AUDIT else f"throughput_ratio[{label}]"
 
 
-def _requests_distinct(run: PhaseRecord) -> Check:
+def _requests_distinct(run: MeasuredPhase) -> Check:
     sent, distinct = run.figures.n_issued, run.figures.n_distinct_requests
     return Check(
         name=f"requests_distinct[{run.label}]",
@@ -175,7 +217,7 @@ def _requests_distinct(run: PhaseRecord) -> Check:
     )
 
 
-def _requests_identical(label: str, run: PhaseRecord) -> Check:
+def _requests_identical(label: str, run: MeasuredPhase) -> Check:
     distinct = run.figures.n_distinct_requests
     return Check(
         name=f"requests_identical[{label}]",
@@ -186,7 +228,7 @@ def _requests_identical(label: str, run: PhaseRecord) -> Check:
     )
 
 
-def _throughput_ratio(label: str, run: PhaseRecord, reference: PhaseRecord, threshold: float) -> Check:
+def _throughput_ratio(label: str, run: MeasuredPhase, reference: MeasuredPhase, threshold: float) -> Check:
     limit = 1 + threshold
     before, after = reference.figures.qps, run.figures.qps
     if before is None or after is None:
@@ -210,7 +252,7 @@ def _throughput_ratio(label: str, run: PhaseRecord, reference: PhaseRecord, thre
     )
 
 
-def _figures(cfg: Test04Block, reference: PhaseRecord, repeats: Mapping[str, PhaseRecord]) -> dict[str, Figure]:
+def _figures(cfg: Test04Block, reference: MeasuredPhase, repeats: Mapping[str, MeasuredPhase]) -> dict[str, Figure]:
     figures: dict[str, Figure] = {
         "ref_qps": reference.figures.qps,
         "ref_completed": reference.figures.n_completed,
@@ -219,7 +261,7 @@ def _figures(cfg: Test04Block, reference: PhaseRecord, repeats: Mapping[str, Pha
         "limit_ratio": 1 + cfg.threshold,
     }
     for label, run in repeats.items():
-        suffix = "" if label == AUDIT else label.removeprefix(AUDIT)
+        suffix = _suffix(label)
         before, after = reference.figures.qps, run.figures.qps
         figures |= {
             f"audit_qps{suffix}": after,
@@ -231,32 +273,10 @@ def _figures(cfg: Test04Block, reference: PhaseRecord, repeats: Mapping[str, Pha
     if reference.figures.early_stopping_p90_s is not None:
         figures["ref_early_stopping_p90_s"] = reference.figures.early_stopping_p90_s
         figures |= {f"{label}_early_stopping_p90_s": run.figures.early_stopping_p90_s for label, run in repeats.items()}
-    return figures
+    suffixes = {label: _suffix(label) for label in repeats}
+    return figures | test04_evidence.figures(reference, repeats, suffixes, 1 + cfg.threshold)
 
 
-def _notes(reference: PhaseRecord, repeats: Mapping[str, PhaseRecord]) -> list[str]:
-    notes = [
-        f"{label}: the endpoint says it reused {run.figures.cached_tokens} cached prompt tokens"
-        for label, run in {REFERENCE: reference, **repeats}.items()
-        if run.figures.cached_tokens
-    ]
-    latency = reference.figures.latency
-    # With everything in flight at once latencies are waiting times, and spread however steady the service is.
-    if isinstance(reference.spec.load, Concurrency) and latency and latency.cv and latency.cv > 0.3:
-        notes.append(
-            f"latencies of the reference phase spread widely (CV {latency.cv:.0%}); "
-            "the ratio moves by chance the more, the fewer the samples"
-        )
-    windows_s = [run.figures.window_s or 0.0 for run in (reference, *repeats.values())]
-    if min(windows_s) < _SHORT_WINDOW_S:
-        notes.append(
-            f"the shortest phase lasted {min(windows_s) * 1000:.0f} ms, so a disturbance of a few milliseconds "
-            "moves the ratio; raise the number of samples before you rely on it"
-        )
-    fewest = min(run.figures.n_completed for run in (reference, *repeats.values()))
-    if reference.spec.load == Concurrency(target=1) and fewest < P90_FLOOR:
-        notes.append(
-            f"SingleStream: MLPerf's own scripts compare LoadGen's early-stopping 90th percentile, which needs "
-            f"{P90_FLOOR} queries; with {fewest} there is none, and the verdict compares throughput alone"
-        )
-    return notes
+def _suffix(label: str) -> str:
+    """Return what the figures of a phase end in: its row, where several are repeated."""
+    return "" if label == AUDIT else label.removeprefix(AUDIT)

@@ -26,7 +26,8 @@ def main(o: dict[str, Any]) -> None:
     from pytest_mlperf_audit.load.group import PlannedPhase, run_group
     from pytest_mlperf_audit.load.loop import loop_name
     from pytest_mlperf_audit.load.target import Target
-    from pytest_mlperf_audit.runs.order import without_replacement
+    from pytest_mlperf_audit.runs.order import Scripted, without_replacement
+    from pytest_mlperf_audit.runs.script import Round, Script, Step
     from pytest_mlperf_audit.runs.spec import Concurrency, RunSpec
 
     directory = Path(o["directory"])
@@ -35,16 +36,24 @@ def main(o: dict[str, Any]) -> None:
     source = RequestSource(
         load_dataset(DatasetConfig(name="prompts", path=prompts), [directory]), VideoGenAdapter(ModelParams(name="x"))
     )
+    scripted = o.get("script", {})
+
+    def rounds() -> Script:
+        while True:
+            steps = tuple(Step(f"step{at}", at) for at in range(scripted["size"]))
+            yield Round(steps, at_once=scripted["at_once"])
+
     phases = [
         PlannedPhase(
             RunSpec(
                 label=label,
                 n_samples=o["n"],
-                order=without_replacement(1, wrap=True),
+                order=Scripted() if scripted else without_replacement(1, wrap=True),
                 load=Concurrency(target=o["target"]),
                 query_timeout_s=o.get("query_timeout_s"),
             ),
             directory / label,
+            rounds if scripted else None,
         )
         for label in o.get("labels", ["phase"])
     ]

@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import ssl
 import sys
 import time
@@ -26,11 +27,19 @@ OPTIONS = {
     "cv": 0.0,
     "lanes": 8,
     "cache": "none",  # none | exact
+    "hit_ms": 0.0,  # what an answer from the cache takes
+    "headers": {},  # further headers of every good answer,
+    "hit_headers": {},  # and of those from the cache
+    "refuse_unknown": "",  # a regular expression; a prompt that it does not match whole is answered with 400
+    "refuse_query": False,  # a URL with a query string is answered with 404
+    "refuse_repeats": False,  # a body seen before is answered with 409
     "fault": "none",  # see Sut.fault
     "fault_after": 0,  # requests answered well before the fault begins
     "fault_every": 1,  # of the requests after that, each so-manieth is faulty
     "location": "http://127.0.0.1:9/elsewhere",  # of the fault "redirect"
     "close": False,  # every reply closes its connection
+    "metrics": "page",  # what GET /metrics gives, see Sut.metrics
+    "metrics_after": 0,  # times that it gives the page first
     "token": "",  # demanded as bearer token
     "token_on_get": True,
     "tls": None,  # (certificate, key)
@@ -52,6 +61,8 @@ class Sut:
         self.wire: list[bytes] = []
         self.accepted: list[int] = []
         self.gets: list[int] = []
+        self.hits = 0
+        self.scrapes: list[tuple[int, str]] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted.append(time.perf_counter_ns())
@@ -76,6 +87,8 @@ class Sut:
         body = await reader.readexactly(length)
         method, path = head.split(b" ", 2)[:2]
         refused = self.o["token"] and token != f"Bearer {self.o['token']}"
+        if method == b"GET" and path.partition(b"?")[0] == b"/metrics":
+            return await self.metrics(reader, writer, head)
         if method == b"GET":
             admin = path in (b"/log", b"/wire", b"/counts", b"/connections")
             if not admin:
@@ -87,6 +100,8 @@ class Sut:
         self.wire.append(head + body)
         if refused:
             return await self.reply(writer, 401, f'{{"error":"bad key {token}"}}'.encode())
+        if status := self.refusal(path, body):
+            return await self.reply(writer, status, b'{"error":"not with us"}')
         received_ns = time.perf_counter_ns()
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
@@ -96,18 +111,32 @@ class Sut:
             turn = number - o["fault_after"]
             if o["fault"] != "none" and turn > 0 and turn % o["fault_every"] == 0:
                 return await self.fault(o["fault"], reader, writer, head)
-            answer = await self.answer(path, body)
-            done = await self.reply(writer, 200, answer)
+            hit = self.o["cache"] == "exact" and body in self.store
+            answer = await self.answer(path.partition(b"?")[0], body)
+            done = await self.reply(writer, 200, answer, {**o["headers"], **(o["hit_headers"] if hit else {})})
             self.times.append((received_ns, time.perf_counter_ns()))
             return done
         finally:
             self.in_flight -= 1
 
+    def refusal(self, path: bytes, body: bytes) -> int:
+        if self.o["refuse_query"] and b"?" in path:
+            return 404
+        if self.o["refuse_repeats"] and body in self.store:
+            return 409
+        known = self.o["refuse_unknown"]
+        return 400 if known and not re.fullmatch(known, self.prompt(body)) else 0
+
+    @staticmethod
+    def prompt(body: bytes) -> str:
+        asked = json.loads(body)
+        return str(asked["prompt"] if "prompt" in asked else asked["messages"][-1]["content"])
+
     def admin(self, path: bytes) -> bytes:
         return json.dumps(
             {
                 b"/log": self.times,
-                b"/connections": {"accepted": self.accepted, "gets": self.gets},
+                b"/connections": {"accepted": self.accepted, "gets": self.gets, "scrapes": self.scrapes},
                 b"/wire": [base64.b64encode(raw).decode() for raw in self.wire],
                 b"/counts": {
                     "received": self.received,
@@ -117,8 +146,31 @@ class Sut:
             }.get(path, {})
         ).encode()
 
+    async def metrics(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: bytes) -> bool:
+        self.scrapes.append((time.perf_counter_ns(), head.decode()))
+        kind = self.o["metrics"] if len(self.scrapes) > self.o["metrics_after"] else "page"
+        if kind == "hang":
+            await reader.read(1)
+            return False
+        page = '# TYPE sut:cache_hits counter\nsut:cache_hits_total{{a="b"}} {}\nsut:cache_queries_total {}\n'
+        status, body = {
+            "page": (200, page.format(self.hits, self.received).encode()),
+            "404": (404, b"nothing here"),
+            "401": (401, b"no"),
+            "redirect": (302, b""),
+            "huge": (200, b"# comment\n" * 10**6),
+            "garbage": (200, b"sut:cache_hits_total{{{ 1\n"),
+            "html": (200, b"<html><body>Welcome to nginx!</body></html>"),
+            "reset": (200, page.format(0, 3).encode()),
+            "odd": (200, b"sut:cache_hits_total NaN\nsut:cache_queries_total +Inf\n"),
+            "echo": (200, b"sut_cache_hits_" + b"".join(re.findall(rb"SECRET[A-Z0-9]+", head)) + b" 1\n"),
+        }[kind]
+        return await self.reply(writer, status, body)
+
     async def answer(self, path: bytes, body: bytes) -> bytes:
         if self.o["cache"] == "exact" and body in self.store:
+            self.hits += 1
+            await asyncio.sleep(self.o["hit_ms"] / 1000)
             return self.store[body]
         async with self.lanes:
             if self.o["service_ms"]:
@@ -216,10 +268,13 @@ class Sut:
         """Quote a request behind one more character each time, so that whatever cuts the text cuts it everywhere."""
         return b"x" * (self.received % 250) + request_head
 
-    async def reply(self, writer: asyncio.StreamWriter, status: int, body: bytes) -> bool:
+    async def reply(
+        self, writer: asyncio.StreamWriter, status: int, body: bytes, headers: dict[str, str] | None = None
+    ) -> bool:
+        further = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items()).encode()
         last = b"connection: close\r\n" if self.o["close"] else b""
-        head = b"HTTP/1.1 %d X\r\ncontent-type: application/json\r\n%bcontent-length: %d\r\n\r\n"
-        writer.write(head % (status, last, len(body)) + body)
+        head = b"HTTP/1.1 %d X\r\ncontent-type: application/json\r\n%b%bcontent-length: %d\r\n\r\n"
+        writer.write(head % (status, further, last, len(body)) + body)
         await writer.drain()
         return True
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_mlperf_audit.audits import registry
+from pytest_mlperf_audit.audits.cache_probe import CacheProbe
 from pytest_mlperf_audit.audits.contract import Audit
 from pytest_mlperf_audit.audits.test04 import Test04
 from pytest_mlperf_audit.audits.verdict import Check, Verdict
@@ -32,8 +33,9 @@ def named(audit_id: str, *aliases: str) -> Audit[AuditBlock]:
 
 def test_the_shipped_audits():
     audits = registry.shipped()
-    assert list(audits) == ["test04"]
+    assert list(audits) == ["test04", "cache_probe"]
     assert isinstance(registry.find(audits, "test04"), Test04)
+    assert isinstance(registry.find(audits, "cache_probe"), CacheProbe)
     assert registry.find(audits, "output_caching_test") is audits["test04"]
 
 

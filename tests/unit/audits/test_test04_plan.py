@@ -118,7 +118,7 @@ def test_twins_in_the_reference_are_refused_with_both_places(block, rows):
 def test_twins_matter_only_where_both_are_in_the_reference(rows, seed, one, other):
     prompts = [f"prompt {row}" for row in range(40)]
     prompts[other] = prompts[one]
-    cfg = Test04Block.model_validate({"test": "test04", "samples": 20})
+    cfg = Test04Block.model_validate({"test": "test04", "samples": 20, "probe": False})
     drawn = list(without_replacement(seed).indices(40))[:20]
     context = AuditContext(load=MaxThroughput(), sample_order_seed=seed)
     if one != other and {one, other} <= set(drawn):

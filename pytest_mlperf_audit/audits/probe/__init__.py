@@ -1,0 +1,14 @@
+"""The cache probe: does an exact repeat come back faster than twins that no cache can know?
+
+    settings   the `probe:` block, and which kinds of cache are forbidden
+    prompts    prompts that nobody has sent before
+    design     which queries, in which order, from one seed
+    script     when to send them and when to stop
+    evidence   query records to arrays of latencies
+    contrasts  arrays to p values and speed-ups
+    naming     which cache explains what was found
+    judge      those to a verdict
+    conclusion it in words: a sentence for each finding
+
+Pure. `audits/cache_probe.py` makes an audit of it, `audits/test04.py` one of its checks.
+"""

@@ -1,0 +1,281 @@
+"""A judgement in words and rows: findings, arms, figures, and whether a check passed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+import numpy as np
+
+from ...runs.cache_headers import says_hit
+from ...runs.query import QueryRecord
+from ..verdict import ArmSummary, Check, Figure, Finding
+from . import contrasts
+from .design import BURST_SIZES, DATASET, MADE_UP
+from .evidence import Evidence, first_s, makespan_s, total_s
+from .judge import Judged, Judgement
+from .script import Probe
+from .settings import ALPHA, KINDS, Kind
+
+TITLES: Final[Mapping[Kind, str]] = {
+    "response": "response cache",
+    "near_duplicate": "near-duplicate cache",
+    "prefix": "prefix cache",
+    "semantic": "semantic cache",
+    "coalescing": "request coalescing",
+    "url_keyed": "URL-keyed cache",
+    "reuse": "reuse of some kind",
+}
+_SAYS: Final[Mapping[Kind, str]] = {
+    "response": "an exact repeat comes back {times} as fast as twins {unlike}",
+    "near_duplicate": "twins that differ in their last word come back {times} as fast as those with a new ending",
+    "prefix": "twins with the same beginning start {times} as fast as those with a new one",
+    "semantic": "prompts of the same meaning come back {times} as fast as others",
+    "coalescing": "identical queries at once are done {times} as fast as different ones",
+    "url_keyed": "queries to the same URL come back {times} as fast as those to a new one",
+    "reuse": "an exact repeat comes back {times} as fast as twins with a new beginning",
+}
+_ARMS: Final[Mapping[str, str]] = {
+    "prime": "sent for the first time",
+    "R": "exact repeat",
+    "Y": "other last word",
+    "X": "new ending",
+    "P": "new beginning",
+    "N": "new beginning, null control",
+    "S": "all new",
+    "U": "new beginning, changed URL",
+}
+_PLACE: Final[Mapping[str, int]] = {kind: place for place, kind in enumerate(KINDS)}
+BURSTS: Final = "bursts"
+_OF: Final[Mapping[str, str]] = {MADE_UP: "made-up prompts", DATASET: "the data set's prompts"}
+
+
+def of_name(of: str) -> str:
+    """Return what was compared, in words."""
+    return _OF.get(of, of)
+
+
+class Conclusion:
+    """What a probe's records come to. Pure: the same records always give the same conclusion."""
+
+    def __init__(self, probe: Probe, records: Iterable[QueryRecord]) -> None:
+        self._probe = probe
+        self.evidence = Evidence.of(records)
+        self.judgement: Judgement = probe.judge(self.evidence)
+
+    @property
+    def proved(self) -> tuple[Kind, ...]:
+        """The forbidden kinds that are proved."""
+        return tuple(kind for kind in self.judgement.kinds if kind in self._probe.forbidden)
+
+    @property
+    def passed(self) -> bool | None:
+        """False when a forbidden kind is proved, None when the question is open, else True."""
+        if self.proved:
+            return False
+        if self.judgement.word in ("ERROR", "INCONCLUSIVE") or not self.judgement.settled:
+            return None
+        return True
+
+    @property
+    def word(self) -> str:
+        """The verdict in a word or two: 'CACHE: response'."""
+        kinds = self.judgement.kinds
+        return f"{self.judgement.word}: {', '.join(kinds)}" if kinds else self.judgement.word
+
+    def reason(self) -> str:
+        """Return the conclusion as a sentence or two."""
+        if self.judgement.kinds:
+            told = self._told()
+            allowed = [TITLES[kind] for kind in self.judgement.kinds if kind not in self._probe.forbidden]
+            if allowed and not self.proved:
+                told.append(f"{', '.join(allowed)}: not forbidden by this configuration")
+            if self.passed is None:
+                told.append("inconclusive on the other kinds: the budget ended before an answer")
+            return "; ".join([*told, *self.judgement.proofs])
+        if self.judgement.word == "CLEAN":
+            return f"no cache found: {self._scope()}{self._excluded()}"
+        return f"{self.judgement.word.lower()}: {self.judgement.reason}"
+
+    def check(self, name: str) -> Check:
+        """Return the one check that stands for the whole probe."""
+        return Check(
+            name=name, passed=self.passed, observed=self.word, limit="no forbidden cache", reason=self.reason()
+        )
+
+    def kind_check(self, kind: Kind, name: str) -> Check:
+        """Return the check that one kind of cache is not there; what was not tested is not in doubt."""
+        passed = None if self.passed is None else kind not in self.judgement.kinds
+        seen = "not found" if self._was_tested(kind) else "not tested"
+        return Check(
+            name=name,
+            passed=passed,
+            observed={None: None, False: "found", True: seen}[passed],
+            limit="not found",
+            reason=self._kind_reason(kind, passed),
+        )
+
+    def _kind_reason(self, kind: Kind, passed: bool | None) -> str:
+        if passed is None:
+            return self.reason()
+        if not passed:
+            return "; ".join([*self._told(kind), *self.judgement.proofs])
+        if not (self._was_tested(kind) or self.proved):
+            return f"not tested: {self._why_untested(kind)}"
+        when = f" by the time {', '.join(self.proved)} was proved" if self.proved else f": {self._scope()}"
+        return f"no {TITLES[kind]} found{when}"
+
+    def _was_tested(self, kind: Kind) -> bool:
+        return any(judged.contrast.kind == kind for judged in self.judgement.judged)
+
+    def _why_untested(self, kind: Kind) -> str:
+        if kind == "coalescing":
+            return self._why_no_bursts() if self._probe.bursts else "no identical queries were sent at once"
+        if kind == "url_keyed" and self.evidence.url_refused:
+            return f"the endpoint answers {self.evidence.url_refused} to a changed URL"
+        return "this design sends no query that would show it"
+
+    def _why_no_bursts(self) -> str:
+        most = max(size for size in BURST_SIZES if size <= self._probe.at_once)
+        if max(self.evidence.sizing, default=0) < most:
+            return "the budget ended before queries could be sent at once"
+        return f"up to {most} different queries at once, the benchmark's own concurrency, did not have to queue"
+
+    def _told(self, kind: Kind | None = None) -> list[str]:
+        """Return a sentence for each kind that was found, of each kind of prompt: one mechanism moves several arms."""
+        found = [finding for finding in self.findings() if finding.found and kind in (None, finding.kind)]
+        return list({(finding.kind, finding.of): finding.sentence for finding in reversed(found)}.values())[::-1]
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return every comparison, the found ones first."""
+        findings = [self._finding(judged) for judged in self.judgement.judged]
+        return tuple(sorted(findings, key=lambda finding: (not finding.found, _PLACE[finding.kind])))
+
+    def _finding(self, judged: Judged) -> Finding:
+        contrast = judged.contrast
+        kind = judged.named or contrast.kind
+        low, high = contrast.effect.low, contrast.effect.high
+        return Finding(
+            kind=kind,
+            of=of_name(contrast.of),
+            found=judged.named is not None,
+            forbidden=kind in self._probe.forbidden,
+            sentence=_sentence(judged),
+            p=contrast.p,
+            p_corrected=judged.p_corrected,
+            effect=contrast.effect.factor,
+            effect_low=low if low > 0 else None,
+            effect_high=high if np.isfinite(high) else None,
+            fast_s=contrast.fast_s,
+            slow_s=contrast.slow_s,
+            n=contrast.n,
+        )
+
+    def arms(self) -> tuple[ArmSummary, ...]:
+        """Return the medians of each arm, in the order of the design; bursts by their makespan."""
+        rows = [_arm(arm, of, records) for of, arm, records in _by_arm(self.evidence)]
+        for kind, bursts in self.evidence.bursts.items():
+            size = len(bursts[0])
+            what = f"{size} {'identical' if kind == 'same' else 'different'} at once"
+            spans_s = [makespan_s(burst) for burst in bursts]
+            rows.append(ArmSummary(arm=kind, what=what, of=BURSTS, n=len(bursts), median_s=float(np.median(spans_s))))
+        return tuple(rows)
+
+    def figures(self) -> dict[str, Figure]:
+        """Return what a program wants to read."""
+        judgement, evidence = self.judgement, self.evidence
+        n_groups = evidence.n_groups()
+        share = contrasts.decode_share(evidence.groups[MADE_UP])
+        burst = evidence.bursts.get("same")
+        return {
+            "probe": judgement.word,
+            "probe_kinds": ", ".join(judgement.kinds),
+            "probe_queries": evidence.n_queries,
+            "probe_failed": len(evidence.failed),
+            "probe_groups": n_groups or len(evidence.bets),
+            "probe_null_p": judgement.null_p,
+            "probe_decode_share": share or None,
+            "probe_burst_size": len(burst[0]) if burst else None,
+        }
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what a reader should know beside the verdict."""
+        notes = list(self.judgement.notes)
+        evidence = self.evidence
+        if evidence.url_refused:
+            notes.append(
+                f"cache probe: the endpoint answers {evidence.url_refused} to a changed URL, so a cache keyed on the "
+                "URL alone was not looked for"
+            )
+        if self._probe.bursts and not evidence.bursts and self.judgement.settled and not self.proved:
+            notes.append(f"cache probe: coalescing was not tested: {self._why_no_bursts()}")
+        if evidence.failed and self.judgement.word != "ERROR":
+            notes.append(
+                f"cache probe: {len(evidence.failed)} queries failed, and their groups were left out and made up for"
+            )
+        if hits := sum(says_hit(record.cache_header or "") for record in evidence.every()):
+            notes.append(f"cache probe: {hits} replies say in their headers that they come from a cache")
+        if cached := sum(record.cached_tokens or 0 for record in evidence.every()):
+            notes.append(f"cache probe: the endpoint says it reused {cached} cached prompt tokens")
+        return tuple(notes)
+
+    def _scope(self) -> str:
+        evidence = self.evidence
+        if evidence.bets:
+            return f"{len(evidence.bets)} groups of one repeat and three twins"
+        if evidence.single:
+            return f"{len(evidence.single['R'])} repeats of one prompt against {len(evidence.single['P'])} twins"
+        of = " and ".join(of_name(source) for source in evidence.sources())
+        return f"{evidence.n_groups()} groups of {of}"
+
+    def _excluded(self) -> str:
+        """Say which speed-up of repeats the data exclude, so that nobody takes silence for proof."""
+        steady = [judged.contrast for judged in self.judgement.judged if judged.contrast.steady]
+        highs = [contrast.effect.high for contrast in steady if contrast.kind == "response"]
+        if not highs or not np.isfinite(max(highs)):
+            return ""
+        return f"; repeats are faster by {max(*highs, 1.0):.3g} times at most (95 % interval)"
+
+
+def seconds_by_arm(evidence: Evidence) -> dict[tuple[str, str], list[float]]:
+    """Return the seconds of every query by what it is of and its arm, bursts by their makespan: what `arms` sums up."""
+    seconds = {(of, arm): [total_s(record) for record in records] for of, arm, records in _by_arm(evidence)}
+    return seconds | {(BURSTS, kind): list(map(makespan_s, bursts)) for kind, bursts in evidence.bursts.items()}
+
+
+def _by_arm(evidence: Evidence) -> Iterator[tuple[str, str, list[QueryRecord]]]:
+    blocks = {_OF[of]: groups for of, groups in evidence.groups.items()}
+    blocks |= {"one prompt": [evidence.single] if evidence.single else [], "one group after another": evidence.bets}
+    for of, groups in blocks.items():
+        for arm in _ARMS:
+            if records := [record for block in groups for record in block.get(arm, ())]:
+                yield of, arm, records
+
+
+def _arm(arm: str, of: str, records: list[QueryRecord]) -> ArmSummary:
+    streamed = all(record.first_token_ns is not None for record in records)
+    return ArmSummary(
+        arm=arm,
+        what=_ARMS[arm],
+        of=of,
+        n=len(records),
+        median_s=float(np.median([total_s(record) for record in records])),
+        first_token_s=float(np.median([first_s(record) for record in records])) if streamed else None,
+    )
+
+
+def _sentence(judged: Judged) -> str:
+    contrast = judged.contrast
+    kind = judged.named or contrast.kind
+    times = f"{contrast.effect.factor:.3g} times"
+    unlike = "that differ in their last words" if contrast.of in _OF else "with a new beginning"
+    seen = _SAYS[kind].format(times=times, unlike=unlike)
+    where = of_name(contrast.of)
+    if judged.named:
+        hits = "" if contrast.steady else ", not always but too often for chance"
+        return f"{TITLES[kind]} on {where}: {seen}{hits} (p {judged.p_corrected:.2g})"
+    if judged.found:
+        return f"no {TITLES[kind]} of its own on {where}: another cache explains that {seen}"
+    if judged.p_corrected <= ALPHA:
+        return f"no {TITLES[kind]} on {where}: {seen}, below the floor of what counts (p {judged.p_corrected:.2g})"
+    return f"no {TITLES[kind]} on {where}: {seen}, which chance explains (p {judged.p_corrected:.2g})"

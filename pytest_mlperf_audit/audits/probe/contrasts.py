@@ -1,0 +1,256 @@
+"""Evidence to contrasts: who is compared with whom, by which test, on which part of the latency."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from statistics import median
+
+import numpy as np
+
+from ...stats.ranks import (
+    Effect,
+    Floats,
+    leading_run,
+    least_u,
+    paired_effect,
+    signed_rank,
+    stratified_effect,
+    stratified_u,
+)
+from .design import MADE_UP
+from .evidence import Block, Evidence, Measure, columns, counted, decode_s, first_s, makespan_s, total_s
+from .settings import Kind
+
+#: From this share of a miss on, the time after the first token tells a response cache from a prefix cache.
+DECODE_SHARE = 0.20
+
+#: What hits now and then are looked for in: all kinds of prompts together.
+EVERYWHERE = "all prompts"
+
+_MISSES = ("P", "N", "S")
+
+Arms = Sequence[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Contrast:
+    """One comparison: `p` one-sided for "the first is faster", medians in seconds, `n` queries.
+
+    `least_p` is the smallest p that so many queries can give. `steady` is false for hits now and then, whose effect is
+    that of the hits alone. `lead` is how many times faster than the fastest of the slow the fastest was.
+    """
+
+    kind: Kind
+    of: str
+    p: float
+    least_p: float
+    estimate: Callable[[], Effect]
+    fast_s: float
+    slow_s: float
+    n: int
+    steady: bool = True
+    lead: float = 1.0
+
+    @property
+    def name(self) -> str:
+        """A name that is unique in the family."""
+        return f"{self.kind}[{self.of}]"
+
+    @property
+    def gain_s(self) -> float:
+        """Difference of the medians in seconds, whichever is the faster."""
+        return abs(self.slow_s - self.fast_s)
+
+    @cached_property
+    def effect(self) -> Effect:
+        """The speed-up with its interval; most contrasts are never asked, since their p is large."""
+        return self.estimate()
+
+
+def family(evidence: Evidence, n_groups: int) -> list[Contrast]:
+    """Return the contrasts of the first `n_groups` groups."""
+    if n_groups not in evidence.families:
+        evidence.families[n_groups] = list(_family(evidence, n_groups))
+    found: list[Contrast] = evidence.families[n_groups]
+    return found
+
+
+def _family(evidence: Evidence, n_groups: int) -> Iterator[Contrast]:
+    repeats = []
+    for of in evidence.sources():
+        if blocks := evidence.groups[of][:n_groups]:
+            measures = _of_replays(blocks)
+            repeats.append([(columns(blocks, ("R",), one), columns(blocks, ("Y",), one)) for one in measures])
+            yield _least_sure([_u("response", of, again, twins) for again, twins in repeats[-1]])
+            yield _pairs("reuse", of, blocks, ("R", "P"), measures)
+            if of == MADE_UP:
+                yield from _of_made_up(blocks)
+    if repeats:
+        yield _sporadic(repeats)
+
+
+def _of_made_up(blocks: Sequence[Block]) -> Iterator[Contrast]:
+    whole, first = _whole(blocks), [first_s]
+    yield _strata("near_duplicate", MADE_UP, blocks, ("Y",), ("X",), first)
+    yield _pairs("prefix", MADE_UP, blocks, ("X", "P"), first)
+    yield _one_stratum("semantic", MADE_UP, [_with_later(block) for block in blocks], ("later",), ("S",), whole)
+    if all("U" in block for block in blocks):
+        yield _strata("url_keyed", MADE_UP, blocks, ("P", "N"), ("U",), whole)
+
+
+def single(block: Block) -> Contrast:
+    """Return repeats against twins of one prompt, all exchangeable."""
+    return _one_stratum("response", "one prompt", [block], ("R",), ("P",), _whole([block]))
+
+
+def bets(blocks: Sequence[Block]) -> Contrast:
+    """Return repeats against twins of many prompts; its p is that of a fixed design, for the reader."""
+    return _strata("response", "anytime", blocks, ("R",), ("P",), _whole(blocks))
+
+
+def won(blocks: Sequence[Block]) -> list[bool]:
+    """Return for each group of the anytime design whether its repeat was the fastest."""
+    return [total_s(block["R"][0]) < min(map(total_s, block["P"])) for block in blocks]
+
+
+def coalescing(evidence: Evidence) -> Contrast | None:
+    """Return identical bursts against bursts of twins, two-sided: some caches make those who wait slower."""
+    same, twins = (evidence.bursts.get(kind, []) for kind in ("same", "twins"))
+    if not same or not twins:
+        return None
+    a, b = (np.log([[makespan_s(burst) for burst in bursts]]) for bursts in (same, twins))
+    p = min(1.0, 2 * min(stratified_u(a, b), stratified_u(b, a)))
+    least_p = 2 * least_u(1, a.size, b.size)
+    n = sum(map(len, same)) + sum(map(len, twins))
+    return Contrast("coalescing", "bursts", p, least_p, partial(stratified_effect, a, b), *_medians_s(a, b), n)
+
+
+def null_control(blocks: Sequence[Block]) -> Contrast:
+    """Return P against N, two queries of one kind, two-sided: a difference here means that no test can be trusted."""
+    p, n = columns(blocks, ("P",), total_s)[:, 0], columns(blocks, ("N",), total_s)[:, 0]
+    both = min(1.0, 2 * min(signed_rank(p, n), signed_rank(n, p)))
+    estimate = partial(paired_effect, p, n)
+    return Contrast("reuse", "null control", both, 2 * 0.5 ** len(p), estimate, *_medians_s(p, n), 2 * len(p))
+
+
+def beginning(blocks: Sequence[Block], of: str) -> Contrast:
+    """Return queries that share only their beginning with an earlier one against those that share nothing."""
+    return _pairs("prefix", of, blocks, ("X" if of == MADE_UP else "Y", "P"), [first_s])
+
+
+def decode_share(blocks: Sequence[Block]) -> float:
+    """Return the median share of the time after the first token in a miss, 0 where replies were not streamed."""
+    misses = [record for block in blocks for arm in _MISSES for record in block.get(arm, ())]
+    if not misses or any(record.first_token_ns is None for record in misses):
+        return 0.0
+    return median(1 - first_s(record) / total_s(record) for record in misses)
+
+
+def _of_replays(blocks: Sequence[Block]) -> list[Measure]:
+    """Return the part of the latency that a cache of whole replies shortens and a prefix cache does not.
+
+    That is the time after the first token, or everything where little or nothing is left after it.
+    """
+    if decode_share(blocks) < DECODE_SHARE:
+        return _whole(blocks)
+    miss_s = median(decode_s(record, 0.0) for block in blocks for record in block["P"])
+    return _per_token(blocks, lambda record: decode_s(record, miss_s))
+
+
+def _sporadic(sources: Sequence[Sequence[tuple[Floats, Floats]]]) -> Contrast:
+    """Return the test for hits now and then (replicas, small caches), of all kinds of prompts together.
+
+    Each kind is measured in its own median latency. That treats repeats and twins alike, so the test stays exact.
+    """
+    n_measures = max(map(len, sources))
+    return _least_sure([_run([tested[min(at, len(tested) - 1)] for tested in sources]) for at in range(n_measures)])
+
+
+def _run(groups: Sequence[tuple[Floats, Floats]]) -> Contrast:
+    usual = [median([*again.ravel().tolist(), *twins.ravel().tolist()]) for again, twins in groups]
+    scaled = [(again - one, twins - one) for (again, twins), one in zip(groups, usual, strict=True)]
+    p, n_hits = leading_run(scaled)
+    again, twins = (sorted(np.concatenate([pair[side].ravel() for pair in scaled]).tolist()) for side in (0, 1))
+    miss = median(twins)
+    hit = median(again[:n_hits]) if n_hits else miss
+    times, usual_s = float(np.exp(miss - hit)), float(np.exp(usual[0]))
+    return Contrast(
+        kind="response",
+        of=EVERYWHERE,
+        p=p,
+        least_p=float(np.prod([least_u(len(fast), fast.shape[1], slow.shape[1]) for fast, slow in groups])),
+        estimate=lambda: Effect(times, 0.0, float("inf")),
+        fast_s=float(np.exp(hit)) * usual_s,
+        slow_s=float(np.exp(miss)) * usual_s,
+        n=len(again) + len(twins),
+        steady=False,
+        lead=float(np.exp(twins[0] - again[0])),
+    )
+
+
+def _strata(
+    kind: Kind, of: str, blocks: Sequence[Block], fast: Arms, slow: Arms, measures: Sequence[Measure]
+) -> Contrast:
+    return _least_sure([_u(kind, of, columns(blocks, fast, one), columns(blocks, slow, one)) for one in measures])
+
+
+def _one_stratum(
+    kind: Kind, of: str, blocks: Sequence[Block], fast: Arms, slow: Arms, measures: Sequence[Measure]
+) -> Contrast:
+    """Compare all with all, since nothing but chance pairs them: their prompts differ."""
+    tested = []
+    for measure in measures:
+        a, b = (columns(blocks, arms, measure).reshape(1, -1) for arms in (fast, slow))
+        tested.append(_u(kind, of, a, b))
+    return _least_sure(tested)
+
+
+def _u(kind: Kind, of: str, a: Floats, b: Floats) -> Contrast:
+    least_p, estimate = least_u(len(a), a.shape[1], b.shape[1]), partial(stratified_effect, a, b)
+    lead = float(np.exp(b.min() - a.min()))
+    return Contrast(kind, of, stratified_u(a, b), least_p, estimate, *_medians_s(a, b), a.size + b.size, lead=lead)
+
+
+def _pairs(
+    kind: Kind, of: str, blocks: Sequence[Block], arms: tuple[str, str], measures: Sequence[Measure]
+) -> Contrast:
+    tested = []
+    for measure in measures:
+        a, b = (columns(blocks, (arm,), measure)[:, 0] for arm in arms)
+        estimate = partial(paired_effect, a, b)
+        tested.append(Contrast(kind, of, signed_rank(a, b), 0.5 ** len(a), estimate, *_medians_s(a, b), 2 * len(a)))
+    return _least_sure(tested)
+
+
+def _with_later(block: Block) -> Block:
+    """Return a block with the later of P and N as an arm: the other one, or the primes, have brought its text before.
+
+    Which one it is hangs on the order alone, so that it is exchangeable with S as they are.
+    """
+    return {**block, "later": [max((*block["P"], *block["N"]), key=lambda record: record.query)]}
+
+
+def _whole(blocks: Sequence[Block]) -> list[Measure]:
+    return _per_token(blocks, total_s)
+
+
+def _per_token(blocks: Sequence[Block], measure: Measure) -> list[Measure]:
+    """Return a measure and, where replies say how long they are, the same for each token.
+
+    A contrast must show in both, so that a shorter answer is not taken for a faster one.
+    """
+    records = [record for block in blocks for arm in block.values() for record in arm]
+    if not counted(records) or len({record.tokens for record in records}) == 1:
+        return [measure]
+    return [measure, lambda record: measure(record) / (record.tokens or 1)]
+
+
+def _least_sure(tested: Sequence[Contrast]) -> Contrast:
+    """Return the contrast with the largest p, so that a finding needs every one of them."""
+    return max(tested, key=lambda contrast: contrast.p)
+
+
+def _medians_s(a: Floats, b: Floats) -> tuple[float, float]:
+    return float(np.exp(median(a.ravel().tolist()))), float(np.exp(median(b.ravel().tolist())))

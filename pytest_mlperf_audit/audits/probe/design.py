@@ -1,0 +1,181 @@
+"""Which queries the probe sends, block by block, each drawn from one seed: pure, and the same for the same seed.
+
+A block is kept together, since some servers keep only the last prompt. In a block of made-up prompts:
+
+    prime.a .b  two fresh prompts, alike but for the last word
+    R.a .b      their bytes again: only these can come from a response cache
+    Y (3)       as the primes, with another last word: a near-duplicate cache answers them, a prefix cache helps
+    X           as the primes, with a fresh tail: a prefix cache helps
+    P, N        the same text and tail behind a fresh lead: only a semantic cache answers; N is the null control
+    S           all fresh: another text
+    U           as P, under another URL
+
+All have the same length, and each has its own last words or lead, so that without a cache those in one sub-block are
+exchangeable even where each prompt has a cost of its own. In a block of the data set: a row as the benchmark sends it
+(prime, R), three twins with fresh last words in place of its own (Y), one with fresh first words (P).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Final
+
+from ...runs.script import NO_EDIT, Edit, Step
+from . import prompts
+
+N_NEAR: Final = 3
+#: Bursts of each kind: with 6 + 6 no two-sided rank test falls below BURST_ALPHA, with 7 + 7 it can.
+N_BURSTS: Final = 7
+#: Sizes tried for a burst; each is sent twice.
+BURST_SIZES: Final = (2, 4, 8, 16, 32)
+SIZING_TRIES: Final = 2
+#: Repeats, and twins, of the single-prompt design.
+N_SINGLE: Final = 5
+#: Twins of each repeat in the anytime design.
+N_RIVALS: Final = 3
+
+MADE_UP: Final = "made_up"
+DATASET: Final = "dataset"
+
+
+class Designer:
+    """Makes the steps of a session. Blocks are drawn independently of each other, so that their order is no matter."""
+
+    def __init__(self, seed: int, n_rows: int, *, max_tokens: int | None, primes: int = 1, url: bool = True) -> None:
+        self._seed = seed
+        self._max_tokens = max_tokens
+        self._primes = primes
+        self.url = url
+        self._rows = self._rng("rows").sample(range(n_rows), n_rows)
+
+    def warm_up(self, number: int, *, url: bool = False) -> Step:
+        """Return a query of its own, to warm up with, or to see whether a changed URL is taken."""
+        rng = self._rng(f"w{number}")
+        edit = self._made(rng, lead=prompts.nonce(rng))
+        return Step(f"w{number}/{'url' if url else 'fresh'}", self._row(number), edit, _query(rng) if url else "")
+
+    def twin_to_warm_up(self, row: int) -> Step:
+        """Return a twin of a row of the data set, to warm up with."""
+        return Step("w0/fresh", row, _twin_ahead(self._rng("w0")))
+
+    def made_up(self, group: int) -> tuple[Step, ...]:
+        """Return one block of made-up prompts."""
+        block = f"m{group}"
+        rng = self._rng(block)
+        row = self._row(group)
+        head, text, tail = prompts.nonce(rng), prompts.text(rng), prompts.tail(rng)
+        primes = {"a": " ".join(tail)}
+        primes["b"], *near = prompts.other_last_words(rng, tail, 1 + N_NEAR)
+
+        def step(arm: str, edit: Edit, query: str = "") -> Step:
+            return Step(f"{block}/{arm}", row, edit, query, group)
+
+        def family(arm: str, end: str) -> Step:
+            return step(arm, self._made(rng, head=head, text=text, tail=end))
+
+        def apart(arm: str, query: str = "") -> Step:
+            return step(arm, self._made(rng, lead=prompts.nonce(rng), text=text, tail=primes["a"]), query)
+
+        first = [family(f"prime.{name}", end) for name, end in primes.items()] * self._primes
+        kin = [family(f"R.{name}", end) for name, end in primes.items()]
+        kin += [family("Y", end) for end in near]
+        kin.append(family("X", " ".join(prompts.tail(rng))))
+        others = [apart("P"), apart("N"), step("S", self._made(rng, lead=prompts.nonce(rng)))]
+        others += [apart("U", _query(rng))] if self.url else []
+        return _arranged(rng, first, kin, others)
+
+    def of_dataset(self, group: int, row: int | None = None) -> tuple[Step, ...]:
+        """Return one block of the data set; None: the row that the seed gives this group."""
+        block = f"d{group}"
+        rng = self._rng(block)
+        row = self._row(group) if row is None else row
+
+        def step(arm: str, edit: Edit | None = None) -> Step:
+            return Step(f"{block}/{arm}", row, edit or NO_EDIT, "", group)
+
+        kin = [step("R"), *(step("Y", _twin_behind(rng)) for _ in range(N_NEAR))]
+        return _arranged(rng, [step("prime")] * self._primes, kin, [step("P", _twin_ahead(rng))])
+
+    def single(self, row: int, *, made_up: bool) -> tuple[Step, ...]:
+        """Return the prime of one prompt, then repeats and twins in random order."""
+        rng = self._rng("single")
+        prime, twin = self._prompt_and_twins(rng, made_up=made_up)
+        sent = [Step("s0/R", row, prime) for _ in range(N_SINGLE)]
+        sent += [Step("s0/P", row, twin()) for _ in range(N_SINGLE)]
+        return (Step("s0/prime", row, prime), *rng.sample(sent, len(sent)))
+
+    def bet(self, group: int, *, made_up: bool) -> tuple[Step, ...]:
+        """Return one group of the anytime design: a prime, then its repeat among twins."""
+        rng = self._rng(f"e{group}")
+        row = self._row(group)
+        prime, twin = self._prompt_and_twins(rng, made_up=made_up)
+        sent = [Step(f"e{group}/R", row, prime, "", group)]
+        sent += [Step(f"e{group}/P", row, twin(), "", group) for _ in range(N_RIVALS)]
+        return (Step(f"e{group}/prime", row, prime, "", group), *rng.sample(sent, len(sent)))
+
+    def sizing(self, size: int, attempt: int) -> tuple[Step, ...]:
+        """Return a burst of different prompts, to see whether so many have to queue."""
+        rng = self._rng(f"k{size}.{attempt}")
+        return tuple(
+            Step(f"k{size}.{attempt}/size", self._row(0), self._made(rng, lead=prompts.nonce(rng))) for _ in range(size)
+        )
+
+    def bursts(self, size: int) -> list[tuple[Step, ...]]:
+        """Return the bursts in the order to send them: identical prompts, and twins with a common head."""
+        order = self._rng("bursts")
+        kinds = order.sample(["same", "twins"] * N_BURSTS, 2 * N_BURSTS)
+        return [self._burst(f"b{number}", kind, size) for number, kind in enumerate(kinds)]
+
+    def _burst(self, block: str, kind: str, size: int) -> tuple[Step, ...]:
+        rng = self._rng(block)
+        head, text, tail = prompts.nonce(rng), prompts.text(rng), prompts.tail(rng)
+        ends = prompts.other_last_words(rng, tail, size) if kind == "twins" else [" ".join(tail)] * size
+        row = self._row(int(block[1:]))
+        return tuple(Step(f"{block}/{kind}", row, self._made(rng, head=head, text=text, tail=end)) for end in ends)
+
+    def _rng(self, name: str) -> random.Random:
+        return random.Random(f"{self._seed}/{name}")  # noqa: S311 - reproducible from the recorded seed
+
+    def _row(self, group: int) -> int:
+        return self._rows[group % len(self._rows)]
+
+    def _made(
+        self, rng: random.Random, *, lead: str = "", head: str = "", text: str | None = None, tail: str | None = None
+    ) -> Edit:
+        return Edit(
+            lead=lead,
+            head=head,
+            text=prompts.text(rng) if text is None else text,
+            tail=" ".join(prompts.tail(rng)) if tail is None else tail,
+            max_tokens=self._max_tokens,
+        )
+
+    def _prompt_and_twins(self, rng: random.Random, *, made_up: bool) -> tuple[Edit, Callable[[], Edit]]:
+        if not made_up:
+            return NO_EDIT, lambda: _twin_ahead(rng)
+        text, tail = prompts.text(rng), " ".join(prompts.tail(rng))
+
+        def made() -> Edit:
+            return self._made(rng, lead=prompts.nonce(rng), text=text, tail=tail)
+
+        return made(), made
+
+
+def _twin_ahead(rng: random.Random) -> Edit:
+    return Edit(lead=prompts.fresh_words(rng), in_place=True)
+
+
+def _twin_behind(rng: random.Random) -> Edit:
+    return Edit(tail=prompts.fresh_words(rng), in_place=True)
+
+
+def _query(rng: random.Random) -> str:
+    return f"n={prompts.nonce(rng)}"
+
+
+def _arranged(rng: random.Random, first: list[Step], kin: list[Step], others: list[Step]) -> tuple[Step, ...]:
+    """Return primes and their shuffled kin, with the shuffled others before or after them by a fair coin."""
+    family = [*first, *rng.sample(kin, len(kin))]
+    apart = rng.sample(others, len(others))
+    return tuple(family + apart if rng.random() < 0.5 else apart + family)

@@ -1,0 +1,149 @@
+"""Query records of a probe, sorted by block and arm, and turned into arrays of log latency."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ...runs.query import QueryRecord
+from ...stats.ranks import Floats
+from .design import DATASET, MADE_UP
+
+Measure = Callable[[QueryRecord], float]
+Block = dict[str, list[QueryRecord]]
+
+_SOURCES = {"m": MADE_UP, "d": DATASET}
+#: A hit may come whole in one chunk; its decode time is taken for this share of a miss's, not for zero.
+_LEAST_SHARE = 0.01
+
+
+@dataclass
+class Evidence:
+    """What a probe measured. `groups` hold, for each kind of prompt, the whole blocks in the order they were sent.
+
+    `n_lost` counts the blocks of each kind that were left out.
+    """
+
+    groups: dict[str, list[Block]] = field(default_factory=lambda: {MADE_UP: [], DATASET: []})
+    single: Block = field(default_factory=dict)
+    bets: list[Block] = field(default_factory=list)
+    bursts: dict[str, list[Sequence[QueryRecord]]] = field(default_factory=dict)
+    sizing: dict[int, list[Sequence[QueryRecord]]] = field(default_factory=dict)
+    failed: list[QueryRecord] = field(default_factory=list)
+    n_lost: Counter[str] = field(default_factory=Counter)
+    url_refused: str = ""
+    n_queries: int = 0
+    #: What `contrasts.family` made of the first so many groups, which further groups do not change.
+    families: dict[int, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, records: Iterable[QueryRecord]) -> Evidence:
+        """Return the evidence of records."""
+        evidence = cls()
+        evidence.add(records)
+        return evidence
+
+    def add(self, records: Iterable[QueryRecord]) -> None:
+        """Sort more records by their tags: whole blocks, or some of the single prompt's, which come one by one.
+
+        A block in which a query failed is left out.
+        """
+        for block, queries in _by_block(records).items():
+            self.n_queries += len(queries)
+            self._take(block, queries)
+
+    def _take(self, block: str, queries: list[QueryRecord]) -> None:
+        failed = [record for record in queries if not record.ok]
+        arms: Block = {}
+        for record in queries:
+            arms.setdefault(_arm(record), []).append(record)
+        if "url" in arms and failed:
+            self.url_refused = failed[0].outcome
+            return
+        self.failed += failed
+        if failed:
+            self.n_lost[_SOURCES.get(block[0], "")] += 1
+            return
+        if block[0] in _SOURCES:
+            self.groups[_SOURCES[block[0]]].append(arms)
+        elif block[0] == "s":
+            for arm, sent in arms.items():
+                self.single.setdefault(arm, []).extend(sent)
+        elif block[0] == "e":
+            self.bets.append(arms)
+        elif block[0] == "b":
+            self.bursts.setdefault(next(iter(arms)), []).append(queries)
+        elif block[0] == "k":
+            self.sizing.setdefault(int(block[1:].partition(".")[0]), []).append(queries)
+
+    def n_groups(self) -> int:
+        """Return how many whole groups there are, of each kind of prompt that was sent."""
+        return min((len(self.groups[source]) for source in self.sources()), default=0)
+
+    def n_in_bursts(self) -> int:
+        """Return how many queries were sent at once with others."""
+        bursts = [*self.bursts.values(), *self.sizing.values()]
+        return sum(len(burst) for sent in bursts for burst in sent)
+
+    def sources(self) -> list[str]:
+        """Return which kinds of prompts were sent."""
+        return [source for source, blocks in self.groups.items() if blocks or self.n_lost[source]]
+
+    def every(self) -> list[QueryRecord]:
+        """Return every query of whole groups, the single-prompt and the anytime design included."""
+        blocks = [*self.groups[MADE_UP], *self.groups[DATASET], self.single, *self.bets]
+        return [record for block in blocks for arm in block.values() for record in arm]
+
+
+def _by_block(records: Iterable[QueryRecord]) -> Mapping[str, list[QueryRecord]]:
+    blocks: dict[str, list[QueryRecord]] = {}
+    for record in sorted(records, key=lambda record: record.query):
+        blocks.setdefault((record.tag or "?").partition("/")[0], []).append(record)
+    return blocks
+
+
+def _arm(record: QueryRecord) -> str:
+    """Return the arm, without the mark that tells its two repeats, or primes, apart."""
+    return (record.tag or "?").partition("/")[2].partition(".")[0]
+
+
+def columns(blocks: Sequence[Block], arms: Sequence[str], measure: Measure) -> Floats:
+    """Return log measures of these arms, shape (blocks, queries of the arms in a block)."""
+    return np.log([[measure(record) for arm in arms for record in block[arm]] for block in blocks])
+
+
+def total_s(record: QueryRecord) -> float:
+    """Return the latency of a whole reply, in seconds."""
+    return max(record.completed_ns - record.issued_ns, 1) / 1e9
+
+
+def first_s(record: QueryRecord) -> float:
+    """Return the time to the first content token, or, where the reply was not streamed, to the whole reply."""
+    first_ns = record.completed_ns if record.first_token_ns is None else record.first_token_ns
+    return max(first_ns - record.issued_ns, 1) / 1e9
+
+
+def decode_s(record: QueryRecord, miss_s: float) -> float:
+    """Return the time from the first content token to the end, at least a hundredth of a miss's."""
+    first_ns = record.completed_ns if record.first_token_ns is None else record.first_token_ns
+    return max((record.completed_ns - first_ns) / 1e9, miss_s * _LEAST_SHARE)
+
+
+def makespan_s(burst: Sequence[QueryRecord]) -> float:
+    """Return the time from a burst's first issue to its last completion, in seconds."""
+    return (max(record.completed_ns for record in burst) - min(record.issued_ns for record in burst)) / 1e9
+
+
+def counted(records: Iterable[QueryRecord]) -> bool:
+    """Whether every reply says how many tokens it has."""
+    return all(record.tokens for record in records)
+
+
+def replays(block: Block) -> list[bool]:
+    """Return for each repeat of a block whether its reply bears the id of its prime's."""
+    primes = {record.request: record.reply_id for record in block.get("prime", ()) if record.reply_id}
+    return [record.reply_id == primes[record.request] for record in block.get("R", ()) if record.request in primes]

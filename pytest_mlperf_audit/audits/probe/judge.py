@@ -1,0 +1,258 @@
+"""Contrasts to a verdict: which of them are found, and whether more queries are needed.
+
+False alarms: each look at the groups has an equal share of LOOKS_ALPHA, divided by Holm's rule among those contrasts
+that so many groups can show at all (Tarone 1990); the bursts are looked at once, with BURST_ALPHA. Together they stay
+within ALPHA, whatever the latencies' distribution.
+A speed-up also has to reach the floors, so that what is statistically real and practically nothing is no finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from ...stats.betting import wealth
+from ...stats.family import holm
+from . import contrasts
+from .contrasts import EVERYWHERE, Contrast
+from .design import MADE_UP, N_RIVALS, N_SINGLE
+from .evidence import Block, Evidence, replays, total_s
+from .naming import named, reaches_floors
+from .settings import ALPHA, BURST_ALPHA, FLOOR, FLOOR_S, LOOKS_ALPHA, Kind
+
+Word = Literal["ERROR", "CACHE", "INCONCLUSIVE", "CLEAN"]
+
+#: A contrast is clear when its speed-up is below the floor, or as likely by chance as this.
+_CLEAR_P = 0.05
+#: A query that leads all it is compared with by this factor may be a hit of a cache that hits now and then.
+_LUCKY_LEAD = 2.0
+_MAY_BE_LUCKY = ("response", "semantic")
+#: Below this wealth a bet is not worth going on with: three losses in a row.
+_RUINED = 0.02
+#: Failed queries a probe may have: this many, or this share.
+_FEW_FAILURES = 2
+_FAILURE_SHARE = 0.10
+#: The single-prompt design ends early when all repeats take less than half the fastest of so many twins. By chance all
+#: repeats lead four twins before the fifth is sent, or have a p of ALPHA after it, in 0.95 % of sessions, whatever the
+#: latencies' distribution; with three twins it would be 1.16 %. (The tests count it out.)
+_EARLY_TWINS = 4
+_EARLY_FACTOR = 2.0
+#: The bursts end early when, after so many of each kind, they do not differ by the floor. That can only lose a finding.
+_FEW_BURSTS = 3
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A contrast with its corrected p. `found` is what tests say, `named` what is left when one explains another."""
+
+    contrast: Contrast
+    p_corrected: float
+    found: bool
+    named: Kind | None = None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the evidence shows. `settled` says that more queries are not needed for an answer."""
+
+    word: Word
+    judged: tuple[Judged, ...] = ()
+    proofs: tuple[str, ...] = ()
+    kinds: tuple[Kind, ...] = ()
+    settled: bool = True
+    null_p: float | None = None
+    reason: str = ""
+    notes: tuple[str, ...] = field(default=())
+
+
+def too_many_failures(evidence: Evidence) -> bool:
+    """Whether so many queries failed that nothing can be concluded."""
+    return len(evidence.failed) > max(_FEW_FAILURES, _FAILURE_SHARE * evidence.n_queries)
+
+
+def of_groups(
+    evidence: Evidence, looks: Sequence[int], forbidden: Sequence[Kind], *, thorough: bool = False
+) -> Judgement:
+    """Judge the groups that are there, as they were looked at: after each number of `looks`, until an answer.
+
+    A later look cannot take back what an earlier one found.
+    """
+    judgement = Judgement("INCONCLUSIVE", settled=False, reason="the budget ended before an answer")
+    nameless: Judgement | None = None
+    for number, n_groups in enumerate(looks, start=1):
+        if evidence.n_groups() < n_groups:
+            break
+        last = number == len(looks)
+        judgement = _look(evidence, n_groups, len(looks), last=last, thorough=thorough)
+        if judgement.kinds == ("reuse",) and not last:
+            nameless = replace(judgement, settled=False)  # further groups may say which cache it is
+        elif judgement.settled or set(judgement.kinds) & set(forbidden):
+            return replace(judgement if judgement.kinds else nameless or judgement, settled=True)
+    return judgement if judgement.kinds else nameless or judgement
+
+
+def _look(evidence: Evidence, n_groups: int, n_looks: int, *, last: bool, thorough: bool) -> Judgement:
+    tested = contrasts.family(evidence, n_groups)
+    judged = _judge(tested, LOOKS_ALPHA / n_looks)
+    if (bursts := contrasts.coalescing(evidence)) is not None:
+        judged.append(_judge([bursts], BURST_ALPHA)[0])
+    found = {one.contrast.name: one.contrast for one in judged if one.found}
+    names = named(found, {of: evidence.groups[of][:n_groups] for of in evidence.sources()})
+    judged = [replace(one, named=names.get(one.contrast.name)) for one in judged]
+    proofs, notes = _replayed(evidence, n_groups, judged)
+    kinds = _kinds(judged, proofs)
+    null = _null(evidence, n_groups)
+    if kinds:
+        clear = all(_is_clear(one.contrast) for one in judged if not one.found)
+        return Judgement("CACHE", tuple(judged), proofs, kinds, settled=last or clear, null_p=null[0], notes=notes)
+    if null[1]:
+        reason = "the null control shows a difference between queries of one kind, so no comparison can be trusted"
+        return Judgement("INCONCLUSIVE", tuple(judged), settled=last, null_p=null[0], reason=reason, notes=notes)
+    settled = last or (not thorough and all(_is_clear(one.contrast) for one in judged))
+    word: Word = "CLEAN" if settled else "INCONCLUSIVE"
+    reason = "" if settled else "the budget ended before an answer"
+    return Judgement(word, tuple(judged), settled=settled, null_p=null[0], reason=reason, notes=notes)
+
+
+def is_burst_clear(evidence: Evidence) -> bool:
+    """Whether the bursts so far are so alike that coalescing, a matter of 1.7 times by their size, is not there."""
+    sent = [len(evidence.bursts.get(kind, ())) for kind in ("same", "twins")]
+    contrast = contrasts.coalescing(evidence) if min(sent) >= _FEW_BURSTS else None
+    return contrast is not None and not reaches_floors(contrast)
+
+
+def of_single(evidence: Evidence) -> Judgement:
+    """Judge repeats against twins of one prompt: one test at ALPHA."""
+    block = evidence.single
+    if len(block.get("R", ())) < N_SINGLE or not (_is_early(block) or len(block.get("P", ())) == N_SINGLE):
+        return Judgement("INCONCLUSIVE", settled=False, reason="the budget ended before an answer")
+    return _of_one_test(contrasts.single(block), [block], found=_is_early(block) or None)
+
+
+def _is_early(block: Block) -> bool:
+    """Whether repeats so fast came back that the remaining twins need not be waited for."""
+    again, twins = block.get("R", ()), block.get("P", ())
+    if len(again) < N_SINGLE or len(twins) < _EARLY_TWINS:
+        return False
+    return max(map(total_s, again)) * _EARLY_FACTOR < min(map(total_s, twins))
+
+
+def is_early(evidence: Evidence) -> bool:
+    """Whether the single-prompt design has its answer before its last query."""
+    return _is_early(evidence.single)
+
+
+def of_bets(evidence: Evidence, most: int) -> Judgement:
+    """Judge the anytime design: an e-process against ALPHA, valid whenever it is stopped; `most` groups are the end."""
+    blocks = evidence.bets
+    if not blocks:
+        return Judgement("INCONCLUSIVE", settled=False, reason="the budget ended before an answer")
+    money = wealth(contrasts.won(blocks), N_RIVALS + 1)
+    judgement = _of_one_test(contrasts.bets(blocks), blocks, found=money >= 1 / ALPHA, p=min(1.0, 1 / money))
+    if judgement.kinds or money <= _RUINED:
+        return judgement
+    if len(blocks) >= most:
+        return replace(judgement, word="CLEAN")
+    return replace(judgement, word="INCONCLUSIVE", settled=False, reason="the budget ended before an answer")
+
+
+def _of_one_test(
+    contrast: Contrast, blocks: Sequence[Block], *, found: bool | None, p: float | None = None
+) -> Judgement:
+    corrected = contrast.p if p is None else p
+    significant = corrected <= ALPHA if found is None else found
+    name: Kind | None = "response" if significant and reaches_floors(contrast) else None
+    judged = (Judged(contrast, corrected, name is not None, name),)
+    proofs, notes = _proofs(blocks, judged, "")
+    kinds = _kinds(judged, proofs)
+    return Judgement("CACHE" if kinds else "CLEAN", judged, proofs, kinds, notes=notes)
+
+
+def _judge(tested: Sequence[Contrast], alpha: float) -> list[Judged]:
+    """Return contrasts with p values corrected so that ALPHA is the limit of each.
+
+    Which contrasts are in the family depends on the numbers of queries alone, so that Holm's rule holds among them.
+    """
+    least = [contrast.least_p for contrast in tested]
+    size = next((size for size in range(1, len(least) + 1) if sum(p <= alpha / size for p in least) <= size), 1)
+    in_family = [contrast for contrast in tested if contrast.least_p <= alpha / size]
+    adjusted: Mapping[str, float] = holm({contrast.name: contrast.p for contrast in in_family})
+    judged = []
+    for contrast in tested:
+        # Those left out cannot fall below this either: their least p times their number is more than alpha.
+        corrected = adjusted.get(contrast.name, contrast.p * len(tested))
+        corrected = min(1.0, corrected * ALPHA / alpha)
+        found = corrected <= ALPHA and reaches_floors(contrast)
+        judged.append(Judged(contrast, corrected, found, contrast.kind if found else None))
+    return judged
+
+
+def _is_clear(contrast: Contrast) -> bool:
+    """Whether a contrast that was not found needs no further groups."""
+    if contrast.kind == "coalescing":
+        return True  # further groups bring no further bursts
+    lucky = contrast.kind in _MAY_BE_LUCKY and contrast.lead >= _LUCKY_LEAD
+    return not lucky and (contrast.p > _CLEAR_P or not reaches_floors(contrast))
+
+
+def _kinds(judged: Sequence[Judged], proofs: Sequence[str]) -> tuple[Kind, ...]:
+    kinds: dict[Kind, None] = {one.named: None for one in judged if one.named}
+    if proofs and not kinds:
+        kinds["response"] = None
+    return tuple(kinds)
+
+
+def _replayed(evidence: Evidence, n_groups: int, judged: Sequence[Judged]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    proofs: list[str] = []
+    notes: list[str] = []
+    for of in evidence.sources():
+        proved, noted = _proofs(evidence.groups[of][:n_groups], judged, of)
+        proofs += proved
+        notes += noted
+    return tuple(proofs), tuple(notes)
+
+
+def _proofs(blocks: Sequence[Block], judged: Sequence[Judged], of: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what reply ids prove, and what they only suggest.
+
+    An endpoint may derive ids from the request. So an id proves a replay only where it comes back for some repeats and
+    not for others, or where what came back under it was also faster; or where it answers another request.
+    """
+    again = [replayed for block in blocks for replayed in replays(block)]
+    n_replayed = sum(again)
+    proofs = _foreign(blocks)
+    responses = [one for one in judged if one.contrast.kind == "response" and one.found]
+    faster = any(not of or one.contrast.of in (of, EVERYWHERE) for one in responses)
+    if n_replayed > 1 and (n_replayed < len(again) or faster):
+        proofs.append(f"{n_replayed} of {len(again)} repeats came back under the id of an earlier reply")
+    notes = []
+    if n_replayed and n_replayed == len(again) and not faster:
+        notes.append(
+            "every repeat came back under the id of its first reply, though no faster: the endpoint derives ids from "
+            "the request, or replays at its own pace"
+        )
+    return tuple(proofs), tuple(notes)
+
+
+def _foreign(blocks: Sequence[Block]) -> list[str]:
+    """Return proof that a reply's id came back for another request."""
+    of_request: dict[str, set[str]] = {}
+    for block in blocks:
+        for arm in block.values():
+            for record in arm:
+                if record.reply_id:
+                    of_request.setdefault(record.reply_id, set()).add(record.request)
+    shared = sum(len(requests) > 1 for requests in of_request.values())
+    told_apart = len(of_request) > 1
+    return [f"{shared} ids of replies came back for another request"] if shared > 1 and told_apart else []
+
+
+def _null(evidence: Evidence, n_groups: int) -> tuple[float | None, bool]:
+    """Return the null control's p, and whether it fired."""
+    blocks = evidence.groups[MADE_UP][:n_groups]
+    if not blocks:
+        return None, False
+    control = contrasts.null_control(blocks)
+    times = max(control.effect.factor, 1 / control.effect.factor)  # either direction counts
+    return control.p, control.p <= ALPHA and times >= FLOOR and control.gain_s >= FLOOR_S

@@ -1,0 +1,91 @@
+"""Which cache explains what was found: one may move several contrasts, and the arms' pattern says which it is.
+
+No test is done here, so that nothing is found that was not found before; what was found gets another name, or none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
+
+import numpy as np
+
+from . import contrasts
+from .contrasts import EVERYWHERE, Contrast
+from .design import MADE_UP
+from .evidence import Block, first_s
+from .settings import BURST_FLOOR, FLOOR, FLOOR_S, FLOOR_SHARE, Kind
+
+_NEAR, _PREFIX = f"near_duplicate[{MADE_UP}]", f"prefix[{MADE_UP}]"
+_RESPONSE, _SPORADIC = f"response[{MADE_UP}]", f"response[{EVERYWHERE}]"
+
+#: Where little time is left after the first token, a prefix cache looks like a response cache: repeats share more with
+#: their primes than twins do. Up to this speed-up, or the one that a shared beginning brings, if that is more.
+_BEYOND_PREFIX = 2.0
+#: A shared beginning is taken for an explanation, never for a finding, from this p on.
+_SUSPECT_P = 0.02
+
+
+def reaches_floors(contrast: Contrast) -> bool:
+    """Whether a difference is large enough to count: relative, in seconds, and as a share of the slower."""
+    factor = contrast.effect.factor
+    slower_s = max(contrast.fast_s, contrast.slow_s)
+    large = max(factor, 1 / factor) >= BURST_FLOOR if contrast.kind == "coalescing" else factor >= FLOOR
+    return large and contrast.gain_s >= max(FLOOR_S, FLOOR_SHARE * slower_s)
+
+
+def named(found: Mapping[str, Contrast], blocks: Mapping[str, Sequence[Block]]) -> dict[str, Kind | None]:
+    """Return the kind of cache for each found contrast, None where another one explains it."""
+    names: dict[str, Kind | None] = {name: contrast.kind for name, contrast in found.items()}
+    if _NEAR in found:
+        names[_NEAR] = _kind_of_near(blocks[MADE_UP])
+    names |= {name: "prefix" for name, contrast in found.items() if _is_of_prefix(contrast, blocks, found)}
+    names |= dict.fromkeys(_told_already(names), None)
+    return names
+
+
+def _told_already(names: Mapping[str, Kind | None]) -> Iterator[str]:
+    """Yield what was found but needs no name of its own, since another finding explains it."""
+    if names.get(_NEAR) == "near_duplicate":
+        yield _PREFIX
+        if _RESPONSE not in names:  # it answers repeats of the data set, too
+            yield from (name for name, kind in names.items() if kind == "response")
+    if any(kind == "response" for name, kind in names.items() if name != _SPORADIC):
+        yield _SPORADIC
+    if "prefix" in (names.get(_NEAR), names.get(_PREFIX)):
+        yield from (name for name, kind in names.items() if kind == "prefix" and name not in (_NEAR, _PREFIX))
+    reuse = [name for name in names if name.startswith("reuse")]
+    if len(reuse) < len(names):
+        yield from reuse
+
+
+def _kind_of_near(blocks: Sequence[Block]) -> Kind:
+    """Name what answers twins with another last word faster than those with a fresh tail, by who else gains.
+
+    Twins with another lead as well: a cache that looks at meaning. Those with a fresh tail more than is lost by it: one
+    that reuses prefixes, of which the last words are a part.
+    """
+    near, tail, apart = (
+        median(first_s(record) for block in blocks for arm in arms for record in block[arm])
+        for arms in ("Y", "X", "PN")
+    )
+    if abs(np.log(apart / near)) < abs(np.log(apart / tail)):
+        return "semantic"
+    return "prefix" if apart - tail > tail - near else "near_duplicate"
+
+
+def _is_of_prefix(contrast: Contrast, blocks: Mapping[str, Sequence[Block]], found: Mapping[str, Contrast]) -> bool:
+    """Whether a prefix cache explains that repeats are faster: those that share only their beginning gain as well.
+
+    Made-up repeats and their twins share all but a word, so a suspicion does not explain their difference.
+    """
+    if contrast.kind not in ("response", "reuse"):
+        return False
+    shared = [contrasts.beginning(blocks[of], of) for of in blocks if contrast.of in (of, EVERYWHERE)]
+    if contrast.kind == "reuse":
+        return any(reaches_floors(one) and one.gain_s >= contrast.gain_s / 2 for one in shared)
+    seen = [one for one in shared if one.p <= _SUSPECT_P and reaches_floors(one)]
+    if _NEAR not in found and _PREFIX not in found and (not seen or _RESPONSE in found):
+        return False
+    little_decode = all(contrasts.decode_share(some) < contrasts.DECODE_SHARE for some in blocks.values())
+    return little_decode and contrast.effect.factor < max([_BEYOND_PREFIX, *(one.effect.factor for one in seen)])

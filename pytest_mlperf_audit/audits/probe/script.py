@@ -1,0 +1,290 @@
+"""When the probe sends what, and when it stops: a script, which sees records and decides the next round."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from ...errors import RefusedError
+from ...runs.query import QueryRecord
+from ...runs.script import Round, Script, Step
+from . import judge
+from .design import BURST_SIZES, DATASET, MADE_UP, N_BURSTS, N_RIVALS, N_SINGLE, SIZING_TRIES, Designer
+from .evidence import Evidence, makespan_s, total_s
+from .judge import Judgement
+from .settings import Design, Kind
+
+#: A query that takes longer is dear: the auto design then bets, one group at a time.
+DEAR_S: Final = 20.0
+#: Groups of the anytime design after which a cache that hits every time would long have shown.
+MOST_BETS: Final = 12
+#: A burst of different prompts that takes this many times as long as one query had to queue.
+_QUEUES: Final = 1.7
+#: Groups that may be lost to a failure before one is whole.
+_LOST: Final = 4
+
+Ask = Generator[Round, Sequence[QueryRecord], None]
+
+
+class Probe(msgspec.Struct, frozen=True, kw_only=True):
+    """One probe as it was planned; as plain values it stands in its phase's record.
+
+    `looks` say after how many groups the answer is looked for, `sources` which kinds of prompts are sent, `primes` how
+    often each prompt is sent before its repeats. `at_once` caps the bursts, `row` is what the single-prompt design
+    repeats, `warmed` says that a query was sent just before, so that one of its twelve is spared.
+    """
+
+    design: Design
+    looks: tuple[int, ...]
+    sources: tuple[str, ...]
+    forbidden: tuple[Kind, ...]
+    n_rows: int
+    thorough: bool = False
+    primes: int = 1
+    url: bool = True
+    may_bet: bool = False
+    bursts: bool = False
+    at_once: int = 1
+    max_tokens: int | None = None
+    max_queries: int | None = None
+    max_duration_ms: int = 0
+    row: int = 0
+    warmed: bool = False
+
+    @property
+    def only_made_up(self) -> bool:
+        """Whether no prompt of the data set is sent."""
+        return DATASET not in self.sources
+
+    @property
+    def n_warm_ups(self) -> int:
+        """Queries before the first group: one to warm up with, and one to a changed URL where an arm needs it."""
+        return 1 + self.url
+
+    def group_size(self) -> int:
+        """Return the queries of one group of every kind of prompt."""
+        return _group_size(self.sources, self.primes, self.url)
+
+    def least(self) -> int:
+        """Return the queries that a clear answer takes."""
+        if self.design == "single":
+            return 1 + 2 * N_SINGLE + (not self.warmed)
+        if self.design == "anytime":
+            return 3 * (2 + N_RIVALS) + 1
+        return self.n_warm_ups + self.looks[0] * self.group_size()
+
+    def most(self) -> int:
+        """Return the most queries there can be, within the budget of queries where one is set."""
+        if self.design == "groups":
+            groups = self.looks[-1] + max(2, self.looks[-1] // 4)  # some to make up for groups with a failure
+            most = self.n_warm_ups + groups * self.group_size() + self._burst_queries()
+        elif self.design == "anytime":
+            most = 1 + MOST_BETS * (2 + N_RIVALS)
+        else:
+            most = self.least()
+        return min(most, self.max_queries or most)
+
+    def _burst_queries(self) -> int:
+        sizes = [size for size in BURST_SIZES if size <= self.at_once] if self.bursts else []
+        return SIZING_TRIES * sum(sizes) + 2 * N_BURSTS * (sizes[-1] if sizes else 0)
+
+    def designer(self, seed: int) -> Designer:
+        """Return the designer of a session."""
+        return Designer(seed, self.n_rows, max_tokens=self.max_tokens, primes=self.primes, url=self.url)
+
+    def judge(self, evidence: Evidence) -> Judgement:
+        """Return what the evidence shows, in the design that was sent."""
+        if _is_hopeless(evidence):
+            return Judgement("ERROR", reason=_failures(evidence))
+        if self.design == "single":
+            return Judgement("ERROR", reason=_failures(evidence)) if evidence.failed else judge.of_single(evidence)
+        if evidence.bets or self.design == "anytime":
+            return judge.of_bets(evidence, MOST_BETS)
+        return judge.of_groups(evidence, self.looks, self.forbidden, thorough=self.thorough)
+
+
+@lru_cache(maxsize=64)
+def _group_size(sources: tuple[str, ...], primes: int, url: bool) -> int:
+    designer = Designer(0, 1, max_tokens=None, primes=primes, url=url)
+    return sum(len(_block(designer, source, 0)) for source in sources)
+
+
+def _is_hopeless(evidence: Evidence) -> bool:
+    """Whether too many queries failed, or too few but in every group, as where one arm is always turned down."""
+    lost = any(evidence.n_lost[source] >= _LOST and not evidence.groups[source] for source in evidence.sources())
+    return lost or judge.too_many_failures(evidence)
+
+
+def _failures(evidence: Evidence) -> str:
+    reasons: dict[str, int] = {}
+    for record in evidence.failed:
+        what = f"{record.outcome} on {(record.tag or '?').partition('/')[2]}"
+        reasons[what] = reasons.get(what, 0) + 1
+    told = ", ".join(f"{count} {what}" for what, count in sorted(reasons.items(), key=lambda item: -item[1])[:4])
+    only = {record.tag.partition("/")[2].partition(".")[0] for record in evidence.failed if record.tag}
+    cure = (
+        "; the endpoint refuses a repeated request, so nothing can be concluded from repeats" if only == {"R"} else ""
+    )
+    return f"{len(evidence.failed)} of {evidence.n_queries} probe queries failed: {told}{cure}"
+
+
+def trial(probe: Probe, seed: int) -> Script:
+    """Send one prompt of our own, before the phases that cost time. Raises RefusedError when it is turned down."""
+    (reply,) = yield Round((_warm_up(probe, probe.designer(seed)),), expected=1)
+    _require_taken(probe, reply)
+
+
+def _require_taken(probe: Probe, reply: QueryRecord) -> None:
+    """Raise RefusedError when a warm-up was turned down, as whatever else a probe sends would be."""
+    if not reply.outcome.startswith("http_4") or reply.outcome in ("http_408", "http_429"):
+        return
+    said = f" ({reply.detail})" if reply.detail else ""
+    if _keeps_rows(probe):
+        raise RefusedError(
+            f"the endpoint answers {reply.outcome} to a row of the data set with other first words{said}; if it takes "
+            "the rows as they are, no probe is possible, so leave it out (in test04: probe: false)"
+        )
+    raise RefusedError(
+        f"the endpoint answers {reply.outcome} to a prompt that is not of the data set{said}; if it takes the data "
+        "set's, set the probe's design: single, which changes only a row's first words, or leave the probe out (in "
+        "test04: probe: false)"
+    )
+
+
+def script(probe: Probe, seed: int) -> Script:
+    """Return the script of a probe. Raises RefusedError when the endpoint turns down what it must send."""
+    session = _Session(probe, probe.designer(seed))
+    if probe.design == "single":
+        return session.single()
+    return session.anytime() if probe.design == "anytime" else session.groups()
+
+
+class _Session:
+    """One run of a probe: keeps the records, so that each decision rests on all of them."""
+
+    def __init__(self, probe: Probe, designer: Designer) -> None:
+        self._probe = probe
+        self._designer = designer
+        self._records: list[QueryRecord] = []
+        self._evidence = Evidence()
+        self._n_groups = 0
+
+    def groups(self) -> Ask:
+        yield from self._warm_up()
+        if self._designer.url:
+            yield from self._send([self._designer.warm_up(1, url=True)])
+            self._designer.url = self._records[-1].ok
+        if self._probe.may_bet and self._is_dear():
+            yield from self.anytime(warm=True)
+            return
+        for number, look in enumerate(self._probe.looks):
+            yield from self._groups_up_to(look)
+            if self._evidence.n_groups() < look:
+                return
+            judgement = self._judgement()
+            if number == 0 and self._probe.bursts and not self._proves(judgement):
+                yield from self._bursts()
+                judgement = self._judgement()
+            if judgement.settled:
+                return
+
+    def single(self) -> Ask:
+        probe = self._probe
+        if not probe.warmed:
+            yield from self._warm_up()
+            if not self._records[-1].ok:
+                return
+        for step in self._designer.single(probe.row, made_up=probe.only_made_up):
+            yield from self._send([step])
+            if self._records[-1].ok is False or judge.is_early(self._evidence):
+                return
+
+    def anytime(self, *, warm: bool = False) -> Ask:
+        if not warm:
+            yield from self._warm_up()
+        for group in range(MOST_BETS):
+            steps = self._designer.bet(group, made_up=self._probe.only_made_up)
+            if not self._may_spend(len(steps)):
+                return
+            yield from self._send(steps)
+            if self._judgement().settled or _is_hopeless(self._evidence):
+                return
+
+    def _warm_up(self) -> Ask:
+        yield from self._send([_warm_up(self._probe, self._designer)])
+        _require_taken(self._probe, self._records[-1])
+
+    def _groups_up_to(self, look: int) -> Ask:
+        """Send groups until so many are whole, or until there is no point."""
+        while self._evidence.n_groups() < look:
+            if not self._may_spend(self._probe.group_size()) or _is_hopeless(self._evidence):
+                return
+            for source in self._probe.sources:
+                yield from self._send(_block(self._designer, source, self._n_groups))
+            self._n_groups += 1
+
+    def _bursts(self) -> Ask:
+        size = yield from self._burst_size()
+        for steps in self._designer.bursts(size) if size else ():
+            yield from self._send(steps, at_once=True)
+            if judge.is_burst_clear(self._evidence):
+                return
+
+    def _burst_size(self) -> Generator[Round, Sequence[QueryRecord], int]:
+        """Find the smallest burst of different prompts that has to queue: below it lanes hide coalescing."""
+        alone = sorted(total_s(record) for record in self._evidence.every() if record.tag and "/S" in record.tag)
+        if not alone:
+            return 0
+        for size in (size for size in BURST_SIZES if size <= self._probe.at_once):
+            if not self._may_spend(SIZING_TRIES * size + 2 * N_BURSTS * size):
+                return 0
+            for attempt in range(SIZING_TRIES):
+                yield from self._send(self._designer.sizing(size, attempt), at_once=True)
+            tries = self._evidence.sizing.get(size, [])
+            if tries and min(map(makespan_s, tries)) >= _QUEUES * alone[len(alone) // 2]:
+                return size
+        return 0
+
+    def _send(self, steps: Sequence[Step], *, at_once: bool = False) -> Ask:
+        expected = max(len(self._records) + len(steps), min(self._expected(), self._probe.most()))
+        records = yield Round(tuple(steps), at_once, expected)
+        self._records += records
+        self._evidence.add(records)
+
+    def _expected(self) -> int:
+        """Return how many queries there will be if the next look gives the answer."""
+        if self._probe.design != "groups":
+            return self._probe.least()
+        look = next((look for look in self._probe.looks if look > self._n_groups), self._probe.looks[-1])
+        return self._probe.n_warm_ups + look * self._probe.group_size() + self._evidence.n_in_bursts()
+
+    def _may_spend(self, n_queries: int) -> bool:
+        if len(self._records) + n_queries > self._probe.most():
+            return False
+        limit_ns = self._probe.max_duration_ms * 1_000_000
+        return not limit_ns or max((record.completed_ns for record in self._records), default=0) < limit_ns
+
+    def _is_dear(self) -> bool:
+        return min(map(total_s, self._records)) > DEAR_S
+
+    def _judgement(self) -> Judgement:
+        return self._probe.judge(self._evidence)
+
+    def _proves(self, judgement: Judgement) -> bool:
+        return bool(set(judgement.kinds) & set(self._probe.forbidden))
+
+
+def _warm_up(probe: Probe, designer: Designer) -> Step:
+    """Return a fresh query: a row with other first words where no prompt is made up."""
+    return designer.twin_to_warm_up(probe.row) if _keeps_rows(probe) else designer.warm_up(0)
+
+
+def _keeps_rows(probe: Probe) -> bool:
+    return MADE_UP not in probe.sources or (probe.design != "groups" and not probe.only_made_up)
+
+
+def _block(designer: Designer, source: str, group: int) -> tuple[Step, ...]:
+    return designer.made_up(group) if source == MADE_UP else designer.of_dataset(group)

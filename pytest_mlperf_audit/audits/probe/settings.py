@@ -1,0 +1,113 @@
+"""The `probe:` block of test04 and the keys of cache_probe."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, get_args
+
+from pydantic import Field, field_validator, model_validator
+from typing_extensions import Self
+
+from ...config.block import Block, DurationMs, reject
+
+Kind = Literal["response", "near_duplicate", "prefix", "semantic", "coalescing", "url_keyed", "reuse"]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+
+Design = Literal["groups", "single", "anytime"]
+
+#: False alarms of the whole probe, and the part of it that the one look at the bursts has.
+ALPHA: Final = 0.01
+BURST_ALPHA: Final = 0.0012
+LOOKS_ALPHA: Final = ALPHA - BURST_ALPHA
+
+#: The least speed-up that counts: relative, in seconds, and as a share of a miss.
+FLOOR: Final = 1.10
+FLOOR_S: Final = 0.001
+FLOOR_SHARE: Final = 0.02
+#: The least difference between identical and different queries at once. A burst is so large that its last query has
+#: to wait for another, so coalescing makes a difference of 1.7 or more. A smaller one may come from prompts that differ
+#: in cost: one prompt sent many times shows that more than many prompts do.
+BURST_FLOOR: Final = 1.5
+
+#: The fewest groups that can show a response cache; see docs/method.md.
+FEWEST_GROUPS: Final = 6
+_DEFAULT_GROUPS: Final = 24
+
+
+class ProbeSettings(Block):
+    """How the cache probe is run. The defaults find a full cache with the first six groups."""
+
+    design: Literal["auto", "groups", "single", "anytime"] = Field(
+        default="auto",
+        description="groups: short groups of repeats and twins, looked at after 6, 12 and 24; single: one prompt, 12 "
+        "queries (videogen's default); anytime: one group after another until the answer is clear, for queries that "
+        "take minutes; auto: single for videogen, groups for others, and anytime where a query takes over 20 s",
+    )
+    groups: int = Field(
+        default=_DEFAULT_GROUPS,
+        ge=FEWEST_GROUPS,
+        le=96,
+        description="Most groups to send; the answer is looked for at half and a quarter of them, too, never below 6",
+    )
+    thorough: bool = Field(
+        default=False,
+        description="Send all groups unless a forbidden cache is found, and prime each twice: finds caches behind a "
+        "balancer and those that store a reply only on its second use",
+    )
+    samples: Literal["both", "made_up", "dataset"] = Field(
+        default="both",
+        description="Prompts to probe with: made up (never sent before), the data set's own, or both",
+    )
+    forbid: tuple[Kind, ...] | None = Field(
+        default=None,
+        description="Kinds of cache that fail the check; null: what the ruleset of submission_ref forbids, which is "
+        "every kind, but for prefix in MLPerf Endpoints",
+    )
+    bursts: bool | None = Field(
+        default=None,
+        description="Whether to look for request coalescing with identical queries at once; null: not for videogen",
+    )
+    url: bool = Field(
+        default=True, description="Whether to send queries with a changed URL (?n=...), which some gateways refuse"
+    )
+    max_output_tokens: int = Field(
+        default=32, ge=1, description="Longest output of made-up prompts in tokens, where the wire format has a limit"
+    )
+    max_queries: int | None = Field(default=None, ge=1, description="Most queries to send; null: as many as it takes")
+    max_duration_ms: DurationMs = Field(
+        default=0, description="Time after which no further group is begun, in milliseconds (or 10m, 1h); 0: no limit"
+    )
+
+    @field_validator("forbid")
+    @classmethod
+    def _each_once(cls, value: tuple[Kind, ...] | None) -> tuple[Kind, ...] | None:
+        return None if value is None else tuple(dict.fromkeys(value))
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if self.design in ("single", "anytime"):
+            for key in ("thorough", "groups"):
+                if key in self.model_fields_set:
+                    reject(f"has no effect with design: {self.design}; drop it, or set design: groups", at=[key])
+        if self.bursts and (self.design in ("single", "anytime") or self.samples == "dataset"):
+            reject("needs design: groups and made-up prompts (samples: both); set them, or drop it", at=["bursts"])
+        if self.forbid == ():
+            reject("names no kind, so nothing could fail; name at least one, or set probe: false", at=["forbid"])
+        return self
+
+    def looks(self) -> tuple[int, ...]:
+        """Return after how many groups the answer is looked for: (6, 12, 24)."""
+        looks = [self.groups]
+        while looks[0] % 2 == 0 and looks[0] // 2 >= FEWEST_GROUPS:
+            looks.insert(0, looks[0] // 2)
+        return tuple(looks)
+
+    def forbidden(self, ruleset: str) -> tuple[Kind, ...]:
+        """Return the kinds that fail the check under a ruleset, "" for none given.
+
+        Source: inference_policies, inference_rules.adoc (Inference: no caching of queries or intermediate results); the
+        Endpoints rules allow prefix reuse.
+        """
+        if self.forbid is not None:
+            return self.forbid
+        allowed = {"prefix"} if ruleset.startswith("mlperf-endpoints") else set()
+        return tuple(kind for kind in KINDS if kind not in allowed)

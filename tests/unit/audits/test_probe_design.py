@@ -1,0 +1,231 @@
+"""Which queries a probe sends: arms of one length, distinct as planned, and nothing that was ever sent before."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_mlperf_audit.audits.probe import prompts
+from pytest_mlperf_audit.audits.probe.design import BURST_SIZES, N_BURSTS, N_RIVALS, N_SINGLE, Designer
+from pytest_mlperf_audit.runs.script import NO_EDIT, Step
+
+ROW = " ".join(f"word{at}" for at in range(40))
+SEEDS = st.integers(0, 2**63)
+
+
+def designer(seed: int = 1, n_rows: int = 64, **options) -> Designer:
+    return Designer(seed, n_rows, **{"max_tokens": 32, **options})
+
+
+def text(step: Step) -> str:
+    return step.edit.apply(ROW)
+
+
+def arm(step: Step) -> str:
+    return step.tag.partition("/")[2].partition(".")[0]
+
+
+def by_arm(steps) -> dict[str, list[Step]]:
+    arms: dict[str, list[Step]] = {}
+    for step in steps:
+        arms.setdefault(arm(step), []).append(step)
+    return arms
+
+
+@given(SEEDS, st.integers(0, 95))
+def test_a_made_up_block(seed, group):
+    steps = designer(seed).made_up(group)
+    assert Counter(map(arm, steps)) == {"prime": 2, "R": 2, "Y": 3, "X": 1, "P": 1, "N": 1, "S": 1, "U": 1}
+    assert len({len(text(step).split()) for step in steps}) == 1, "all of one length"
+    assert len({(text(step), step.query) for step in steps}) == 10, "all but the two repeats are new"
+    assert {step.edit.max_tokens for step in steps} == {32}
+    assert {step.tag.partition("/")[0] for step in steps} == {f"m{group}"}
+    assert {step.route for step in steps} == {group}, "a block meets one of several endpoints"
+    assert len({step.row for step in steps}) == 1
+
+
+@given(SEEDS)
+def test_repeats_are_their_primes_bytes(seed):
+    for steps in (designer(seed).made_up(0), designer(seed).of_dataset(0)):
+        sent = {step.tag: step for step in steps}
+        for tag, step in sent.items():
+            if arm(step) == "R":
+                prime = sent[tag.replace("/R", "/prime")]
+                assert (step.edit, step.query, step.row, step.route) == (prime.edit, "", prime.row, prime.route)
+                assert steps.index(prime) < steps.index(step)
+
+
+@given(SEEDS)
+def test_each_arm_shares_with_the_primes_what_it_should(seed):
+    arms = by_arm(designer(seed).made_up(0))
+    (one, other), tail_words = (text(step).split() for step in arms["prime"]), prompts.TAIL_WORDS
+    assert one[:-1] == other[:-1]
+    assert one[-1] != other[-1]
+    last_words = {one[-1], other[-1], *(text(step).split()[-1] for step in arms["Y"])}
+    assert len(last_words) == 5
+    assert all(text(step).split()[:-1] == one[:-1] for step in arms["Y"])
+    (tail,) = (text(step).split() for step in arms["X"])
+    assert tail[:-tail_words] == one[:-tail_words]
+    assert tail[-tail_words:] != one[-tail_words:]
+    leads = [one[0]]
+    for name in "PNU":
+        (apart,) = (text(step).split() for step in arms[name])
+        assert apart[1:] == one[1:]
+        leads.append(apart[0])
+    (fresh,) = (text(step).split() for step in arms["S"])
+    assert fresh[1:] != one[1:]
+    assert len({*leads, fresh[0]}) == 5
+    assert all(len(lead) == 16 for lead in leads), "64 bits each"
+    assert [step.tag for name, sent in arms.items() for step in sent if step.query] == ["m0/U"]
+
+
+@given(SEEDS, st.integers(0, 5))
+def test_one_seed_gives_one_design(seed, group):
+    one, other = designer(seed), designer(seed)
+    assert other.of_dataset(group) == one.of_dataset(group)  # in whichever order blocks are asked for
+    assert one.made_up(group) == other.made_up(group)
+    assert one.single(3, made_up=False) == other.single(3, made_up=False)
+    assert one.bet(group, made_up=True) == other.bet(group, made_up=True)
+    assert one.bursts(8) == other.bursts(8)
+    assert one.sizing(4, 1) == other.sizing(4, 1)
+    assert one.warm_up(0) == other.warm_up(0)
+
+
+def everything(seed: int) -> list[Step]:
+    of = designer(seed)
+    steps = [of.warm_up(0), of.warm_up(1, url=True)]
+    for group in range(6):
+        steps += [*of.made_up(group), *of.bet(group, made_up=True)]
+    for size in BURST_SIZES:
+        steps += [step for attempt in range(2) for step in of.sizing(size, attempt)]
+    return [*steps, *(step for burst in of.bursts(8) for step in burst), *of.single(0, made_up=True)]
+
+
+def nonces(steps) -> set[str]:
+    return {word for step in steps for word in text(step).split() if len(word) == 16}
+
+
+@given(SEEDS, SEEDS)
+def test_two_seeds_share_no_prompt(one, other):
+    shared = nonces(everything(one)) & nonces(everything(other))
+    assert bool(shared) is (one == other)
+
+
+def test_no_two_blocks_of_a_session_share_a_prompt():
+    of = designer()
+    blocks = [nonces(of.made_up(group)) for group in range(96)] + [nonces(burst) for burst in of.bursts(8)]
+    assert len(set().union(*blocks)) == sum(map(len, blocks))
+
+
+@given(SEEDS, st.integers(0, 63), st.integers(17, 60))
+def test_a_block_of_the_data_set_keeps_the_rows_length(seed, row, n_words):
+    steps = designer(seed).of_dataset(5, row)
+    own = " ".join(f"word{at}" for at in range(n_words))
+    sent = {step.tag: step.edit.apply(own).split() for step in steps}
+    assert Counter(map(arm, steps)) == {"prime": 1, "R": 1, "Y": 3, "P": 1}
+    assert {len(words) for words in sent.values()} == {n_words}
+    assert {step.row for step in steps} == {row}
+    arms = by_arm(steps)
+    assert {step.edit for name in ("prime", "R") for step in arms[name]} == {NO_EDIT}
+    for step in arms["Y"]:
+        assert step.edit.apply(own).split()[:-8] == own.split()[:-8]
+    (ahead,) = (step.edit.apply(own).split() for step in arms["P"])
+    assert ahead[8:] == own.split()[8:]
+    assert len({tuple(step.edit.apply(own).split()) for step in steps}) == 5
+
+
+def test_each_group_of_the_data_set_has_a_row_of_its_own():
+    rows = [designer(n_rows=24).of_dataset(group)[0].row for group in range(24)]
+    assert sorted(rows) == list(range(24))
+    assert rows != sorted(rows)
+    assert designer(2, n_rows=24).of_dataset(0)[0].row != rows[0] or designer(3, 24).of_dataset(0)[0].row != rows[0]
+
+
+@pytest.mark.parametrize("primes", [1, 2])
+def test_primes_may_be_sent_twice(primes):
+    of = designer(primes=primes)
+    made_up, dataset = by_arm(of.made_up(0)), by_arm(of.of_dataset(0))
+    assert len(made_up["prime"]) == 2 * primes
+    assert len(dataset["prime"]) == primes
+    assert Counter(map(text, made_up["prime"])) == dict.fromkeys(map(text, made_up["R"]), primes)
+
+
+def test_no_url_arm_where_it_is_not_wanted():
+    assert "U" not in by_arm(designer(url=False).made_up(0))
+    of = designer()
+    of.url = False
+    assert "U" not in by_arm(of.made_up(0))
+
+
+def test_the_coin_falls_either_way_and_families_stay_together():
+    family = {"prime", "R", "Y", "X"}
+    first: Counter[str] = Counter()
+    orders = set()
+    for group in range(64):
+        names = [arm(step) for step in designer().made_up(group)]
+        in_family = [name in family for name in names]
+        assert in_family in ([True] * 8 + [False] * 4, [False] * 4 + [True] * 8)
+        assert names[in_family.index(True)] == names[in_family.index(True) + 1] == "prime"
+        first["family" if in_family[0] else "others"] += 1
+        orders.add(tuple(names))
+    assert min(first.values()) >= 16, "64 tosses of a fair coin"
+    assert len(orders) > 50, "arms are shuffled"
+
+
+@given(SEEDS, st.booleans())
+def test_one_prompt_alone(seed, made_up):
+    prime, *rest = designer(seed).single(7, made_up=made_up)
+    arms = by_arm(rest)
+    assert arm(prime) == "prime"
+    assert Counter(map(arm, rest)) == {"R": N_SINGLE, "P": N_SINGLE}
+    assert {step.row for step in (prime, *rest)} == {7}
+    assert {step.edit for step in arms["R"]} == {prime.edit}
+    twins = {text(step) for step in arms["P"]}
+    assert len(twins | {text(prime)}) == N_SINGLE + 1
+    assert len({len(text(step).split()) for step in rest}) == 1
+    assert (prime.edit == NO_EDIT) is not made_up
+
+
+@given(SEEDS, st.booleans())
+def test_a_bet(seed, made_up):
+    prime, *rest = designer(seed).bet(3, made_up=made_up)
+    arms = by_arm(rest)
+    assert Counter(map(arm, rest)) == {"R": 1, "P": N_RIVALS}
+    assert arms["R"][0].edit == prime.edit
+    assert len({text(step) for step in rest}) == N_RIVALS + 1
+
+
+def test_the_repeat_of_a_bet_has_no_place_of_its_own():
+    of = designer()
+    places = Counter([arm(step) for step in of.bet(group, made_up=True)].index("R") for group in range(400))
+    assert set(places) == {1, 2, 3, 4}
+    assert min(places.values()) > 60
+
+
+@given(SEEDS, st.sampled_from(BURST_SIZES))
+def test_bursts(seed, size):
+    bursts = designer(seed).bursts(size)
+    assert Counter(arm(burst[0]) for burst in bursts) == {"same": N_BURSTS, "twins": N_BURSTS}
+    for burst in bursts:
+        texts = [text(step) for step in burst]
+        assert len(burst) == size
+        assert len({arm(step) for step in burst}) == 1
+        assert len(set(texts)) == (1 if arm(burst[0]) == "same" else size)
+        assert len({tuple(words.split()[:-1]) for words in texts}) == 1
+        assert len({len(words.split()) for words in texts}) == 1
+
+
+def test_the_prompts_of_a_sizing_burst_are_all_different():
+    for size in BURST_SIZES:
+        steps = [step for attempt in range(2) for step in designer().sizing(size, attempt)]
+        assert len({text(step) for step in steps}) == len(nonces(steps)) == 2 * size
+
+
+def test_the_words_are_256_and_a_text_keeps_to_a_few_of_them():
+    import random
+
+    assert len(set(prompts.WORDS)) == 256
+    assert len(set(prompts.text(random.Random(1)).split())) <= 8

@@ -1,0 +1,238 @@
+"""From the `probe:` block to a plan, or to a message that says what to set instead."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from pydantic import ValidationError
+
+from pytest_mlperf_audit.audits.cache_probe import CacheProbe, CacheProbeBlock
+from pytest_mlperf_audit.audits.contract import AuditContext
+from pytest_mlperf_audit.audits.probe.plan import PHASE, TRIAL, probe_of
+from pytest_mlperf_audit.audits.probe.settings import KINDS, ProbeSettings
+from pytest_mlperf_audit.audits.test04 import Test04
+from pytest_mlperf_audit.errors import PlanError
+from pytest_mlperf_audit.runs.order import Scripted
+from pytest_mlperf_audit.runs.spec import Concurrency, MaxThroughput, Poisson, RunSpec
+
+CHAT = AuditContext(load=Concurrency(target=1), api_type="openai")
+#: What a plan of cache_probe sends until its first look: 2 and 6 groups of 18.
+LEAST = 110
+
+
+def cache_probe(rows, n_rows=64, context=CHAT, **keys) -> RunSpec:
+    cfg = CacheProbeBlock.model_validate({"test": "cache_probe", **keys})
+    [spec] = CacheProbe().plan(cfg, rows(n_rows), context)
+    return spec
+
+
+def test_one_scripted_phase(rows):
+    spec = cache_probe(rows)
+    assert spec.label == PHASE == "cache_probe"
+    assert isinstance(spec.order, Scripted)
+    assert spec.order.at_least == LEAST
+    assert spec.n_samples > LEAST
+    assert spec.load == Concurrency(target=1)
+    assert (spec.min_duration_ms, spec.max_duration_ms) == (0, 0)
+
+
+def test_the_plan_reads_back_from_its_record(rows):
+    spec = cache_probe(rows, groups=12, max_queries=200)
+    again = msgspec.json.decode(msgspec.json.encode(spec), type=RunSpec)
+    assert again == spec
+    assert probe_of(again) == probe_of(spec)
+    assert (probe_of(again).looks, probe_of(again).max_queries) == ((6, 12), 200)
+
+
+def test_every_plan_has_a_seed_of_its_own(rows, block):
+    seeds = [cache_probe(rows).nonce_seed for _ in range(5)]
+    for _ in range(5):
+        specs = Test04().plan(block(probe=True), rows(), CHAT)
+        seeds += [specs[0].nonce_seed, specs[-1].nonce_seed]
+    assert None not in seeds
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_floor_and_ceiling_of_the_benchmark_are_not_the_probes(rows):
+    context = AuditContext(
+        load=Concurrency(target=4), min_duration_ms=600_000, max_duration_ms=1000, query_timeout_s=7.0
+    )
+    spec = cache_probe(rows, context=context)
+    assert (spec.min_duration_ms, spec.max_duration_ms, spec.query_timeout_s) == (0, 0, 7.0)
+
+
+@pytest.mark.parametrize(
+    ("keys", "n_rows", "message"),
+    [
+        (
+            {"max_queries": LEAST - 1},
+            64,
+            "max_queries: 109 queries give no answer; the design 'groups' needs at least 110, so set max_queries: 110 ",
+        ),
+        (
+            {"design": "single", "max_queries": 11},
+            64,
+            "max_queries: 11 queries give no answer; the design 'single' needs at least 12",
+        ),
+        ({"design": "anytime", "max_queries": 15}, 64, "the design 'anytime' needs at least 16"),
+        ({"thorough": True, "max_queries": 110}, 64, "needs at least 128"),
+        ({}, 5, "samples: 5 rows were loaded, and the first look needs 6 different ones; add rows, or set samples:"),
+        ({"groups": 7}, 6, "the first look needs 7"),
+        ({"samples": "dataset"}, 5, "the first look needs 6 different ones"),
+    ],
+)
+def test_a_plan_that_can_give_no_answer_is_refused(rows, keys, n_rows, message):
+    with pytest.raises(PlanError, match=f"^{message}" if message.startswith(("max", "samples")) else message):
+        cache_probe(rows, n_rows, **keys)
+
+
+@pytest.mark.parametrize(
+    ("keys", "n_rows"),
+    [
+        ({"max_queries": LEAST}, 6),
+        ({"design": "single", "max_queries": 12}, 1),
+        ({"design": "anytime", "max_queries": 16}, 1),
+        ({"samples": "made_up"}, 1),
+        ({"thorough": True, "max_queries": 128}, 6),
+        ({"samples": "dataset", "max_queries": 37}, 6),
+    ],
+)
+def test_what_the_messages_ask_for_is_enough(rows, keys, n_rows):
+    spec = cache_probe(rows, n_rows, **keys)
+    assert spec.n_samples <= keys.get("max_queries", spec.n_samples)
+    assert isinstance(spec.order, Scripted)
+    assert spec.order.at_least <= spec.n_samples
+
+
+def test_test04_says_where_its_probe_is_wrong(rows, block):
+    with pytest.raises(PlanError, match=r"^probe\.max_queries: 20 queries .* set max_queries: 110"):
+        Test04().plan(block(probe={"max_queries": 20}), rows(), CHAT)
+    with pytest.raises(PlanError, match=r"^probe\.samples: 5 rows were loaded"):
+        Test04().plan(block(samples=5, probe=True), rows(5), CHAT)
+
+
+@pytest.mark.parametrize("samples", ["both", "made_up"])
+def test_a_budget_is_named_for_the_prompts_that_are_sent(rows, samples):
+    with pytest.raises(PlanError, match=f"at least {110 if samples == 'both' else 74},"):
+        cache_probe(rows, samples=samples, max_queries=13)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (
+            {"design": "single", "groups": 12},
+            "has no effect with design: single; drop it, or set design: groups",
+        ),
+        ({"design": "anytime", "thorough": True}, "has no effect with design: anytime"),
+        ({"design": "single", "bursts": True}, "needs design: groups and made-up prompts"),
+        ({"samples": "dataset", "bursts": True}, r"needs design: groups and made-up prompts \(samples: both\)"),
+        ({"forbid": []}, "names no kind, .*name at least one, or set probe: false"),
+        ({"forbid": ["respnse"]}, "forbid"),
+        ({"groups": 5}, "greater than or equal to 6"),
+        ({"groups": 97}, "less than or equal to 96"),
+        ({"max_queries": 0}, "greater than or equal to 1"),
+        ({"max_output_tokens": 0}, "greater than or equal to 1"),
+        ({"desing": "single"}, "desing"),
+        ({"samples": "all"}, "samples"),
+    ],
+)
+def test_unusable_settings_are_refused(keys, message):
+    with pytest.raises(ValidationError, match=rf"(?s){message}"):
+        ProbeSettings.model_validate(keys)
+
+
+def test_test04_takes_true_false_their_words_or_a_block(block):
+    assert block(probe=False).probe is False
+    assert block(probe=True).probe == block(probe={}).probe == ProbeSettings()
+    assert block(probe={"groups": 12}).probe.groups == 12
+    assert (block(probe="true").probe, block(probe="false").probe) == (ProbeSettings(), False)
+    with pytest.raises(ValidationError):
+        block(probe="yes")
+
+
+@pytest.mark.parametrize(
+    ("ruleset", "allowed"),
+    [
+        ("", set()),
+        ("mlperf-inference-v5.1", set()),
+        ("mlperf-endpoints-v0.5", {"prefix"}),
+        ("mlperf-endpoints", {"prefix"}),
+    ],
+)
+def test_what_each_ruleset_forbids(plan_probe, ruleset, allowed):
+    assert set(KINDS) - set(plan_probe(ruleset=ruleset).forbidden) == allowed
+    assert plan_probe({"forbid": ["prefix", "response", "prefix"]}, ruleset=ruleset).forbidden == ("prefix", "response")
+
+
+@pytest.mark.parametrize(
+    ("settings", "api_type", "design"),
+    [
+        ({}, "videogen", "single"),
+        ({}, "openai", "groups"),
+        ({}, "openai_completions", "groups"),
+        ({"groups": 6}, "videogen", "groups"),
+        ({"bursts": True}, "videogen", "groups"),
+        ({"thorough": True}, "videogen", "groups"),
+        ({"samples": "made_up"}, "videogen", "single"),
+        ({"design": "anytime"}, "videogen", "anytime"),
+        ({"design": "single"}, "openai", "single"),
+    ],
+)
+def test_the_design_follows_the_wire_format(plan_probe, settings, api_type, design):
+    assert plan_probe(settings, api_type=api_type).design == design
+
+
+@pytest.mark.parametrize(
+    ("settings", "api_type", "load", "bursts", "at_once"),
+    [
+        ({}, "openai", Concurrency(target=1), False, 1),
+        ({}, "openai", Concurrency(target=2), True, 2),
+        ({}, "openai", Concurrency(target=100), True, 32),
+        ({}, "openai", MaxThroughput(), True, 32),
+        ({}, "openai", MaxThroughput(max_in_flight=3), True, 3),
+        ({}, "openai", Poisson(target_qps=1.0, seed=1), True, 32),
+        ({}, "videogen", Concurrency(target=8), False, 8),
+        ({"bursts": True}, "videogen", Concurrency(target=8), True, 8),
+        ({"bursts": False}, "openai", Concurrency(target=8), False, 8),
+        ({"samples": "dataset"}, "openai", Concurrency(target=8), False, 8),
+    ],
+)
+def test_bursts_are_as_large_as_the_benchmarks_own_concurrency(rows, settings, api_type, load, bursts, at_once):
+    spec = cache_probe(rows, context=AuditContext(load=load, api_type=api_type), **settings)
+    probe = probe_of(spec)
+    assert (probe.bursts, probe.at_once) == (bursts, at_once)
+    assert spec.load == Concurrency(target=at_once if bursts else 1)
+
+
+def test_the_phases_of_test04(rows, block):
+    specs = Test04().plan(block(sample_index=[9, 3], probe=True), rows(), AuditContext(load=MaxThroughput()))
+    labels = [spec.label for spec in specs]
+    assert labels == [TRIAL, "reference", "output_caching_9", "output_caching_3", PHASE]
+    trial, probe = specs[0], specs[-1]
+    assert (trial.n_samples, trial.load) == (1, Concurrency(target=1))
+    assert probe_of(probe).row == 9
+    assert probe_of(probe).warmed, "the trial has sent the query to warm up with"
+    assert probe_of(trial) == probe_of(probe)
+
+
+def test_the_check_of_test04_comes_last_and_its_phases_have_no_other(rows, block):
+    for load, floor_ms in ((MaxThroughput(), 0), (Concurrency(target=2), 1000)):
+        context = AuditContext(load=load, min_duration_ms=floor_ms)
+        with_probe, without = block(probe=True), block()
+        names = Test04().checks(with_probe, Test04().plan(with_probe, rows(), context))
+        assert names == [*Test04().checks(without, Test04().plan(without, rows(), context)), "cache_probe"]
+
+
+def test_the_checks_of_cache_probe_are_what_is_forbidden(rows):
+    cfg = CacheProbeBlock.model_validate({"test": "cache_probe"})
+    audit = CacheProbe()
+    assert audit.checks(cfg, audit.plan(cfg, rows(), CHAT)) == [f"no_cache[{kind}]" for kind in KINDS]
+    cfg = CacheProbeBlock.model_validate({"test": "cache_probe", "forbid": ["coalescing", "response"]})
+    assert audit.checks(cfg, audit.plan(cfg, rows(), CHAT)) == ["no_cache[coalescing]", "no_cache[response]"]
+    assert audit.mlperf_name is None, "MLPerf has no such file"
+
+
+def test_the_plan_is_the_same_but_for_its_seed(rows):
+    one, other = cache_probe(rows), cache_probe(rows)
+    assert msgspec.structs.replace(one, nonce_seed=other.nonce_seed) == other
