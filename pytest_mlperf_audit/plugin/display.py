@@ -67,7 +67,7 @@ class _Bar:
         self._phase = ""
 
     def __call__(self, progress: Progress | None) -> None:
-        phase = f"{progress.title} {progress.phase}" if progress and not progress.over else ""
+        phase = _name(progress) if progress and not progress.over else ""
         if phase != self._phase:
             self._close()
             self._phase = phase
@@ -118,8 +118,13 @@ class _Lines:
         if progress is None or progress.over or monotonic() < self._next_s:
             return
         self._next_s = monotonic() + self._every_s
-        self._stream.write(f"\nmlperf-audit: {progress.title} {progress.phase}: {line(progress)}\n")
+        self._stream.write(f"\nmlperf-audit: {_name(progress)}: {line(progress)}\n")
         self._stream.flush()
+
+
+def _name(progress: Progress) -> str:
+    """Return audit and phase, once where they are called alike."""
+    return progress.title if progress.phase == progress.title else f"{progress.title} {progress.phase}"
 
 
 def line(progress: Progress) -> str:
@@ -129,7 +134,7 @@ def line(progress: Progress) -> str:
     if done and progress.elapsed_s:
         rate = done / progress.elapsed_s
         left_s = max((progress.requested - done) / rate, progress.target_s - progress.elapsed_s, 0.0)
-        text += f", {rate:.3g}/s, about {_span(left_s)} left"
+        text += f", {rate:.3g}/s, about {span(left_s)} left"
     remarks = _remarks(progress)
     return f"{text}, {remarks}" if remarks else text
 
@@ -137,9 +142,10 @@ def line(progress: Progress) -> str:
 def _remarks(progress: Progress) -> str:
     remarks = [f"{progress.failed} failed"] if progress.failed else []
     if progress.idle_s >= _IDLE_S:
-        remarks.append(f"no reply for {_span(progress.idle_s)}")
+        remarks.append(f"no reply for {span(progress.idle_s)}")
     return ", ".join(remarks)
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
+    """Return a duration for people: '45 s', '3 min'."""
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

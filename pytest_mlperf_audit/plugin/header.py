@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from .keys import RUNS, SESSION
-from .plan_view import endpoint_text, load_text
+from .plan_view import endpoint_text, is_scripted, least, load_text
 from .run import AuditRun, PlannedAudit
 
 
@@ -28,7 +28,17 @@ def _run_lines(run: AuditRun, config: pytest.Config) -> list[str]:
 
 
 def _audit(planned: PlannedAudit) -> str:
-    counts = " + ".join(str(spec.n_samples) for spec in planned.specs)
-    threshold = getattr(planned.cfg, "threshold", None)
-    limit = f", limit {1 + threshold:g}x" if threshold is not None else ""
-    return f"{planned.id} ({counts} queries, {load_text(planned.specs[0])}{limit})"
+    """Return an audit in a line: 'test04 (64 + 64 queries, max_throughput, limit 1.1x; cache probe 12 queries)'."""
+    timed = [spec for spec in planned.specs if not is_scripted(spec)]
+    scripted = [spec for spec in planned.specs if is_scripted(spec)]
+    parts = []
+    if timed:
+        threshold = getattr(planned.cfg, "threshold", None)
+        limit = f", limit {1 + threshold:g}x" if threshold is not None else ""
+        counts = " + ".join(str(spec.n_samples) for spec in timed)
+        parts.append(f"{counts} queries, {load_text(timed[0])}{limit}")
+    if scripted:
+        fewest, most = sum(map(least, scripted)), sum(spec.n_samples for spec in scripted)
+        name = f"{scripted[-1].label.replace('_', ' ')} " if timed else ""
+        parts.append(f"{name}{fewest}{'+' if fewest < most else ''} queries")
+    return f"{planned.id} ({'; '.join(parts)})"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
+from ..report.tables import asked
+from ..runs.order import Scripted
 from ..runs.spec import Concurrency, MaxThroughput, RunSpec
+from .display import span
 from .run import AuditRun, PlannedAudit
 
 #: A WAN2.2 video takes minutes, a chat reply seconds; the reader knows which, so both ends are shown.
@@ -20,8 +23,9 @@ def plan_lines(runs: Iterable[AuditRun]) -> Iterator[str]:
         yield f"  report:   {run.report_dir}"
         for planned in run.plans:
             yield from _audit_lines(planned)
-        total = sum(spec.n_samples for planned in run.plans for spec in planned.specs)
-        yield f"  in all {total} queries"
+        specs = [spec for planned in run.plans for spec in planned.specs]
+        fewest, most = sum(map(least, specs)), sum(spec.n_samples for spec in specs)
+        yield f"  in all {most if fewest == most else f'{fewest} to {most}'} queries"
 
 
 def endpoint_text(run: AuditRun) -> str:
@@ -45,23 +49,44 @@ def load_text(spec: RunSpec) -> str:
     return f"poisson {spec.load.target_qps:g}/s"
 
 
+def is_scripted(spec: RunSpec) -> bool:
+    """Whether a script decides what is sent, and how much."""
+    return isinstance(spec.order, Scripted)
+
+
+def least(spec: RunSpec) -> int:
+    """Return how many queries a phase sends at least."""
+    return min(spec.order.at_least, spec.n_samples) if isinstance(spec.order, Scripted) else spec.n_samples
+
+
 def _audit_lines(planned: PlannedAudit) -> Iterator[str]:
     yield f"  {planned.id}: {planned.audit.title}"
     phases = [planned.warmup.spec, *planned.specs] if planned.warmup else list(planned.specs)
     for spec in phases:
-        yield f"    {spec.label}: {spec.n_samples} queries, {load_text(spec)}{_bounds(spec)}{_cost(spec)}"
+        yield f"    {spec.label}: {_scripted(spec) if is_scripted(spec) else _load(spec)}"
     yield f"    checks: {', '.join(planned.checks)}"
 
 
-def _bounds(spec: RunSpec) -> str:
+def _load(spec: RunSpec) -> str:
     floor = f", at least {spec.min_duration_ms / 1000:g} s" if spec.min_duration_ms else ""
     ceiling = f", at most {spec.max_duration_ms / 1000:g} s" if spec.max_duration_ms else ""
-    return floor + ceiling
+    return f"{spec.n_samples} queries, {load_text(spec)}{floor}{ceiling}{_cost(spec)}"
+
+
+def _scripted(spec: RunSpec) -> str:
+    """Say what a script may send, and what the least of it costs: nobody knows how soon its answer is clear."""
+    if least(spec) == spec.n_samples:
+        return asked(spec) + _about(spec.n_samples, _SERVICE_TIMES_S)
+    return f"{asked(spec)}; stops when the answer is clear{_about(least(spec), _SERVICE_TIMES_S[:1])} for the least"
 
 
 def _cost(spec: RunSpec) -> str:
     """Estimate the duration where the load fixes it: n / concurrency x service time."""
     if not isinstance(spec.load, Concurrency):
         return ""
-    spans = [spec.n_samples / spec.load.target * service_s for service_s in _SERVICE_TIMES_S]
-    return f"; about {spans[0]:.0f} s at 1 s a query, {spans[1] / 60:.0f} min at 60 s"
+    return _about(spec.n_samples / spec.load.target, _SERVICE_TIMES_S)
+
+
+def _about(services: float, times_s: Sequence[float]) -> str:
+    first, *others = (f"{span(services * time_s)} at {time_s:g} s" for time_s in times_s)
+    return f"; about {first} a query" + "".join(f", {other}" for other in others)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -111,16 +112,19 @@ class Recorder:
         verdict, reason = _judge(run, planned)
         checks = tuple(self._check(run, planned, name, verdict) for name in planned.checks)
         broken = verdict is None and begun(planned.all_phases)
+        status = audit_status([check.status for check in checks], no_verdict=broken, measured=verdict is not None)
         return AuditOutcome(
             id=planned.id,
             title=planned.audit.title,
-            status=audit_status([check.status for check in checks], no_verdict=broken, measured=verdict is not None),
+            status=status,
             is_audit=planned.is_audit,
             checks=checks,
             phases=tuple(_phases(run, planned)),
             figures=dict(verdict.figures) if verdict else {},
             notes=verdict.notes if verdict else (),
-            reason=reason if broken else "",
+            findings=verdict.findings if verdict else (),
+            arms=verdict.arms if verdict else (),
+            reason=reason if broken else _doubts(checks) if status == "NO_VERDICT" else "",
             mlperf_name=planned.audit.mlperf_name,
             settings=_settings(planned),
         )
@@ -154,6 +158,11 @@ def _judge(run: AuditRun, planned: PlannedAudit) -> tuple[Verdict | None, str]:
         return None, str(error)
 
 
+def _doubts(checks: Iterable[CheckOutcome]) -> str:
+    """Return why checks are undecided, each reason once."""
+    return "; ".join(dict.fromkeys(one.reason for one in checks if one.check and one.check.passed is None))
+
+
 def _phases(run: AuditRun, planned: PlannedAudit) -> Iterable[PhaseOutcome]:
     for phase in planned.all_phases:
         try:
@@ -166,11 +175,16 @@ def _phases(run: AuditRun, planned: PlannedAudit) -> Iterable[PhaseOutcome]:
 
 
 def _settings(planned: PlannedAudit) -> dict[str, Figure]:
-    values = planned.cfg.model_dump(mode="json", exclude={"test", "only"})
-    return {
-        key: value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
-        for key, value in values.items()
-    }
+    return dict(_flat(planned.cfg.model_dump(mode="json", exclude={"test", "only"})))
+
+
+def _flat(values: dict[str, Any], where: str = "") -> Iterator[tuple[str, Figure]]:
+    """Yield the settings of a block; those of a block within carry its key: probe.design."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{where}{key}.")
+        else:
+            yield f"{where}{key}", value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
 
 
 def _write_mlperf_files(run: AuditRun, outcome: RunOutcome) -> None:

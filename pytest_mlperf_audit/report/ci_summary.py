@@ -10,7 +10,7 @@ from .clean import number, plain, seconds
 from .document import AuditEntry, CheckEntry, PhaseEntry, VerdictDocument, describe
 from .outcome import RunOutcome
 from .tables import failures
-from .words import CHECK_WORDS, SIMULATED, STATUS_WORDS, summary
+from .words import SIMULATED, STATUS_WORDS, check_word, observed, summary
 
 _MAX_CHECKS = 100
 _MAX_PHASES = 50
@@ -40,7 +40,9 @@ def append(outcome: RunOutcome, path: Path) -> None:
 def _audit(audit: AuditEntry, run: VerdictDocument) -> Iterator[str]:
     yield f"### {_text(audit.title, 120)}: {STATUS_WORDS[audit.status]}{_marked(run)}"
     yield ""
-    yield from _table(("Result", "Check", "Observed", "Limit", "Why"), [_check(c) for c in audit.checks[:_MAX_CHECKS]])
+    yield from _table(
+        ("Result", "Check", "Observed", "Limit", "Why"), [_check(audit, c) for c in audit.checks[:_MAX_CHECKS]]
+    )
     yield ""
     heads = ("Phase", "Completed", "Failed", "Throughput", "p50", "p90", "p99")
     yield from _table(heads, [_phase(phase) for phase in audit.phases[:_MAX_PHASES]])
@@ -48,17 +50,17 @@ def _audit(audit: AuditEntry, run: VerdictDocument) -> Iterator[str]:
         yield f"- {_text(note, 300)}"
 
 
-def _check(check: CheckEntry) -> list[str]:
-    result = CHECK_WORDS[check.status]
-    shown = [check.name, number(check.observed), number(check.limit), plain(check.reason, 300)]
+def _check(audit: AuditEntry, check: CheckEntry) -> list[str]:
+    result = check_word(check)
+    shown = [check.name, observed(audit, check), number(check.limit), plain(check.reason, 300)]
     return [f"**{result}**" if check.status in ("failed", "error") else result, *(_text(cell) for cell in shown)]
 
 
 def _phase(phase: PhaseEntry) -> list[str]:
     figures = phase.figures
-    latency = figures.latency
+    latency = None if phase.scripted else figures.latency
     quantiles = (latency.p50_s, latency.p90_s, latency.p99_s) if latency else (None, None, None)
-    qps = "" if figures.qps is None else f"{number(figures.qps)} queries per second"
+    qps = "" if figures.qps is None or phase.scripted else f"{number(figures.qps)} queries per second"
     completed = f"{figures.n_completed:,} of {figures.n_issued:,}"
     return [_text(cell) for cell in (phase.label, completed, failures(phase), qps, *map(seconds, quantiles))]
 

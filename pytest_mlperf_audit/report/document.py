@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 
 from .. import __version__
-from ..audits.verdict import Figure
+from ..audits.verdict import ArmSummary, Figure, Finding
 from ..errors import RecordError
 from ..records.atomic import sha256_file, write_atomic
+from ..runs.order import Scripted
 from ..runs.phase import PhaseFigures, Status, StoppedBy
 from ..runs.spec import RunSpec
 from .outcome import AuditOutcome, CheckOutcome, CheckStatus, PhaseOutcome, RunOutcome, RunStatus
@@ -40,7 +41,10 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A planned check, which is one pytest test. `passed` is null when its audit reached no verdict."""
+    """A planned check, which is one pytest test. `passed` is null when its audit reached no verdict.
+
+    `undecided`: the records are there, and leave this check in doubt, as `reason` says.
+    """
 
     name: str
     node_id: str
@@ -49,6 +53,7 @@ class CheckEntry(msgspec.Struct, frozen=True, kw_only=True):
     observed: Figure
     limit: Figure
     reason: str
+    undecided: bool = False
 
 
 class PhaseEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,9 +74,17 @@ class PhaseEntry(msgspec.Struct, frozen=True, kw_only=True):
     spec: RunSpec
     figures: PhaseFigures
 
+    @property
+    def scripted(self) -> bool:
+        """Whether a script chose its queries; its throughput and latencies as a whole then say nothing."""
+        return isinstance(self.spec.order, Scripted)
+
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """An audit, or the main performance run (`is_audit` false). `figures` is evidence and decides nothing."""
+    """An audit, or the main performance run (`is_audit` false). `figures` is evidence and decides nothing.
+
+    `findings` are the comparisons of a scripted phase, `arms` the kinds of queries that it compared.
+    """
 
     id: str
     title: str
@@ -84,11 +97,18 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     figures: dict[str, Figure]
     notes: tuple[str, ...]
     reason: str
+    findings: tuple[Finding, ...] = ()
+    arms: tuple[ArmSummary, ...] = ()
 
     @property
-    def judged(self) -> tuple[PhaseEntry, ...]:
-        """The phases that checks look at."""
-        return tuple(phase for phase in self.phases if phase.judged)
+    def timed(self) -> tuple[PhaseEntry, ...]:
+        """The phases that checks look at and whose throughput means something."""
+        return tuple(phase for phase in self.phases if phase.judged and not phase.scripted)
+
+    @property
+    def scripted(self) -> tuple[PhaseEntry, ...]:
+        """The phases whose queries a script chose."""
+        return tuple(phase for phase in self.phases if phase.judged and phase.scripted)
 
 
 class VerdictDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,7 +192,8 @@ def verdict_schema() -> dict[str, Any]:
     schema = msgspec.json.schema(VerdictDocument)
     schema["$defs"]["VerdictDocument"]["properties"]["schema_version"] = {"const": SCHEMA_VERSION}
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"{_DISTRIBUTION} verdict"}
-    return head | schema
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(head | schema))  # defaults are tuples before
+    return plain
 
 
 def _audit(audit: AuditOutcome) -> AuditEntry:
@@ -188,6 +209,8 @@ def _audit(audit: AuditOutcome) -> AuditEntry:
         figures=audit.figures,
         notes=audit.notes,
         reason=audit.reason,
+        findings=audit.findings,
+        arms=tuple(arm for arm in audit.arms if math.isfinite(arm.median_s)),
     )
 
 
@@ -201,6 +224,7 @@ def _check(outcome: CheckOutcome) -> CheckEntry:
         observed=check.observed if check else None,
         limit=check.limit if check else None,
         reason=outcome.reason or (check.reason if check else ""),
+        undecided=check is not None and check.passed is None,
     )
 
 

@@ -3,7 +3,7 @@
 Statuses, of a run and of each audit in it:
     PASS        every planned check ran and passed
     FAIL        a check failed
-    NO_VERDICT  a phase crashed, was cut short, or left partial records
+    NO_VERDICT  a phase crashed, was cut short, or left partial records; or the records leave a check in doubt
     INCOMPLETE  measured, but planned checks were not run (deselected, or the session stopped early)
     NOT_RUN     neither a phase nor a check of the audit was run
 """
@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from ..audits.verdict import Check, Figure
+from ..audits.verdict import ArmSummary, Check, Figure, Finding
 from ..runs.phase import PhaseRecord
 
 RunStatus = Literal["PASS", "FAIL", "NO_VERDICT", "INCOMPLETE", "NOT_RUN"]
@@ -22,7 +22,10 @@ CheckStatus = Literal["passed", "failed", "error", "not_run"]
 
 
 class CheckOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """One planned check and what became of it; `check` is there when its audit reached a verdict."""
+    """One planned check and what became of it; `check` is there when its audit's records could be judged.
+
+    One whose `check.passed` is None is undecided, and never counts as passed.
+    """
 
     name: str
     node_id: str
@@ -50,6 +53,8 @@ class AuditOutcome(msgspec.Struct, frozen=True, kw_only=True):
     phases: tuple[PhaseOutcome, ...] = ()
     figures: dict[str, Figure] = {}
     notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    arms: tuple[ArmSummary, ...] = ()
     reason: str = ""
     mlperf_name: str | None = None
     settings: dict[str, Figure] = {}

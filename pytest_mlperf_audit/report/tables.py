@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..runs.order import Single, WithoutReplacement, WithReplacement
+from ..runs.order import Scripted, Single, WithoutReplacement, WithReplacement
 from ..runs.spec import Concurrency, MaxThroughput, RunSpec
 from ..stats.latency import LatencySummary
 from .clean import number, percent, plain, seconds
@@ -12,6 +12,7 @@ from .document import PhaseEntry
 
 #: A row: what it shows, then one cell a phase.
 Row = tuple[str, list[str]]
+Cell = Callable[[PhaseEntry], str]
 
 
 def phase_rows(phases: Sequence[PhaseEntry]) -> list[Row]:
@@ -22,15 +23,7 @@ def phase_rows(phases: Sequence[PhaseEntry]) -> list[Row]:
 
 def asked(spec: RunSpec) -> str:
     """Say what a phase was asked to send: a count, which rows, and under which load."""
-    order = spec.order
-    what = "rows in file order"
-    if isinstance(order, Single):
-        what = f"row {order.index}"
-    elif isinstance(order, WithReplacement):
-        what = "rows drawn at random"
-    elif isinstance(order, WithoutReplacement):
-        what = "distinct rows, shuffled" + (" (again when used up)" if order.wrap else "")
-    parts = [f"{spec.n_samples:,} × {what}", _load(spec)]  # noqa: RUF001 - a multiplication sign
+    parts = [_sent_one_by_one(spec)] if isinstance(spec.order, Scripted) else [_rows(spec), _load(spec)]
     if spec.min_duration_ms:
         parts.append(f"for at least {_span(spec.min_duration_ms)}")
     if spec.max_duration_ms:
@@ -45,6 +38,34 @@ def failures(phase: PhaseEntry) -> str:
         return "0"
     reasons = ", ".join(f"{count:,} {plain(reason, 40)}" for reason, count in figures.failures.items())
     return f"{figures.n_failed:,} ({reasons})" if reasons else f"{figures.n_failed:,}"
+
+
+def _rows(spec: RunSpec) -> str:
+    order = spec.order
+    what = "rows in file order"
+    if isinstance(order, Single):
+        what = f"row {order.index}"
+    elif isinstance(order, WithReplacement):
+        what = "rows drawn at random"
+    elif isinstance(order, WithoutReplacement):
+        what = "distinct rows, shuffled" + (" (again when used up)" if order.wrap else "")
+    return f"{spec.n_samples:,} × {what}"  # noqa: RUF001 - a multiplication sign
+
+
+def _sent_one_by_one(spec: RunSpec) -> str:
+    if spec.n_samples == 1:
+        return "1 query"
+    how = _load(spec)
+    if isinstance(spec.load, Concurrency):
+        bursts = f", and in bursts of up to {spec.load.target:,}" if spec.load.target > 1 else ""
+        how = f"one after another{bursts}"
+    return f"{_requested(spec)} queries, {how}"
+
+
+def _requested(spec: RunSpec) -> str:
+    """Return how many queries a phase sends, '64', or '110 to 540' where a script decides."""
+    least = spec.order.at_least if isinstance(spec.order, Scripted) else spec.n_samples
+    return f"{spec.n_samples:,}" if least >= spec.n_samples else f"{least:,} to {spec.n_samples:,}"
 
 
 def _load(spec: RunSpec) -> str:
@@ -70,8 +91,13 @@ def _status(phase: PhaseEntry) -> str:
     return f"{phase.status.replace('_', ' ')}{again}{why}"
 
 
-def _latency(value: Callable[[LatencySummary], float | None]) -> Callable[[PhaseEntry], str]:
-    return lambda phase: seconds(value(phase.figures.latency)) if phase.figures.latency else ""
+def _timed(cell: Cell) -> Cell:
+    """Leave out what means nothing where a script chose the queries, of several kinds and mostly one by one."""
+    return lambda phase: "" if phase.scripted else cell(phase)
+
+
+def _latency(value: Callable[[LatencySummary], float | None]) -> Cell:
+    return _timed(lambda phase: seconds(value(phase.figures.latency)) if phase.figures.latency else "")
 
 
 def _first_token(phase: PhaseEntry) -> str:
@@ -83,21 +109,27 @@ def _throughput(phase: PhaseEntry) -> str:
     return "" if phase.figures.qps is None else f"{number(phase.figures.qps)} queries/s"
 
 
-_PHASE_CELLS: tuple[tuple[str, Callable[[PhaseEntry], str]], ...] = (
+def _early_stopping(phase: PhaseEntry) -> str:
+    estimate_s = phase.figures.early_stopping_p90_s
+    return seconds(estimate_s) if estimate_s else ""
+
+
+_PHASE_CELLS: tuple[tuple[str, Cell], ...] = (
     ("Status", _status),
     ("Asked for", lambda phase: asked(phase.spec)),
-    ("Requested", lambda phase: number(phase.spec.n_samples)),
+    ("Requested", lambda phase: _requested(phase.spec)),
     ("Sent", lambda phase: number(phase.figures.n_issued)),
     ("Completed", lambda phase: number(phase.figures.n_completed)),
     ("Failed", failures),
-    ("Throughput", _throughput),
-    ("Window", lambda phase: seconds(phase.figures.window_s) if phase.figures.window_s else ""),
+    ("Throughput", _timed(_throughput)),
+    ("Window", _timed(lambda phase: seconds(phase.figures.window_s) if phase.figures.window_s else "")),
+    ("Duration", lambda phase: seconds(phase.duration_s)),
     ("Latency p50", _latency(lambda summary: summary.p50_s)),
     ("Latency p90", _latency(lambda summary: summary.p90_s)),
     ("Latency p99", _latency(lambda summary: summary.p99_s)),
-    ("Latency CV", lambda phase: percent(phase.figures.latency.cv) if phase.figures.latency else ""),
-    ("First token p50 / p99", _first_token),
-    ("Early-stopping p90", lambda p: seconds(p.figures.early_stopping_p90_s) if p.figures.early_stopping_p90_s else ""),
+    ("Latency CV", _timed(lambda phase: percent(phase.figures.latency.cv) if phase.figures.latency else "")),
+    ("First token p50 / p99", _timed(_first_token)),
+    ("Early-stopping p90", _timed(_early_stopping)),
     ("Different requests", lambda phase: number(phase.figures.n_distinct_requests)),
     ("Different rows", lambda phase: number(phase.figures.n_distinct_samples)),
     ("Output tokens", lambda p: "" if p.figures.output_tokens is None else number(p.figures.output_tokens)),

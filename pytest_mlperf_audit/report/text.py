@@ -11,7 +11,7 @@ from ..audits.verdict import Check
 from .clean import first_sentence, number, plain
 from .document import REPORT_FILE, AuditEntry, CheckEntry, VerdictDocument, describe
 from .outcome import RunOutcome
-from .words import CHECK_WORDS, SIMULATED, STATUS_WORDS, failing, headline, observed_against_limit
+from .words import SIMULATED, STATUS_WORDS, UNDECIDED, check_word, failing, headline, observed_against_limit
 
 Kind = Literal["pass", "fail", "warn", "plain"]
 Line = tuple[str, Kind]
@@ -68,24 +68,37 @@ def _audit(audit: AuditEntry, run: VerdictDocument) -> Iterator[Line]:
     marked = " (SIMULATED)" if run.simulated else ""
     numbers = headline(audit)
     line = f"{STATUS_WORDS[audit.status]}{marked} {plain(audit.id, 40)}" + (f": {numbers}" if numbers else "")
-    yield (
-        textwrap.shorten(line, WIDTH, placeholder=" …") if len(line) > WIDTH else line,
-        kinds.get(audit.status, "plain"),
-    )
+    yield from _wrapped(line, kinds.get(audit.status, "plain"))
     if audit.reason:
         yield from _wrapped(plain(audit.reason, 600), "plain", indent="  ")
-    failed = list(failing(audit))
+    failed = [check for check in failing(audit) if not check.undecided]
     for check in failed[:_MAX_FAILING]:
-        yield from _wrapped(_check(check), "fail", indent="  ")
+        yield from _wrapped(_check(audit, check), "fail", indent="  ")
     if len(failed) > _MAX_FAILING:
         yield f"  and {len(failed) - _MAX_FAILING} more failing checks", "fail"
+    for said in _undecided(audit):
+        yield from _wrapped(said, "fail", indent="  ")
 
 
-def _check(check: CheckEntry) -> str:
-    numbers = observed_against_limit(check)
+def _check(audit: AuditEntry, check: CheckEntry) -> str:
+    numbers = observed_against_limit(audit, check)
     reason = plain(check.reason, 400)
     parts = [plain(check.name, 100), *([numbers] if numbers else []), *([reason] if reason else [])]
-    return f"{CHECK_WORDS[check.status]} " + ": ".join(parts)
+    return f"{check_word(check)} " + ": ".join(parts)
+
+
+def _undecided(audit: AuditEntry) -> Iterator[str]:
+    """Yield a line for each doubt, with all the checks that it leaves open; the audit's reason is not said again."""
+    doubts: dict[str, list[str]] = {}
+    for check in failing(audit):
+        if check.undecided:
+            doubts.setdefault(plain(check.reason, 400), []).append(plain(check.name, 100))
+    for reason, names in doubts.items():
+        shown = ", ".join(names[:_MAX_FAILING])
+        more = f" and {len(names) - _MAX_FAILING} more" if len(names) > _MAX_FAILING else ""
+        yield f"{UNDECIDED} {shown}{more}" + (
+            f": {reason}" if reason and reason not in plain(audit.reason, 600) else ""
+        )
 
 
 def _wrapped(text: str, kind: Kind, indent: str = "") -> list[Line]:

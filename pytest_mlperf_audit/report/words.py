@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-import msgspec
-
-from ..audits.verdict import Figure
-from ..runs.spec import Concurrency
-from .clean import apart, first_sentence, number, plain
+from . import findings, ratios
+from .clean import first_sentence, number, plain
 from .document import AuditEntry, CheckEntry, PhaseEntry, VerdictDocument
 
 STATUS_WORDS = {
@@ -20,75 +16,45 @@ STATUS_WORDS = {
     "NOT_RUN": "NOT RUN",
 }
 CHECK_WORDS = {"passed": "pass", "failed": "FAIL", "error": "ERROR", "not_run": "not run"}
+#: Of a check whose records are there and leave it in doubt.
+UNDECIDED = "undecided"
 
 SIMULATED = (
     "The embedded simulated endpoint answered. These numbers say nothing about a real system "
     "and are never written as submission files."
 )
 
-_RATIO = re.compile(r"ratio(_\d+)?")
-_MLPERF_LIMIT = 1.10
-_MLPERF_SINGLE_STREAM_LIMIT = 1.20
 
-
-class Ratio(msgspec.Struct, frozen=True, kw_only=True):
-    """A throughput ratio against its limit; `suffix` names the repeated row where there are several: `_3`."""
-
-    suffix: str
-    value: float
-    limit: float
-    low: float | None
-    high: float | None
-
-    @property
-    def passed(self) -> bool:
-        """Whether it is strictly below its limit, which is MLPerf's rule."""
-        return self.value < self.limit
-
-    @property
-    def row(self) -> str:
-        """The repeated row's index, or an empty string where there is only one."""
-        return self.suffix.lstrip("_")
-
-
-def ratios(audit: AuditEntry) -> list[Ratio]:
-    """Return the ratios among an audit's figures: `ratio` or `ratio_<row>`, with `limit_ratio`.
-
-    A confidence interval is taken from `ratio_low<suffix>` and `ratio_high<suffix>` where the audit gives them.
-    """
-    limit = _float(audit.figures.get("limit_ratio"))
-    found = []
-    for name, figure in audit.figures.items():
-        value = _float(figure)
-        if limit is None or value is None or not (match := _RATIO.fullmatch(name)):
-            continue
-        suffix = match[1] or ""
-        low, high = (_float(audit.figures.get(f"ratio_{end}{suffix}")) for end in ("low", "high"))
-        found.append(Ratio(suffix=suffix, value=value, limit=limit, low=low, high=high))
-    return found
+def check_word(check: CheckEntry) -> str:
+    """Return what became of a check, in a word."""
+    return UNDECIDED if check.undecided and check.status == "error" else CHECK_WORDS[check.status]
 
 
 def headline(audit: AuditEntry) -> str:
-    """Return an audit's main numbers, short: 'ratio 1.02, limit 1.10; reference 153.1/s, output_caching 156.3/s'."""
-    found = ratios(audit)
-    parts = [f"ratio {_span(found)}, limit {_span(found, limit=True)}"] if found else []
-    if shown := ", ".join(_rate(phase) for phase in audit.judged[:3]):
-        parts.append(shown + (f" and {len(audit.judged) - 3} more phases" if len(audit.judged) > 3 else ""))
+    """Return an audit's main numbers, short.
+
+    'ratio 1.02 (95 % 0.98 to 1.06), limit 1.10; cache probe CLEAN (12 queries); reference 153.1/s, ...'
+    """
+    parts = [part for part in (ratios.headline(audit), findings.headline(audit)) if part]
+    if shown := ", ".join(_rate(phase) for phase in audit.timed[:3]):
+        more = len(audit.timed) - 3
+        parts.append(shown + (f" and {more} more phase{'s' if more > 1 else ''}" if more > 0 else ""))
     return "; ".join(parts)
 
 
 def sentences(audit: AuditEntry) -> list[str]:
     """Return what was tested and found, for a reader who has not seen MLPerf before."""
-    said = [_ratio_sentence(audit, found)] if (found := ratios(audit)) else []
+    said = ratios.sentences(audit)
+    if probed := findings.summary(audit):
+        said.append(probed)
     if state := _state(audit):
         said.append(state)
-    failed = [c for c in audit.checks if c.status == "failed" and not (found and c.name.startswith("throughput_ratio"))]
-    if failed:
-        said.append(
-            "Failed: " + "; ".join(f"{plain(c.name, 80)} ({first_sentence(c.reason)})" for c in failed[:6]) + "."
-        )
-    if not said and audit.judged:
-        said.append("; ".join(_completed(phase) for phase in audit.judged[:3]) + ".")
+    for what, word in (("Failed", "failed"), ("Undecided", "error")):
+        told = [check for check in audit.checks if check.status == word and not _is_told(audit, check)]
+        if told and (word == "failed" or audit.status != "NO_VERDICT"):
+            said.append(f"{what}: " + "; ".join(_named(check) for check in told[:6]) + ".")
+    if not said and audit.timed:
+        said.append("; ".join(_completed(phase) for phase in audit.timed[:3]) + ".")
     return said
 
 
@@ -107,14 +73,35 @@ def failing(audit: AuditEntry) -> Iterator[CheckEntry]:
     return (check for check in audit.checks if check.status in ("failed", "error"))
 
 
-def observed_against_limit(check: CheckEntry) -> str:
+def observed(audit: AuditEntry, check: CheckEntry) -> str:
+    """Return what was observed, a ratio with its interval: '1.031 (95 % 0.98 to 1.08)'."""
+    interval = interval_of(audit, check)
+    return plain(number(check.observed), 80) + (f" ({interval})" if interval else "")
+
+
+def interval_of(audit: AuditEntry, check: CheckEntry) -> str:
+    """Return the interval of the ratio that a check is about, empty where there is none."""
+    ratio = ratios.of_check(audit, check)
+    return ratio.interval if ratio else ""
+
+
+def observed_against_limit(audit: AuditEntry, check: CheckEntry) -> str:
     """Return 'observed 1.31, limit 1.10', with only what there is."""
-    pairs = (("observed", check.observed), ("limit", check.limit))
-    return ", ".join(f"{word} {plain(number(value), 80)}" for word, value in pairs if value is not None)
+    shown = [f"observed {observed(audit, check)}"] if check.observed is not None else []
+    return ", ".join(shown + ([f"limit {plain(number(check.limit), 80)}"] if check.limit is not None else []))
 
 
-def _float(value: Figure) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+def _is_told(audit: AuditEntry, check: CheckEntry) -> bool:
+    """Whether the sentences on the ratio or on the probe tell of a failed check already."""
+    if check.status != "failed":
+        return False
+    return (ratios.is_ratio(check) and bool(ratios.ratios(audit))) or (
+        findings.is_about_probe(check) and bool(findings.summary(audit))
+    )
+
+
+def _named(check: CheckEntry) -> str:
+    return f"{plain(check.name, 80)} ({first_sentence(check.reason)})"
 
 
 def _rate(phase: PhaseEntry) -> str:
@@ -130,13 +117,6 @@ def _completed(phase: PhaseEntry) -> str:
     return f"{plain(phase.label, 60)}: {figures.n_completed:,} of {figures.n_issued:,} queries completed{rate}"
 
 
-def _span(found: list[Ratio], *, limit: bool = False) -> str:
-    """Return the ratios as one number or as a range, or their limit, precise enough to tell the two apart."""
-    ends = {min(r.value for r in found), max(r.value for r in found)}
-    pairs = [apart(value, found[0].limit) for value in sorted(ends)]
-    return max((pair[1] for pair in pairs), key=len) if limit else " to ".join(pair[0] for pair in pairs)
-
-
 def _state(audit: AuditEntry) -> str:
     """Say why an audit neither passed nor failed, or what its own reason adds."""
     reason = plain(audit.reason).rstrip(".")
@@ -150,33 +130,3 @@ def _state(audit: AuditEntry) -> str:
     if audit.status == "NOT_RUN":
         return f"Not run: {reason or 'no check of it was selected, or the session ended before it'}."
     return f"{reason}." if reason else ""
-
-
-def _ratio_sentence(audit: AuditEntry, found: list[Ratio]) -> str:
-    repeats, distinct = (audit.figures.get(name) for name in (f"audit_completed{found[0].suffix}", "ref_completed"))
-    who = f"One prompt repeated {number(repeats)} times"
-    if len(found) > 1:
-        who = f"Single prompts (rows {_listed(found)}), each repeated {number(repeats)} times,"
-    said = (
-        f"{who} ran {_span(found)} times as fast as {number(distinct)} different prompts; "
-        f"{_allowed(audit, found[0], _span(found, limit=True))}."
-    )
-    if over := [ratio for ratio in found if not ratio.passed]:
-        which = f" (rows {_listed(over)})" if 1 < len(found) != len(over) else ""
-        said += f" Repeats that are faster than that{which} are what a cache of replies looks like."
-    return said
-
-
-def _listed(found: list[Ratio]) -> str:
-    rows = [ratio.row for ratio in found]
-    return ", ".join(rows[:8]) + (f" and {len(rows) - 8} more" if len(rows) > 8 else "")
-
-
-def _allowed(audit: AuditEntry, ratio: Ratio, limit: str) -> str:
-    """Say whose limit it is: MLPerf's, its own for SingleStream, or one that the YAML chose."""
-    single_stream = bool(audit.judged) and all(phase.spec.load == Concurrency(target=1) for phase in audit.judged)
-    if abs(ratio.limit - _MLPERF_LIMIT) < 1e-9:
-        return f"MLPerf allows less than {limit}"
-    if single_stream and abs(ratio.limit - _MLPERF_SINGLE_STREAM_LIMIT) < 1e-9:
-        return f"MLPerf allows less than {limit} in SingleStream"
-    return f"this configuration allows less than {limit}, MLPerf less than 1.10"

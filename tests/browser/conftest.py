@@ -32,6 +32,8 @@ FLAGS = [
 
 _runs = runpy.run_path(str(Path(__file__).parents[1] / "unit/report/conftest.py"))
 make_run = _runs["make_run"]
+make_probe = _runs["make_probe"]
+make_probed = _runs["make_probed"]
 
 
 class Tab:

@@ -23,8 +23,19 @@ def _visit(browser, path, visit):
     return asyncio.run(main())
 
 
-@pytest.fixture(params=["pass", "fail", "many", "nothing", "long"])
-def report(request, make_run, tmp_path):
+PROBES: dict[str, dict[str, object]] = {
+    "cache": {"cached": True, "streamed": True},
+    "clean": {},
+    "undecided": {"null_s": 0.02, "settings": {"thorough": True}},
+}
+
+
+@pytest.fixture(params=["pass", "fail", "many", "nothing", "long", "probed", *PROBES])
+def report(request, make_run, make_probe, make_probed, tmp_path):
+    if request.param in PROBES:
+        return write_report(make_probe(**PROBES[request.param]), tmp_path)
+    if request.param == "probed":
+        return write_report(make_probed(run={"rows": [1, 2, 3]}), tmp_path)
     runs: dict[str, dict[str, object]] = {
         "pass": {"simulated": True},
         "fail": {"repeat_s": 0.001, "failed": 9},
@@ -59,7 +70,7 @@ def test_the_policy_stops_a_script_and_the_test_would_notice(browser, report):
     assert any("Content Security Policy" in text for text in complaints)
 
 
-@pytest.mark.parametrize("width", [320, 390, 768, 1280])
+@pytest.mark.parametrize("width", [320, 360, 390, 768, 1280])
 def test_it_fits_the_screen(browser, report, width):
     async def visit(tab):
         await tab.size(width)
@@ -68,6 +79,55 @@ def test_it_fits_the_screen(browser, report, width):
     needed, there = _visit(browser, report, visit)
     assert there == width
     assert needed <= there
+
+
+#: Labels of charts and lines of tables that reach beyond what they stand in.
+_CUT_OFF = """(() => {
+  const cut = [];
+  for (const chart of document.querySelectorAll('svg.chart')) {
+    const frame = chart.getBoundingClientRect();
+    for (const text of chart.querySelectorAll('text')) {
+      const box = text.getBoundingClientRect();
+      if (box.left < frame.left - 1 || box.right > frame.right + 1) cut.push(text.textContent);
+    }
+  }
+  for (const table of document.querySelectorAll('table.findings, table.arms, table.checks'))
+    for (const cell of table.querySelectorAll('tbody td, tbody th'))
+      if (cell.scrollWidth > cell.clientWidth + 1) cut.push(cell.textContent);
+  return cut;
+})()"""
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nothing_is_cut_off(browser, report, width):
+    async def visit(tab):
+        await tab.size(width)
+        return await tab.value(_CUT_OFF)
+
+    assert _visit(browser, report, visit) == []
+
+
+#: Middle of the dots of each strip, in pixels, from left to right.
+_STRIPS = """[...document.querySelectorAll('.probe svg.chart')].map(chart => {
+  const rows = {};
+  for (const dot of chart.querySelectorAll('use')) {
+    const box = dot.getBoundingClientRect(), fill = getComputedStyle(dot).fill;
+    (rows[fill] ||= []).push(box.left + box.width / 2);
+  }
+  return Object.values(rows).map(xs => [Math.min(...xs), Math.max(...xs)]);
+})"""
+
+
+def test_a_cache_shows_at_a_glance(browser, make_probe, tmp_path):
+    """Exact repeats have a colour of their own, and lie apart from all else."""
+
+    async def visit(tab):
+        return await tab.value(_STRIPS)
+
+    charts = _visit(browser, write_report(make_probe(cached=True), tmp_path), visit)
+    assert len(charts) == 2
+    for others, repeats in charts:
+        assert repeats[1] + 20 < others[0]
 
 
 #: Every kind of element with text whose contrast (WCAG 2) against what lies behind it is below 4.5.

@@ -53,6 +53,43 @@ CONFIG: dict[str, tuple[dict[str, Any], str]] = {
         {"endpoint_config": {"api_type": "videogne"}},
         "ERROR: wan22.yaml:*: endpoint_config.api_type: *did you mean 'videogen'?",
     ),
+    "unknown_probe_key": (
+        {"audit": {"probe": {"gruops": 12}}},
+        "ERROR: wan22.yaml:*: audit.probe.gruops: *did you mean 'groups'?*",
+    ),
+    "unknown_kind_of_cache": (
+        {"audit": {"probe": {"forbid": ["prefx"]}}},
+        "ERROR: wan22.yaml:*: audit.probe.forbid*: *'prefix'*",
+    ),
+    "probe_is_no_block": ({"audit": {"probe": "sometimes"}}, "ERROR: wan22.yaml:*: audit.probe*"),
+    "groups_of_one_prompt": (
+        {"audit": {"probe": {"design": "single", "groups": 12}}},
+        "ERROR: wan22.yaml:*: audit.probe.groups: has no effect with design: single; drop it, or set design: groups",
+    ),
+    "bursts_of_one_prompt": (
+        {"audit": {"probe": {"design": "single", "bursts": True}}},
+        "ERROR: wan22.yaml:*: audit.probe.bursts: needs design: groups and made-up prompts (samples: both); *",
+    ),
+    "nothing_forbidden": (
+        {"audit": {"probe": {"forbid": []}}},
+        "ERROR: wan22.yaml:*: audit.probe.forbid: names no kind, *name at least one, or set probe: false",
+    ),
+    "impossible_budget": (
+        {"audit": {"probe": {"max_queries": 5}}},
+        "ERROR: wan22.yaml:*: audit: probe.max_queries: 5 queries give no answer; * so set max_queries: 11 or more*",
+    ),
+    "too_few_rows_for_groups": (
+        {"audit": {"samples": 5, "probe": {"groups": 6}}, "datasets": [{"path": "prompts.jsonl", "samples": 5}]},
+        "ERROR: wan22.yaml:*: audit: probe.samples: 5 rows were loaded, *needs 6 *; add rows, or set samples: made_up",
+    ),
+    "unknown_key_of_cache_probe": (
+        {"audit": [{"test": "cache_probe", "only": True, "forbidden": ["prefix"]}]},
+        "ERROR: wan22.yaml:*: audit*forbidden: *did you mean 'forbid'?*",
+    ),
+    "impossible_budget_of_cache_probe": (
+        {"audit": [{"test": "cache_probe", "only": True, "max_queries": 5}]},
+        "ERROR: wan22.yaml:*: audit: max_queries: 5 queries give no answer; * so set max_queries: 12 or more*",
+    ),
     "report_dir_is_the_working_directory": (
         {"report_dir": "."},
         "ERROR: report_dir * contains *; choose a directory *",

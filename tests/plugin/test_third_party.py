@@ -11,6 +11,7 @@ import json
 from pytest_mlperf_audit import Audit, AuditBlock, Check, EndpointAdapter, PlanError, Verdict
 from pytest_mlperf_audit.endpoints.base import Reply, digest
 from pytest_mlperf_audit.runs.order import sequential
+from pytest_mlperf_audit.runs.script import NO_EDIT
 
 
 class FloorBlock(AuditBlock):
@@ -48,8 +49,8 @@ class Upper(EndpointAdapter):
     def problem(self, row):
         return None if "prompt" in row else "no prompt"
 
-    def encode(self, row, nonce=None):
-        return json.dumps({"shout": row["prompt"].upper()}).encode()
+    def encode(self, row, edit=NO_EDIT):
+        return json.dumps({"shout": edit.apply(row["prompt"]).upper()}).encode()
 
     def decoder(self, *, keep_output=False):
         return Decoder()
@@ -85,7 +86,7 @@ def third(audit, sut):
             assert old in text
             text = text.replace(old, new)
         (audit.path / "conftest.py").write_text(text)
-        nothing = dict.fromkeys(("sample_index", "threshold"))
+        nothing = dict.fromkeys(("sample_index", "threshold", "probe"))
         audit.config(sut, **{"audit": {"test": "floor", "samples": 4, **nothing}, **blocks})
         return audit
 
@@ -116,7 +117,8 @@ def test_its_marker_is_known_without_a_yaml(third):
 
 
 def test_beside_a_shipped_audit(third, sut):
-    audit = third(audit=[{"test": "floor"}, {"test": "test04", "samples": 8, "only": True, "threshold": 0.9}])
+    test04 = {"test": "test04", "samples": 8, "only": True, "threshold": 0.9, "probe": False}
+    audit = third(audit=[{"test": "floor"}, test04])
     audit.run("-m", "floor or test04").assert_outcomes(passed=7)
     assert sut.received == 20
     assert [entry["id"] for entry in audit.verdict()["audits"]] == ["floor", "test04"]

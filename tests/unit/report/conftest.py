@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
+from pytest_mlperf_audit.audits.cache_probe import CacheProbe, CacheProbeBlock
+from pytest_mlperf_audit.audits.contract import AuditContext
+from pytest_mlperf_audit.audits.probe import plan as probe_plan
+from pytest_mlperf_audit.audits.probe.settings import ProbeSettings
 from pytest_mlperf_audit.audits.test04 import Test04, Test04Block
 from pytest_mlperf_audit.audits.verdict import Verdict
-from pytest_mlperf_audit.records.log import QueryLog
+from pytest_mlperf_audit.records.log import QueryLog, read_queries
 from pytest_mlperf_audit.records.store import write_phase
-from pytest_mlperf_audit.report.outcome import AuditOutcome, CheckOutcome, PhaseOutcome, RunOutcome
+from pytest_mlperf_audit.report.outcome import AuditOutcome, CheckOutcome, CheckStatus, PhaseOutcome, RunOutcome
+from pytest_mlperf_audit.report.status import audit_status
 from pytest_mlperf_audit.runs.figures import figures
+from pytest_mlperf_audit.runs.measured import MeasuredPhase
 from pytest_mlperf_audit.runs.order import single, without_replacement
 from pytest_mlperf_audit.runs.phase import PhaseRecord
 from pytest_mlperf_audit.runs.query import QueryRecord
-from pytest_mlperf_audit.runs.spec import Concurrency, RunSpec
+from pytest_mlperf_audit.runs.script import Script, Step
+from pytest_mlperf_audit.runs.spec import Concurrency, MaxThroughput, RunSpec
 
 MakePhase = Callable[..., PhaseOutcome]
 MakeRun = Callable[..., RunOutcome]
@@ -63,54 +72,161 @@ def _phase(
     status: str = "complete",
     reason: str | None = None,
 ) -> PhaseOutcome:
-    place = directory or f"audit/{label}"
-    shutil.rmtree(report_dir / place, ignore_errors=True)
-    with QueryLog(report_dir / place / "queries.jsonl") as log:
-        for query in _queries(n, service_s, row, failed, seed=len(label)):
-            log.append(query)
     order = without_replacement(42) if row is None else single(row)
     spec = RunSpec(label=label, n_samples=n, order=order, load=Concurrency(target=LANES), max_duration_ms=14_400_000)
-    record = PhaseRecord(
-        label=label,
-        spec=spec,
-        status=status,  # type: ignore[arg-type]
-        figures=figures(log.columns, spec.load),
-        stopped_by="count",
-        reason=reason,
-        started_at="2026-11-23T11:00:00.250000Z",
-        duration_s=1.0,
-        endpoint="http://127.0.0.1:8000",
-        simulated=simulated,
-    )
+    queries = _queries(n, service_s, row, failed, seed=len(label))
+    return _written(report_dir, spec, queries, directory, simulated=simulated, status=status, reason=reason)
+
+
+def _written(
+    report_dir: Path, spec: RunSpec, queries: Sequence[QueryRecord], directory: str | None = None, **changes: object
+) -> PhaseOutcome:
+    place = directory or f"audit/{spec.label}"
+    shutil.rmtree(report_dir / place, ignore_errors=True)
+    with QueryLog(report_dir / place / "queries.jsonl") as log:
+        for query in queries:
+            log.append(query)
+    fields: dict[str, object] = {
+        "label": spec.label,
+        "spec": spec,
+        "status": "complete",
+        "figures": figures(log.columns, spec.load),
+        "stopped_by": "count",
+        "started_at": "2026-11-23T11:00:00.250000Z",
+        "duration_s": 1.0,
+        "endpoint": "http://127.0.0.1:8000",
+    }
+    record = PhaseRecord(**(fields | changes))  # type: ignore[arg-type]
     write_phase(report_dir / place, record)
     return PhaseOutcome(directory=place, record=record)
 
 
+class Server:
+    """Answers the probe's queries in no time, with the latencies of a server: one lane, 20 ms, a cache if asked for.
+
+    `null_s` is added to the null control's queries, so that no comparison can be trusted.
+    """
+
+    def __init__(self, *, cached: bool = False, null_s: float = 0.0, fail: str = "", streamed: bool = False) -> None:
+        self._cached, self._null_s, self._fail, self._streamed = cached, null_s, fail, streamed
+        self._rng = np.random.default_rng(1)
+        self._known: set[str] = set()
+        self._clock_ns = 0
+        self.records: list[QueryRecord] = []
+
+    def drive(self, script: Script) -> list[QueryRecord]:
+        replies: list[QueryRecord] | None = None
+        try:
+            while True:
+                upcoming = next(script) if replies is None else script.send(replies)
+                issued_ns = self._clock_ns
+                replies = [self._answer(step, issued_ns if upcoming.at_once else None) for step in upcoming.steps]
+        except StopIteration:
+            return self.records
+
+    def _answer(self, step: Step, issued_ns: int | None) -> QueryRecord:
+        request = hashlib.md5(msgspec.json.encode((step.row, step.edit, step.query))).hexdigest()
+        service_s = self._rng.lognormal(np.log(0.02), 0.05) + self._null_s * step.tag.endswith("/N")
+        took_s = service_s / 50 if self._cached and request in self._known else service_s
+        self._known.add(request)
+        begun_ns = self._clock_ns if issued_ns is None else issued_ns
+        self._clock_ns += int(took_s * 1e9)
+        failed = self._fail and step.tag.endswith(self._fail)
+        record = QueryRecord(
+            query=len(self.records),
+            sample=step.row,
+            issued_ns=begun_ns,
+            completed_ns=self._clock_ns,
+            request=request,
+            outcome="http_500" if failed else "completed",
+            first_token_ns=begun_ns + int(took_s * 2e8) if self._streamed else None,
+            tag=step.tag,
+        )
+        self.records.append(record)
+        return record
+
+
+class _Rows:
+    def __len__(self) -> int:
+        return 64
+
+    def fingerprint(self, index: int) -> str:
+        return str(index)
+
+    def where(self, index: int) -> str:
+        return f"prompts.jsonl line {index + 1}"
+
+
+def _measured(report_dir: Path, phase: PhaseOutcome) -> MeasuredPhase:
+    return MeasuredPhase.of(phase.record, list(read_queries(report_dir / phase.directory / "queries.jsonl")))
+
+
+def _probed(report_dir: Path, spec: RunSpec, server: Server, script: Script) -> PhaseOutcome:
+    return _written(report_dir, spec, server.drive(script), stopped_by="script")
+
+
+def _cache_probe(report_dir: Path, *, settings: dict[str, object] | None = None, **server: object) -> AuditOutcome:
+    cfg = CacheProbeBlock.model_validate({"test": "cache_probe", **(settings or {})})
+    audit, context = CacheProbe(), AuditContext(load=Concurrency(target=LANES), api_type="openai")
+    (planned,) = audit.plan(cfg, _Rows(), context)
+    spec = msgspec.structs.replace(planned, nonce_seed=7)
+    phase = _probed(report_dir, spec, Server(**server), audit.script(cfg, spec, _Rows()))  # type: ignore[arg-type]
+    verdict = audit.verify(cfg, {spec.label: _measured(report_dir, phase)})
+    return _judged(verdict, (phase,), title=audit.title)
+
+
+def _judged(verdict: Verdict, phases: tuple[PhaseOutcome, ...], **fields: object) -> AuditOutcome:
+    checks = _outcomes(verdict)
+    status = audit_status([check.status for check in checks], no_verdict=False, measured=True)
+    doubts = dict.fromkeys(check.reason for check in verdict.checks if check.passed is None)
+    known: dict[str, object] = {
+        "id": verdict.audit,
+        "status": status,
+        "is_audit": True,
+        "checks": checks,
+        "phases": phases,
+        "figures": dict(verdict.figures),
+        "notes": verdict.notes,
+        "findings": verdict.findings,
+        "arms": verdict.arms,
+        "reason": "; ".join(doubts) if status == "NO_VERDICT" else "",
+    }
+    return AuditOutcome(**(known | fields))  # type: ignore[arg-type]
+
+
 def _outcomes(verdict: Verdict) -> tuple[CheckOutcome, ...]:
+    statuses: dict[bool | None, CheckStatus] = {True: "passed", False: "failed", None: "error"}
     return tuple(
         CheckOutcome(
             name=check.name,
-            node_id=f"wan22.yaml::test04::{check.name}",
-            status="passed" if check.passed else "failed",
+            node_id=f"wan22.yaml::{verdict.audit}::{check.name}",
+            status=statuses[check.passed],
             check=check,
+            reason=check.reason,
         )
         for check in verdict.checks
     )
 
 
-def _test04(phases: list[PhaseOutcome], rows: list[int], threshold: float) -> AuditOutcome:
+def _test04(
+    report_dir: Path, phases: list[PhaseOutcome], rows: list[int], threshold: float, server: Server | None
+) -> AuditOutcome:
     index = rows[0] if len(rows) == 1 else tuple(rows)
-    block = Test04Block(test="test04", samples=64, sample_index=index, threshold=threshold)
-    verdict = Test04().verify(block, {phase.record.label: phase.record for phase in phases})
-    return AuditOutcome(
-        id="test04",
+    block = Test04Block(
+        test="test04", samples=64, sample_index=index, threshold=threshold, probe=ProbeSettings() if server else False
+    )
+    if server and block.probe:
+        context = AuditContext(load=MaxThroughput(), api_type="videogen")
+        probe = probe_plan.planned(block.probe, _Rows(), context, row=rows[0], warmed=True)
+        specs = [probe_plan.trial_phase(probe, context), probe_plan.phase(probe, context)]
+        first, last = (msgspec.structs.replace(spec, nonce_seed=7) for spec in specs)
+        tried = _probed(report_dir, first, Server(), Test04().script(block, first, _Rows()))
+        phases = [tried, *phases, _probed(report_dir, last, server, Test04().script(block, last, _Rows()))]
+    verdict = Test04().verify(block, {phase.record.label: _measured(report_dir, phase) for phase in phases})
+    return _judged(
+        verdict,
+        tuple(phases),
         title="TEST04 output caching",
-        status="PASS" if verdict.passed else "FAIL",
-        is_audit=True,
-        checks=_outcomes(verdict),
-        phases=tuple(phases),
-        figures=dict(verdict.figures),
-        notes=verdict.notes,
         mlperf_name="output_caching_test",
         settings={"samples": 64, "threshold": threshold},
     )
@@ -125,6 +241,7 @@ def _run(
     simulated: bool = False,
     threshold: float = 0.10,
     n: int = 64,
+    server: Server | None = None,
     **changes: object,
 ) -> RunOutcome:
     rows = rows or [3]
@@ -132,12 +249,15 @@ def _run(
     phases = [_phase(report_dir, "reference", n=n, failed=failed, simulated=simulated)]
     for label, row in zip(labels, rows, strict=True):
         phases.append(_phase(report_dir, label, n=n, row=row, service_s=repeat_s, simulated=simulated))
-    audit = _test04(phases, rows, threshold)
+    return _run_of(_test04(report_dir, phases, rows, threshold, server), simulated=simulated, **changes)
+
+
+def _run_of(audit: AuditOutcome, **changes: object) -> RunOutcome:
     fields: dict[str, object] = {
         "name": "wan22_offline",
         "config": "wan22.yaml",
         "status": audit.status,
-        "simulated": simulated,
+        "simulated": False,
         "endpoint": "http://127.0.0.1:8000",
         "api_type": "videogen",
         "model": "wan-2.2-t2v-a14b",
@@ -153,6 +273,18 @@ def _run(
 def make_phase(tmp_path: Path) -> MakePhase:
     """Return a function that writes the records of a phase under tmp_path and returns its outcome."""
     return lambda label, **asked: _phase(tmp_path, label, **asked)
+
+
+@pytest.fixture
+def make_probe(tmp_path: Path) -> MakeRun:
+    """Return a function that writes the records of a cache_probe run under tmp_path and returns its outcome."""
+    return lambda **asked: _run_of(_cache_probe(tmp_path, **asked))
+
+
+@pytest.fixture
+def make_probed(tmp_path: Path) -> MakeRun:
+    """Return the same for a TEST04 run with its cache probe, of a server with the options given."""
+    return lambda run=None, **asked: _run(tmp_path, server=Server(**asked), **(run or {}))
 
 
 @pytest.fixture

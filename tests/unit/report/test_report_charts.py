@@ -7,16 +7,18 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
+from pytest_mlperf_audit.report import charts
 from pytest_mlperf_audit.report.charts import (
-    DASHES,
     MAX_SERIES,
     N_COLOURS,
+    Strip,
     completions_over_time,
     dash,
     latency_distribution,
     ratio_against_limit,
+    strips,
 )
-from pytest_mlperf_audit.report.words import Ratio
+from pytest_mlperf_audit.report.ratios import Ratio
 
 NOTHING = np.zeros(0)
 
@@ -87,6 +89,70 @@ def test_the_ratio_chart_draws_intervals_and_many_rows():
     assert len(svg) < 100_000
 
 
+def test_the_ratio_chart_draws_the_pooled_ratio_below_the_rows():
+    texts = _texts(_drawn(ratio_against_limit([_ratio(1.0, "_3"), _ratio(1.2, "_7"), _ratio(1.1, "_pooled")])))
+    assert [text for text in texts if text.startswith(("row", "pooled"))] == ["row 3", "row 7", "pooled"]
+
+
+def _marks(svg: str) -> list[str]:
+    return re.findall(r"<use [^>]*fill: var\(--series-(\d)\)", svg)
+
+
+@pytest.mark.parametrize(
+    "seconds",
+    [
+        [_spread(24) / 50, _spread(72, 2), _spread(24, 3)],
+        [np.array([0.02])],
+        [np.array([0.0]), np.array([60.0])],
+        [np.full(24, 0.05)] * 14,
+        [NOTHING, _spread(3)],
+        [np.array([1e-9, 4000.0])],
+        [_spread(100_000, seed) for seed in range(30)],
+    ],
+    ids=["three", "one query", "zero latency", "all alike", "one empty", "extremes", "millions"],
+)
+def test_strips_of_any_size_are_small_wellformed_and_finite(seconds):
+    svg = _drawn(strips([Strip(f"kind {index}", values) for index, values in enumerate(seconds)]))
+    ET.fromstring(svg)
+    assert len(svg) < 160_000
+    assert "nan" not in svg.lower()
+    ticks = [text for text in _texts(svg) if re.fullmatch(r"[\d,.]+ (µs|ms|s|min)", text)]
+    assert 1 <= len(ticks) <= 4
+
+
+def test_strips_have_a_dot_for_each_query_and_mark_the_repeats():
+    rows = [Strip("exact repeat (R)", _spread(6) / 50, marked=True), Strip("new beginning (P)", _spread(9))]
+    svg = _drawn(strips(rows))
+    assert _marks(svg) == ["1"] * 6 + ["0"] * 9
+    assert {"exact repeat (R)", "new beginning (P)"} <= set(_texts(svg))
+
+
+def test_strips_lie_apart_where_latencies_do():
+    rows = [Strip("R", np.full(5, 0.001)), Strip("P", np.full(5, 0.1))]
+    across = [float(x) for x in re.findall(r'<use [^>]*?x="([\d.]+)"', _drawn(strips(rows)))]
+    assert max(across[:5]) + 60 < min(across[5:])
+    same = [Strip("R", np.array([0.100])), Strip("P", np.array([0.101]))]
+    near = [float(x) for x in re.findall(r'<use [^>]*?x="([\d.]+)"', _drawn(strips(same)))]
+    assert abs(near[0] - near[1]) < 3, "a difference of 1 % must not fill the chart"
+
+
+def test_many_dots_are_thinned_evenly():
+    svg = _drawn(strips([Strip("R", _spread(10_000)), Strip("P", _spread(10))]))
+    assert 200 < len(_marks(svg)) < 400
+
+
+@pytest.mark.parametrize("text", ["$x^{2$", r"$\frac{1}{0}$", "<script>", "\u540d\u524d", "a\nb", "x" * 1000, ""])
+def test_a_label_from_outside_is_text_and_nothing_else(text):
+    svg = _drawn(strips([Strip(text, _spread(3)), Strip("P", _spread(3))]))
+    assert "<script" not in svg
+    assert max(map(len, _texts(svg))) < 40
+
+
+def test_no_strip_gives_no_chart():
+    assert strips([]) is None
+    assert strips([Strip("R", NOTHING)]) is None
+
+
 def test_colours_are_css_variables_and_nothing_is_dated_or_sized():
     svg = _drawn(latency_distribution([_spread(64), _spread(64, 2)]))
     assert "var(--series-0)" in svg
@@ -113,7 +179,7 @@ def test_charts_are_the_same_each_time():
 def test_series_are_told_apart_without_colour():
     looks = {(index % N_COLOURS, dash(index)) for index in range(MAX_SERIES)}
     assert len(looks) == MAX_SERIES
-    assert len({dash(index) for index in range(len(DASHES))}) == len(DASHES)
+    assert len({dash(index) for index in range(len(charts.DASHES))}) == len(charts.DASHES)
 
 
 def test_a_user_of_matplotlib_keeps_their_settings():

@@ -46,10 +46,32 @@ def test_documents_validate_and_read_back(make_run, tmp_path, asked):
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.parametrize("asked", [{}, {"cached": True, "streamed": True}, {"settings": {"design": "anytime"}}])
+def test_documents_of_a_probe_validate_and_read_back(make_probe, tmp_path, asked):
+    written = document(make_probe(**asked), tmp_path)
+    path = write_verdict(written, tmp_path)
+    jsonschema.Draft202012Validator(verdict_schema()).validate(_strict(path.read_bytes()))
+    assert read_verdict(path) == written
+    (audit,) = written.audits
+    assert audit.findings
+    assert audit.arms
+
+
+def test_a_document_from_before_there_were_findings_is_read(make_run, tmp_path):
+    path = write_verdict(document(make_run(), tmp_path), tmp_path)
+    old = json.loads(path.read_bytes())
+    for audit in old["audits"]:
+        del audit["findings"], audit["arms"]
+        for check in audit["checks"]:
+            del check["undecided"]
+    path.write_text(json.dumps(old))
+    assert read_verdict(path).audits[0].findings == ()
+
+
 def test_the_documentation_names_every_field():
     page = DOCS.read_text(encoding="utf-8")
     for name, definition in verdict_schema()["$defs"].items():
-        if name.endswith(("Document", "Entry", "Figures", "Summary", "Artifact", "Tool")):
+        if name.endswith(("Document", "Entry", "Figures", "Summary", "Artifact", "Tool", "Finding")):
             missing = [field for field in definition["properties"] if f"`{field}`" not in page]
             assert missing == [], f"{name}: not in docs/verdict-format.md"
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -9,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pytest_mlperf_audit.audits.verdict import Check
+from pytest_mlperf_audit.audits.verdict import ArmSummary, Check, Finding
 from pytest_mlperf_audit.report.document import document, read_verdict
 from pytest_mlperf_audit.report.html import render
 from pytest_mlperf_audit.report.outcome import AuditOutcome, CheckOutcome, RunOutcome
@@ -75,6 +76,38 @@ def test_the_page_says_what_was_found(make_run, tmp_path):
     assert all(attributes["aria-label"] for tag, attributes in page.tags if attributes.get("role") == "img")
 
 
+def test_the_page_shows_what_a_probe_found(make_probe, tmp_path):
+    page = _page(make_probe(cached=True, streamed=True), tmp_path)
+    for said in (
+        " queries the cache probe found: response cache.",
+        "CACHE. Response cache on made-up prompts: an exact repeat comes back ",
+        "found response cache, made-up prompts Response cache on made-up prompts: an exact ",
+        "not found prefix cache, made-up prompts No prefix cache on made-up prompts",
+        "exact repeat (R)12",
+        "First token",
+        " queries, one after another, and in bursts of up to 8",
+    ):
+        assert said in page.words
+    assert "queries/s" not in page.words
+    assert sum(tag == "figure" for tag, _ in page.tags) == 2
+    assert ("tr", {"class": "failed"}) in page.tags
+
+
+def test_the_page_shows_what_is_undecided(make_probe, tmp_path):
+    page = _page(make_probe(null_s=0.02, settings={"thorough": True}), tmp_path)
+    assert "INCONCLUSIVE. The null control shows a difference" in page.words
+    assert page.words.count("undecided no_cache[") == 7
+    assert "First token" not in page.words.partition("What the words mean")[0]
+
+
+def test_the_page_shows_ratio_interval_and_evidence(make_probed, tmp_path):
+    page = _page(make_probed(), tmp_path)
+    assert re.search(r"ran 1\.00 \(95 % 0\.\d\d to 1\.\d\d\) times as fast", page.words)
+    assert re.search(r"throughput_ratio .*? 1\.\d+ 95 % 0\.\d\d to 1\.\d\d 1\.1 ", page.words)
+    assert "Evidence: clean. The whole 95 % interval" in page.words
+    assert "CLEAN. The cache probe found no cache in 12 queries." in page.words
+
+
 def test_a_simulated_run_is_marked_everywhere(make_run, tmp_path):
     page = _page(make_run(simulated=True), tmp_path)
     assert "PASS (SIMULATED): wan22_offline" in page.text
@@ -126,7 +159,9 @@ def _with(text: str, run: RunOutcome) -> RunOutcome:
         reason=f"r{text}",
         checks=(CheckOutcome(name=f"n{text}", node_id=f"i{text}", status="failed", check=check),),
         phases=phases,
-        figures={f"f{text}": f"v{text}"},
+        figures={f"f{text}": f"v{text}", "probe": f"p{text}", "probe_kinds": f"k{text}"},
+        findings=(Finding(kind=f"k{text}", of=f"o{text}", found=True, forbidden=True, sentence=f"s{text}"),),
+        arms=(ArmSummary(arm=f"a{text}", what=f"w{text}", of=f"o{text}", n=1, median_s=0.1),),
         notes=(f"n{text}",),
         settings={f"s{text}": f"v{text}"},
     )
@@ -206,8 +241,8 @@ assert "matplotlib.pyplot" not in sys.modules
 """
 
 
-def test_two_renderings_in_two_processes_are_byte_identical(make_run, tmp_path):
-    written = write_report(make_run(rows=[3, 7]), tmp_path).read_bytes()
+def test_two_renderings_in_two_processes_are_byte_identical(make_probed, tmp_path):
+    written = write_report(make_probed(run={"rows": [3, 7]}), tmp_path).read_bytes()
     settings = tmp_path / "matplotlibrc"
     settings.write_text("svg.fonttype: path\nlines.linewidth: 9\ntext.usetex: True\n")
     for seed, extra in (("1", {}), ("2", {"MATPLOTLIBRC": str(settings)})):

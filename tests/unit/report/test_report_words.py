@@ -7,8 +7,9 @@ import pytest
 
 from pytest_mlperf_audit.report.document import AuditEntry, describe
 from pytest_mlperf_audit.report.outcome import AuditOutcome, CheckOutcome
+from pytest_mlperf_audit.report.ratios import ratios
 from pytest_mlperf_audit.report.tables import asked, failures, phase_rows
-from pytest_mlperf_audit.report.words import headline, ratios, sentences, summary
+from pytest_mlperf_audit.report.words import headline, sentences, summary
 from pytest_mlperf_audit.runs.order import sequential, with_replacement
 from pytest_mlperf_audit.runs.spec import Concurrency, MaxThroughput, Poisson, RunSpec
 
@@ -70,7 +71,7 @@ def test_single_stream_has_a_limit_of_its_own(make_run):
 def test_intervals_belong_to_their_ratio():
     figures = _ratio_figures(1.02) | {"ratio_low": 0.98, "ratio_high": 1.06, "ratio_3": 1.5, "ratio_ci": 0.95}
     first, second = ratios(_entry(figures=figures))
-    assert (first.low, first.high, second.row, second.low) == (0.98, 1.06, "3", None)
+    assert (first.low, first.high, second.row, second.low) == (0.98, 1.06, "row 3", None)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,181 @@
+"""What a cache probe found, in words and table rows: its verdict, its comparisons, its kinds of queries."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from ..audits.probe.conclusion import TITLES
+from ..audits.verdict import ArmSummary, Finding
+from .clean import NOTHING, number, plain, seconds
+from .document import AuditEntry, CheckEntry
+
+_CHECK = re.compile(r"cache_probe|no_cache\[\w+\]")
+_TITLES: dict[str, str] = {str(kind): title for kind, title in TITLES.items()}
+
+
+class FindingRow(msgspec.Struct, frozen=True):
+    """One comparison as a table row; `bad` where what was found is forbidden."""
+
+    result: str
+    bad: bool
+    kind: str
+    of: str
+    effect: str
+    interval: str
+    fast: str
+    slow: str
+    p: str
+    p_corrected: str
+    sentence: str
+
+
+class ArmRow(msgspec.Struct, frozen=True):
+    """One kind of query as a table row."""
+
+    what: str
+    n: str
+    median: str
+    first_token: str
+
+
+def is_probe(audit: AuditEntry) -> bool:
+    """Whether a cache probe came to a conclusion in this audit."""
+    return isinstance(audit.figures.get("probe"), str)
+
+
+def is_about_probe(check: CheckEntry) -> bool:
+    """Whether a check stands for the cache probe, or a part of it."""
+    return bool(_CHECK.fullmatch(check.name))
+
+
+def headline(audit: AuditEntry) -> str:
+    """Return the scripted phases short: 'CLEAN, 110 queries', beside others 'cache probe CLEAN (12 queries)'."""
+    if not is_probe(audit):
+        return ", ".join(f"{plain(p.label, 40)} {_queries(p.figures.n_issued)}" for p in audit.scripted)
+    told = [_queries(sum(phase.figures.n_issued for phase in audit.scripted))]
+    told += [f"{failed:,} failed"] if (failed := sum(phase.figures.n_failed for phase in audit.scripted)) else []
+    if audit.timed:
+        return f"cache probe {_word(audit)} ({', '.join(told)})"
+    return ", ".join([_word(audit), *told])
+
+
+def summary(audit: AuditEntry) -> str:
+    """Return what the probe found in a sentence, for the summary of a run; why it found nothing is said elsewhere."""
+    n = _queries(sum(phase.figures.n_issued for phase in audit.scripted))
+    word = audit.figures.get("probe")
+    if word == "CLEAN":
+        return f"The cache probe found no cache in {n}."
+    if word == "CACHE":
+        return f"In {n} the cache probe found: {_kinds(audit)}{_allowance(audit)}."
+    return ""
+
+
+def verdict_sentence(audit: AuditEntry) -> str:
+    """Return what the probe concludes, in full: what was found and on what evidence, or why there is no answer."""
+    if doubts := [check.reason for check in audit.checks if check.undecided and is_about_probe(check)]:
+        return _sentence(doubts[0].removeprefix(f"{str(audit.figures.get('probe')).lower()}: "))
+    if audit.figures.get("probe") == "CACHE":
+        told = [check.reason for check in audit.checks if is_about_probe(check) and check.passed is False]
+        told = told or [finding.sentence for finding in audit.findings if finding.found]
+        return " ".join(map(_sentence, dict.fromkeys(told))) if told else summary(audit)
+    return f"{summary(audit)}{_excluded(audit)}"
+
+
+def finding_rows(audit: AuditEntry) -> list[FindingRow]:
+    """Return the table of comparisons."""
+    decided = audit.figures.get("probe") not in ("INCONCLUSIVE", "ERROR")
+    return [_finding(finding, decided=decided) for finding in audit.findings]
+
+
+def arm_rows(audit: AuditEntry) -> dict[str, list[ArmRow]]:
+    """Return the tables of kinds of queries, by what they are of."""
+    tables: dict[str, list[ArmRow]] = {}
+    for arm in audit.arms:
+        tables.setdefault(plain(arm.of, 80), []).append(_arm(arm))
+    return tables
+
+
+def arm_name(arm: ArmSummary) -> str:
+    """Return what the queries of an arm are, with the letter that stands for it: 'exact repeat (R)'."""
+    return plain(f"{arm.what} ({arm.arm})" if len(arm.arm) == 1 else arm.what, 80)
+
+
+def _queries(n: int) -> str:
+    return f"{n:,} {'query' if n == 1 else 'queries'}"
+
+
+def _sentence(text: str) -> str:
+    said = plain(text, 1000).rstrip(".")
+    return f"{said[:1].upper()}{said[1:]}."
+
+
+def _word(audit: AuditEntry) -> str:
+    kinds = audit.figures.get("probe_kinds")
+    word = plain(str(audit.figures.get("probe")), 40)
+    return f"{word}: {plain(str(kinds), 80)}{' (allowed)' if _allowance(audit) else ''}" if kinds else word
+
+
+def _kinds(audit: AuditEntry) -> str:
+    named = str(audit.figures.get("probe_kinds")).split(", ")
+    return ", ".join(_TITLES.get(kind, plain(kind, 40)) for kind in named)
+
+
+def _allowance(audit: AuditEntry) -> str:
+    found = [finding for finding in audit.findings if finding.found]
+    return ", which this configuration allows" if found and not any(finding.forbidden for finding in found) else ""
+
+
+def _excluded(audit: AuditEntry) -> str:
+    """Say which speed-up of exact repeats the data exclude, so that nobody takes silence for proof."""
+    response = [finding for finding in audit.findings if finding.kind == "response"]
+    highs = [finding.effect_high for finding in response if finding.effect_high is not None]
+    if audit.figures.get("probe") != "CLEAN" or not highs:
+        return ""
+    return f" Exact repeats come back at most {max(*highs, 1.0):.3g} times as fast as their twins (95 % interval)."
+
+
+def _result(finding: Finding, *, decided: bool) -> str:
+    if finding.found:
+        return "found" if finding.forbidden else "found, allowed"
+    if finding.p is None:
+        return "not tested"
+    return "not found" if decided else "undecided"
+
+
+def _finding(finding: Finding, *, decided: bool) -> FindingRow:
+    return FindingRow(
+        result=_result(finding, decided=decided),
+        bad=finding.found and finding.forbidden,
+        kind=_TITLES.get(finding.kind, plain(finding.kind, 80)),
+        of=plain(finding.of, 80),
+        effect=NOTHING if finding.effect is None else f"{finding.effect:.3g}\N{MULTIPLICATION SIGN}",
+        interval=_interval(finding),
+        fast=NOTHING if finding.fast_s is None else _short(finding.fast_s),
+        slow="" if finding.slow_s is None else f"against {_short(finding.slow_s)}",
+        p="" if finding.p is None else f"alone {finding.p:.2g}",
+        p_corrected=NOTHING if finding.p_corrected is None else f"{finding.p_corrected:.2g}",
+        sentence=_sentence(finding.sentence),
+    )
+
+
+def _interval(finding: Finding) -> str:
+    low, high = finding.effect_low, finding.effect_high
+    if low is None:
+        return "" if high is None else f"at most {high:.3g}"
+    return f"at least {low:.3g}" if high is None else f"{low:.3g} to {high:.3g}"
+
+
+def _short(value_s: float) -> str:
+    """Return seconds with three significant digits, enough for a median."""
+    return seconds(float(f"{value_s:.3g}"))
+
+
+def _arm(arm: ArmSummary) -> ArmRow:
+    return ArmRow(
+        what=arm_name(arm),
+        n=number(arm.n),
+        median=_short(arm.median_s),
+        first_token=NOTHING if arm.first_token_s is None else _short(arm.first_token_s),
+    )

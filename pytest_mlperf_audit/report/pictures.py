@@ -1,0 +1,167 @@
+"""An audit's charts for the page, each with its caption and its description, from the records on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from markupsafe import Markup
+
+from ..audits.probe.conclusion import BURSTS, seconds_by_arm
+from ..audits.probe.evidence import Evidence
+from ..audits.probe.plan import probe_of
+from ..audits.verdict import ArmSummary
+from ..errors import RecordError
+from ..records.log import read_columns, read_queries
+from ..records.store import QUERIES_FILE
+from . import charts, ratios
+from .clean import apart, number, plain, seconds
+from .document import AuditEntry, PhaseEntry
+from .findings import arm_name
+
+#: Arms that a cache answers, if there is one: exact repeats, one by one and at once.
+_REPEATS = ("R", "same")
+
+
+class Drawing(msgspec.Struct, frozen=True):
+    """A chart: its caption, its description for those who cannot see it, the SVG itself."""
+
+    caption: str
+    description: str
+    svg: Markup
+
+
+class Key(msgspec.Struct, frozen=True):
+    """A line of the charts' legend."""
+
+    label: str
+    colour: str
+    dash: str
+
+
+class Pictures(msgspec.Struct, frozen=True):
+    """All drawings of an audit, their legend, and why any of them is missing; `strips` are those of its arms."""
+
+    drawings: list[Drawing]
+    legend: list[Key]
+    notes: list[str]
+    strips: list[Drawing]
+
+
+class _Series(msgspec.Struct, frozen=True):
+    latencies_s: charts.Floats
+    completed_s: charts.Floats
+
+
+def pictures_of(audit: AuditEntry, report_dir: Path, key: str) -> Pictures:
+    """Return the charts of an audit; records that cannot be read cost their phase its curves, as a note says."""
+    notes: list[str] = []
+    series = [_series(phase, report_dir, notes) for phase in audit.timed]
+    if len(series) > charts.MAX_SERIES:
+        notes.append(f"The charts show the first {charts.MAX_SERIES} of {len(series)} phases.")
+    every_ratio = [*ratios.ratios(audit), *([together] if (together := ratios.pooled(audit)) else [])]
+    drawn = (
+        ("Latency", _latencies(audit), charts.latency_distribution([s.latencies_s for s in series], key=key)),
+        (
+            "Completions over time",
+            _completions(audit),
+            charts.completions_over_time([s.completed_s for s in series], key=key),
+        ),
+        ("Throughput ratio against its limit", _ratios(every_ratio), charts.ratio_against_limit(every_ratio, key=key)),
+    )
+    return Pictures(
+        drawings=[_drawing(caption, text, svg) for caption, text, svg in drawn if svg],
+        legend=[
+            Key(plain(phase.label, 60), f"series-{index % charts.N_COLOURS}", charts.dash(index))
+            for index, phase in enumerate(audit.timed[: charts.MAX_SERIES])
+        ],
+        notes=notes,
+        strips=_strips(audit, report_dir, key, notes),
+    )
+
+
+def _drawing(caption: str, description: str, svg: str) -> Drawing:
+    return Drawing(caption, description, Markup(svg))  # noqa: S704 - our own SVG
+
+
+def _strips(audit: AuditEntry, report_dir: Path, key: str, notes: list[str]) -> list[Drawing]:
+    """Return a chart for each kind of prompt: the arms of a cache probe, one strip each."""
+    known_s = _seconds_by_arm(audit, report_dir, notes) if audit.arms else {}
+    groups: dict[str, list[ArmSummary]] = {}
+    for arm in audit.arms:
+        if (arm.of, arm.arm) in known_s:
+            groups.setdefault(arm.of, []).append(arm)
+    drawn = [(of, arms, charts.strips(_rows(arms, known_s), key=f"{key} {of}")) for of, arms in groups.items()]
+    return [_drawing(_caption(of), f"{_caption(of)}. {_medians(arms)}", svg) for of, arms, svg in drawn if svg]
+
+
+def _rows(arms: Sequence[ArmSummary], known_s: Mapping[tuple[str, str], charts.Floats]) -> list[charts.Strip]:
+    return [charts.Strip(arm_name(arm), known_s[arm.of, arm.arm], marked=arm.arm in _REPEATS) for arm in arms]
+
+
+def _caption(of: str) -> str:
+    what = "whole bursts, from the first query to the last reply" if of == BURSTS else "single queries"
+    return f"{plain(of, 80).capitalize()}: latency of {what}; a bar marks the median"
+
+
+def _medians(arms: Sequence[ArmSummary]) -> str:
+    return "; ".join(f"{arm_name(arm)}: median {seconds(arm.median_s)} of {arm.n:,}" for arm in arms)
+
+
+def _seconds_by_arm(audit: AuditEntry, report_dir: Path, notes: list[str]) -> dict[tuple[str, str], charts.Floats]:
+    """Read what each arm of a probe took; empty for scripts that are not the probe's."""
+    found: dict[tuple[str, str], charts.Floats] = {}
+    for phase in audit.scripted:
+        try:
+            probe_of(phase.spec)
+            evidence = Evidence.of(read_queries(report_dir / phase.directory / QUERIES_FILE))
+        except msgspec.ValidationError:
+            continue
+        except RecordError as error:
+            notes.append(f"No strips for {plain(phase.label, 60)}: {plain(str(error), 300)}")
+            continue
+        found |= {arm: np.array(values) for arm, values in seconds_by_arm(evidence).items()}
+    return found
+
+
+def _series(phase: PhaseEntry, report_dir: Path, notes: list[str]) -> _Series:
+    nothing = np.zeros(0)
+    try:
+        queries = read_columns(report_dir / phase.directory / QUERIES_FILE)
+    except RecordError as error:
+        notes.append(f"No curve for {plain(phase.label, 60)}: {plain(str(error), 300)}")
+        return _Series(nothing, nothing)
+    if not (completed := queries.ok).any():
+        notes.append(f"No curve for {plain(phase.label, 60)}: no query of it completed.")
+        return _Series(nothing, nothing)
+    since_first_issue = queries.completed_ns[completed] - queries.issued_ns.min()
+    return _Series(queries.latencies_s(), since_first_issue / 1e9)
+
+
+def _latencies(audit: AuditEntry) -> str:
+    described = [
+        f"{plain(phase.label, 60)}: half within {seconds(latency.p50_s)}, 99 % within {seconds(latency.p99_s)}"
+        for phase in audit.timed
+        if (latency := phase.figures.latency)
+    ]
+    return "Share of completed queries against latency. " + "; ".join(described)
+
+
+def _completions(audit: AuditEntry) -> str:
+    described = [
+        f"{plain(phase.label, 60)}: {number(phase.figures.n_completed)} in {seconds(phase.figures.window_s)}"
+        for phase in audit.timed
+    ]
+    return "Completed queries against time since the phase's first query. " + "; ".join(described)
+
+
+def _ratios(every: Sequence[ratios.Ratio]) -> str:
+    described = [
+        f"{f'{ratio.row}: ' if ratio.row else ''}{value}{f' ({ratio.interval})' if ratio.interval else ''}, "
+        f"{'below' if ratio.passed else 'not below'} {limit}"
+        for ratio in every
+        for value, limit in (apart(ratio.value, ratio.limit),)
+    ]
+    return "Throughput of the repeated prompt over that of different prompts. " + "; ".join(described)

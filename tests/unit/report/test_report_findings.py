@@ -1,0 +1,250 @@
+"""What a cache probe found, and what it left undecided, in every place that shows a run."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+import pytest
+
+from pytest_mlperf_audit.audits.verdict import Check, Finding
+from pytest_mlperf_audit.report import words
+from pytest_mlperf_audit.report.ci_summary import markdown
+from pytest_mlperf_audit.report.document import describe, read_verdict, write_verdict
+from pytest_mlperf_audit.report.findings import arm_rows, finding_rows, verdict_sentence
+from pytest_mlperf_audit.report.outcome import AuditOutcome, CheckOutcome
+from pytest_mlperf_audit.report.pictures import pictures_of
+from pytest_mlperf_audit.report.tables import phase_rows
+from pytest_mlperf_audit.report.text import WIDTH, terminal_lines
+
+#: Options of the server under which the null control fires.
+UNTRUSTWORTHY = {"null_s": 0.02, "settings": {"thorough": True}}
+
+
+def _audit(run):
+    (audit,) = describe(run).audits
+    return audit
+
+
+def _terminal(run) -> list[str]:
+    return [line for line, _ in terminal_lines(run)]
+
+
+def _joined(run) -> str:
+    return " ".join(line.strip() for line in _terminal(run))
+
+
+def _sent(run) -> int:
+    return sum(phase.record.figures.n_issued for phase in run.audits[0].phases)
+
+
+def test_a_clean_probe_in_one_line_without_a_throughput(make_probe):
+    run = make_probe()
+    assert _terminal(run) == [f"PASS cache_probe: CLEAN, {_sent(run)} queries"]
+
+
+def test_a_cache_is_named_with_what_proves_it(make_probe):
+    run = make_probe(cached=True)
+    text = _joined(run)
+    head = f"FAIL cache_probe: CACHE: response, {_sent(run)} queries FAIL no_cache[response]: observed found"
+    assert text.startswith(head)
+    assert "times as fast" in text
+    assert "/s" not in text
+
+
+def test_test04_tells_of_the_probe_beside_its_ratio(make_probed):
+    text = _joined(make_probed())
+    assert text.startswith("PASS test04: ratio 1.0")
+    assert "; cache probe CLEAN (12 queries); reference 1" in text
+    assert "cache_probe_trial" not in text
+    assert all(len(line) <= WIDTH for line in _terminal(make_probed()))
+
+
+def test_failed_queries_of_a_probe_are_counted(make_probe):
+    run = make_probe(fail="/R.a")
+    failed = run.audits[0].phases[0].record.figures.n_failed
+    assert failed > 1
+    assert f"NO VERDICT cache_probe: ERROR, {_sent(run)} queries, {failed} failed" in _terminal(run)
+
+
+def test_an_allowed_cache_is_called_allowed(make_probe):
+    run = make_probe(cached=True, settings={"forbid": ["prefix"], "bursts": False})
+    audit = _audit(run)
+    assert _terminal(run)[0].startswith("PASS cache_probe: CACHE: response (allowed), ")
+    assert "which this configuration allows" in words.summary(describe(run))
+    assert finding_rows(audit)[0].result == "found, allowed"
+    assert not finding_rows(audit)[0].bad
+    assert "times as fast" in verdict_sentence(audit)
+
+
+def test_a_scripted_audit_that_is_no_probe_shows_its_queries(make_probe):
+    run = make_probe()
+    others = tuple(msgspec.structs.replace(audit, figures={}) for audit in run.audits)
+    assert _terminal(msgspec.structs.replace(run, audits=others))[0].startswith("PASS cache_probe: cache_probe 1")
+
+
+@pytest.fixture
+def undecided(make_probe):
+    return make_probe(**UNTRUSTWORTHY)
+
+
+def test_undecided_checks_are_never_a_pass(undecided, tmp_path):
+    audit = read_verdict(write_verdict(describe(undecided), tmp_path)).audits[0]
+    assert audit.status == "NO_VERDICT"
+    assert {(check.passed, check.undecided, check.status) for check in audit.checks} == {(None, True, "error")}
+    assert audit.reason.startswith("inconclusive: the null control ")
+    assert all(check.reason == audit.reason for check in audit.checks)
+
+
+def test_the_terminal_gives_a_doubt_once(undecided):
+    text = _joined(undecided)
+    assert text.startswith("NO VERDICT cache_probe: INCONCLUSIVE, ")
+    assert text.count("null control") == 1
+    assert "undecided no_cache[response], no_cache[near_duplicate], " in text
+    assert dict(terminal_lines(undecided))[_terminal(undecided)[-1]] == "fail"
+
+
+def test_the_ci_summary_gives_a_doubt_to_each_check(undecided):
+    text = markdown(undecided)
+    assert text.count("| **undecided** | no&#95;cache") == 7
+    assert "No verdict: inconclusive: the null control" in text
+
+
+def test_a_doubt_beside_a_failure_is_told(make_probed):
+    run = make_probed(run={"repeat_s": 0.01}, fail="/R")
+    audit = _audit(run)
+    assert (audit.status, audit.reason) == ("FAIL", "")
+    assert "undecided cache_probe: error: 1 of 3 probe queries failed" in _joined(run)
+    assert "Undecided: cache_probe (error: 1 of 3 probe queries failed" in words.summary(describe(run))
+
+
+def test_a_doubt_of_any_audit_is_shown_with_its_numbers_left_out(make_run):
+    check = Check(name="c", passed=None, observed=None, limit=3, reason="too noisy")
+    outcome = CheckOutcome(name="c", node_id="n", status="error", check=check, reason=check.reason)
+    audit = AuditOutcome(id="a", title="A", status="NO_VERDICT", is_audit=True, checks=(outcome,), reason="too noisy")
+    assert _terminal(make_run(audits=(audit,))) == ["NO VERDICT a", "  too noisy", "  undecided c"]
+
+
+def test_an_undecided_check_that_was_not_run_is_called_so(make_run):
+    check = Check(name="c", passed=None, observed=None, limit=3, reason="too noisy")
+    outcome = CheckOutcome(name="c", node_id="n", status="not_run", check=check, reason=check.reason)
+    audit = AuditOutcome(id="a", title="A", status="INCOMPLETE", is_audit=True, checks=(outcome,))
+    run = make_run(audits=(audit,))
+    assert "| not run | c |" in markdown(run)
+    assert _terminal(run) == ["INCOMPLETE a"]
+
+
+def test_the_verdict_in_full(make_probe, undecided):
+    assert "Exact repeats come back at most 1." in verdict_sentence(_audit(make_probe()))
+    assert verdict_sentence(_audit(make_probe(cached=True))).startswith("Response cache on ")
+    assert verdict_sentence(_audit(undecided)).startswith("The null control shows a difference")
+    assert {row.result for row in finding_rows(_audit(undecided))} == {"undecided"}
+
+
+def test_rows_of_findings(make_probe):
+    first, *others = finding_rows(_audit(make_probe(cached=True)))
+    assert (first.result, first.bad, first.kind, first.of) == ("found", True, "response cache", "made-up prompts")
+    assert first.effect.endswith("\N{MULTIPLICATION SIGN}")
+    assert " to " in first.interval
+    assert first.slow.startswith("against 2")
+    assert first.p.startswith("alone ")
+    assert float(first.p_corrected) < 0.01
+    assert {row.bad for row in others if row.result == "not found"} == {False}
+
+
+def test_what_could_not_be_tested_has_no_numbers(make_run):
+    finding = Finding(kind="novel", of="x", found=False, forbidden=True, sentence="nothing was sent.")
+    bounds = {"effect": 3.0, "p": 0.5, "p_corrected": 1.0, "fast_s": 0.5}
+    audit = AuditOutcome(
+        id="a",
+        title="A",
+        status="PASS",
+        is_audit=True,
+        checks=(),
+        findings=(
+            finding,
+            msgspec.structs.replace(finding, effect_low=2.0, **bounds),
+            msgspec.structs.replace(finding, effect_high=4.0, **bounds),
+        ),
+    )
+    untested, above, below = finding_rows(_audit(make_run(audits=(audit,))))
+    assert (untested.result, untested.kind, untested.sentence) == ("not tested", "novel", "Nothing was sent.")
+    assert (untested.interval, untested.slow, untested.p) == ("", "", "")
+    assert (above.interval, below.interval) == ("at least 2", "at most 4")
+
+
+def test_rows_of_arms(make_probe):
+    tables = arm_rows(_audit(make_probe(streamed=True)))
+    assert list(tables) == ["made-up prompts", "the data set's prompts", "bursts"]
+    rows = {row.what: row for row in tables["made-up prompts"]}
+    assert rows["exact repeat (R)"].n == "12"
+    assert rows["exact repeat (R)"].first_token.endswith(" ms")
+    assert tables["bursts"][0].what == "2 different at once"
+
+
+@pytest.mark.parametrize("design", ["groups", "single", "anytime"])
+def test_every_arm_has_its_strip(make_probe, tmp_path, design):
+    """The names by which arms are known in the verdict and those in the records must stay the same."""
+    audit = _audit(make_probe(cached=True, settings={"design": design}))
+    pictures = pictures_of(audit, tmp_path, "0")
+    assert len(pictures.strips) == len({arm.of for arm in audit.arms})
+    described = " ".join(drawing.description for drawing in pictures.strips)
+    assert described.count(": median ") == len(audit.arms) > 2
+    dots = sum(drawing.svg.count("<use ") for drawing in pictures.strips)
+    assert dots >= sum(arm.n for arm in audit.arms)
+
+
+def test_bursts_are_drawn_by_their_makespan(make_probe, tmp_path):
+    audit = _audit(make_probe())
+    (bursts,) = [d for d in pictures_of(audit, tmp_path, "0").strips if d.caption.startswith("Bursts")]
+    assert "whole bursts, from the first query to the last reply" in bursts.caption
+    # One lane: both of a burst take twice as long as one alone, which 20 ms is.
+    assert re.search(r"2 identical at once: median (3[89]|4[012])\.\d+ ms of \d", bursts.description)
+
+
+def test_scripted_phases_are_in_no_other_chart(make_probe, make_probed, tmp_path):
+    alone = pictures_of(_audit(make_probe()), tmp_path, "0")
+    assert (alone.drawings, alone.legend) == ([], [])
+    beside = pictures_of(_audit(make_probed()), tmp_path, "0")
+    assert [key.label for key in beside.legend] == ["reference", "output_caching"]
+    assert "cache_probe" not in " ".join(drawing.description for drawing in beside.drawings)
+    assert len(beside.drawings) == 3
+
+
+def test_unreadable_records_cost_the_strips_and_are_named(make_probe, tmp_path):
+    audit = _audit(make_probe())
+    (tmp_path / "audit/cache_probe/queries.jsonl").unlink()
+    pictures = pictures_of(audit, tmp_path, "0")
+    assert pictures.strips == []
+    assert pictures.notes[0].startswith("No strips for cache_probe: ")
+
+
+def test_arms_of_a_script_that_is_not_the_probes_have_no_strips(make_probe, tmp_path):
+    audit = _audit(make_probe())
+    (phase,) = audit.phases
+    order = msgspec.structs.replace(phase.spec.order, parameters={"what": "ever"})
+    other = msgspec.structs.replace(phase, spec=msgspec.structs.replace(phase.spec, order=order))
+    assert pictures_of(msgspec.structs.replace(audit, phases=(other,)), tmp_path, "0").strips == []
+
+
+def test_the_phase_table_has_no_throughput_for_a_script(make_probed):
+    rows = dict(phase_rows(_audit(make_probed()).phases))
+    trial, reference, _, probe = range(4)
+    assert (rows["Throughput"][trial], rows["Throughput"][probe]) == ("", "")
+    assert rows["Throughput"][reference].endswith(" queries/s")
+    assert (rows["Latency p50"][probe], rows["Window"][probe], rows["Latency CV"][probe]) == ("", "", "")
+    assert (rows["Sent"][probe], rows["Failed"][probe], rows["Duration"][probe]) == ("11", "0", "1 s")
+    assert rows["Asked for"][trial] == "1 query"
+    assert rows["Asked for"][probe] == "11 queries, one after another"
+
+
+def test_the_ci_summary_has_no_throughput_for_a_script(make_probe):
+    (line,) = [line for line in markdown(make_probe()).splitlines() if line.startswith("| cache&#95;probe |")]
+    assert line.split("|")[4:7] == ["  ", " – ", " – "]  # noqa: RUF001 - as shown
+
+
+def test_an_arm_without_a_median_is_left_out_of_the_document(make_probe):
+    run = make_probe()
+    broken = msgspec.structs.replace(run.audits[0].arms[0], median_s=float("nan"))
+    audit = msgspec.structs.replace(run.audits[0], arms=(broken, *run.audits[0].arms[1:]))
+    assert _audit(msgspec.structs.replace(run, audits=(audit,))).arms == run.audits[0].arms[1:]
