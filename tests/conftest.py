@@ -144,7 +144,14 @@ class Audit:
             "type": "offline",
             "model_params": {"name": "wan22", "streaming": "off"},
             "datasets": [{"path": "prompts.jsonl"}],
-            "audit": {"test": "test04", "only": True, "samples": SAMPLES, "sample_index": 3, "threshold": 0.9},
+            "audit": {
+                "test": "test04",
+                "only": True,
+                "samples": SAMPLES,
+                "sample_index": 3,
+                "threshold": 0.9,
+                "probe": False,
+            },
             "settings": {"client": {"connect_timeout_s": 5}},
             "endpoint_config": {"api_type": "videogen", "endpoints": [url] if url else None},
         }

@@ -19,6 +19,7 @@ CONFIGS = {
     "wan22_single_stream": "wan22.yaml",
     "openai_chat": "chat.yaml",
     "custom_audit": "ceiling.yaml",
+    "cache_probe": "probe.yaml",
 }
 QUIET = ["-p", "no:randomly", "-p", "no:asyncio", "-p", "no:cacheprovider"]
 
@@ -58,7 +59,7 @@ def test_example_catches_a_cache(example: str, tmp_path: Path) -> None:
     assert result.returncode == 1, result.stdout
     assert verdict["status"] == "FAIL"
     failed = {check["name"].partition("[")[0] for check in verdict["audits"][-1]["checks"] if not check["passed"]}
-    assert failed == {"throughput_ratio"}
+    assert failed == {"throughput_ratio", "cache_probe"}
 
 
 def test_prompts_are_enough_and_distinct() -> None:
