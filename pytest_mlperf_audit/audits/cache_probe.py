@@ -19,6 +19,7 @@ from ..runs.spec import RunSpec
 from .contract import Audit, AuditContext, Samples
 from .probe.conclusion import Conclusion
 from .probe.plan import PHASE, phase, planned, probe_of
+from .probe.replay import as_planned
 from .probe.script import script
 from .probe.settings import Kind, ProbeSettings
 from .verdict import Verdict
@@ -52,7 +53,7 @@ class CacheProbe(Audit[CacheProbeBlock]):
     @override
     def verify(self, cfg: CacheProbeBlock, runs: Mapping[str, MeasuredPhase]) -> Verdict:
         probe = probe_of(runs[PHASE].spec)
-        conclusion = Conclusion(probe, runs[PHASE].read())
+        conclusion = Conclusion(probe, as_planned(runs[PHASE].spec, runs[PHASE].read()))
         return Verdict(
             audit=self.id,
             checks=tuple(conclusion.kind_check(kind, _check_name(kind)) for kind in probe.forbidden),

@@ -27,6 +27,7 @@ from .completion import completion, duration
 from .contract import Audit, AuditContext, Samples
 from .probe.conclusion import Conclusion
 from .probe.plan import PHASE, TRIAL, phase, planned, probe_of, trial_phase
+from .probe.replay import as_planned
 from .probe.script import script, trial
 from .probe.settings import ProbeSettings
 from .verdict import Check, Figure, Verdict
@@ -166,7 +167,7 @@ class Test04(Audit[Test04Block]):
 
 
 def _with_probe(verdict: Verdict, probed: MeasuredPhase) -> Verdict:
-    conclusion = Conclusion(probe_of(probed.spec), probed.read())
+    conclusion = Conclusion(probe_of(probed.spec), as_planned(probed.spec, probed.read()))
     return msgspec.structs.replace(
         verdict,
         checks=(*verdict.checks, conclusion.check(_PROBE)),

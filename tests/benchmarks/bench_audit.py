@@ -1,4 +1,4 @@
-"""Figures of a whole TEST04 run, for docs/benchmarks.md. Needs a quiet machine; takes about six minutes.
+"""Figures of a whole TEST04 run, the probe left out, for docs/benchmarks.md. Needs a quiet machine; takes six minutes.
 
     python tests/benchmarks/bench_audit.py [--runs 20] [--null-runs 200]
 
@@ -31,7 +31,7 @@ name: bench
 type: {type}
 model_params: {{name: wan22, streaming: "off"}}
 datasets: [{{path: prompts.jsonl, type: performance}}]
-audit: {{test: test04, only: true, samples: 64, sample_index: 3}}
+audit: {{test: test04, only: true, samples: 64, sample_index: 3, probe: false}}
 settings: {{load_pattern: {pattern}}}
 endpoint_config: {{api_type: videogen, endpoints: ["{url}"]}}
 report_dir: report
@@ -123,11 +123,12 @@ def null_runs(n: int) -> None:
     from pytest_mlperf_audit.endpoints.videogen import VideoGenAdapter
     from pytest_mlperf_audit.load.group import PlannedPhase, run_group
     from pytest_mlperf_audit.load.target import Target
+    from pytest_mlperf_audit.records.consistency import consistent
     from pytest_mlperf_audit.runs.spec import Concurrency, Load, MaxThroughput
 
     dataset = load_dataset(DatasetConfig(path=EXAMPLE / "prompts.jsonl"), [])
     source = RequestSource(dataset, VideoGenAdapter(ModelParams(name="wan22")))
-    audit, cfg = Test04(), Test04Block(test="test04", samples=64, sample_index=3)
+    audit, cfg = Test04(), Test04Block(test="test04", samples=64, sample_index=3, probe=False)
     print(f"\nA/A: honest server, service time CV 5 %, 64 + 64 samples, {n} runs each")
     loads: dict[str, Load] = {"max_throughput": MaxThroughput(), "concurrency 8": Concurrency(target=8)}
     for name, load in loads.items():
@@ -138,7 +139,11 @@ def null_runs(n: int) -> None:
                 specs = audit.plan(cfg, source, AuditContext(load=load, sample_order_seed=number))
                 phases = [PlannedPhase(spec, Path(folder, str(number), spec.label)) for spec in specs]
                 records = run_group(phases, source, Target(urls=(url,)))
-                verdict = audit.verify(cfg, {record.label: record for record in records})
+                runs = {
+                    record.label: consistent(phase.directory, record)
+                    for phase, record in zip(phases, records, strict=True)
+                }
+                verdict = audit.verify(cfg, runs)
                 ratios.append(float(verdict.check("throughput_ratio").observed or 0.0))
                 fails += not verdict.passed
         print(f"  {name:16} false FAILs {fails}, ratio min {min(ratios):.3f} max {max(ratios):.3f}", flush=True)

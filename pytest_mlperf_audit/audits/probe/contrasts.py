@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from statistics import median
@@ -135,9 +135,14 @@ def null_control(blocks: Sequence[Block]) -> Contrast:
     return Contrast("reuse", "null control", both, 2 * 0.5 ** len(p), estimate, *_medians_s(p, n), 2 * len(p))
 
 
-def beginning(blocks: Sequence[Block], of: str) -> Contrast:
+def beginning(blocks: Mapping[str, Sequence[Block]]) -> Contrast:
     """Return queries that share only their beginning with an earlier one against those that share nothing."""
-    return _pairs("prefix", of, blocks, ("X" if of == MADE_UP else "Y", "P"), [first_s])
+    arms = {of: ("X" if of == MADE_UP else "Y", "P") for of, some in blocks.items() if some}
+    a, b = (
+        np.concatenate([columns(blocks[of], (pair[side],), first_s)[:, 0] for of, pair in arms.items()])
+        for side in (0, 1)
+    )
+    return _pair("prefix", EVERYWHERE, a, b)
 
 
 def decode_share(blocks: Sequence[Block]) -> float:
@@ -219,9 +224,13 @@ def _pairs(
     tested = []
     for measure in measures:
         a, b = (columns(blocks, (arm,), measure)[:, 0] for arm in arms)
-        estimate = partial(paired_effect, a, b)
-        tested.append(Contrast(kind, of, signed_rank(a, b), 0.5 ** len(a), estimate, *_medians_s(a, b), 2 * len(a)))
+        tested.append(_pair(kind, of, a, b))
     return _least_sure(tested)
+
+
+def _pair(kind: Kind, of: str, a: Floats, b: Floats) -> Contrast:
+    estimate = partial(paired_effect, a, b)
+    return Contrast(kind, of, signed_rank(a, b), 0.5 ** len(a), estimate, *_medians_s(a, b), 2 * len(a))
 
 
 def _with_later(block: Block) -> Block:

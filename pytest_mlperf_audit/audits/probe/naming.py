@@ -23,7 +23,7 @@ _RESPONSE, _SPORADIC = f"response[{MADE_UP}]", f"response[{EVERYWHERE}]"
 #: their primes than twins do. Up to this speed-up, or the one that a shared beginning brings, if that is more.
 _BEYOND_PREFIX = 2.0
 #: A shared beginning is taken for an explanation, never for a finding, from this p on.
-_SUSPECT_P = 0.02
+_SUSPECT_P = 0.005
 
 
 def reaches_floors(contrast: Contrast) -> bool:
@@ -81,11 +81,16 @@ def _is_of_prefix(contrast: Contrast, blocks: Mapping[str, Sequence[Block]], fou
     """
     if contrast.kind not in ("response", "reuse"):
         return False
-    shared = [contrasts.beginning(blocks[of], of) for of in blocks if contrast.of in (of, EVERYWHERE)]
+    shared = contrasts.beginning(blocks)
     if contrast.kind == "reuse":
-        return any(reaches_floors(one) and one.gain_s >= contrast.gain_s / 2 for one in shared)
-    seen = [one for one in shared if one.p <= _SUSPECT_P and reaches_floors(one)]
+        return reaches_floors(shared) and _saved(shared) >= _saved(contrast) / 2
+    seen = shared.p <= _SUSPECT_P and reaches_floors(shared)
     if _NEAR not in found and _PREFIX not in found and (not seen or _RESPONSE in found):
         return False
     little_decode = all(contrasts.decode_share(some) < contrasts.DECODE_SHARE for some in blocks.values())
-    return little_decode and contrast.effect.factor < max([_BEYOND_PREFIX, *(one.effect.factor for one in seen)])
+    return little_decode and contrast.effect.factor < max(_BEYOND_PREFIX, shared.effect.factor if seen else 1.0)
+
+
+def _saved(contrast: Contrast) -> float:
+    """Return the share of the time that the faster ones save."""
+    return 1 - 1 / contrast.effect.factor

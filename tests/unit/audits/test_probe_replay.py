@@ -1,0 +1,87 @@
+"""Records of a probe are judged only when they are what its seed plans."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from pytest_mlperf_audit.audits.probe.plan import _plain
+from pytest_mlperf_audit.audits.probe.replay import as_planned
+from pytest_mlperf_audit.errors import NoVerdictError
+from pytest_mlperf_audit.runs.order import Scripted
+from pytest_mlperf_audit.runs.spec import Concurrency, RunSpec
+
+SINGLE = {"api_type": "videogen"}
+
+
+def spec_of(done, seed=1):
+    return RunSpec(
+        label="cache_probe",
+        n_samples=done.probe.most(),
+        order=Scripted(parameters=_plain(done.probe)),
+        load=Concurrency(target=1),
+        nonce_seed=seed,
+    )
+
+
+def records_of(done):
+    return copy.deepcopy(done.sut.records)
+
+
+@pytest.mark.parametrize("keys", [{}, SINGLE, {"load": Concurrency(target=8)}], ids=["groups", "single", "bursts"])
+@pytest.mark.parametrize("cache", ["none", "exact"])
+def test_what_was_sent_is_taken_in_any_order(probed, keys, cache):
+    done = probed({}, {"cache": cache, "lanes": 4}, **keys)
+    records = records_of(done)
+    assert as_planned(spec_of(done), reversed(records)) == records
+
+
+def test_another_seed_s_are_not(probed):
+    done = probed()
+    with pytest.raises(NoVerdictError, match="not those that its seed plans"):
+        as_planned(spec_of(done, seed=2), records_of(done))
+
+
+def test_exchanged_tags_are_named(probed):
+    done = probed({}, {"cache": "exact"})
+    records = records_of(done)
+    again, twin = (next(one for one in records if one.tag.endswith(arm)) for arm in ("/R.a", "/Y"))
+    again.tag, twin.tag = twin.tag, again.tag
+    with pytest.raises(NoVerdictError, match=r"m0/.* where m0/.* was due"):
+        as_planned(spec_of(done), records)
+
+
+@pytest.mark.parametrize("keep", [slice(None, -1), slice(1, None), slice(0)], ids=["end cut", "start cut", "empty"])
+def test_missing_records_are_named(probed, keep):
+    done = probed()
+    with pytest.raises(NoVerdictError, match="cache_probe: its queries are not those"):
+        as_planned(spec_of(done), records_of(done)[keep])
+
+
+def test_a_record_too_many_is_named(probed):
+    done = probed()
+    records = records_of(done)
+    extra = copy.deepcopy(records[-1])
+    extra.query += 1
+    with pytest.raises(NoVerdictError, match="queries where"):
+        as_planned(spec_of(done), [*records, extra])
+
+
+@pytest.mark.parametrize("keys", [{}, SINGLE], ids=["groups", "single"])
+def test_a_repeat_that_was_sent_as_other_bytes_is_named(probed, keys):
+    done = probed({}, {}, **keys)
+    records = records_of(done)
+    next(one for one in records if "/R" in one.tag).request = "0" * 32
+    with pytest.raises(NoVerdictError, match="was not sent as the same bytes"):
+        as_planned(spec_of(done), records)
+
+
+@pytest.mark.parametrize("keys", [{}, SINGLE], ids=["groups", "single"])
+def test_an_adapter_that_leaves_edits_out_is_named(probed, keys):
+    done = probed({}, {}, **keys)
+    records = records_of(done)
+    for record in records:
+        record.request = "0" * 32
+    with pytest.raises(NoVerdictError, match="must apply the edit"):
+        as_planned(spec_of(done), records)
