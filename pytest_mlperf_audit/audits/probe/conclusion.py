@@ -14,6 +14,7 @@ from . import contrasts
 from .design import BURST_SIZES, DATASET, MADE_UP
 from .evidence import Evidence, first_s, makespan_s, total_s
 from .judge import Judged, Judgement
+from .naming import reaches_floors
 from .script import Probe
 from .settings import ALPHA, KINDS, Kind
 
@@ -268,7 +269,8 @@ def _sentence(judged: Judged) -> str:
     contrast = judged.contrast
     kind = judged.named or contrast.kind
     times = f"{contrast.effect.factor:.3g} times"
-    unlike = "that differ in their last words" if contrast.of in _OF else "with a new beginning"
+    apart = contrast.of in ("one prompt", "anytime")
+    unlike = "with a new beginning" if apart else "that differ in their last words"
     seen = _SAYS[kind].format(times=times, unlike=unlike)
     where = of_name(contrast.of)
     if judged.named:
@@ -278,4 +280,8 @@ def _sentence(judged: Judged) -> str:
         return f"no {TITLES[kind]} of its own on {where}: another cache explains that {seen}"
     if judged.p_corrected <= ALPHA:
         return f"no {TITLES[kind]} on {where}: {seen}, below the floor of what counts (p {judged.p_corrected:.2g})"
-    return f"no {TITLES[kind]} on {where}: {seen}, which chance explains (p {judged.p_corrected:.2g})"
+    if reaches_floors(contrast):
+        return (
+            f"no {TITLES[kind]} proved on {where}: {seen}, in too few queries to be sure (p {judged.p_corrected:.2g})"
+        )
+    return f"no {TITLES[kind]} on {where}: {seen}, no difference that counts (p {judged.p_corrected:.2g})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from statistics import median
 
@@ -20,7 +20,7 @@ from ...stats.ranks import (
     stratified_u,
 )
 from .design import MADE_UP
-from .evidence import Block, Evidence, Measure, columns, counted, decode_s, first_s, makespan_s, total_s
+from .evidence import Block, Evidence, Measure, columns, counted, decode_s, first_s, makespan_s, of_one_length, total_s
 from .settings import Kind
 
 #: From this share of a miss on, the time after the first token tells a response cache from a prefix cache.
@@ -28,6 +28,9 @@ DECODE_SHARE = 0.20
 
 #: What hits now and then are looked for in: all kinds of prompts together.
 EVERYWHERE = "all prompts"
+
+#: With fewer tokens the time after the first one may be a matter of chunks.
+_FEW_TOKENS = 8
 
 _MISSES = ("P", "N", "S")
 
@@ -80,7 +83,8 @@ def family(evidence: Evidence, n_groups: int) -> list[Contrast]:
 def _family(evidence: Evidence, n_groups: int) -> Iterator[Contrast]:
     repeats = []
     for of in evidence.sources():
-        if blocks := evidence.groups[of][:n_groups]:
+        blocks = evidence.groups[of][:n_groups]
+        if blocks and (of == MADE_UP or is_comparable(blocks)):
             measures = _of_replays(blocks)
             repeats.append([(columns(blocks, ("R",), one), columns(blocks, ("Y",), one)) for one in measures])
             yield _least_sure([_u("response", of, again, twins) for again, twins in repeats[-1]])
@@ -89,6 +93,16 @@ def _family(evidence: Evidence, n_groups: int) -> Iterator[Contrast]:
                 yield from _of_made_up(blocks)
     if repeats:
         yield _sporadic(repeats)
+
+
+def is_comparable(blocks: Sequence[Block]) -> bool:
+    """Whether rows of the data set may be compared with twins that have random words in them.
+
+    Such twins may be answered at another length. That is known from token counts; without them, replies of one size
+    will do. Made-up prompts need no such care: theirs are all of one kind.
+    """
+    records = [record for block in blocks for arm in block.values() for record in arm]
+    return counted(records) or of_one_length(records)
 
 
 def _of_made_up(blocks: Sequence[Block]) -> Iterator[Contrast]:
@@ -116,9 +130,12 @@ def won(blocks: Sequence[Block]) -> list[bool]:
 
 
 def coalescing(evidence: Evidence) -> Contrast | None:
-    """Return identical bursts against bursts of twins, two-sided: some caches make those who wait slower."""
+    """Return identical bursts against bursts of twins, two-sided: some caches make those who wait slower.
+
+    None where replies differ in length: the longest of many twins would take longer than copies of one reply.
+    """
     same, twins = (evidence.bursts.get(kind, []) for kind in ("same", "twins"))
-    if not same or not twins:
+    if not same or not twins or not of_one_length([record for sent in (*same, *twins) for record in sent]):
         return None
     a, b = (np.log([[makespan_s(burst) for burst in bursts]]) for bursts in (same, twins))
     p = min(1.0, 2 * min(stratified_u(a, b), stratified_u(b, a)))
@@ -158,10 +175,12 @@ def _of_replays(blocks: Sequence[Block]) -> list[Measure]:
 
     That is the time after the first token, or everything where little or nothing is left after it.
     """
-    if decode_share(blocks) < DECODE_SHARE:
+    records = [record for block in blocks for arm in block.values() for record in arm]
+    few_tokens = counted(records) and min(record.tokens or 0 for record in records) < _FEW_TOKENS
+    if few_tokens or decode_share(blocks) < DECODE_SHARE:
         return _whole(blocks)
     miss_s = median(decode_s(record, 0.0) for block in blocks for record in block["P"])
-    return _per_token(blocks, lambda record: decode_s(record, miss_s))
+    return _per_token(blocks, lambda record: decode_s(record, miss_s), before=1)
 
 
 def _sporadic(sources: Sequence[Sequence[tuple[Floats, Floats]]]) -> Contrast:
@@ -236,7 +255,7 @@ def _pair(kind: Kind, of: str, a: Floats, b: Floats) -> Contrast:
 def _with_later(block: Block) -> Block:
     """Return a block with the later of P and N as an arm: the other one, or the primes, have brought its text before.
 
-    Which one it is hangs on the order alone, so that it is exchangeable with S as they are.
+    Which one it is hangs on the order alone. It comes later than S more often than not, by a place or two.
     """
     return {**block, "later": [max((*block["P"], *block["N"]), key=lambda record: record.query)]}
 
@@ -245,20 +264,21 @@ def _whole(blocks: Sequence[Block]) -> list[Measure]:
     return _per_token(blocks, total_s)
 
 
-def _per_token(blocks: Sequence[Block], measure: Measure) -> list[Measure]:
-    """Return a measure and, where replies say how long they are, the same for each token.
+def _per_token(blocks: Sequence[Block], measure: Measure, *, before: int = 0) -> list[Measure]:
+    """Return a measure and, where replies say how long they are, the same for each token but those `before` it began.
 
     A contrast must show in both, so that a shorter answer is not taken for a faster one.
     """
     records = [record for block in blocks for arm in block.values() for record in arm]
     if not counted(records) or len({record.tokens for record in records}) == 1:
         return [measure]
-    return [measure, lambda record: measure(record) / (record.tokens or 1)]
+    return [measure, lambda record: measure(record) / max((record.tokens or 0) - before, 1)]
 
 
 def _least_sure(tested: Sequence[Contrast]) -> Contrast:
-    """Return the contrast with the largest p, so that a finding needs every one of them."""
-    return max(tested, key=lambda contrast: contrast.p)
+    """Return the contrast with the largest p, so that a finding needs every one of them; medians are in seconds."""
+    least = max(tested, key=lambda contrast: contrast.p)
+    return replace(least, fast_s=tested[0].fast_s, slow_s=tested[0].slow_s)
 
 
 def _medians_s(a: Floats, b: Floats) -> tuple[float, float]:

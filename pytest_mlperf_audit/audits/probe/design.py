@@ -101,9 +101,9 @@ class Designer:
         """Return the prime of one prompt, then repeats and twins in random order."""
         rng = self._rng("single")
         prime, twin = self._prompt_and_twins(rng, made_up=made_up)
-        sent = [Step("s0/R", row, prime) for _ in range(N_SINGLE)]
-        sent += [Step("s0/P", row, twin()) for _ in range(N_SINGLE)]
-        return (Step("s0/prime", row, prime), *rng.sample(sent, len(sent)))
+        sent = [Step("s0/R", row, prime, "", 0) for _ in range(N_SINGLE)]
+        sent += [Step("s0/P", row, twin(), "", 0) for _ in range(N_SINGLE)]
+        return (Step("s0/prime", row, prime, "", 0), *rng.sample(sent, len(sent)))
 
     def bet(self, group: int, *, made_up: bool) -> tuple[Step, ...]:
         """Return one group of the anytime design: a prime, then its repeat among twins."""
@@ -118,7 +118,8 @@ class Designer:
         """Return a burst of different prompts, to see whether so many have to queue."""
         rng = self._rng(f"k{size}.{attempt}")
         return tuple(
-            Step(f"k{size}.{attempt}/size", self._row(0), self._made(rng, lead=prompts.nonce(rng))) for _ in range(size)
+            Step(f"k{size}.{attempt}/size", self._row(0), self._made(rng, lead=prompts.nonce(rng)), "", 0)
+            for _ in range(size)
         )
 
     def bursts(self, size: int) -> list[tuple[Step, ...]]:
@@ -132,7 +133,8 @@ class Designer:
         head, text, tail = prompts.nonce(rng), prompts.text(rng), prompts.tail(rng)
         ends = prompts.other_last_words(rng, tail, size) if kind == "twins" else [" ".join(tail)] * size
         row = self._row(int(block[1:]))
-        return tuple(Step(f"{block}/{kind}", row, self._made(rng, head=head, text=text, tail=end)) for end in ends)
+        made = (self._made(rng, head=head, text=text, tail=end) for end in ends)
+        return tuple(Step(f"{block}/{kind}", row, edit, "", 0) for edit in made)
 
     def _rng(self, name: str) -> random.Random:
         return random.Random(f"{self._seed}/{name}")  # noqa: S311 - reproducible from the recorded seed

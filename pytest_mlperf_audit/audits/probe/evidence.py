@@ -17,6 +17,8 @@ Measure = Callable[[QueryRecord], float]
 Block = dict[str, list[QueryRecord]]
 
 _SOURCES = {"m": MADE_UP, "d": DATASET}
+#: Replies are of one length up to this factor.
+_ONE_LENGTH = 1.2
 #: A hit may come whole in one chunk; its decode time is taken for this share of a miss's, not for zero.
 _LEAST_SHARE = 0.01
 
@@ -143,7 +145,14 @@ def counted(records: Iterable[QueryRecord]) -> bool:
     return all(record.tokens for record in records)
 
 
+def of_one_length(records: Sequence[QueryRecord]) -> bool:
+    """Whether replies are about equally long: in tokens, or in bytes where they do not say."""
+    lengths = [(record.tokens or 0) if counted(records) else record.reply_bytes for record in records]
+    return max(lengths, default=0) <= _ONE_LENGTH * min(lengths, default=0)
+
+
 def replays(block: Block) -> list[bool]:
-    """Return for each repeat of a block whether its reply bears the id of its prime's."""
-    primes = {record.request: record.reply_id for record in block.get("prime", ()) if record.reply_id}
-    return [record.reply_id == primes[record.request] for record in block.get("R", ()) if record.request in primes]
+    """Return for each repeat of a block whether its reply is its prime's: the same id and the same output."""
+    primes = {record.request: record for record in block.get("prime", ()) if record.reply_id}
+    pairs = [(record, primes[record.request]) for record in block.get("R", ()) if record.request in primes]
+    return [(one.reply_id, one.reply) == (first.reply_id, first.reply) for one, first in pairs]

@@ -27,6 +27,11 @@ Word = Literal["ERROR", "CACHE", "INCONCLUSIVE", "CLEAN"]
 _CLEAR_P = 0.05
 #: A query that leads all it is compared with by this factor may be a hit of a cache that hits now and then.
 _LUCKY_LEAD = 2.0
+_DERIVED_IDS = (
+    "every repeat came back under the id of its first reply, though no faster: the endpoint derives ids from the "
+    "request, or replays at its own pace"
+)
+_TOO_FAST = "a sure difference is one of less than a millisecond: the endpoint answers too fast to be judged from here"
 _MAY_BE_LUCKY = ("response", "semantic")
 #: Below this wealth a bet is not worth going on with: three losses in a row.
 _RUINED = 0.02
@@ -86,7 +91,7 @@ def of_groups(
         last = number == len(looks)
         judgement = _look(evidence, n_groups, len(looks), last=last, thorough=thorough)
         if judgement.kinds == ("reuse",) and not last:
-            nameless = replace(judgement, settled=False)  # further groups may say which cache it is
+            judgement = nameless = replace(judgement, settled=False)  # further groups may say which cache it is
         elif judgement.settled or set(judgement.kinds) & set(forbidden):
             return replace(judgement if judgement.kinds else nameless or judgement, settled=True)
     return judgement if judgement.kinds else nameless or judgement
@@ -103,12 +108,14 @@ def _look(evidence: Evidence, n_groups: int, n_looks: int, *, last: bool, thorou
     proofs, notes = _replayed(evidence, n_groups, judged)
     kinds = _kinds(judged, proofs)
     null = _null(evidence, n_groups)
-    if kinds:
-        clear = all(_is_clear(one.contrast) for one in judged if not one.found)
-        return Judgement("CACHE", tuple(judged), proofs, kinds, settled=last or clear, null_p=null[0], notes=notes)
     if null[1]:
         reason = "the null control shows a difference between queries of one kind, so no comparison can be trusted"
         return Judgement("INCONCLUSIVE", tuple(judged), settled=last, null_p=null[0], reason=reason, notes=notes)
+    if kinds:
+        clear = all(_is_clear(one.contrast) for one in judged if not one.found)
+        return Judgement("CACHE", tuple(judged), proofs, kinds, settled=last or clear, null_p=null[0], notes=notes)
+    if last and any(map(_is_too_fast, judged)):
+        return Judgement("INCONCLUSIVE", tuple(judged), null_p=null[0], reason=_TOO_FAST, notes=notes)
     settled = last or (not thorough and all(_is_clear(one.contrast) for one in judged))
     word: Word = "CLEAN" if settled else "INCONCLUSIVE"
     reason = "" if settled else "the budget ended before an answer"
@@ -152,9 +159,12 @@ def of_bets(evidence: Evidence, most: int) -> Judgement:
     judgement = _of_one_test(contrasts.bets(blocks), blocks, found=money >= 1 / ALPHA, p=min(1.0, 1 / money))
     if judgement.kinds or money <= _RUINED:
         return judgement
-    if len(blocks) >= most:
+    if len(blocks) < most:
+        return replace(judgement, word="INCONCLUSIVE", settled=False, reason="the budget ended before an answer")
+    if money < 1:
         return replace(judgement, word="CLEAN")
-    return replace(judgement, word="INCONCLUSIVE", settled=False, reason="the budget ended before an answer")
+    reason = f"{most} groups give no answer: the bets stand at {money:.3g}, where 100 is a finding and below 1 is none"
+    return replace(judgement, word="INCONCLUSIVE", reason=reason)
 
 
 def _of_one_test(
@@ -196,6 +206,12 @@ def _is_clear(contrast: Contrast) -> bool:
     return not lucky and (contrast.p > _CLEAR_P or not reaches_floors(contrast))
 
 
+def _is_too_fast(one: Judged) -> bool:
+    """Whether a contrast is sure and large, and only the floor in seconds keeps it from being a finding."""
+    sure = one.p_corrected <= ALPHA and one.contrast.effect.factor >= FLOOR and one.contrast.kind != "coalescing"
+    return sure and not one.found and one.contrast.gain_s < FLOOR_S
+
+
 def _kinds(judged: Sequence[Judged], proofs: Sequence[str]) -> tuple[Kind, ...]:
     kinds: dict[Kind, None] = {one.named: None for one in judged if one.named}
     if proofs and not kinds:
@@ -216,36 +232,30 @@ def _replayed(evidence: Evidence, n_groups: int, judged: Sequence[Judged]) -> tu
 def _proofs(blocks: Sequence[Block], judged: Sequence[Judged], of: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return what reply ids prove, and what they only suggest.
 
-    An endpoint may derive ids from the request. So an id proves a replay only where it comes back for some repeats and
-    not for others, or where what came back under it was also faster; or where it answers another request.
+    An endpoint may draw ids from few numbers, from the clock, or from the request. So an id proves a replay only where
+    ids tell all other replies apart, and where it comes back for some repeats and not for others, or where what came
+    back under it was also faster.
     """
+    if shared := _shared_ids(blocks):
+        return (), (f"{shared} ids stand on replies to different requests: not unique, or replies that were reused",)
     again = [replayed for block in blocks for replayed in replays(block)]
     n_replayed = sum(again)
-    proofs = _foreign(blocks)
-    responses = [one for one in judged if one.contrast.kind == "response" and one.found]
-    faster = any(not of or one.contrast.of in (of, EVERYWHERE) for one in responses)
-    if n_replayed > 1 and (n_replayed < len(again) or faster):
-        proofs.append(f"{n_replayed} of {len(again)} repeats came back under the id of an earlier reply")
-    notes = []
-    if n_replayed and n_replayed == len(again) and not faster:
-        notes.append(
-            "every repeat came back under the id of its first reply, though no faster: the endpoint derives ids from "
-            "the request, or replays at its own pace"
-        )
-    return tuple(proofs), tuple(notes)
+    compared = [one for one in judged if one.contrast.kind == "response"]
+    responses = [one for one in compared if not of or one.contrast.of in (of, EVERYWHERE)]
+    if n_replayed > 1 and (n_replayed < len(again) or any(one.found for one in responses)):
+        return (f"{n_replayed} of {len(again)} repeats came back under the id of an earlier reply",), ()
+    if n_replayed and n_replayed == len(again) and not any(reaches_floors(one.contrast) for one in responses):
+        return (), (_DERIVED_IDS,)
+    return (), ()
 
 
-def _foreign(blocks: Sequence[Block]) -> list[str]:
-    """Return proof that a reply's id came back for another request."""
+def _shared_ids(blocks: Sequence[Block]) -> int:
+    """Return how many ids stand on replies to different requests."""
     of_request: dict[str, set[str]] = {}
-    for block in blocks:
-        for arm in block.values():
-            for record in arm:
-                if record.reply_id:
-                    of_request.setdefault(record.reply_id, set()).add(record.request)
-    shared = sum(len(requests) > 1 for requests in of_request.values())
-    told_apart = len(of_request) > 1
-    return [f"{shared} ids of replies came back for another request"] if shared > 1 and told_apart else []
+    for record in (record for block in blocks for arm in block.values() for record in arm):
+        if record.reply_id:
+            of_request.setdefault(record.reply_id, set()).add(record.request)
+    return sum(len(requests) > 1 for requests in of_request.values())
 
 
 def _null(evidence: Evidence, n_groups: int) -> tuple[float | None, bool]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from . import contrasts
 from .contrasts import EVERYWHERE, Contrast
-from .design import MADE_UP
+from .design import DATASET, MADE_UP
 from .evidence import Block, first_s
 from .settings import BURST_FLOOR, FLOOR, FLOOR_S, FLOOR_SHARE, Kind
 
@@ -88,6 +88,8 @@ def _is_of_prefix(contrast: Contrast, blocks: Mapping[str, Sequence[Block]], fou
     if _NEAR not in found and _PREFIX not in found and (not seen or _RESPONSE in found):
         return False
     little_decode = all(contrasts.decode_share(some) < contrasts.DECODE_SHARE for some in blocks.values())
+    if contrast.of == DATASET and _RESPONSE not in found:
+        return little_decode  # a row shares more with its prime than with its twins, by eight words and not by one
     return little_decode and contrast.effect.factor < max(_BEYOND_PREFIX, shared.effect.factor if seen else 1.0)
 
 

@@ -13,7 +13,7 @@ from ...runs.spec import Concurrency, MaxThroughput, RunSpec
 from ..contract import AuditContext, Samples
 from .design import BURST_SIZES, DATASET, MADE_UP
 from .script import Probe
-from .settings import ProbeSettings
+from .settings import FEWEST_GROUPS, KINDS, Kind, ProbeSettings, looks
 
 PHASE: Final = "cache_probe"
 TRIAL: Final = "cache_probe_trial"
@@ -40,9 +40,12 @@ def planned(
     at_once = most_at_once(context)
     bursts = (settings.bursts if settings.bursts is not None else not slow) and at_once >= BURST_SIZES[0]
     sources = (MADE_UP, DATASET) if settings.samples == "both" else (settings.samples,)
+    groups = settings.groups
+    if DATASET in sources and "groups" not in settings.model_fields_set:
+        groups = max(FEWEST_GROUPS, min(groups, len(samples)))  # a row for each
     probe = Probe(
         design=design,
-        looks=settings.looks(),
+        looks=looks(groups),
         sources=sources,
         forbidden=settings.forbidden(context.ruleset),
         n_rows=len(samples),
@@ -59,7 +62,36 @@ def planned(
         warmed=warmed,
     )
     _require_budget(probe, where)
-    return probe
+    return msgspec.structs.replace(probe, forbidden=_forbidden(probe, settings, where))
+
+
+def _forbidden(probe: Probe, settings: ProbeSettings, where: str) -> tuple[Kind, ...]:
+    """Return the forbidden kinds that this design can show.
+
+    Raises PlanError for one that the YAML names and this design cannot show: a check of it would say nothing.
+    """
+    shown = _shown(probe)
+    if settings.forbid is not None and (hidden := [kind for kind in settings.forbid if kind not in shown]):
+        raise PlanError(
+            f"{where}forbid: {', '.join(hidden)} cannot show in a probe of design {probe.design!r} set like this, "
+            f"which shows {', '.join(shown)}; take it out of forbid, or set design: groups, samples: both, url: true "
+            "and, for coalescing, bursts: true and a concurrency above 1"
+        )
+    return tuple(kind for kind in probe.forbidden if kind in shown)
+
+
+def _shown(probe: Probe) -> tuple[Kind, ...]:
+    """Return the kinds of cache that a probe sends queries for."""
+    if probe.design != "groups":
+        return ("response",)
+    hidden: set[Kind] = set()
+    if MADE_UP not in probe.sources:
+        hidden |= {"near_duplicate", "semantic"}
+    if not probe.url:
+        hidden.add("url_keyed")
+    if not probe.bursts:
+        hidden.add("coalescing")
+    return tuple(kind for kind in KINDS if kind not in hidden)
 
 
 def _require_budget(probe: Probe, where: str) -> None:
@@ -70,11 +102,11 @@ def _require_budget(probe: Probe, where: str) -> None:
             f"{where}max_queries: {probe.max_queries} queries give no answer; the design {probe.design!r} needs at "
             f"least {least}, so set max_queries: {least} or more, or leave it out"
         )
-    needed = probe.looks[0] if probe.design == "groups" and DATASET in probe.sources else 1
+    needed = probe.looks[-1] if probe.design == "groups" and DATASET in probe.sources else 1
     if probe.n_rows < needed:
         raise PlanError(
-            f"{where}samples: {probe.n_rows} rows were loaded, and the first look needs {needed} different ones; add "
-            "rows, or set samples: made_up"
+            f"{where}samples: {probe.n_rows} rows were loaded, and each of {needed} groups needs one of its own; add "
+            f"rows, set samples: made_up, or set groups to what the rows are enough for, at least {FEWEST_GROUPS}"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
@@ -103,7 +104,16 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
             return Judgement("ERROR", reason=_failures(evidence)) if evidence.failed else judge.of_single(evidence)
         if evidence.bets or self.design == "anytime":
             return judge.of_bets(evidence, MOST_BETS)
-        return judge.of_groups(evidence, self.looks, self.forbidden, thorough=self.thorough)
+        judgement = judge.of_groups(evidence, self.looks, self.forbidden, thorough=self.thorough)
+        if judgement.word == "CLEAN" and "coalescing" in self.forbidden and self._lacks_bursts(evidence):
+            reason = "the budget ended before queries could be sent at once"
+            return replace(judgement, word="INCONCLUSIVE", settled=False, reason=reason)
+        return judgement
+
+    def _lacks_bursts(self, evidence: Evidence) -> bool:
+        """Whether bursts were planned and not sent, though not every size was found too small to queue."""
+        sizes = [size for size in BURST_SIZES if size <= self.at_once]
+        return self.bursts and not evidence.bursts and max(evidence.sizing, default=0) < max(sizes, default=0)
 
 
 @lru_cache(maxsize=64)

@@ -94,13 +94,6 @@ class ProbeSettings(Block):
             reject("names no kind, so nothing could fail; name at least one, or set probe: false", at=["forbid"])
         return self
 
-    def looks(self) -> tuple[int, ...]:
-        """Return after how many groups the answer is looked for: (6, 12, 24)."""
-        looks = [self.groups]
-        while looks[0] % 2 == 0 and looks[0] // 2 >= FEWEST_GROUPS:
-            looks.insert(0, looks[0] // 2)
-        return tuple(looks)
-
     def forbidden(self, ruleset: str) -> tuple[Kind, ...]:
         """Return the kinds that fail the check under a ruleset, "" for none given.
 
@@ -111,3 +104,11 @@ class ProbeSettings(Block):
             return self.forbid
         allowed = {"prefix"} if ruleset.startswith("mlperf-endpoints") else set()
         return tuple(kind for kind in KINDS if kind not in allowed)
+
+
+def looks(groups: int) -> tuple[int, ...]:
+    """Return after how many groups the answer is looked for: (6, 12, 24) of 24."""
+    found = [groups]
+    while found[0] % 2 == 0 and found[0] // 2 >= FEWEST_GROUPS:
+        found.insert(0, found[0] // 2)
+    return tuple(found)

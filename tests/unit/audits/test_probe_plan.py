@@ -76,9 +76,17 @@ def test_floor_and_ceiling_of_the_benchmark_are_not_the_probes(rows):
         ),
         ({"design": "anytime", "max_queries": 15}, 64, "the design 'anytime' needs at least 16"),
         ({"thorough": True, "max_queries": 110}, 64, "needs at least 128"),
-        ({}, 5, "samples: 5 rows were loaded, and the first look needs 6 different ones; add rows, or set samples:"),
-        ({"groups": 7}, 6, "the first look needs 7"),
-        ({"samples": "dataset"}, 5, "the first look needs 6 different ones"),
+        (
+            {},
+            5,
+            "samples: 5 rows were loaded, and each of 6 groups needs one of its own; add rows, set samples: made_up",
+        ),
+        ({"groups": 24}, 23, "each of 24 groups needs one of its own"),
+        ({"samples": "dataset"}, 5, "each of 6 groups needs one of its own"),
+        ({"design": "single", "forbid": ["response", "prefix"]}, 64, "forbid: prefix cannot show .* shows response;"),
+        ({"url": False, "forbid": ["url_keyed"]}, 64, "forbid: url_keyed cannot show"),
+        ({"samples": "dataset", "forbid": ["semantic"]}, 64, "forbid: semantic cannot show"),
+        ({"forbid": ["coalescing"]}, 64, "forbid: coalescing cannot show .* a concurrency above 1"),
     ],
 )
 def test_a_plan_that_can_give_no_answer_is_refused(rows, keys, n_rows, message):
@@ -152,6 +160,26 @@ def test_test04_takes_true_false_their_words_or_a_block(block):
 
 
 @pytest.mark.parametrize(
+    ("settings", "keys", "hidden"),
+    [
+        ({}, {}, {"coalescing"}),
+        ({"bursts": False}, {"load": Concurrency(target=8)}, {"coalescing"}),
+        ({"url": False}, {"load": Concurrency(target=8)}, {"url_keyed"}),
+        ({"samples": "dataset"}, {}, {"near_duplicate", "semantic", "url_keyed", "coalescing"}),
+        ({}, {"api_type": "videogen"}, set(KINDS) - {"response"}),
+    ],
+)
+def test_by_default_what_cannot_show_is_not_checked(plan_probe, settings, keys, hidden):
+    assert set(KINDS) - set(plan_probe(settings, **keys).forbidden) == hidden
+
+
+@pytest.mark.parametrize(("n_rows", "looks"), [(6, (6,)), (16, (8, 16)), (23, (23,)), (24, (6, 12, 24))])
+def test_each_group_has_a_row_of_its_own(plan_probe, n_rows, looks):
+    assert plan_probe(n_rows=n_rows).looks == looks
+    assert plan_probe({"samples": "made_up"}, n_rows=n_rows).looks == (6, 12, 24)
+
+
+@pytest.mark.parametrize(
     ("ruleset", "allowed"),
     [
         ("", set()),
@@ -161,7 +189,7 @@ def test_test04_takes_true_false_their_words_or_a_block(block):
     ],
 )
 def test_what_each_ruleset_forbids(plan_probe, ruleset, allowed):
-    assert set(KINDS) - set(plan_probe(ruleset=ruleset).forbidden) == allowed
+    assert set(KINDS) - set(plan_probe(ruleset=ruleset, load=Concurrency(target=8)).forbidden) == allowed
     assert plan_probe({"forbid": ["prefix", "response", "prefix"]}, ruleset=ruleset).forbidden == ("prefix", "response")
 
 
@@ -227,9 +255,10 @@ def test_the_check_of_test04_comes_last_and_its_phases_have_no_other(rows, block
 def test_the_checks_of_cache_probe_are_what_is_forbidden(rows):
     cfg = CacheProbeBlock.model_validate({"test": "cache_probe"})
     audit = CacheProbe()
-    assert audit.checks(cfg, audit.plan(cfg, rows(), CHAT)) == [f"no_cache[{kind}]" for kind in KINDS]
+    chat = AuditContext(load=Concurrency(target=8), api_type="openai")
+    assert audit.checks(cfg, audit.plan(cfg, rows(), chat)) == [f"no_cache[{kind}]" for kind in KINDS]
     cfg = CacheProbeBlock.model_validate({"test": "cache_probe", "forbid": ["coalescing", "response"]})
-    assert audit.checks(cfg, audit.plan(cfg, rows(), CHAT)) == ["no_cache[coalescing]", "no_cache[response]"]
+    assert audit.checks(cfg, audit.plan(cfg, rows(), chat)) == ["no_cache[coalescing]", "no_cache[response]"]
     assert audit.mlperf_name is None, "MLPerf has no such file"
 
 

@@ -1,0 +1,141 @@
+"""Honest servers with habits that look like a cache, and dishonest ones with habits that look honest."""
+
+from __future__ import annotations
+
+import copy
+import random
+
+import pytest
+
+from pytest_mlperf_audit.audits.probe.conclusion import Conclusion
+from pytest_mlperf_audit.audits.probe.evidence import Evidence
+from pytest_mlperf_audit.runs.spec import Concurrency
+
+MS = 10**6
+
+
+def changed(done, change):
+    """The conclusion from a run's records after `change` of each."""
+    records = copy.deepcopy(done.sut.records)
+    for record in records:
+        change(record)
+    return Conclusion(done.probe, records)
+
+
+def arm(record):
+    return record.tag.partition("/")[2].partition(".")[0]
+
+
+def ids_of_999(rng):
+    return lambda _record: f"chatcmpl-{rng.randrange(999)}"
+
+
+def ids_of_the_second(_rng):
+    return lambda record: f"chatcmpl-{record.issued_ns // 10**9}"
+
+
+def ids_of_the_request(_rng):
+    return lambda record: record.request
+
+
+@pytest.mark.parametrize("ids", [ids_of_999, ids_of_the_second, ids_of_the_request])
+@pytest.mark.parametrize("settings", [{}, {"design": "single"}, {"design": "anytime"}], ids=str)
+def test_ids_that_are_not_unique_prove_nothing(probed, ids, settings):
+    done = probed(settings)
+    make = ids(random.Random(3))
+
+    def change(record):
+        record.reply_id, record.reply = make(record), record.request
+
+    conclusion = changed(done, change)
+    assert conclusion.passed is True
+    assert not conclusion.judgement.proofs
+
+
+def test_a_unique_id_that_comes_back_for_some_repeats_proves_a_replay(probed):
+    done = probed()
+    replayed = {record.tag for record in done.sut.records if arm(record) == "R"} - {"m0/R.a", "d0/R"}
+    ids = {}
+
+    def change(record):
+        if record.tag in replayed:
+            record.reply_id = ids[record.request]
+        else:
+            record.reply_id = ids[record.request] = f"id-{record.query}"
+        record.reply = record.request
+
+    assert changed(done, change).judgement.kinds == ("response",)
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+@pytest.mark.parametrize("counted", [True, False])
+def test_rows_that_are_answered_more_briefly_than_their_twins(probed, streamed, counted):
+    """A row asks for yes or no; with random words at its end it is answered at length."""
+    rng = random.Random(5)
+    done = probed()
+
+    def change(record):
+        brief = record.tag.startswith("d") and arm(record) in ("R", "prime")
+        tokens = rng.randint(6, 12) if brief else rng.randint(60, 200)
+        first_ns = record.issued_ns + round(20 * MS * rng.lognormvariate(0, 0.02))
+        record.completed_ns = first_ns + round((tokens - 1) * 5 * MS * rng.lognormvariate(0, 0.02))
+        record.first_token_ns = first_ns if streamed else None
+        record.tokens = tokens if counted else None
+        record.reply_bytes = 300 + 4 * tokens
+
+    assert changed(done, change).passed is not False
+
+
+def test_replies_of_different_length_tell_nothing_of_coalescing(probed):
+    done = probed({}, {"lanes": 1, "cache": "coalesce"}, load=Concurrency(target=8))
+    assert done.conclusion.judgement.kinds == ("coalescing",)
+    tokens = iter(range(10**6))
+
+    def change(record):
+        record.tokens = 5 if next(tokens) % 2 else 32
+
+    assert changed(done, change).judgement.kinds == ()
+
+
+def test_a_null_control_that_fires_leaves_everything_open(probed):
+    honest = probed({"thorough": True})
+    assert honest.conclusion.passed is True
+
+    def change(record):
+        if arm(record) == "N":
+            record.completed_ns = record.issued_ns + 2 * (record.completed_ns - record.issued_ns)
+
+    conclusion = changed(honest, change)
+    assert conclusion.passed is None
+    assert "null control" in conclusion.reason()
+
+
+def test_an_endpoint_too_fast_to_judge_is_no_pass(probed):
+    done = probed({}, {"cache": "exact", "miss_s": 0.0009, "hit_s": 0.0001})
+    assert done.conclusion.passed is None
+    assert "too fast to be judged" in done.conclusion.reason()
+
+
+def test_bets_that_come_to_nothing_are_no_pass(probed):
+    """A repeat that leads two times of three: neither a finding after twelve groups nor nothing."""
+    done = probed({"design": "anytime"}, {"cv": 0.3})
+    evidence = Evidence.of(done.sut.records)
+    assert done.conclusion.passed is True
+    blocks = (evidence.bets * 12)[:12]
+    fast = copy.deepcopy(blocks[0])
+    fast["R"][0].completed_ns = fast["R"][0].issued_ns + 1
+    slow = copy.deepcopy(blocks[0])
+    slow["R"][0].completed_ns = slow["R"][0].issued_ns + 10**12
+    evidence.bets = [fast, slow, fast] * 4
+    judgement = done.probe.judge(evidence)
+    assert (judgement.word, judgement.kinds) == ("INCONCLUSIVE", ())
+
+
+def test_each_block_stays_with_one_address(probed):
+    for settings in ({}, {"design": "single"}, {"design": "anytime"}):
+        done = probed(settings, {"lanes": 1}, load=Concurrency(target=4))
+        routes: dict[str, set[int | None]] = {}
+        for sent in done.sut.rounds:
+            for step in sent.steps:
+                routes.setdefault(step.tag.partition("/")[0], set()).add(step.route)
+        assert all(len(route) == 1 and None not in route for block, route in routes.items() if block[0] != "w")
