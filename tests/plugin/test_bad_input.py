@@ -80,7 +80,7 @@ CONFIG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "too_few_rows_for_groups": (
         {"audit": {"samples": 5, "probe": {"groups": 6}}, "datasets": [{"path": "prompts.jsonl", "samples": 5}]},
-        "ERROR: wan22.yaml:*: audit: probe.samples: 5 rows were loaded, *needs 6 *; add rows, or set samples: made_up",
+        "ERROR: wan22.yaml:*: audit: probe.samples: 5 rows were loaded, and each of 6 groups *; add rows, *",
     ),
     "unknown_key_of_cache_probe": (
         {"audit": [{"test": "cache_probe", "only": True, "forbidden": ["prefix"]}]},

@@ -88,9 +88,14 @@ def _is_of_prefix(contrast: Contrast, blocks: Mapping[str, Sequence[Block]], fou
     if _NEAR not in found and _PREFIX not in found and (not seen or _RESPONSE in found):
         return False
     little_decode = all(contrasts.decode_share(some) < contrasts.DECODE_SHARE for some in blocks.values())
-    if contrast.of == DATASET and _RESPONSE not in found:
+    if contrast.of == DATASET and _RESPONSE not in found and _is_prefix(blocks, found):
         return little_decode  # a row shares more with its prime than with its twins, by eight words and not by one
     return little_decode and contrast.effect.factor < max(_BEYOND_PREFIX, shared.effect.factor if seen else 1.0)
+
+
+def _is_prefix(blocks: Mapping[str, Sequence[Block]], found: Mapping[str, Contrast]) -> bool:
+    """Whether made-up prompts show a prefix cache."""
+    return _kind_of_near(blocks[MADE_UP]) == "prefix" if _NEAR in found else _PREFIX in found
 
 
 def _saved(contrast: Contrast) -> float:

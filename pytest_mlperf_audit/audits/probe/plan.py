@@ -40,12 +40,12 @@ def planned(
     at_once = most_at_once(context)
     bursts = (settings.bursts if settings.bursts is not None else not slow) and at_once >= BURST_SIZES[0]
     sources = (MADE_UP, DATASET) if settings.samples == "both" else (settings.samples,)
-    groups = settings.groups
-    if DATASET in sources and "groups" not in settings.model_fields_set:
-        groups = max(FEWEST_GROUPS, min(groups, len(samples)))  # a row for each
+    planned_looks = looks(settings.groups)
+    if DATASET in sources and "groups" not in settings.model_fields_set:  # as far as there is a row for each group
+        planned_looks = tuple(look for look in planned_looks if look <= len(samples)) or planned_looks[:1]
     probe = Probe(
         design=design,
-        looks=looks(groups),
+        looks=planned_looks,
         sources=sources,
         forbidden=settings.forbidden(context.ruleset),
         n_rows=len(samples),

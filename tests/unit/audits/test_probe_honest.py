@@ -55,7 +55,7 @@ def test_ids_that_are_not_unique_prove_nothing(probed, ids, settings):
 def test_a_unique_id_that_comes_back_for_some_repeats_proves_a_replay(probed):
     done = probed()
     replayed = {record.tag for record in done.sut.records if arm(record) == "R"} - {"m0/R.a", "d0/R"}
-    ids = {}
+    ids: dict[str, str] = {}
 
     def change(record):
         if record.tag in replayed:
