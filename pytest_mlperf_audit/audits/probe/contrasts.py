@@ -109,7 +109,7 @@ def _of_made_up(blocks: Sequence[Block]) -> Iterator[Contrast]:
     whole, first = _whole(blocks), [first_s]
     yield _strata("near_duplicate", MADE_UP, blocks, ("Y",), ("X",), first)
     yield _pairs("prefix", MADE_UP, blocks, ("X", "P"), first)
-    yield _one_stratum("semantic", MADE_UP, [_with_later(block) for block in blocks], ("later",), ("S",), whole)
+    yield _one_stratum("semantic", MADE_UP, [with_later(block) for block in blocks], ("later",), ("S",), whole)
     if all("U" in block for block in blocks):
         yield _strata("url_keyed", MADE_UP, blocks, ("P", "N"), ("U",), whole)
 
@@ -252,7 +252,7 @@ def _pair(kind: Kind, of: str, a: Floats, b: Floats) -> Contrast:
     return Contrast(kind, of, signed_rank(a, b), 0.5 ** len(a), estimate, *_medians_s(a, b), 2 * len(a))
 
 
-def _with_later(block: Block) -> Block:
+def with_later(block: Block) -> Block:
     """Return a block with the later of P and N as an arm: the other one, or the primes, have brought its text before.
 
     Which one it is hangs on the order alone. It comes later than S more often than not, by a place or two.

@@ -16,7 +16,7 @@ from ...stats.betting import wealth
 from ...stats.family import holm
 from . import contrasts
 from .contrasts import EVERYWHERE, Contrast
-from .design import MADE_UP, N_RIVALS, N_SINGLE
+from .design import DATASET, MADE_UP, N_RIVALS, N_SINGLE
 from .evidence import Block, Evidence, replays, total_s
 from .naming import named, reaches_floors
 from .settings import ALPHA, BURST_ALPHA, FLOOR, FLOOR_S, LOOKS_ALPHA, Kind
@@ -27,6 +27,8 @@ Word = Literal["ERROR", "CACHE", "INCONCLUSIVE", "CLEAN"]
 _CLEAR_P = 0.05
 #: A query that leads all it is compared with by this factor may be a hit of a cache that hits now and then.
 _LUCKY_LEAD = 2.0
+#: A wider cache is suspected, never found, from this p on.
+_SUSPECT_P = 0.02
 _DERIVED_IDS = (
     "every repeat came back under the id of its first reply, though no faster: the endpoint derives ids from the "
     "request, or replays at its own pace"
@@ -90,11 +92,25 @@ def of_groups(
             break
         last = number == len(looks)
         judgement = _look(evidence, n_groups, len(looks), last=last, thorough=thorough)
-        if judgement.kinds == ("reuse",) and not last:
+        if not last and _may_get_a_name(judgement):
             judgement = nameless = replace(judgement, settled=False)  # further groups may say which cache it is
         elif judgement.settled or set(judgement.kinds) & set(forbidden):
             return replace(judgement if judgement.kinds else nameless or judgement, settled=True)
     return judgement if judgement.kinds else nameless or judgement
+
+
+def _may_get_a_name(judgement: Judgement) -> bool:
+    """Whether more groups may tell which cache it is: so far only reuse is found, or only repeats of the data set are.
+
+    A cache that looks at meaning, or at all but the last word, answers those repeats as well.
+    """
+    found = {one.contrast.name for one in judgement.judged if one.named}
+    if judgement.kinds == ("reuse",):
+        return True
+    if not found or not found <= {f"response[{DATASET}]", f"response[{EVERYWHERE}]"}:
+        return False
+    wider = [one.contrast for one in judgement.judged if one.contrast.kind in ("near_duplicate", "semantic")]
+    return any(contrast.p <= _SUSPECT_P and reaches_floors(contrast) for contrast in wider)
 
 
 def _look(evidence: Evidence, n_groups: int, n_looks: int, *, last: bool, thorough: bool) -> Judgement:
