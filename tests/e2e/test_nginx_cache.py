@@ -48,7 +48,7 @@ name: nginx
 type: online
 model_params: {name: wan22, streaming: "off"}
 datasets: [{path: prompts.jsonl, type: performance}]
-audit: {test: test04, only: true, samples: 32, sample_index: 3}
+audit: {test: test04, only: true, samples: 32, sample_index: 3, probe: false}
 settings: {load_pattern: {type: concurrency, target_concurrency: 8}}
 endpoint_config: {api_type: videogen}
 report_dir: report
