@@ -1,0 +1,125 @@
+"""AuditDirectory: one audit in a submission tree, and Reverified: what its files show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from ...audits.verdict import Check, Figure
+from ...report.round.outcome import CaseOutcome, CaseStatus, Difference, Upstream
+
+Layout = Literal["classic", "endpoints"]
+
+
+class Defect(msgspec.Struct, frozen=True):
+    """Something known to be wrong in one of upstream's scripts: a short name, the script, and a sentence on it.
+
+    Each stands as a constant in the module of `upstream/` that models its script. Source of all: reading and running
+    mlcommons/inference `compliance/` at commit b66003e1 (2026-08).
+    """
+
+    name: str
+    script: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class AuditDirectory:
+    """Where one audit lies. Names are those of the directories, in their own spelling.
+
+    `path` is the TEST0x directory, or the file audit_<name>.json of an endpoints submission. `results` is the scenario
+    directory that holds `performance/run_1` and `accuracy`, whether it exists or not. `case` is unique in the tree.
+    """
+
+    case: str
+    test: str
+    division: str
+    submitter: str
+    system: str
+    benchmark: str
+    scenario: str
+    path: Path
+    results: Path
+    tree: Path
+    layout: Layout = "classic"
+
+
+class Reverified(msgspec.Struct, kw_only=True):
+    """What the files of one audit show. An empty `skipped` and no check is no verdict, and `reason` says why.
+
+    `defects` are those of upstream's scripts that these files hit, whether or not a verdict changes by them.
+    """
+
+    checks: list[Check] = []
+    skipped: str = ""
+    reason: str = ""
+    log_scenario: str | None = None
+    recorded: str = ""
+    figures: dict[str, Figure] = {}
+    notes: list[str] = []
+    upstream: list[Upstream] = []
+    defects: list[Defect] = []
+
+
+_UNEXPLAINED = Defect("", "", "no known defect of the script explains it")
+
+
+def outcome(found: AuditDirectory, shown: Reverified) -> CaseOutcome:
+    """Return what an audit directory came to, with every difference from upstream explained."""
+    return CaseOutcome(
+        case=found.case,
+        test=found.test,
+        division=found.division,
+        submitter=found.submitter,
+        system=found.system,
+        benchmark=found.benchmark,
+        scenario=found.scenario,
+        directory=found.path.relative_to(found.tree).as_posix(),
+        status="SKIPPED" if shown.skipped else status_of(shown.checks),
+        reason=shown.skipped or shown.reason or _reason(shown.checks),
+        log_scenario=shown.log_scenario,
+        recorded=shown.recorded,
+        checks=tuple(shown.checks),
+        figures=shown.figures,
+        notes=tuple(shown.notes),
+        upstream=tuple(shown.upstream),
+        differences=() if shown.skipped else tuple(_differences(shown)),
+    )
+
+
+def status_of(checks: list[Check]) -> CaseStatus:
+    """Return the status that checks amount to; without any there is no verdict."""
+    if any(check.passed is False for check in checks):
+        return "FAIL"
+    return "PASS" if checks and all(check.passed for check in checks) else "NO_VERDICT"
+
+
+def _reason(checks: list[Check]) -> str:
+    """Return the reasons of what failed, else of what is in doubt, else of all."""
+    for wanted in (False, None):
+        if told := [check.reason for check in checks if check.passed is wanted]:
+            return "; ".join(told)
+    return "; ".join(check.reason for check in checks)
+
+
+def _differences(shown: Reverified) -> list[Difference]:
+    found = []
+    for upstream in shown.upstream:
+        ours = status_of([check for check in shown.checks if check.name in upstream.checks])
+        if ours == upstream.verdict or (ours == "NO_VERDICT" and upstream.verdict == "CRASH"):
+            continue
+        explaining = [defect for defect in shown.defects if defect.script == upstream.script] or [_UNEXPLAINED]
+        found += [
+            Difference(
+                script=upstream.script,
+                ours=ours,
+                upstream=upstream.verdict,
+                defect=defect.name,
+                sentence=defect.sentence,
+            )
+            for defect in explaining
+        ]
+    return found
