@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import signal
 import ssl
 import subprocess
 import sys
@@ -28,6 +29,11 @@ pytest_plugins = "pytester"
 # A busy machine is slow to draw examples; that is no fault of what is tested.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
+
+# A shell without job control starts what it puts into the background with SIGINT ignored, and every process started
+# from there inherits that, unless there is a handler: then Ctrl-C could not be tested.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROWS = 16
 SAMPLES = 8
