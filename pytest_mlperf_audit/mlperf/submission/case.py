@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -48,7 +49,7 @@ class AuditDirectory:
 
 
 class Reverified(msgspec.Struct, kw_only=True):
-    """What the files of one audit show. An empty `skipped` and no check is no verdict, and `reason` says why.
+    """What the files of one audit show. Without a check, and not skipped, it is no verdict, and `reason` says why.
 
     `defects` are those of upstream's scripts that these files hit, whether or not a verdict changes by them.
     """
@@ -68,7 +69,13 @@ _UNEXPLAINED = Defect("", "", "no known defect of the script explains it")
 
 
 def outcome(found: AuditDirectory, shown: Reverified) -> CaseOutcome:
-    """Return what an audit directory came to, with every difference from upstream explained."""
+    """Return what an audit directory came to, with every difference from upstream explained.
+
+    A part that cannot be judged makes it skipped, unless another part shows a failure.
+    """
+    status = status_of(shown.checks)
+    if shown.skipped and status != "FAIL":
+        status = "SKIPPED"
     return CaseOutcome(
         case=found.case,
         test=found.test,
@@ -78,15 +85,15 @@ def outcome(found: AuditDirectory, shown: Reverified) -> CaseOutcome:
         benchmark=found.benchmark,
         scenario=found.scenario,
         directory=found.path.relative_to(found.tree).as_posix(),
-        status="SKIPPED" if shown.skipped else status_of(shown.checks),
-        reason=shown.skipped or shown.reason or _reason(shown.checks),
+        status=status,
+        reason=shown.skipped if status == "SKIPPED" else shown.reason or _reason(shown.checks),
         log_scenario=shown.log_scenario,
         recorded=shown.recorded,
         checks=tuple(shown.checks),
         figures=shown.figures,
         notes=tuple(shown.notes),
         upstream=tuple(shown.upstream),
-        differences=() if shown.skipped else tuple(_differences(shown)),
+        differences=() if status == "SKIPPED" else tuple(_differences(shown)),
     )
 
 
@@ -123,3 +130,19 @@ def _differences(shown: Reverified) -> list[Difference]:
             for defect in explaining
         ]
     return found
+
+
+def together(parts: Iterable[Reverified]) -> Reverified:
+    """Return what several parts of one audit show, as one: TEST01 has a performance and an accuracy part."""
+    whole = Reverified()
+    for part in parts:
+        whole.checks += part.checks
+        whole.notes += part.notes
+        whole.upstream += part.upstream
+        whole.defects += part.defects
+        whole.figures |= part.figures
+        whole.log_scenario = whole.log_scenario or part.log_scenario
+        for name in ("skipped", "reason", "recorded"):
+            said = [text for text in (getattr(whole, name), getattr(part, name)) if text]
+            setattr(whole, name, "; ".join(said))
+    return whole

@@ -1,0 +1,153 @@
+"""Where the audits of a submission tree lie: any round's layout, any part of a tree, any of its quirks.
+
+    <division>/<submitter>/compliance/<system>/<benchmark>/<scenario>/TEST04/     v5.1 and older, reference in results/
+    <division>/<submitter>/results/<system>/<benchmark>/<scenario>/TEST04/        v6.0 on
+    <division>/<submitter>/results/<system>/<benchmark>/<scenario>/audit/audit_output_caching_test.json    endpoints
+
+The tree may be a round, a division, a submitter, or any directory below; what is above it still names it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
+from itertools import groupby
+from pathlib import Path
+from typing import Final
+
+from ...errors import ConfigError
+from .case import AuditDirectory, Layout
+
+#: The audits that can be re-verified; TEST08 is no HTTP inference, TEST05 and TEST03 were withdrawn.
+TESTS: Final = ("test01", "test04", "test06", "test07", "test09")
+
+#: Names of the endpoints tool's audits, as the submission checker maps them (ENDPOINTS_COMPLIANCE_MAPPING).
+ENDPOINTS_NAMES: Final = {
+    "accuracy_in_performance_test": "test01",
+    "output_caching_test": "test04",
+    "consistency_output_test": "test06",
+    "accuracy_in_performance_full_test": "test07",
+}
+
+_TEST_DIRECTORY = re.compile(r"test0[0-9]", re.IGNORECASE)
+_AUDIT_FILE = re.compile(r"audit_(?P<name>[A-Za-z0-9_]+)\.json")
+#: Below an audit and a run there are no further audits; in a submitter's own code there may be thousands of files.
+_BARREN: Final = {"performance", "accuracy", "code", "documentation", "systems", "measurements", "power", ".git"}
+_COMPLIANCE, _RESULTS = "compliance", "results"
+
+
+def find_audits(tree: Path) -> list[AuditDirectory]:
+    """Return every audit directory below `tree`, in path order.
+
+    Raises ConfigError when `tree` is no directory, cannot be read, or holds no audit.
+    """
+    if not tree.is_dir():
+        what = "is a file" if tree.exists() else "does not exist"
+        raise ConfigError(f"--mlperf-results: {tree} {what}; give a directory of a submission, or of a whole round")
+    _names.cache_clear()
+    found = sorted(_audits(tree), key=lambda audit: (audit.case, audit.test, audit.layout))
+    if not found:
+        raise ConfigError(
+            f"--mlperf-results: no audit was found in {tree}: there is neither a directory TEST01, TEST04, TEST06, "
+            "TEST07 or TEST09 nor a file audit/audit_<name>.json below it; give a directory of a submission"
+        )
+    return list(_unique(found))
+
+
+def _audits(tree: Path) -> Iterator[AuditDirectory]:
+    unreadable: list[OSError] = []
+    for directory, names, files in os.walk(tree, onerror=unreadable.append, followlinks=False):
+        here = Path(directory)
+        tests = [name for name in names if _TEST_DIRECTORY.fullmatch(name)]
+        for name in tests:
+            if name.lower() in TESTS:
+                yield _audit(tree, here / name, here, name.lower(), "classic")
+        if here.name == "audit":
+            for name in files:
+                if match := _AUDIT_FILE.fullmatch(name):
+                    test = ENDPOINTS_NAMES.get(match["name"], match["name"])
+                    yield _audit(tree, here / name, here.parent, test, "endpoints")
+        names[:] = [name for name in names if name not in tests and name.lower() not in _BARREN]
+    if unreadable:
+        error = unreadable[0]
+        raise ConfigError(f"--mlperf-results: {error.filename} cannot be read ({error.strerror}); mend its permissions")
+
+
+def _audit(tree: Path, path: Path, scenario: Path, test: str, layout: Layout) -> AuditDirectory:
+    parts = scenario.parts
+    root = _root(parts, len(tree.parts))
+    above: tuple[str, ...]
+    if root is None:  # neither results/ nor compliance/ is above it: what there is, by its place from below
+        above, below, results = (), parts[len(tree.parts) :] or parts[-1:], scenario
+    else:
+        above, below = parts[:root], parts[root + 1 :]
+        results = scenario if parts[root] == _RESULTS else _reference(Path(*above), below)
+    system, benchmark = below[0] if len(below) > 1 else "", below[-2] if len(below) > 2 else ""
+    return AuditDirectory(
+        case="/".join((*above[-2:], *below)),
+        test=test,
+        division=above[-2] if len(above) > 1 else "",
+        submitter=above[-1] if above else "",
+        system=system,
+        benchmark=benchmark,
+        scenario=below[-1] if below else "",
+        path=path,
+        results=results,
+        tree=tree,
+        layout=layout,
+    )
+
+
+def _root(parts: tuple[str, ...], n_tree: int) -> int | None:
+    """Return where `compliance` or `results` stands in a path: the first below the tree, else the last above it."""
+    roots = [index for index, part in enumerate(parts) if part in (_COMPLIANCE, _RESULTS)]
+    below = [index for index in roots if index >= n_tree]
+    return below[0] if below else roots[-1] if roots else None
+
+
+def _reference(submitter: Path, below: tuple[str, ...]) -> Path:
+    """Return the scenario's directory below results/, in its own spelling; the plain one where there is none."""
+    plain = submitter / _RESULTS / Path(*below)
+    undoubled = tuple(name for name, _ in groupby(below))
+    if plain.is_dir():
+        return plain
+    for parts in dict.fromkeys((below, undoubled)):
+        found: Path | None = submitter / _RESULTS
+        for part in parts:
+            found = found and _names(found).get(_alike(part))
+        if found:
+            return found
+    return plain
+
+
+@lru_cache(maxsize=4096)
+def _names(directory: Path) -> dict[str, Path]:
+    """Return a directory's subdirectories by their names without case and quirks; none where two are alike."""
+    found: dict[str, list[Path]] = {}
+    try:
+        for path in directory.iterdir():
+            if path.is_dir():
+                found.setdefault(_alike(path.name), []).append(path)
+    except OSError:
+        return {}
+    return {name: paths[0] for name, paths in found.items() if len(paths) == 1}
+
+
+def _alike(name: str) -> str:
+    """Return a name as it compares: MultiStreeam is MultiStream, llama3_1-8b is llama3.1-8b, resnet50 is resnet."""
+    folded = name.lower().replace("_", ".")
+    return {"resnet50": "resnet", "multistreeam": "multistream"}.get(folded, folded)
+
+
+def _unique(found: list[AuditDirectory]) -> Iterator[AuditDirectory]:
+    """Yield the audits with ids of their own: the second of a name is told apart by where it lies in the tree."""
+    seen: set[str] = set()
+    for audit in found:
+        relative = audit.path.relative_to(audit.tree)
+        cases = [audit.case, f"{audit.case}/{relative.parent.name}", relative.parent.as_posix(), relative.as_posix()]
+        case = next(case for case in cases if f"{case}::{audit.test}" not in seen)
+        seen.add(f"{case}::{audit.test}")
+        yield replace(audit, case=case)
