@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import jinja2
-
-from . import findings, tables, words
-from .clean import number, plain, seconds
+from . import findings, page, tables, words
 from .document import VerdictDocument
 from .pictures import pictures_of
 
-TEMPLATES = Path(__file__).with_name("templates")
 PHASES_PER_TABLE = 5
 
 
@@ -20,15 +16,8 @@ def render(document: VerdictDocument, report_dir: Path) -> str:
 
     Records that cannot be read cost their phase its curves, and the page says so.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"plain": plain, "number": number, "seconds": seconds}
-    return environment.get_template("report.html.j2").render(
+    return page.render(
+        "report.html.j2",
         run=document,
         words=words,
         findings=findings,

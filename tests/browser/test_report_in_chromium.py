@@ -8,7 +8,9 @@ import re
 
 import pytest
 
+from pytest_mlperf_audit.report.round.write import write_report as write_round_report
 from pytest_mlperf_audit.report.write import write_report
+from tests.support.rounds import a_round, case, mixed
 
 LONG = "a_name_without_any_place_to_break_" * 8
 
@@ -30,8 +32,17 @@ PROBES: dict[str, dict[str, object]] = {
 }
 
 
-@pytest.fixture(params=["pass", "fail", "many", "nothing", "long", "probed", *PROBES])
+ROUNDS = {
+    "round": mixed(60),
+    "round_of_nothing": a_round([], found=5),
+    "round_long": a_round([case(0, "FAIL", case=LONG, submitter=LONG, system=LONG, scenario=LONG, reason=LONG)]),
+}
+
+
+@pytest.fixture(params=["pass", "fail", "many", "nothing", "long", "probed", *PROBES, *ROUNDS])
 def report(request, make_run, make_probe, make_probed, tmp_path):
+    if request.param in ROUNDS:
+        return write_round_report(ROUNDS[request.param], tmp_path)
     if request.param in PROBES:
         return write_report(make_probe(**PROBES[request.param]), tmp_path)
     if request.param == "probed":
@@ -91,7 +102,7 @@ _CUT_OFF = """(() => {
       if (box.left < frame.left - 1 || box.right > frame.right + 1) cut.push(text.textContent);
     }
   }
-  for (const table of document.querySelectorAll('table.findings, table.arms, table.checks'))
+  for (const table of document.querySelectorAll('table.findings, table.arms, table.checks, table.cases, table.matrix'))
     for (const cell of table.querySelectorAll('tbody td, tbody th'))
       if (cell.scrollWidth > cell.clientWidth + 1) cut.push(cell.textContent);
   return cut;
@@ -176,3 +187,17 @@ def test_it_prints(browser, report):
     document = _visit(browser, report, visit)
     assert document.startswith(b"%PDF")
     assert 1 <= len(re.findall(rb"/Type\s*/Page\b", document)) <= 12
+
+
+def test_six_thousand_rows_can_be_used(browser, tmp_path):
+    path = write_round_report(mixed(6000), tmp_path)
+    assert path.stat().st_size < 8 * 2**20
+
+    async def visit(tab):
+        await tab.value("document.querySelector('nav a').click() || 0")
+        return await tab.value(
+            "[document.querySelectorAll('.matrix tbody tr').length, document.querySelector(location.hash) !== null]"
+        )
+
+    rows, found = _visit(browser, path, visit)
+    assert (rows > 1000, found) == (True, True)

@@ -1,0 +1,100 @@
+"""verdict.json of a round: every audit directory of a submission tree, as a versioned document."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+import msgspec
+
+from ... import __version__
+from ...audits.verdict import Figure
+from ...records.atomic import write_atomic
+from ..document import Tool, storable
+from .outcome import CaseOutcome, CaseStatus
+
+SCHEMA_VERSION: Final = 1
+SCHEMA_FILE: Final = Path(__file__).with_name("round.schema.json")
+STATUSES: Final[tuple[CaseStatus, ...]] = get_args(CaseStatus)
+
+_DISTRIBUTION: Final = "pytest-mlperf-audit"
+
+#: INCOMPLETE: cases passed, and others were skipped or not selected. NOT_RUN: none was judged.
+RoundStatus = Literal["PASS", "FAIL", "NO_VERDICT", "INCOMPLETE", "NOT_RUN"]
+
+
+class RoundDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What a submission tree came to. `found` counts its audit directories, `cases` are those that were judged.
+
+    `counts` are cases by status; `differences` counts the cases where upstream's scripts say otherwise.
+    """
+
+    schema_version: int
+    kind: Literal["round"]
+    tool: Tool
+    status: RoundStatus
+    tree: str
+    started_at: str
+    finished_at: str
+    environment: dict[str, Figure]
+    found: int
+    counts: dict[str, int]
+    differences: int
+    cases: tuple[CaseOutcome, ...]
+
+
+def describe(
+    cases: Iterable[CaseOutcome],
+    *,
+    tree: str,
+    found: int,
+    started_at: str,
+    finished_at: str,
+    environment: dict[str, Figure],
+) -> RoundDocument:
+    """Return the document of the cases that were judged, in the order of their ids."""
+    ordered = tuple(sorted(cases, key=lambda case: case.id))
+    counts = Counter(case.status for case in ordered)
+    raw = RoundDocument(
+        schema_version=SCHEMA_VERSION,
+        kind="round",
+        tool=Tool(name=_DISTRIBUTION, version=__version__),
+        status=round_status(ordered, found),
+        tree=tree,
+        started_at=started_at,
+        finished_at=finished_at,
+        environment=environment,
+        found=found,
+        counts={status: counts[status] for status in STATUSES},
+        differences=sum(bool(case.differences) for case in ordered),
+        cases=ordered,
+    )
+    return msgspec.convert(storable(msgspec.to_builtins(raw)), RoundDocument)
+
+
+def round_status(cases: Sequence[CaseOutcome], found: int) -> RoundStatus:
+    """Return the worst of the cases; PASS only when every audit directory that was found passed."""
+    statuses = {case.status for case in cases}
+    if "FAIL" in statuses:
+        return "FAIL"
+    if "NO_VERDICT" in statuses:
+        return "NO_VERDICT"
+    if "PASS" not in statuses:
+        return "NOT_RUN"
+    return "PASS" if statuses == {"PASS"} and len(cases) == found else "INCOMPLETE"
+
+
+def write_round(document: RoundDocument, path: Path) -> None:
+    """Write the document atomically. Raises OSError."""
+    write_atomic(path, msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+
+
+def round_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of a round's verdict.json; `round.schema.json` beside this file is its copy."""
+    schema = msgspec.json.schema(RoundDocument)
+    schema["$defs"]["RoundDocument"]["properties"]["schema_version"] = {"const": SCHEMA_VERSION}
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"{_DISTRIBUTION} round"}
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(head | schema))  # defaults are tuples before
+    return plain

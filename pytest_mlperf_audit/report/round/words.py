@@ -1,0 +1,124 @@
+"""What a round came to, in words: one set of them for the terminal, the page and the account of a failing case."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from ..clean import apart, first_sentence, number, plain
+from .document import RoundDocument
+from .outcome import CaseOutcome, Upstream
+
+STATUS_WORDS: Final = {
+    "PASS": "PASS",
+    "FAIL": "FAIL",
+    "NO_VERDICT": "NO VERDICT",
+    "SKIPPED": "skipped",
+    "INCOMPLETE": "INCOMPLETE",
+    "NOT_RUN": "NOT RUN",
+}
+_WIDTH: Final = 100
+_MOST_LISTED: Final = 20
+_LIMIT: Final = 300
+
+
+def counts(document: RoundDocument) -> str:
+    """Return '128 passed, 2 failed, 3 without a verdict, 4 skipped, 7 not selected', with only what there is."""
+    unselected = document.found - len(document.cases)
+    told = [text for text in (counted(document.cases),) if text]
+    return ", ".join(told + ([f"{unselected:,} not selected"] if unselected else [])) or "nothing was judged"
+
+
+def counted(cases: Sequence[CaseOutcome]) -> str:
+    """Return '128 passed, 2 failed' of some cases."""
+    words = {"PASS": "passed", "FAIL": "failed", "NO_VERDICT": "without a verdict", "SKIPPED": "skipped"}
+    statuses: Counter[str] = Counter(case.status for case in cases)
+    return ", ".join(f"{statuses[status]:,} {word}" for status, word in words.items() if statuses[status])
+
+
+def summary(document: RoundDocument) -> str:
+    """Return what was looked at and what came of it, as a paragraph."""
+    submitters = {(case.division, case.submitter) for case in document.cases}
+    systems = {(case.division, case.submitter, case.system) for case in document.cases}
+    said = (
+        f"{len(document.cases):,} of {document.found:,} audit directories of {len(systems):,} systems by "
+        f"{len(submitters):,} submitters: {counts(document)}."
+    )
+    if not document.differences:
+        return said
+    return (
+        f"{said} In {cases(document.differences)} MLCommons' own scripts, run today, say otherwise; the defect that "
+        "explains it is named beside each."
+    )
+
+
+def ratio(case: CaseOutcome) -> str:
+    """Return 'ratio 1.02, limit 1.10', or nothing."""
+    value, limit = case.figures.get("ratio"), case.figures.get("limit_ratio")
+    if not isinstance(value, (int, float)):
+        return ""
+    if not isinstance(limit, (int, float)):
+        return f"ratio {number(value)}"
+    shown = apart(value, limit)
+    return f"ratio {shown[0]}, limit {shown[1]}"
+
+
+def upstream_line(said: Upstream) -> str:
+    """Return 'upstream: PASS because …'."""
+    verdict = "crashes" if said.verdict == "CRASH" else said.verdict
+    return f"upstream: {verdict} because {plain(said.reason, _LIMIT).rstrip('.')} ({said.script})"
+
+
+def account(case: CaseOutcome) -> str:
+    """Return the account of a case that did not pass; its first line is fit for a CI annotation."""
+    first = first_sentence(case.reason) or "failed"
+    verdict = "no verdict: " if case.status == "NO_VERDICT" else ""
+    lines = [f"{case.test} {verdict}{first}"]
+    told = [f"{plain(check.name, 60)}: {plain(check.reason, 1000)}" for check in case.checks if not check.passed]
+    for line in told or [plain(case.reason, 1000)]:
+        lines += textwrap.wrap(line, _WIDTH, initial_indent="  ", subsequent_indent="    ")
+    lines += [f"  {line}" for line in remarks(case)]
+    return "\n".join([*lines, f"  files: {plain(case.directory, 4096)}"])
+
+
+def remarks(case: CaseOutcome) -> Iterator[str]:
+    """Yield what a report says beside the verdict: upstream's word where it differs, and the notes."""
+    differing = {difference.script for difference in case.differences}
+    for said in case.upstream:
+        if said.script in differing:
+            yield upstream_line(said)
+    for difference in case.differences:
+        yield f"known defect: {plain(difference.sentence, _LIMIT)}"
+    for note in case.notes:
+        yield f"note: {plain(note, _LIMIT)}"
+
+
+def defects(document: RoundDocument) -> list[tuple[str, str, int]]:
+    """Return script, sentence and number of cases of each defect that explains a difference, the commonest first."""
+    found: Counter[tuple[str, str]] = Counter()
+    for case in document.cases:
+        found.update({(difference.script, difference.sentence) for difference in case.differences})
+    return [(script, sentence, count) for (script, sentence), count in found.most_common()]
+
+
+def terminal_lines(document: RoundDocument) -> Iterator[tuple[str, str]]:
+    """Yield the lines of the terminal summary and their kinds: pass, fail, warn, plain."""
+    kind = {"PASS": "pass", "FAIL": "fail", "NO_VERDICT": "fail", "INCOMPLETE": "warn"}.get(document.status, "plain")
+    yield f"{STATUS_WORDS[document.status]}: {counts(document)}", kind
+    bad = [case for case in document.cases if case.status in ("FAIL", "NO_VERDICT")]
+    for case in bad[:_MOST_LISTED]:
+        yield f"  {STATUS_WORDS[case.status]} {plain(case.id, _LIMIT)}: {first_sentence(case.reason)}", "fail"
+    if len(bad) > _MOST_LISTED:
+        yield f"  and {len(bad) - _MOST_LISTED:,} more; the report lists all", "fail"
+    if document.differences:
+        yield f"upstream's scripts say otherwise in {cases(document.differences)}:", "warn"
+        for script, sentence, count in defects(document):
+            wrapped = textwrap.wrap(f"{count:,} x {script}: {sentence}", _WIDTH - 4)
+            yield from ((f"  {'  ' if index else ''}{line}", "warn") for index, line in enumerate(wrapped))
+
+
+def cases(count: int) -> str:
+    """Return '1 case', '12 cases'."""
+    return f"{count:,} case{'' if count == 1 else 's'}"
