@@ -22,7 +22,7 @@ from ..runs.measured import MeasuredPhase
 from ..runs.order import WithoutReplacement, single, without_replacement
 from ..runs.script import Script
 from ..runs.spec import Poisson, RunSpec
-from . import test04_evidence
+from . import test04_evidence, test04_script
 from .completion import completion, duration
 from .contract import Audit, AuditContext, Samples
 from .probe.conclusion import Conclusion
@@ -30,6 +30,7 @@ from .probe.plan import PHASE, TRIAL, phase, planned, probe_of, trial_phase
 from .probe.replay import as_planned
 from .probe.script import script, trial
 from .probe.settings import ProbeSettings
+from .rules.score import speed_up
 from .verdict import Check, Figure, Verdict
 
 REFERENCE = "reference"
@@ -161,7 +162,10 @@ class Test04(Audit[Test04Block]):
             audit=self.id,
             checks=tuple(checks),
             figures=_figures(cfg, reference, repeats),
-            notes=test04_evidence.notes(reference, repeats),
+            notes=(
+                *test04_evidence.notes(reference, repeats),
+                *test04_script.notes(reference, repeats, cfg.threshold),
+            ),
         )
         return _with_probe(verdict, runs[PHASE]) if cfg.probe else verdict
 
@@ -230,7 +234,6 @@ def _requests_identical(label: str, run: MeasuredPhase) -> Check:
 
 
 def _throughput_ratio(label: str, run: MeasuredPhase, reference: MeasuredPhase, threshold: float) -> Check:
-    limit = 1 + threshold
     before, after = reference.figures.qps, run.figures.qps
     if before is None or after is None:
         silent = REFERENCE if before is None else label
@@ -238,19 +241,10 @@ def _throughput_ratio(label: str, run: MeasuredPhase, reference: MeasuredPhase, 
             name=_ratio_name(label),
             passed=False,
             observed=None,
-            limit=limit,
+            limit=1 + threshold,
             reason=f"no throughput: the {silent} phase completed no query",
         )
-    ratio = after / before
-    passed = ratio < limit
-    return Check(
-        name=_ratio_name(label),
-        passed=passed,
-        observed=ratio,
-        limit=limit,
-        reason=f"{after:.4g} queries/s repeating one sample against {before:.4g} with distinct samples, ratio "
-        f"{ratio:.4g}, {'below' if passed else 'not below'} the limit {limit:.4g}",
-    )
+    return speed_up(before, after, threshold, name=_ratio_name(label))
 
 
 def _figures(cfg: Test04Block, reference: MeasuredPhase, repeats: Mapping[str, MeasuredPhase]) -> dict[str, Figure]:

@@ -27,6 +27,12 @@ class Runtime(Block):
     )
     scheduler_random_seed: int = Field(default=42, description="Seed of arrival times (`poisson`)")
     dataloader_random_seed: int = Field(default=42, description="Seed of the order in which rows are drawn")
+    qsl_rng_seed: int = Field(
+        default=0,
+        ge=0,
+        description="LoadGen's seed of which rows are loaded, for the logs of the classic layout; it changes nothing, "
+        "since every row is loaded here",
+    )
 
     @model_validator(mode="after")
     def _floor_below_ceiling(self) -> Self:

@@ -8,11 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_mlperf_audit.config.benchmark import Benchmark
+from pytest_mlperf_audit.config.block import Block
 from pytest_mlperf_audit.config.redact import REDACTED, resolved_yaml
 
 FILES = {
     "least": "",
     "one audit": "audit: {test: test04, samples: 4, sample_index: [1, 2]}\n",
+    "a probe's design": "audit: {test: test04, samples: 4, probe: {design: single}}\n",
+    "a probe's default, given": "audit: {test: test04, samples: 4, probe: {groups: 24}}\n",
+    "no probe": "audit: {test: test04, samples: 4, probe: false}\n",
+    "a null that is no default": "audit: {test: judged, most: null}\n",
     "audits": "audit:\n  - {test: test04, samples: 4}\n  - {test: judged, only: true}\n",
     "simulated": "endpoint_config: {simulated: {cache: exact, lanes: 2}}\n",
     "endpoints": "endpoint_config: {endpoints: ['http://h:1', 'http://h:2/v1'], api_type: videogen}\n",
@@ -40,7 +45,14 @@ def _meaning(benchmark: Benchmark) -> object:
     params = [config.params(benchmark.model_params) for config in benchmark.datasets]
     for dumped, resolved in zip(data["datasets"], params, strict=True):
         dumped["generation_config_override"] = resolved.model_dump(exclude={"streaming"})
-    return data, [block.model_dump() for block in benchmark.audit]
+    return data, [(block.model_dump(), _said_by_presence(block)) for block in benchmark.audit]
+
+
+def _said_by_presence(block: Block) -> list[str]:
+    inner = [value for name in type(block).model_fields if isinstance(value := getattr(block, name), Block)]
+    return sorted(
+        [*(block.says_by_presence & block.model_fields_set), *(key for one in inner for key in _said_by_presence(one))]
+    )
 
 
 def test_an_override_keeps_its_nulls_and_says_nothing_more(load, minimal: str):
@@ -66,6 +78,7 @@ def test_what_mlperfs_checker_reads(load):
         "n_samples_to_issue": 20,
         "scheduler_random_seed": 42,
         "dataloader_random_seed": 42,
+        "qsl_rng_seed": 0,
     }
 
 
