@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, NoReturn, get_args
+from typing import Annotated, Any, ClassVar, NoReturn, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
@@ -14,8 +14,11 @@ from pydantic_core import PydanticCustomError
 class Block(BaseModel):
     """Base of the configuration's models.
 
-    `hide_input_in_errors` keeps a secret out of a pydantic error that someone prints unexplained.
+    `hide_input_in_errors` keeps a secret out of a pydantic error that someone prints unexplained. Keys in
+    `says_by_presence` mean something by standing in the file, even with their default.
     """
+
+    says_by_presence: ClassVar[frozenset[str]] = frozenset()
 
     model_config = ConfigDict(
         frozen=True,

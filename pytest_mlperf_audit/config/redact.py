@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from .benchmark import Benchmark
+from .block import Block
 from .explain import is_secret_name
 
 REDACTED = "**********"
@@ -25,7 +26,7 @@ def resolved_yaml(benchmark: Benchmark) -> str:
     ]
     _endpoint(benchmark, data["endpoint_config"])
     # The union's members are dumped by their own fields, not by those of the base class that types the field.
-    blocks = [block.model_dump(mode="json", exclude_none=True) for block in benchmark.audit]
+    blocks = [_audit_block(block) for block in benchmark.audit]
     data["audit"] = blocks[0] if len(blocks) == 1 else blocks or None
     text: str = yaml.safe_dump(_safe(data), sort_keys=False, allow_unicode=True, width=120)
     return text
@@ -37,6 +38,22 @@ def _dataset(config: Any, dump: dict[str, Any]) -> dict[str, Any]:
         # What the file does not name follows model_params, so a default must not be written down as an override.
         dump["generation_config_override"] = override.model_dump(mode="json", exclude_unset=True)
     return dump
+
+
+def _audit_block(block: Block) -> dict[str, Any]:
+    """Return an audit's keys, those left out whose presence would say what the file did not."""
+    dump: dict[str, Any] = block.model_dump(mode="json")
+    for name in type(block).model_fields:
+        value = getattr(block, name)
+        if isinstance(value, Block):
+            dump[name] = _audit_block(value)
+        elif name in block.says_by_presence - block.model_fields_set or (value is None and _none_anyway(block, name)):
+            del dump[name]
+    return dump
+
+
+def _none_anyway(block: Block, name: str) -> bool:
+    return type(block).model_fields[name].default is None
 
 
 def _endpoint(benchmark: Benchmark, dump: dict[str, Any]) -> None:

@@ -44,18 +44,37 @@ def write_audit_files(audit: AuditOutcome, audit_dir: Path) -> list[Path]:
 
     Raises ValueError for an audit of a simulated endpoint, and OSError.
     """
-    if audit.mlperf_name is None or audit.status not in ("PASS", "FAIL"):
+    files = audit_files(audit)
+    if not files:
         return []
-    if not _NAME.fullmatch(audit.mlperf_name):
-        raise ValueError(f"audit {audit.id}: mlperf_name {audit.mlperf_name!r}; use lower-case letters, digits and _")
+    (result, content), (marker, mark) = ((audit_dir / name, content) for name, content in files.items())
+    marker.unlink(missing_ok=True)  # an old marker must not stand beside a new result
+    write_atomic(result, content)
+    write_atomic(marker, mark)
+    return [result, marker]
+
+
+def audit_files(audit: AuditOutcome) -> dict[str, bytes]:
+    """Return the audit's JSON and its marker by name, nothing unless it passed or failed.
+
+    Raises ValueError for an audit of a simulated endpoint.
+    """
+    if audit.mlperf_name is None or audit.status not in ("PASS", "FAIL"):
+        return {}
+    result, marker = file_names(audit.mlperf_name)
     if not audit.phases or any(phase.record.simulated for phase in audit.phases):
         raise ValueError(f"audit {audit.id}: only phases run against a real endpoint give a submission file")
-    result = audit_dir / f"audit_{audit.mlperf_name}.json"
-    marker = audit_dir / f"verify_{audit.mlperf_name.upper()}.txt"
-    marker.unlink(missing_ok=True)  # an old marker must not stand beside a new result
-    write_atomic(result, _json(audit_result(audit)))
-    write_atomic(marker, f"Performance check pass: {audit.status == 'PASS'}\n".encode())
-    return [result, marker]
+    return {
+        result: _json(audit_result(audit)),
+        marker: f"Performance check pass: {audit.status == 'PASS'}\n".encode(),
+    }
+
+
+def file_names(mlperf_name: str) -> tuple[str, str]:
+    """Return the names of an audit's JSON and marker. Raises ValueError for a name that can be part of neither."""
+    if not _NAME.fullmatch(mlperf_name):
+        raise ValueError(f"mlperf_name {mlperf_name!r}: use lower-case letters, digits and _")
+    return f"audit_{mlperf_name}.json", f"verify_{mlperf_name.upper()}.txt"
 
 
 def audit_result(audit: AuditOutcome) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""An AuditRun as pytest nodes: wan22.yaml::test04::completion[reference].
+"""Checks as pytest nodes: wan22.yaml::test04::completion[reference].
 
-The YAML is a Module whose one class per audit holds one function per check, so that fixtures, parametrization, markers,
+The file is a Module whose one class per audit holds one function per check, so that fixtures, parametrization, markers,
 -k, --lf, ids as arguments, junit and xdist are pytest's own.
 """
 
@@ -8,18 +8,64 @@ from __future__ import annotations
 
 import re
 import types
-from collections.abc import Callable, Iterable
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
-from typing_extensions import Self
+from typing_extensions import Self, override
 
-from .run import AuditRun, PlannedAudit
+from ..audits.verdict import Figure
+from ..errors import NoVerdictError, RecordError
+from ..report.text import failure_text
+from .run import AuditRun
 
 _CHECK = re.compile(r"(?P<name>[^\[]+)(?:\[(?P<of>.+)\])?")
 
 
-class AuditFile(pytest.Module):
+@dataclass(frozen=True)
+class Group:
+    """What becomes a class of tests: an audit, say. `markers` are those of all its checks.
+
+    `marked` gives single checks, of those with brackets, a marker of their own.
+    """
+
+    name: str
+    title: str
+    checks: tuple[str, ...]
+    markers: tuple[str, ...] = ()
+    marked: Mapping[str, str] = field(default_factory=dict)
+
+
+class CheckFile(pytest.Module):
+    """A file whose tests are checks. A subclass says which they are and what each comes to."""
+
+    @abstractmethod
+    def groups(self) -> Iterable[Group]:
+        """Return the groups of checks, in order."""
+
+    @abstractmethod
+    def prepared(self, item: pytest.Item) -> Callable[[], None]:
+        """Return what the test of a check calls. Raised here it is an error of the test, raised there a failure."""
+
+    def _getobj(self) -> types.ModuleType:
+        module = types.ModuleType(f"mlperf_{self.path.stem}", doc=f"Checks of {self.path}")
+        module.__file__ = str(self.path)
+        vars(module).update({group.name: _class_of(group) for group in self.groups()})
+        return module
+
+    def collect(self) -> Iterable[pytest.Class]:
+        """Yield one class per group, with its markers."""
+        for group in self.groups():
+            node: pytest.Class = pytest.Class.from_parent(self, name=group.name)
+            for marker in (*group.markers, "mlperf"):
+                node.add_marker(marker)
+            yield node
+
+
+class AuditFile(CheckFile):
     """The YAML as a collector."""
 
     run: AuditRun
@@ -31,27 +77,55 @@ class AuditFile(pytest.Module):
         node.run = run
         return node
 
-    def _getobj(self) -> types.ModuleType:
-        module = types.ModuleType(f"mlperf_{self.path.stem}", doc=f"Audits that {self.path} asks for")
-        module.__file__ = str(self.path)
-        vars(module).update({planned.id: _audit_class(planned) for planned in self.run.plans})
-        return module
+    @override
+    def groups(self) -> Iterable[Group]:
+        return [Group(one.id, one.audit.title, one.checks, (one.id,)) for one in self.run.plans]
 
-    def collect(self) -> Iterable[pytest.Class]:
-        """Yield one class per audit, marked with its id."""
-        for planned in self.run.plans:
-            node: pytest.Class = pytest.Class.from_parent(self, name=planned.id)
-            node.add_marker(planned.id)
-            node.add_marker("mlperf")
-            yield node
+    @override
+    def prepared(self, item: pytest.Item) -> Callable[[], None]:
+        audit_id = group_of(item)
+        try:
+            verdict = self.run.verdict(audit_id)
+        except (NoVerdictError, RecordError) as error:
+            pytest.fail(f"{audit_id}: no verdict: {error}", pytrace=False)
+        check = verdict.check(item.name)
+        if check.passed is None:
+            pytest.fail(f"{audit_id}: no verdict: {check.reason}", pytrace=False)
+        records = str(self.run.plan(audit_id).phases[0].directory.parent)
+
+        def report() -> None:
+            note_figures(item, {"observed": check.observed, "limit": check.limit, **verdict.figures})
+            if not check.passed:
+                pytest.fail(failure_text(audit_id, check, records), pytrace=False)
+
+        return report
 
 
-def _audit_class(planned: PlannedAudit) -> type:
+def node_id(path: Path, rootpath: Path) -> str:
+    """Return a file's node id; pytest's own would be empty for a file outside the rootdir."""
+    return (path.relative_to(rootpath) if path.is_relative_to(rootpath) else path).as_posix()
+
+
+def group_of(item: pytest.Item) -> str:
+    """Return the name of a check's group."""
+    group = item.getparent(pytest.Class)
+    assert group is not None
+    return group.name
+
+
+def note_figures(item: pytest.Item, figures: Mapping[str, Figure]) -> None:
+    """Add figures to what JUnit tells of a test."""
+    # Not by record_property, which warns under pytest's default junit_family, though it writes the same.
+    item.user_properties.extend((f"mlperf_{name}", value) for name, value in figures.items())
+
+
+def _class_of(group: Group) -> type:
     # __test__ makes classes and functions collected whatever the user's python_classes and python_functions say.
-    members: dict[str, Any] = {"__test__": True, "__doc__": planned.audit.title}
-    for name, phases in _grouped(planned.checks).items():
-        members[name] = _check_function(name, phases)
-    return type(planned.id, (), members)
+    members: dict[str, Any] = {"__test__": True, "__doc__": group.title}
+    for name, phases in _grouped(group.checks).items():
+        marked = {of: group.marked[f"{name}[{of}]"] for of in phases if f"{name}[{of}]" in group.marked}
+        members[name] = _check_function(name, phases, marked)
+    return type(group.name, (), members)
 
 
 def _grouped(checks: Iterable[str]) -> dict[str, list[str]]:
@@ -64,14 +138,15 @@ def _grouped(checks: Iterable[str]) -> dict[str, list[str]]:
     return grouped
 
 
-def _check_function(name: str, phases: list[str]) -> Callable[..., None]:
+def _check_function(name: str, phases: list[str], marked: Mapping[str, str]) -> Callable[..., None]:
     def of_audit(self: Any, _mlperf_check: Callable[[], None]) -> None:  # noqa: ARG001
         _mlperf_check()
 
     def of_phase(self: Any, phase: str, _mlperf_check: Callable[[], None]) -> None:  # noqa: ARG001
         _mlperf_check()
 
-    check: Any = pytest.mark.parametrize("phase", phases)(of_phase) if phases else of_audit
+    params = [pytest.param(of, marks=getattr(pytest.mark, marked[of]) if of in marked else ()) for of in phases]
+    check: Any = pytest.mark.parametrize("phase", params)(of_phase) if phases else of_audit
     check.__name__ = check.__qualname__ = name
     check.__test__ = True
     return check  # type: ignore[no-any-return]

@@ -65,29 +65,10 @@ def mlperf_verdict(_mlperf_run: AuditRun) -> Mapping[str, Verdict]:
 @pytest.fixture
 def _mlperf_check(request: pytest.FixtureRequest) -> Callable[[], None]:
     """The check this test stands for. Setting it up runs the audit's phases, unless some process has."""
-    from ..errors import NoVerdictError, RecordError
-    from ..report.text import failure_text
-    from .collection import AuditFile
+    from .collection import CheckFile
 
-    file = request.node.getparent(AuditFile)
-    audit_id = request.node.getparent(pytest.Class).name
-    try:
-        verdict = file.run.verdict(audit_id)
-    except (NoVerdictError, RecordError) as error:
-        pytest.fail(f"{audit_id}: no verdict: {error}", pytrace=False)
-    check = verdict.check(request.node.name)
-    if check.passed is None:
-        pytest.fail(f"{audit_id}: no verdict: {check.reason}", pytrace=False)
-    records = str(file.run.plan(audit_id).phases[0].directory.parent)
-
-    def report() -> None:
-        figures = {"observed": check.observed, "limit": check.limit, **verdict.figures}
-        # Not by record_property, which warns under pytest's default junit_family, though it writes the same.
-        request.node.user_properties.extend((f"mlperf_{name}", value) for name, value in figures.items())
-        if not check.passed:
-            pytest.fail(failure_text(audit_id, check, records), pytrace=False)
-
-    return report
+    prepared: Callable[[], None] = request.node.getparent(CheckFile).prepared(request.node)
+    return prepared
 
 
 def parametrize(metafunc: pytest.Metafunc) -> None:

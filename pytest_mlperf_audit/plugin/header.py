@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from .judging import PlannedAudit
 from .keys import RUNS, SESSION
 from .plan_view import endpoint_text, is_scripted, least, load_text
-from .run import AuditRun, PlannedAudit
+from .run import AuditRun
 
 
 def lines(config: pytest.Config) -> list[str]:

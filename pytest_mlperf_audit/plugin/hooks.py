@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from .fixtures import (  # noqa: F401 - pytest finds fixtures here
     mlperf_verdict,
     parametrize,
 )
-from .keys import RUNS, SESSION
+from .keys import RECHECKS, ROUNDS, RUNS, SESSION
 
 if TYPE_CHECKING:
     from ..audits.contract import Audit
@@ -49,6 +49,15 @@ def pytest_mlperf_endpoint_adapters() -> Iterable[type[EndpointAdapter]]:
     return shipped()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Keep clear of the directories to recheck: no code of theirs is run, no cache is written there."""
+    if directories := options.recheck_dirs(early_config, early_config.known_args_namespace):
+        from .recheck import setup
+
+        setup.before_conftests(early_config, directories)
+
+
 @pytest.hookimpl(trylast=True)  # after conftests and other plugins, so that what they offer is known
 def pytest_configure(config: pytest.Config) -> None:
     """Plan the runs; a user's mistake ends here, before any worker starts."""
@@ -68,13 +77,46 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """Collect the YAMLs that were asked for."""
+    """Collect the YAMLs and the finished runs that were asked for."""
     for run in parent.config.stash.get(RUNS, []):
         if run.path == file_path:
             from .collection import AuditFile
 
             return AuditFile.of(run, parent)
+    if RECHECKS in parent.config.stash:
+        from .recheck.collection import file_at
+
+        return file_at(file_path, parent.config.stash[RECHECKS], parent)
     return None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect the submission trees that were asked for."""
+    if ROUNDS not in parent.config.stash:
+        return None
+    from .results.collection import tree_at
+
+    return tree_at(path, parent.config.stash[ROUNDS], parent)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not ignore what leads to a tree or a run that was asked for: it may lie in a directory called build."""
+    asked = [found.tree for found in config.stash.get(ROUNDS, [])]
+    asked += [recheck.run.verdict_file for recheck, _ in config.stash.get(RECHECKS, [])]
+    return False if any(collection_path in (path, *path.parents) for path in asked) else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let a report carry what an audit directory came to."""
+    report = yield
+    if ROUNDS in item.config.stash:
+        from .results.collection import carry
+
+        carry(item, report)
+    return report
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -118,6 +160,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say what will run."""
+    if RECHECKS in config.stash:
+        from .recheck import setup
+
+        return setup.header(config)
     if RUNS not in config.stash:
         return []
     from . import header

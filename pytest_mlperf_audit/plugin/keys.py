@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from .recheck.recompute import Recheck
+    from .results.round import Round
     from .run import AuditRun
     from .session import AuditSession
 
 #: The runs of this process, in the order of their YAMLs. Absent without a YAML.
 RUNS: pytest.StashKey[list[AuditRun]] = pytest.StashKey()
+#: The submission trees of --mlperf-results. Absent without any.
+ROUNDS: pytest.StashKey[list[Round]] = pytest.StashKey()
+#: The finished runs of --mlperf-recheck and the node ids of their verdicts. Absent without any.
+RECHECKS: pytest.StashKey[Sequence[tuple[Recheck, str]]] = pytest.StashKey()
 #: What exists once a run. Absent on xdist's workers and under --collect-only.
 SESSION: pytest.StashKey[AuditSession] = pytest.StashKey()

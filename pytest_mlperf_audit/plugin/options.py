@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+#: MLPerf's submission files: those of its endpoints tool, those of LoadGen and its verification scripts, or all.
+LAYOUTS = ("endpoints", "classic", "both")
+
 
 def _url(text: str) -> str:
     parts = urlsplit(text)
@@ -37,16 +40,76 @@ def add_options(parser: pytest.Parser) -> None:
         default=False,
         help="print phases, query counts and estimated cost; send nothing",
     )
+    group.addoption(
+        "--mlperf-results",
+        metavar="DIR",
+        action="append",
+        default=[],
+        help="re-verify every audit of this published submission tree; send nothing (repeatable)",
+    )
+    parser.addini(
+        "mlperf_results", "submission trees to re-verify (default of --mlperf-results)", type="paths", default=[]
+    )
+    group.addoption(
+        "--mlperf-recheck",
+        metavar="DIR",
+        action="append",
+        default=[],
+        help="recompute the finished run in this report directory and compare; send nothing (repeatable)",
+    )
+    parser.addini(
+        "mlperf_recheck", "report directories to recheck (default of --mlperf-recheck)", type="paths", default=[]
+    )
+    group.addoption(
+        "--mlperf-layout",
+        choices=LAYOUTS,
+        default=None,
+        help="which of MLPerf's submission files to write (default: endpoints)",
+    )
     parser.addini("mlperf_config", "YAMLs whose audits to run (default of --mlperf-config)", type="paths", default=[])
     parser.addini("mlperf_endpoint", "endpoint to audit instead of the YAML's", default="")
     parser.addini("mlperf_report_dir", "directory of verdict, report and records", default="")
+    parser.addini("mlperf_layout", "which of MLPerf's submission files to write", default=LAYOUTS[0])
 
 
 def config_files(config: pytest.Config) -> list[Path]:
-    """Return the YAMLs asked for, by option else by ini, absolute and each once; a symbolic link keeps its own name."""
-    given = [Path(config.invocation_params.dir, name) for name in config.getoption("mlperf_config")]
-    paths = given or [Path(name) for name in config.getini("mlperf_config")]
+    """Return the YAMLs asked for."""
+    return _paths(config, "mlperf_config")
+
+
+def recheck_dirs(config: pytest.Config, given: argparse.Namespace | None = None) -> list[Path]:
+    """Return the report directories to recheck; one option on the command line leaves the other's ini twin out.
+
+    `given` are the options where the configuration does not have them yet. Raises pytest.UsageError beside
+    --mlperf-config, since a recheck promises to send nothing.
+    """
+    options = given or config.option
+    if options.mlperf_config and not options.mlperf_recheck:
+        return []
+    directories = _paths(config, "mlperf_recheck", options)
+    both = options.mlperf_config or (not options.mlperf_recheck and config.getini("mlperf_config"))
+    if directories and both:
+        raise pytest.UsageError(
+            "--mlperf-recheck sends nothing and --mlperf-config runs audits; ask for one of them in a session"
+        )
+    return directories
+
+
+def result_trees(config: pytest.Config) -> list[Path]:
+    """Return the submission trees asked for."""
+    return _paths(config, "mlperf_results")
+
+
+def _paths(config: pytest.Config, name: str, options: argparse.Namespace | None = None) -> list[Path]:
+    """Return paths asked for by option, else by ini, absolute and each once; a symbolic link keeps its own name."""
+    given = [Path(config.invocation_params.dir, path) for path in getattr(options or config.option, name)]
+    paths = given or [Path(path) for path in config.getini(name)]
     return list(dict.fromkeys(map(absolute, paths)))
+
+
+def workers(config: pytest.Config) -> int:
+    """Return how many xdist workers there are, 0 without xdist."""
+    return len(getattr(config.option, "tx", None) or ())
 
 
 def absolute(path: Path) -> Path:
@@ -72,3 +135,14 @@ def report_dir(config: pytest.Config) -> Path | None:
     declared = str(config.getini("mlperf_report_dir")).strip()
     base = config.inipath.parent if config.inipath else config.invocation_params.dir
     return Path(base, declared).resolve() if declared else None
+
+
+def layout(config: pytest.Config) -> str:
+    """Return which submission files to write. Raises pytest.UsageError for an ini value that is none of LAYOUTS."""
+    given: str | None = config.getoption("mlperf_layout")
+    declared = str(config.getini("mlperf_layout")).strip()
+    if not given and declared not in LAYOUTS:
+        raise pytest.UsageError(
+            f"mlperf_layout in {config.inipath}: {declared!r} is no layout; give one of {', '.join(LAYOUTS)}"
+        )
+    return given or declared

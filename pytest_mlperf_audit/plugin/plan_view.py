@@ -8,7 +8,8 @@ from ..report.tables import asked
 from ..runs.order import Scripted
 from ..runs.spec import Concurrency, MaxThroughput, RunSpec
 from .display import span
-from .run import AuditRun, PlannedAudit
+from .judging import PlannedAudit
+from .run import AuditRun
 
 #: A WAN2.2 video takes minutes, a chat reply seconds; the reader knows which, so both ends are shown.
 _SERVICE_TIMES_S = (1.0, 60.0)

@@ -33,8 +33,10 @@ from ..runs.order import Scripted, without_replacement
 from ..runs.script import Script
 from ..runs.spec import Concurrency, Load, MaxThroughput, Poisson, RunSpec
 from . import third_party
+from .collection import node_id
+from .judging import PlannedAudit
 from .report_dir import check_disjoint, check_harmless
-from .run import AuditRun, PlannedAudit
+from .run import AuditRun
 
 #: A query may take this long where the YAML does not say, or as long as the phase's ceiling if that is longer: under
 #: max_throughput the last of some hundred videos waits for all the others. It is MLPerf's ceiling for WAN2.2.
@@ -131,11 +133,6 @@ def _with_known_prompts(loaded: LoadedConfig, cwd: Path) -> LoadedConfig:
 
 def _with_endpoint(loaded: LoadedConfig, config: EndpointConfig) -> LoadedConfig:
     return replace(loaded, benchmark=loaded.benchmark.model_copy(update={"endpoint_config": config}))
-
-
-def node_id(path: Path, rootpath: Path) -> str:
-    """Return the YAML's node id; pytest's own would be empty for a file outside the rootdir."""
-    return (path.relative_to(rootpath) if path.is_relative_to(rootpath) else path).as_posix()
 
 
 def _source(loaded: LoadedConfig, adapters: Adapters, cwd: Path) -> RequestSource:

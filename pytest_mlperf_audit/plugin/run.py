@@ -5,18 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import msgspec
-
-from ..audits.contract import Audit
-from ..audits.counters import counter_notes
 from ..audits.verdict import Verdict
-from ..config.audit import AuditBlock
 from ..config.benchmark import Benchmark
 from ..config.load import LoadedConfig
 from ..endpoints.source import RequestSource
@@ -24,39 +18,10 @@ from ..errors import NoVerdictError
 from ..load.group import PlannedPhase, run_group
 from ..load.progress import Progress, ProgressFile
 from ..load.target import Target
-from ..records.consistency import consistent, require_planned
-from ..records.store import complete_phase, read_phase, started
+from ..records.store import read_phase
 from ..runs.phase import PhaseRecord
-from ..runs.spec import RunSpec
-from . import third_party
+from .judging import PlannedAudit, complete_records, judge
 from .locks import endpoint_lock, measuring, processes_measuring
-
-
-@dataclass(frozen=True)
-class PlannedAudit:
-    """An audit of the YAML with all that is known before it runs. `warmup` phases are sent but never judged."""
-
-    audit: Audit[Any]
-    cfg: AuditBlock
-    phases: tuple[PlannedPhase, ...]
-    checks: tuple[str, ...]
-    warmup: PlannedPhase | None = None
-    is_audit: bool = True
-
-    @property
-    def id(self) -> str:
-        """The audit's id: its marker, and the class in its tests' ids."""
-        return self.audit.id
-
-    @property
-    def specs(self) -> tuple[RunSpec, ...]:
-        """What is judged, in the order it is sent."""
-        return tuple(planned.spec for planned in self.phases)
-
-    @property
-    def all_phases(self) -> tuple[PlannedPhase, ...]:
-        """What is sent, the warm-up first."""
-        return (self.warmup, *self.phases) if self.warmup else self.phases
 
 
 @dataclass
@@ -131,23 +96,11 @@ class AuditRun:
 
     def judge(self, audit_id: str) -> Verdict:
         """Return the verdict on what is on disk, sending nothing. Raises NoVerdictError or RecordError."""
-        planned, records = self.plan(audit_id), self.records(audit_id)
-        measured = {
-            phase.spec.label: consistent(phase.directory, records[phase.spec.label]) for phase in planned.phases
-        }
-        verdict = third_party.verify(planned.audit, planned.cfg, planned.checks, measured)
-        told = counter_notes({label: record.counters for label, record in records.items()})
-        return msgspec.structs.replace(verdict, notes=(*verdict.notes, *told))
+        return judge(self.plan(audit_id))
 
     def records(self, audit_id: str) -> dict[str, PhaseRecord]:
         """Return an audit's complete phase records by label. Raises NoVerdictError or RecordError."""
-        planned, records = self.plan(audit_id), {}
-        if planned.warmup:
-            complete_phase(planned.warmup.directory)
-        for phase in planned.phases:
-            record = records[phase.spec.label] = complete_phase(phase.directory)
-            require_planned(phase.directory, record, phase.spec)
-        return records
+        return complete_records(self.plan(audit_id))
 
     def ensure(self, audit_id: str) -> None:
         """Run what is selected up to and including this audit, unless its records are there.
@@ -204,11 +157,6 @@ def _over(planned: PlannedAudit) -> bool:
 
 def _record(phase: PlannedPhase) -> PhaseRecord | None:
     return read_phase(phase.directory)
-
-
-def begun(phases: Iterable[PlannedPhase]) -> bool:
-    """Whether any of these phases was started."""
-    return any(started(phase.directory) for phase in phases)
 
 
 def _waiting(planned: PlannedAudit) -> Progress:

@@ -22,20 +22,25 @@ def configure(config: pytest.Config) -> None:
     """Register markers; with a YAML, plan its run. Raises pytest.UsageError for a user's mistake."""
     config.addinivalue_line("markers", "mlperf: every check that --mlperf-config collects")
     config.addinivalue_line("markers", "performance: checks of the main performance run")
-    paths = options.config_files(config)
+    if trees := options.result_trees(config):
+        from .results import setup as results
+
+        results.configure(config, trees, records=_records(config))
+    finished = options.recheck_dirs(config)
+    paths = [] if finished else options.config_files(config)
     third_parties = len(config.hook.pytest_mlperf_audits.get_hookimpls()) > 1
-    if not (paths or third_parties or config.getoption("markers", default=False)):
+    if not (paths or finished or third_parties or config.getoption("markers", default=False)):
         # Reading the audits' titles would import them, which a session without a YAML need not pay for.
         for audit_id in SHIPPED:
             config.addinivalue_line("markers", f"{audit_id}: checks of the audit {audit_id}")
         return
     try:
-        _configure_audits(config, paths)
+        _configure_audits(config, paths, finished)
     except UserError as error:
         raise pytest.UsageError(str(error)) from error
 
 
-def _configure_audits(config: pytest.Config, paths: list[Path]) -> None:
+def _configure_audits(config: pytest.Config, paths: list[Path], finished: list[Path]) -> None:
     from ..audits import registry
 
     audits = registry.gather(audit for offered in config.hook.pytest_mlperf_audits() for audit in offered)
@@ -43,6 +48,11 @@ def _configure_audits(config: pytest.Config, paths: list[Path]) -> None:
         config.addinivalue_line("markers", f"{audit.id}: checks of {audit.title}")
     if paths:
         _plan(config, paths, audits)
+    if finished:
+        from .recheck import setup as recheck
+
+        files = recheck.configure(config, finished, audits, records=_records(config))
+        _collect_too(config, files, "mlperf_recheck")
 
 
 def _plan(config: pytest.Config, paths: list[Path], audits: Any) -> None:
@@ -65,29 +75,36 @@ def _plan(config: pytest.Config, paths: list[Path], audits: Any) -> None:
         for run in runs:
             run.session_dir = Path(config.workerinput["mlperf_session_dir"])
             run.controller = os.getppid()
-    elif not any(config.getoption(name, default=False) for name in _SENDING_NOTHING):
+    elif _records(config):
         _open_session(config)
+
+
+def _records(config: pytest.Config) -> bool:
+    """Whether this process is the one that records: neither a worker, nor does the session run nothing."""
+    nothing_runs = any(config.getoption(name, default=False) for name in _SENDING_NOTHING)
+    return not (nothing_runs or hasattr(config, "workerinput"))
 
 
 def _open_session(config: pytest.Config) -> None:
     from .recorder import Recorder
     from .session import AuditSession
 
+    layout = options.layout(config)  # before the session has anything to close
     session = AuditSession(config.stash[RUNS])
     config.stash[SESSION] = session
-    workers = len(getattr(config.option, "tx", None) or ())
-    config.pluginmanager.register(Recorder(session, workers), "mlperf_recorder")
+    recorder = Recorder(session, options.workers(config), layout)
+    config.pluginmanager.register(recorder, "mlperf_recorder")
 
 
-def _collect_too(config: pytest.Config, paths: list[Path]) -> None:
-    """Have pytest collect the YAMLs, too. Needed in every process.
+def _collect_too(config: pytest.Config, paths: list[Path], option: str = "mlperf_config") -> None:
+    """Have pytest collect the files that `option` asks for, too. Needed in every process.
 
-    Arguments that point at a YAML, or into it, choose among them. Beside arguments that do not, those of the ini file
-    are left out: `pytest tests/test_x.py` must not run an audit that the command line does not name.
+    Arguments that point at such a file, or into it, choose among them. Beside arguments that do not, those of the ini
+    file are left out: `pytest tests/test_x.py` must not run an audit that the command line does not name.
     """
     explicit = config.args_source is pytest.Config.ArgsSource.ARGS
     named = {options.absolute(Path(config.invocation_params.dir, arg.split("::")[0])) for arg in config.args}
-    if explicit and (named & set(paths) or not config.getoption("mlperf_config")):
+    if explicit and (named & set(paths) or not config.getoption(option)):
         return
     config.args.extend(str(path) for path in paths if path not in named)
 

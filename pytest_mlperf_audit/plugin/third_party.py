@@ -20,15 +20,15 @@ from ..runs.script import Script
 from ..runs.spec import RunSpec
 
 #: A label is a directory's name; a check's name is a part of a test id, which pytest keeps as it is only in ASCII.
-_LABEL = re.compile(r"\w[\w.-]*", re.ASCII)
-_CHECK = re.compile(r"[^\[\]:]+(\[[^\[\]:]+\])?")
+LABEL = re.compile(r"\w[\w.-]*", re.ASCII)
+CHECK = re.compile(r"[^\[\]:]+(\[[^\[\]:]+\])?")
 
 
 def plan(audit: Audit[Any], cfg: AuditBlock, samples: Samples, context: AuditContext) -> list[RunSpec]:
     """Return an audit's phases. Raises PlanError."""
     with _as_message(audit, "plan", PlanError):
         phases = list(audit.plan(cfg, samples, context))
-    _require_names(audit, "phase", [phase.label for phase in phases], _LABEL)
+    _require_names(audit, "phase", [phase.label for phase in phases], LABEL)
     return phases
 
 
@@ -36,7 +36,7 @@ def checks(audit: Audit[Any], cfg: AuditBlock, phases: Sequence[RunSpec]) -> tup
     """Return the names of an audit's checks. Raises PlanError."""
     with _as_message(audit, "checks", PlanError):
         names = tuple(audit.checks(cfg, phases))
-    _require_names(audit, "check", names, _CHECK)
+    _require_names(audit, "check", names, CHECK)
     if both := {name.partition("[")[0] for name in names if "[" in name} & set(names):
         raise PlanError(f"audit {audit.id}: check {both.pop()!r} is planned both with and without [..]; rename one")
     return names

@@ -11,6 +11,7 @@ from ..runs.figures import figures
 from ..runs.measured import MeasuredPhase
 from ..runs.phase import PhaseRecord
 from ..runs.spec import RunSpec
+from .differences import differences
 from .log import read_columns, read_queries
 from .store import PHASE_FILE, QUERIES_FILE
 
@@ -18,8 +19,10 @@ from .store import PHASE_FILE, QUERIES_FILE
 def require_planned(directory: Path, record: PhaseRecord, spec: RunSpec) -> None:
     """Raise RecordError when the record is of another phase than `spec` planned. A nonce's seed may differ."""
     if _seedless(record.spec) != _seedless(spec):
+        other = f", called {record.spec.label!r}" if record.spec.label != spec.label else ""
         raise RecordError(
-            f"{directory / PHASE_FILE}: the record of another phase than the one planned; it was edited or exchanged"
+            f"{directory / PHASE_FILE}: the record of another phase than the one planned{other}; it was edited or "
+            "exchanged"
         )
 
 
@@ -30,9 +33,11 @@ def consistent(directory: Path, record: PhaseRecord) -> MeasuredPhase:
     """
     path = directory / QUERIES_FILE
     queries = read_columns(path)
-    if figures(queries, record.spec.load) != record.figures:
+    recomputed = msgspec.to_builtins(figures(queries, record.spec.load))
+    if found := list(differences(msgspec.to_builtins(record.figures), recomputed)):
         raise RecordError(
-            f"{directory / PHASE_FILE}: its figures do not follow from {QUERIES_FILE}; one of them was edited"
+            f"{directory / PHASE_FILE}: its figures do not follow from {QUERIES_FILE}, so one of them was edited or "
+            f"exchanged ({'; '.join(map(str, found[:3]))})"
         )
     return MeasuredPhase(record, queries, lambda: read_queries(path))
 

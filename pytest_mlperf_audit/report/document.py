@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,19 @@ import msgspec
 from .. import __version__
 from ..audits.verdict import ArmSummary, Figure, Finding
 from ..errors import RecordError
-from ..records.atomic import sha256_file, write_atomic
+from ..records.artifacts import Artifact, artifacts
+from ..records.atomic import write_atomic
 from ..runs.order import Scripted
 from ..runs.phase import PhaseFigures, Status, StoppedBy
 from ..runs.spec import RunSpec
+from .digest import UNSEALED, sealed
 from .outcome import AuditOutcome, CheckOutcome, CheckStatus, PhaseOutcome, RunOutcome, RunStatus
 
 SCHEMA_VERSION = 1
 VERDICT_FILE = "verdict.json"
 REPORT_FILE = "report.html"
+#: Files of the report directory that the verdict cannot hold a digest of, since they are written after it is known.
+NO_ARTIFACTS = (VERDICT_FILE, REPORT_FILE)
 SCHEMA_FILE = Path(__file__).with_name("verdict.schema.json")
 
 _DISTRIBUTION = "pytest-mlperf-audit"
@@ -31,13 +34,6 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     version: str
-
-
-class Artifact(msgspec.Struct, frozen=True, kw_only=True):
-    """A file of the report directory: its SHA-256 in hex, and its size."""
-
-    sha256: str
-    bytes: int
 
 
 class CheckEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +79,8 @@ class PhaseEntry(msgspec.Struct, frozen=True, kw_only=True):
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     """An audit, or the main performance run (`is_audit` false). `figures` is evidence and decides nothing.
 
-    `findings` are the comparisons of a scripted phase, `arms` the kinds of queries that it compared.
+    `findings` are the comparisons of a scripted phase, `arms` the kinds of queries that it compared. `planned` are the
+    labels of the phases that it needs, run or not.
     """
 
     id: str
@@ -99,6 +96,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     findings: tuple[Finding, ...] = ()
     arms: tuple[ArmSummary, ...] = ()
+    planned: tuple[str, ...] = ()
 
     @property
     def timed(self) -> tuple[PhaseEntry, ...]:
@@ -112,7 +110,10 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VerdictDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """The verdict of one run of one YAML. `artifacts` is keyed by path relative to the report directory."""
+    """The verdict of one run of one YAML. `artifacts` is keyed by path relative to the report directory.
+
+    `digest` is over the document itself, see `report.digest`; "" until it is written, and it must stay the last field.
+    """
 
     schema_version: int
     tool: Tool
@@ -129,6 +130,7 @@ class VerdictDocument(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
     audits: tuple[AuditEntry, ...]
     artifacts: dict[str, Artifact]
+    digest: str = ""
 
 
 class _Version(msgspec.Struct):
@@ -137,7 +139,7 @@ class _Version(msgspec.Struct):
 
 def document(outcome: RunOutcome, report_dir: Path) -> VerdictDocument:
     """Return the document of a run whose files lie in `report_dir`. Raises OSError when one cannot be read."""
-    return msgspec.structs.replace(describe(outcome), artifacts=dict(_artifacts(report_dir)))
+    return msgspec.structs.replace(describe(outcome), artifacts=dict(artifacts(report_dir, NO_ARTIFACTS)))
 
 
 def describe(outcome: RunOutcome) -> VerdictDocument:
@@ -159,13 +161,14 @@ def describe(outcome: RunOutcome) -> VerdictDocument:
         audits=tuple(_audit(audit) for audit in outcome.audits),
         artifacts={},
     )
-    return msgspec.convert(_storable(msgspec.to_builtins(raw)), VerdictDocument)
+    return msgspec.convert(storable(msgspec.to_builtins(raw)), VerdictDocument)
 
 
 def write_verdict(document: VerdictDocument, report_dir: Path) -> Path:
-    """Write verdict.json atomically and return its path. Raises OSError."""
+    """Write verdict.json atomically, with its digest, and return its path. Raises OSError."""
     path = report_dir / VERDICT_FILE
-    write_atomic(path, msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+    unsealed = msgspec.structs.replace(document, digest=UNSEALED)
+    write_atomic(path, sealed(msgspec.json.format(msgspec.json.encode(unsealed), indent=2) + b"\n"))
     return path
 
 
@@ -183,7 +186,7 @@ def read_verdict(path: Path) -> VerdictDocument:
                 f"use the {_DISTRIBUTION} that wrote it"
             )
         return msgspec.json.decode(raw, type=VerdictDocument)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # msgspec's own errors are ValueErrors
         raise RecordError(f"{path}: not a verdict ({error}); the file was edited or cut short") from error
 
 
@@ -209,6 +212,7 @@ def _audit(audit: AuditOutcome) -> AuditEntry:
         figures=audit.figures,
         notes=audit.notes,
         reason=audit.reason,
+        planned=audit.planned,
         findings=audit.findings,
         arms=tuple(arm for arm in audit.arms if math.isfinite(arm.median_s)),
     )
@@ -245,23 +249,12 @@ def _phase(outcome: PhaseOutcome) -> PhaseEntry:
     )
 
 
-def _storable(value: Any) -> Any:
+def storable(value: Any) -> Any:
     """Replace what JSON cannot hold, at any depth: NaN and infinity by None, lone surrogates by question marks."""
     if isinstance(value, dict):
-        return {_storable(key): _storable(item) for key, item in value.items()}
+        return {storable(key): storable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_storable(item) for item in value]
+        return [storable(item) for item in value]
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-8", "replace").decode()
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _artifacts(report_dir: Path) -> Iterator[tuple[str, Artifact]]:
-    """Yield every regular file but verdict, report and hidden ones (temporary files, locks), in path order."""
-    for path in sorted(report_dir.rglob("*")):
-        relative = path.relative_to(report_dir)
-        shown = relative.as_posix()
-        hidden = any(part.startswith(".") for part in relative.parts)
-        if hidden or shown in (VERDICT_FILE, REPORT_FILE) or path.is_symlink() or not path.is_file():
-            continue
-        yield _storable(shown), Artifact(sha256=sha256_file(path), bytes=path.stat().st_size)

@@ -43,7 +43,10 @@ class PhaseOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AuditOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """One audit, or the main run (`is_audit` false). `limits` are what the YAML set, for the reader."""
+    """One audit, or the main run (`is_audit` false). `settings` are what the YAML set, for the reader.
+
+    `planned` are the labels of the phases that it needs, in plan order; `phases` are those that were begun.
+    """
 
     id: str
     title: str
@@ -58,6 +61,7 @@ class AuditOutcome(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     mlperf_name: str | None = None
     settings: dict[str, Figure] = {}
+    planned: tuple[str, ...] = ()
 
 
 class RunOutcome(msgspec.Struct, frozen=True, kw_only=True):

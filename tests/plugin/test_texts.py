@@ -27,9 +27,14 @@ def test_help(audit, monkeypatch):
             "*--mlperf-report-dir=DIR",
             "*write verdict, report and records here",
             "*--mlperf-plan *print phases, query counts and estimated cost; send nothing",
+            "*--mlperf-recheck=DIR *recompute the finished run in this report directory and compare; send nothing *",
+            "*--mlperf-layout={endpoints,classic,both}",
+            "*which of MLPerf's submission files to write (default: endpoints)",
+            "*mlperf_recheck (paths):*",
             "*mlperf_config (paths):*",
             "*mlperf_endpoint (string):*",
             "*mlperf_report_dir (string):*",
+            "*mlperf_layout (string):*",
         ]
     )
 

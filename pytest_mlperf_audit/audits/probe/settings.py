@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, get_args
+from typing import ClassVar, Final, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
@@ -35,6 +35,8 @@ _DEFAULT_GROUPS: Final = 24
 
 class ProbeSettings(Block):
     """How the cache probe is run. The defaults find a full cache with the first six groups."""
+
+    says_by_presence: ClassVar[frozenset[str]] = frozenset({"groups", "thorough", "bursts"})
 
     design: Literal["auto", "groups", "single", "anytime"] = Field(
         default="auto",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, ClassVar, Literal, Protocol
 
 import pytest
 from pydantic import Field, SecretStr, model_validator
@@ -18,6 +18,8 @@ from pytest_mlperf_audit.errors import ConfigError
 
 class Probe(Block):
     """Of test04."""
+
+    says_by_presence: ClassVar[frozenset[str]] = frozenset({"groups"})
 
     design: Literal["groups", "single"] = Field(default="groups", description="How")
     groups: int = Field(default=24, description="How many")
@@ -42,6 +44,7 @@ class Judged(AuditBlock):
     test: Literal["judged"]
     judge_password: SecretStr | None = None
     hidden: SecretStr | None = None
+    most: int | None = 5
 
 
 AUDITS: dict[str, type[AuditBlock]] = {"test04": Caching, "judged": Judged}

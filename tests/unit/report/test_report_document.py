@@ -42,7 +42,7 @@ def test_documents_validate_and_read_back(make_run, tmp_path, asked):
     written = document(make_run(**asked), tmp_path)
     path = write_verdict(written, tmp_path)
     jsonschema.Draft202012Validator(verdict_schema()).validate(_strict(path.read_bytes()))
-    assert read_verdict(path) == written
+    assert msgspec.structs.replace(read_verdict(path), digest="") == written
     assert not list(tmp_path.glob(".*"))
 
 
@@ -51,7 +51,7 @@ def test_documents_of_a_probe_validate_and_read_back(make_probe, tmp_path, asked
     written = document(make_probe(**asked), tmp_path)
     path = write_verdict(written, tmp_path)
     jsonschema.Draft202012Validator(verdict_schema()).validate(_strict(path.read_bytes()))
-    assert read_verdict(path) == written
+    assert msgspec.structs.replace(read_verdict(path), digest="") == written
     (audit,) = written.audits
     assert audit.findings
     assert audit.arms
@@ -60,8 +60,9 @@ def test_documents_of_a_probe_validate_and_read_back(make_probe, tmp_path, asked
 def test_a_document_from_before_there_were_findings_is_read(make_run, tmp_path):
     path = write_verdict(document(make_run(), tmp_path), tmp_path)
     old = json.loads(path.read_bytes())
+    del old["digest"]
     for audit in old["audits"]:
-        del audit["findings"], audit["arms"]
+        del audit["findings"], audit["arms"], audit["planned"]
         for check in audit["checks"]:
             del check["undecided"]
     path.write_text(json.dumps(old))

@@ -1,0 +1,162 @@
+"""PlannedAudit to Verdict and AuditOutcome, from what is on disk. A live session and a recheck judge here alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..audits.contract import Audit
+from ..audits.counters import counter_notes
+from ..audits.verdict import Check, Figure, Verdict
+from ..config.audit import AuditBlock
+from ..config.explain import is_secret_name
+from ..config.redact import REDACTED
+from ..errors import NoVerdictError, RecordError
+from ..load.group import PlannedPhase
+from ..records.consistency import consistent, require_planned
+from ..records.store import complete_phase, read_phase, started
+from ..report.outcome import AuditOutcome, CheckOutcome, CheckStatus, PhaseOutcome
+from ..report.status import audit_status
+from ..runs.phase import PhaseRecord
+from ..runs.spec import RunSpec
+from . import third_party
+
+
+@dataclass(frozen=True)
+class PlannedAudit:
+    """An audit of the YAML with all that is known before it runs. `warmup` phases are sent but never judged."""
+
+    audit: Audit[Any]
+    cfg: AuditBlock
+    phases: tuple[PlannedPhase, ...]
+    checks: tuple[str, ...]
+    warmup: PlannedPhase | None = None
+    is_audit: bool = True
+
+    @property
+    def id(self) -> str:
+        """The audit's id: its marker, and the class in its tests' ids."""
+        return self.audit.id
+
+    @property
+    def specs(self) -> tuple[RunSpec, ...]:
+        """What is judged, in the order it is sent."""
+        return tuple(planned.spec for planned in self.phases)
+
+    @property
+    def all_phases(self) -> tuple[PlannedPhase, ...]:
+        """What is sent, the warm-up first."""
+        return (self.warmup, *self.phases) if self.warmup else self.phases
+
+
+def judge(planned: PlannedAudit) -> Verdict:
+    """Return the verdict on what is on disk. Raises NoVerdictError or RecordError."""
+    records = complete_records(planned)
+    measured = {phase.spec.label: consistent(phase.directory, records[phase.spec.label]) for phase in planned.phases}
+    verdict = third_party.verify(planned.audit, planned.cfg, planned.checks, measured)
+    told = counter_notes({label: record.counters for label, record in records.items()})
+    return msgspec.structs.replace(verdict, notes=(*verdict.notes, *told))
+
+
+def complete_records(planned: PlannedAudit) -> dict[str, PhaseRecord]:
+    """Return an audit's complete phase records by label. Raises NoVerdictError or RecordError."""
+    records = {}
+    if planned.warmup:
+        complete_phase(planned.warmup.directory)
+    for phase in planned.phases:
+        record = records[phase.spec.label] = complete_phase(phase.directory)
+        require_planned(phase.directory, record, phase.spec)
+    return records
+
+
+def judged_or_why(planned: PlannedAudit) -> tuple[Verdict | None, str]:
+    """Return the verdict, or None and the reason why there is none."""
+    try:
+        return judge(planned), ""
+    except (NoVerdictError, RecordError) as error:
+        return None, str(error)
+
+
+def begun(phases: Iterable[PlannedPhase]) -> bool:
+    """Whether any of these phases was started."""
+    return any(started(phase.directory) for phase in phases)
+
+
+def audit_outcome(
+    planned: PlannedAudit,
+    verdict: Verdict | None,
+    why_none: str,
+    *,
+    report_dir: Path,
+    config: str,
+    statuses: Callable[[str, Check | None], CheckStatus],
+) -> AuditOutcome:
+    """Return what an audit came to; `statuses` says what became of the test of each check."""
+    checks = tuple(_check(f"{config}::{planned.id}", name, verdict, statuses) for name in planned.checks)
+    broken = verdict is None and begun(planned.all_phases)
+    status = audit_status([check.status for check in checks], no_verdict=broken, measured=verdict is not None)
+    return AuditOutcome(
+        id=planned.id,
+        title=planned.audit.title,
+        status=status,
+        is_audit=planned.is_audit,
+        checks=checks,
+        phases=tuple(phase_outcomes(planned, report_dir)),
+        figures=dict(verdict.figures) if verdict else {},
+        notes=verdict.notes if verdict else (),
+        findings=verdict.findings if verdict else (),
+        arms=verdict.arms if verdict else (),
+        reason=why_none if broken else _doubts(checks) if status == "NO_VERDICT" else "",
+        mlperf_name=planned.audit.mlperf_name,
+        settings=settings(planned.cfg),
+        planned=tuple(spec.label for spec in planned.specs),
+    )
+
+
+def _check(
+    prefix: str, name: str, verdict: Verdict | None, statuses: Callable[[str, Check | None], CheckStatus]
+) -> CheckOutcome:
+    check = verdict.check(name) if verdict else None
+    return CheckOutcome(
+        name=name,
+        node_id=f"{prefix}::{name}",
+        status=statuses(name, check),
+        check=check,
+        reason=check.reason if check else "",
+    )
+
+
+def _doubts(checks: Iterable[CheckOutcome]) -> str:
+    """Return why checks are undecided, each reason once."""
+    return "; ".join(dict.fromkeys(one.reason for one in checks if one.check and one.check.passed is None))
+
+
+def phase_outcomes(planned: PlannedAudit, report_dir: Path) -> Iterator[PhaseOutcome]:
+    """Yield the phases whose records can be read, the warm-up first."""
+    for phase in planned.all_phases:
+        try:
+            record = read_phase(phase.directory)
+        except RecordError:
+            continue  # the verdict's reason names it
+        if record is not None:
+            directory = phase.directory.relative_to(report_dir).as_posix()
+            yield PhaseOutcome(directory=directory, record=record, judged=phase is not planned.warmup)
+
+
+def settings(cfg: AuditBlock) -> dict[str, Figure]:
+    """Return the settings of an audit's block; those of a block within carry its key: probe.design."""
+    return dict(_flat(cfg.model_dump(mode="json", exclude={"test", "only"})))
+
+
+def _flat(values: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, Figure]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{where}{key}.")
+        elif value is not None and is_secret_name(str(key)):
+            yield f"{where}{key}", REDACTED
+        else:
+            yield f"{where}{key}", value if isinstance(value, (bool, int, float, str, type(None))) else str(value)

@@ -1,0 +1,92 @@
+"""What the cases of this session came to: summary, verdict.json and report.html of each tree, exit status."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ...errors import ReportDirError
+from ...report.round import words
+from ...report.round.document import RoundDocument, describe
+from ...report.round.outcome import CaseOutcome
+from ...report.round.write import write_report
+from ..environment import EXIT_NO_VERDICT, environment, now
+from ..report_dir import claim
+from .collection import carried
+from .round import Round
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+
+class RoundRecorder:
+    """Registered on the xdist controller or the lone process, never on a worker."""
+
+    def __init__(self, rounds: list[Round], workers: int) -> None:
+        self._rounds = rounds
+        self._workers = workers
+        self._started_at = now()
+        self._cases: dict[str, CaseOutcome] = {}
+        self._failed_elsewhere = False
+        self._documents: list[tuple[Round, RoundDocument]] = []
+        self._problems: list[str] = []
+        self._locks: list[FileLock] = []
+
+    @pytest.hookimpl
+    def pytest_sessionstart(self) -> None:
+        """Claim the report directories, so that nothing is judged in vain."""
+        try:
+            self._locks += [claim(found.report_dir, len(found.named)) for found in self._rounds]
+        except ReportDirError as error:
+            raise pytest.UsageError(str(error)) from error
+
+    @pytest.hookimpl
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note what a case came to."""
+        if case := carried(report):
+            self._cases[case.id] = case
+        elif report.failed and report.nodeid not in self._cases:
+            self._failed_elsewhere = True
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write what was found, and set the exit status."""
+        for found in self._rounds:
+            self._finish(found)
+        for lock in self._locks:
+            lock.release()
+        statuses = {case.status for case in self._cases.values()}
+        without_verdict = "NO_VERDICT" in statuses and "FAIL" not in statuses
+        ordinary = session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
+        if ordinary and not self._failed_elsewhere and (without_verdict or self._problems):
+            session.exitstatus = EXIT_NO_VERDICT
+
+    @pytest.hookimpl
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say what was found."""
+        colours = {"pass": {"green": True}, "fail": {"red": True}, "warn": {"yellow": True}, "plain": {}}
+        for found, document in self._documents:
+            terminalreporter.section(f"mlperf results: {found.tree.name}")
+            for line, kind in words.terminal_lines(document):
+                terminalreporter.write_line(line, **colours[kind])
+            terminalreporter.write_line(f"report: {found.report_dir / 'report.html'}")
+        for problem in self._problems:
+            terminalreporter.write_line(problem, red=True)
+
+    def _finish(self, found: Round) -> None:
+        cases = [case for audit in found.audits if (case := self._cases.get(f"{audit.case}::{audit.test}"))]
+        document = describe(
+            cases,
+            tree=str(found.tree),
+            found=len(found.audits),
+            started_at=self._started_at,
+            finished_at=now(),
+            environment=environment(self._workers),
+        )
+        try:
+            write_report(document, found.report_dir)
+        except OSError as error:
+            self._problems.append(f"{found.report_dir}: the report could not be written ({error.strerror or error})")
+        else:
+            self._documents.append((found, document))

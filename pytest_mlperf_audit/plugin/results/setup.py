@@ -1,0 +1,54 @@
+"""Wiring of --mlperf-results: find the audits, choose those that arguments name, have pytest collect the tree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ...audits.shipped import SHIPPED
+from ...errors import UserError
+from ...mlperf.submission.tree import TESTS
+from .. import options
+from ..keys import ROUNDS
+from ..report_dir import check_harmless
+from .round import Round, choose, find_rounds
+
+
+def configure(config: pytest.Config, trees: list[Path], *, records: bool) -> None:
+    """Find the audits of the trees. Raises pytest.UsageError for a tree that holds none, and for a report directory.
+
+    `records`: whether this process writes the report.
+    """
+    cwd = Path(config.invocation_params.dir)
+    report_dir = options.report_dir(config) or Path(cwd, "mlperf-reports", trees[0].name)
+    try:
+        rounds = find_rounds(trees, report_dir)
+        for found in rounds:
+            check_harmless(found.report_dir, [found.tree, cwd, config.rootpath])
+    except UserError as error:
+        raise pytest.UsageError(str(error)) from error
+    for test in sorted({audit.test for found in rounds for audit in found.audits} | set(TESTS)):
+        if test not in SHIPPED:
+            config.addinivalue_line("markers", f"{test}: audit directories of {test.upper()} in a submission tree")
+    config.stash[ROUNDS] = rounds = _collect_too(config, rounds)
+    if records:
+        from .recorder import RoundRecorder
+
+        config.pluginmanager.register(RoundRecorder(rounds, options.workers(config)), "mlperf_round_recorder")
+
+
+def _collect_too(config: pytest.Config, rounds: list[Round]) -> list[Round]:
+    """Have pytest collect the trees, and return them with only what is to be collected of them.
+
+    Arguments that name a part of a tree choose it. Beside arguments that do not, trees of the ini file are left out:
+    `pytest tests/test_x.py` means just that.
+    """
+    args = list(config.args)
+    if config.args_source is pytest.Config.ArgsSource.ARGS:
+        rounds, args = choose(rounds, args, Path(config.invocation_params.dir), config.rootpath)
+        if len(args) == len(config.args) and not config.getoption("mlperf_results"):
+            return rounds
+    trees = [str(found.tree) for found in rounds]
+    config.args[:] = [*(arg for arg in args if arg not in trees), *trees]
+    return rounds
