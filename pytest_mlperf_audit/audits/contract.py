@@ -43,7 +43,7 @@ class AuditContext(msgspec.Struct, frozen=True, kw_only=True):
     """What the YAML asks of every phase: the load, the seeds, the duration floor and ceiling in ms; and for whom.
 
     `ruleset` is that of `submission_ref`, "" without one; `api_type` is the wire format, `streaming` whether replies
-    are streamed.
+    are streamed, `model` the benchmark's name of the model.
     """
 
     load: Load
@@ -56,6 +56,7 @@ class AuditContext(msgspec.Struct, frozen=True, kw_only=True):
     ruleset: str = ""
     api_type: str = ""
     streaming: bool = False
+    model: str = ""
 
     def phase(self, label: str, n_samples: int, **changes: object) -> RunSpec:
         """Return a RunSpec with these settings; `changes` override any field."""

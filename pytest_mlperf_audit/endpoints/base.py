@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 import msgspec
@@ -22,7 +22,10 @@ Row = Mapping[str, Any]
 
 
 class Reply(msgspec.Struct, kw_only=True, gc=False):
-    """What a reply says. `digest` identifies the output; `first_token_ns` is on the clock `feed` was given."""
+    """What a reply says. `digest` identifies the output; `first_token_ns` is on the clock `feed` was given.
+
+    `output_ids` are the output's tokens where the reply has them, `first_ids` those of the first piece of a stream.
+    """
 
     digest: str
     id: str | None = None
@@ -31,6 +34,8 @@ class Reply(msgspec.Struct, kw_only=True, gc=False):
     cached_tokens: int | None = None
     finish_reason: str | None = None
     first_token_ns: int | None = None
+    output_ids: Sequence[int] | None = None
+    first_ids: Sequence[int] | None = None
 
 
 class BadReplyError(Exception):
@@ -69,6 +74,10 @@ class EndpointAdapter(ABC):
     def __init__(self, params: ModelParams, *, streaming: bool = False) -> None:
         self.params = params
         self.streaming = streaming
+
+    def with_token_ids(self) -> EndpointAdapter | None:
+        """Return the adapter whose requests ask for the tokens of the output; None where the API has no way to."""
+        return None
 
     @abstractmethod
     def problem(self, row: Row) -> str | None:

@@ -8,6 +8,7 @@ end-of-sequence or with tokens that have no text, which is work done and a compl
 from __future__ import annotations
 
 import hashlib
+from array import array
 from typing import Annotated, Any
 
 import msgspec
@@ -17,6 +18,7 @@ from .replies import bad, error_text, parse, short_id
 from .sse import EventParser
 
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+_TokenId = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 
 
 class _PromptDetails(msgspec.Struct, gc=False):
@@ -51,6 +53,7 @@ class _Choice(msgspec.Struct, gc=False):
     delta: _Message | None = None
     text: str | None = None
     finish_reason: str | None = None
+    token_ids: list[_TokenId] | None = None
 
 
 class _Completion(msgspec.Struct, gc=False):
@@ -83,6 +86,8 @@ class _Collector:
         self._tokens: int | None = None
         self._cached_tokens: int | None = None
         self._id: str | None = None
+        self._ids: array[int] | None = None
+        self._first_ids: array[int] | None = None
         self.finish_reason: str | None = None
 
     def take(self, part: _Completion) -> bool:
@@ -96,12 +101,19 @@ class _Collector:
         if choice is None:
             return False
         self.finish_reason = choice.finish_reason or self.finish_reason
+        if choice.token_ids:
+            self._take_ids(choice.token_ids)
         return self._take_message(choice.delta or choice.message or _Message(content=choice.text))
 
     def _take_usage(self, usage: _Usage) -> None:
         self._tokens = usage.completion_tokens
         if usage.prompt_tokens_details is not None:
             self._cached_tokens = usage.prompt_tokens_details.cached_tokens
+
+    def _take_ids(self, ids: list[int]) -> None:
+        if self._ids is None:
+            self._ids, self._first_ids = array("i"), array("i", ids)
+        self._ids.extend(ids)
 
     def _take_message(self, message: _Message) -> bool:
         if message.content:
@@ -137,6 +149,8 @@ class _Collector:
             cached_tokens=self._cached_tokens,
             finish_reason=short_id(self.finish_reason),
             first_token_ns=first_token_ns,
+            output_ids=self._ids,
+            first_ids=self._first_ids if first_token_ns is not None else None,
         )
 
     def _digest(self) -> str:

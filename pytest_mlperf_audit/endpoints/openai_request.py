@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Collection
+from copy import copy
 from typing import Any, ClassVar
 
 import msgspec
+from typing_extensions import Self
 
 from ..config.model_params import ModelParams
 from ..runs.script import NO_EDIT, Edit
@@ -38,6 +40,7 @@ class CommonRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     user: str | None = None
     stream: bool | None = None
     stream_options: dict[str, Any] | None = None
+    return_token_ids: bool | None = None
 
 
 _STREAM_COLUMNS = {"stream", "stream_options"}
@@ -84,6 +87,12 @@ class OpenAIAdapter(EndpointAdapter):
         """Return a decoder for one reply."""
         kind: Callable[..., ReplyDecoder] = StreamDecoder if self.streaming else CompletionDecoder
         return kind(keep_output=keep_output)
+
+    def with_token_ids(self) -> Self:
+        """Return an adapter that asks for token ids as vLLM gives them: `return_token_ids` since its version 0.10.2."""
+        asking = copy(self)
+        asking._from_params = {**self._from_params, "return_token_ids": True}  # noqa: SLF001 - of its own kind
+        return asking
 
     @abstractmethod
     def _own_params(self, params: ModelParams) -> dict[str, Any]:

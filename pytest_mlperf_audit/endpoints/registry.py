@@ -5,9 +5,10 @@ from __future__ import annotations
 from .base import EndpointAdapter
 from .openai import OpenAIChatAdapter
 from .openai_completions import OpenAICompletionsAdapter
+from .sglang import SGLangAdapter
 from .videogen import VideoGenAdapter
 
 
 def shipped() -> tuple[type[EndpointAdapter], ...]:
     """Return the adapter of every api_type that needs no plugin."""
-    return (OpenAIChatAdapter, OpenAICompletionsAdapter, VideoGenAdapter)
+    return (OpenAIChatAdapter, OpenAICompletionsAdapter, SGLangAdapter, VideoGenAdapter)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 
 from ..datasets import Dataset
-from ..errors import DatasetError
+from ..errors import DatasetError, PlanError
 from ..runs.script import NO_EDIT, Edit
+from ..runs.spec import Keep
 from .base import EndpointAdapter
 
 
@@ -18,6 +19,25 @@ class RequestSource:
         self.adapter = adapter
         head = "\r\n".join([f"POST {adapter.path}", *(f"{name}: {value}" for name, value in adapter.headers.items())])
         self._head = hashlib.sha256(f"{head}\r\n\r\n".encode())
+
+    def keeping(self, keep: Keep | None) -> RequestSource:
+        """Return the source of a phase that keeps `keep`: the same rows, asking for token ids where it wants them.
+
+        Raises PlanError where the API has no way to ask.
+        """
+        if keep is None or not keep.token_ids:
+            return self
+        if (asking := self.adapter.with_token_ids()) is None:
+            raise PlanError(
+                f"api_type {self.adapter.api_type} has no token ids in its replies, which this audit needs; "
+                "use openai, openai_completions (vLLM) or sglang"
+            )
+        return RequestSource(self.dataset, asking)
+
+    def value(self, index: int, column: str) -> str | None:
+        """Return what the data set says of row `index` in a column, as text; None where it says nothing."""
+        value = self.dataset[index].get(column)
+        return None if value is None else str(value)
 
     def __len__(self) -> int:
         return len(self.dataset)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from time import perf_counter_ns
+
+import numpy as np
 
 from ..endpoints.base import BadReplyError, EndpointAdapter, Reply, ReplyDecoder
 from ..endpoints.replies import printable
@@ -64,7 +66,8 @@ async def send(
     *,
     zero_ns: int,
     timeout_s: float | None,
-    keep_output: bool,
+    keep_output: bool = False,
+    keep_ids: bool = False,
 ) -> None:
     """Send one query and complete its `record`, whose issue time the caller has set.
 
@@ -75,7 +78,7 @@ async def send(
     try:
         await transport.post(message, exchange, timeout_s)
         record.completed_ns = (exchange.latest_ns or perf_counter_ns()) - zero_ns
-        _take(record, exchange.reply(), target, zero_ns)
+        _take(record, exchange.reply(), target, zero_ns, keep_ids=keep_ids)
     except (TransportError, BadReplyError) as error:
         _fail(record, error.reason, target.redact(error.detail), zero_ns)
         if error.reason == "reset" and exchange.status:
@@ -92,7 +95,7 @@ async def send(
         record.cache_header = _redacted(exchange.cache_header, target)
 
 
-def _take(record: QueryRecord, reply: Reply, target: Target, zero_ns: int) -> None:
+def _take(record: QueryRecord, reply: Reply, target: Target, zero_ns: int, *, keep_ids: bool) -> None:
     record.outcome = COMPLETED
     record.reply = reply.digest
     record.reply_id = _redacted(reply.id, target)
@@ -100,8 +103,15 @@ def _take(record: QueryRecord, reply: Reply, target: Target, zero_ns: int) -> No
     record.cached_tokens = reply.cached_tokens
     record.finish_reason = _redacted(reply.finish_reason, target)
     record.output = _redacted(reply.output, target)
+    if keep_ids:
+        record.output_ids = _hex(reply.output_ids)
+        record.first_ids = _hex(reply.first_ids)
     if reply.first_token_ns is not None:
         record.first_token_ns = reply.first_token_ns - zero_ns
+
+
+def _hex(ids: Sequence[int] | None) -> str | None:
+    return None if ids is None else np.asarray(ids, dtype="<i4").tobytes().hex()
 
 
 def _redacted(text: str | None, target: Target) -> str | None:

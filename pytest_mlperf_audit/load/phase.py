@@ -14,7 +14,7 @@ from ..runs.order import Scripted
 from ..runs.phase import Status, StoppedBy
 from ..runs.query import QueryRecord
 from ..runs.script import NO_EDIT, Edit, Step
-from ..runs.spec import RunSpec
+from ..runs.spec import Keep, RunSpec
 from .exchange import send
 from .pattern import senders
 from .progress import Progress
@@ -54,7 +54,8 @@ class Phase:
         self.reason: str | None = None
         self.stopped_by: StoppedBy = "count"
         self.log = log
-        self._source = source
+        self._source = source.keeping(spec.keep)
+        self._chosen = spec.keep.chosen(spec.n_samples) if spec.keep else frozenset()
         self._target = target
         self._transport = transport
         self._rows: Iterator[int] = iter(())
@@ -170,6 +171,9 @@ class Phase:
         record.tag = step.tag or None
         if due_ns is not None:
             record.due_ns = due_ns - self._zero_ns
+        keep = self._keep_of(number)
+        if keep is not None and keep.expected:
+            record.expected = self._source.value(step.row, keep.expected)
         try:
             await send(
                 self._transport,
@@ -179,11 +183,16 @@ class Phase:
                 Message(body, step.query, step.route),
                 zero_ns=self._zero_ns,
                 timeout_s=self.spec.query_timeout_s,
-                keep_output=self.spec.keep_outputs,
+                keep_output=keep is not None and keep.outputs,
+                keep_ids=keep is not None and keep.token_ids,
             )
         finally:
             self._note(record)
         return record
+
+    def _keep_of(self, number: int) -> Keep | None:
+        """Return what is kept of a query's reply."""
+        return self.spec.keep if self._chosen is None or number in self._chosen else None
 
     def _note(self, record: QueryRecord) -> None:
         try:

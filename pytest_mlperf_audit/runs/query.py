@@ -26,6 +26,8 @@ REASONS = {
 
 
 Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
+#: Token ids as MLPerf's accuracy logs have them: little-endian int32 in hex, here in lower case.
+HexIds = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{8})*$")]
 
 
 class QueryRecord(msgspec.Struct, omit_defaults=True, gc=False):
@@ -34,6 +36,9 @@ class QueryRecord(msgspec.Struct, omit_defaults=True, gc=False):
     `request` is a digest of the request as sent (method, path, headers without credentials, body);
     `reply` one of the output in the reply. Both are the first 128 bits of a SHA-256, in hex. `tag` is a scripted
     query's; `cache_header` quotes the reply headers by which a cache says that it answered.
+
+    Only where the phase keeps them: `output`, the text; `output_ids`, its tokens, and `first_ids`, those of the first
+    piece of a streamed reply; `expected`, what the data set says of the row in the column that the phase names.
     """
 
     query: int
@@ -53,6 +58,9 @@ class QueryRecord(msgspec.Struct, omit_defaults=True, gc=False):
     finish_reason: str | None = None
     detail: str | None = None
     output: str | None = None
+    output_ids: HexIds | None = None
+    first_ids: HexIds | None = None
+    expected: str | None = None
     tag: str | None = None
     cache_header: str | None = None
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from typing import Literal
 
 import msgspec
 
 from .order import SampleOrder, Scripted
+from .scoring import Scoring
+
+Parameter = bool | int | float | str | list[int | str] | None
 
 Nonce = Literal["none", "prefix", "suffix"]
 
@@ -33,6 +37,27 @@ class Poisson(msgspec.Struct, frozen=True, tag_field="type", tag="poisson"):
 Load = MaxThroughput | Concurrency | Poisson
 
 
+class Keep(msgspec.Struct, frozen=True, kw_only=True):
+    """What of the replies the records keep beside figures and digests.
+
+    `outputs`: the texts; `token_ids`: the tokens, which the endpoint is asked for; `expected`: the data set's column
+    that is noted beside them. Of `target` queries only, where given, drawn by `seed` from the first `n_samples`, as
+    LoadGen's accuracy_log_sampling_target does in a performance run.
+    """
+
+    outputs: bool = True
+    token_ids: bool = False
+    expected: str | None = None
+    target: int | None = None
+    seed: int = 0
+
+    def chosen(self, n_samples: int) -> frozenset[int] | None:
+        """Return the numbers of the queries whose replies are kept; None for all."""
+        if self.target is None or self.target >= n_samples:
+            return None
+        return frozenset(random.Random(self.seed).sample(range(n_samples), self.target))  # noqa: S311 - reproducible
+
+
 class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One phase to drive against the endpoint.
 
@@ -40,6 +65,9 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     `max_duration_ms` (0: no ceiling) or the sample order ends it; queries in flight are always waited for,
     at most `drain_timeout_s` (None: without limit). A scripted phase sends at most `n_samples` queries, at most as many
     at once as its load says, and ends when its script does.
+
+    `dataset` names the data set whose rows are sent, "" for the performance data set. `parameters` are what the audit
+    planned with and needs to judge the phase without the YAML: a model's EOS ids, bounds, a threshold.
     """
 
     label: str
@@ -52,4 +80,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     query_timeout_s: float | None = None
     nonce: Nonce = "none"
     nonce_seed: int | None = None
-    keep_outputs: bool = False
+    keep: Keep | None = None
+    dataset: str = ""
+    scoring: Scoring | None = None
+    parameters: dict[str, Parameter] = {}

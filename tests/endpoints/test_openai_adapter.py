@@ -42,7 +42,12 @@ def refusal(body: bytes) -> BadReplyError:
 
 
 def test_shipped_adapters():
-    assert [adapter.api_type for adapter in shipped()] == ["openai", "openai_completions", "videogen"]
+    assert [adapter.api_type for adapter in shipped()] == [
+        "openai",
+        "openai_completions",
+        "sglang",
+        "videogen",
+    ]
 
 
 def test_unset_parameters_are_left_out():

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_mlperf_audit.load.loop import loop_name
 from pytest_mlperf_audit.runs.order import sequential, single, with_replacement, without_replacement
-from pytest_mlperf_audit.runs.spec import Concurrency, MaxThroughput
+from pytest_mlperf_audit.runs.spec import Concurrency, Keep, MaxThroughput
 
 S = 10**9
 
@@ -134,8 +134,27 @@ def test_what_follows_an_incomplete_phase_is_not_sent(engine, start_sut):
 
 def test_outputs_are_kept_only_on_request(engine, start_sut):
     sut = start_sut(service_ms=0)
-    assert all(query.output for query in engine.drive(sut.url, keep_outputs=True).queries)
+    assert all(query.output for query in engine.drive(sut.url, keep=Keep()).queries)
     assert not any(query.output for query in engine.drive(sut.url).queries)
+
+
+def test_a_seeded_part_of_the_outputs_is_kept(engine, start_sut):
+    sut = start_sut(service_ms=0)
+    kept = [
+        [
+            query.query
+            for query in engine.drive(sut.url, n_samples=40, keep=Keep(target=7, seed=seed)).queries
+            if query.output
+        ]
+        for seed in (1, 1, 2)
+    ]
+    assert [len(numbers) for numbers in kept] == [7, 7, 7]
+    assert sorted(kept[0]) == sorted(kept[1]) != sorted(kept[2])
+
+
+def test_what_the_data_set_says_is_noted_beside_the_outputs(engine, start_sut):
+    ended = engine.drive(start_sut(service_ms=0).url, keep=Keep(expected="prompt"))
+    assert all(query.expected == engine.source.value(query.sample, "prompt") for query in ended.queries)
 
 
 def test_an_order_that_the_rows_cannot_give_crashes_the_phase(engine, start_sut):

@@ -12,7 +12,7 @@ from pytest_mlperf_audit.runs.figures import figures
 from pytest_mlperf_audit.runs.order import Sequential, Single, WithoutReplacement, WithReplacement
 from pytest_mlperf_audit.runs.phase import PhaseRecord, Status, StoppedBy
 from pytest_mlperf_audit.runs.query import QueryRecord
-from pytest_mlperf_audit.runs.spec import Concurrency, MaxThroughput, Poisson, RunSpec
+from pytest_mlperf_audit.runs.spec import Concurrency, Keep, MaxThroughput, Poisson, RunSpec
 
 ints = st.integers(0, 2**53)
 seconds = st.none() | st.floats(1e-6, 1e9)
@@ -39,7 +39,7 @@ specs = st.builds(
     query_timeout_s=seconds,
     nonce=st.sampled_from(["none", "prefix", "suffix"]),
     nonce_seed=st.none() | ints,
-    keep_outputs=st.booleans(),
+    keep=st.none() | st.builds(Keep, target=st.none() | st.integers(1, 10**6), seed=ints),
 )
 
 
