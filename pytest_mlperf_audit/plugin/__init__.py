@@ -5,6 +5,14 @@ options.py     command line and ini options
 hookspecs.py   what third parties may implement
 keys.py        stash keys
 planning.py    options and YAML to AuditRuns; every mistake a user can make surfaces here
+endpoint.py    a part of it: the endpoint as YAML and command line name it
+sources.py     a part of it: the data sets
+groups.py      a part of it: the phases in their order
+judging.py     phases on disk to a verdict, for live runs and for rechecks
+environment.py what files say of the machine
+mlperf_files.py which of MLPerf's files a run leaves
+results/       --mlperf-results: a submission tree as tests
+recheck/       --mlperf-recheck: one of our runs as tests
 run.py         AuditRun: one YAML; its phases run once, whoever asks
 collection.py  an AuditRun as pytest nodes
 fixtures.py    what users' own tests may ask for

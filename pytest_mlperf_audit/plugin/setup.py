@@ -56,7 +56,8 @@ def _configure_audits(config: pytest.Config, paths: list[Path], finished: list[P
 
 
 def _plan(config: pytest.Config, paths: list[Path], audits: Any) -> None:
-    from .planning import Request, gather_adapters, plan_runs
+    from .planning import Request, plan_runs
+    from .sources import gather_adapters
 
     offered = config.hook.pytest_mlperf_endpoint_adapters()
     adapters = gather_adapters(adapter for some in offered for adapter in some)

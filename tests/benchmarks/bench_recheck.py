@@ -34,8 +34,8 @@ from pytest_mlperf_audit.config.redact import resolved_yaml
 from pytest_mlperf_audit.load.group import PlannedPhase
 from pytest_mlperf_audit.mlperf.endpoints_layout import write_audit_files
 from pytest_mlperf_audit.plugin import third_party
+from pytest_mlperf_audit.plugin.groups import context
 from pytest_mlperf_audit.plugin.judging import PlannedAudit, audit_outcome, judge
-from pytest_mlperf_audit.plugin.planning import context
 from pytest_mlperf_audit.plugin.recheck.finished import find
 from pytest_mlperf_audit.plugin.recheck.recompute import Recheck
 from pytest_mlperf_audit.plugin.recheck.results import names_of_records, result
