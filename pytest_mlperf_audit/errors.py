@@ -9,6 +9,7 @@ MlperfAuditError
 │   └── ReportDirError   the report directory cannot take this run
 ├── NoVerdictError       a phase crashed, was cut short, or left partial records; exit status 6
 ├── RefusedError         the endpoint refuses what a script must send; its phase then gives no verdict
+├── ScoringError         outputs cannot be scored: no expected answer, a library that is not installed
 └── RecordError          a record on disk cannot be read: foreign version, edited, truncated
 """
 
@@ -49,6 +50,10 @@ class NoVerdictError(MlperfAuditError):
 
 class RefusedError(MlperfAuditError):
     """The endpoint refuses what a script must send, so going on would be in vain."""
+
+
+class ScoringError(MlperfAuditError):
+    """Outputs of a phase cannot be scored, so that no score is given, rather than a wrong one."""
 
 
 class RecordError(MlperfAuditError):

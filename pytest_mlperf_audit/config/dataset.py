@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 from typing_extensions import Self
 
-from .block import Block
+from ..scoring.extract import ExtractorName
+from .block import Block, DurationMs, Problem, reject_all
 from .model_params import Generation, ModelParams
 
 
@@ -17,14 +21,83 @@ def _without_dot(value: Any) -> Any:
     return value.removeprefix(".") if isinstance(value, str) else value
 
 
-class AccuracyConfig(Block):
-    """How an accuracy data set is scored; kept for the audits that score."""
+#: What is replaced in the arguments of an external scorer.
+PLACEHOLDERS = ("accuracy_log", "queries", "outputs")
 
-    eval_method: str | None = Field(default=None, description="Scorer")
-    ground_truth: str | None = Field(default=None, description="Column of the expected answer")
-    extractor: str | None = Field(default=None, description="How the answer is found in the output")
+
+class AccuracyConfig(Block):
+    """How an accuracy data set is scored: by a method of ours, or by an external command."""
+
+    eval_method: str | None = Field(
+        default=None,
+        description="exact_match (also pass_at_1, string_match) or rouge; any other name needs `command`, and without "
+        "one the data set is not scored",
+    )
+    ground_truth: str | None = Field(
+        default="ground_truth", description="Column of the expected answer; a method that compares needs it"
+    )
+    extractor: ExtractorName | None = Field(
+        default=None,
+        description="How the answer is found in the output: identity (all of it), multiple_choice (A to J, last "
+        "explicit statement), boxed (LaTeX), number (the last) or pattern; default: identity",
+    )
     num_repeats: int = Field(default=1, ge=1, description="How often each row is sent")
     extras: dict[str, Any] | None = Field(default=None, repr=False, description="Further arguments of the scorer")
+    command: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="External scorer, as a list of arguments; no shell is used. {accuracy_log} (LoadGen's form), "
+        "{queries} (queries.jsonl) and {outputs} (JSON lines of index, output and expected) become paths. Its exit "
+        "status counts. Give it secrets through the environment: arguments are recorded",
+    )
+    timeout_ms: DurationMs = Field(
+        default=3_600_000, description="Longest time for `command` in milliseconds (or 600s, 10m, 4h)"
+    )
+    pattern: str | None = Field(
+        default=None,
+        description="Regular expression. With `command`: finds the score in what it prints, by its group `score` or "
+        "its first (default: the number behind exact_match, accuracy, score, ... and a colon or equals sign). With the "
+        "extractor pattern: finds the answer in an output, by its group `answer`, its first, or all",
+    )
+    threshold: float | None = Field(
+        default=None, description="Least score of the accuracy check; null: the score is reported and not judged"
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        problems: list[Problem] = [*self._pattern_problems(), *self._command_problems()]
+        if problems:
+            reject_all(problems)
+        return self
+
+    def _pattern_problems(self) -> Iterator[Problem]:
+        by_pattern = self.extractor == "pattern"
+        if self.pattern is None:
+            if by_pattern and self.command is None:
+                yield ("extractor",), "pattern needs a regular expression; add 'pattern: ...'"
+            return
+        if not by_pattern and self.command is None:
+            yield ("pattern",), "has no effect without command or 'extractor: pattern'; add one, or take it out"
+        try:
+            n_groups = re.compile(self.pattern).groups
+        except (re.error, OverflowError, RecursionError) as error:
+            yield ("pattern",), f"is no regular expression ({error}); correct it"
+            return
+        if self.command is not None and not n_groups:
+            yield ("pattern",), "has no group for the score; put the number in brackets, as in 'score: ([0-9.]+)'"
+
+    def _command_problems(self) -> Iterator[Problem]:
+        if self.timeout_ms == 0:
+            yield ("timeout_ms",), "a scorer needs time; give at least 1s"
+        for at, argument in enumerate(self.command or ()):
+            if "\0" in argument:
+                yield ("command", at), "has a NUL character; take it out"
+            elif at == 0 and not argument:
+                yield ("command", at), "is empty; name a program"
+            for name in re.findall(r"\{(\w+)\}", argument):
+                near = get_close_matches(name, PLACEHOLDERS, 1, 0.7)
+                if near and name not in PLACEHOLDERS:
+                    yield ("command", at), f"unknown placeholder {{{name}}}; did you mean {{{near[0]}}}?"
 
 
 class DatasetConfig(Block):

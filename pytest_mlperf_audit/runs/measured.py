@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from .columns import QueryColumns
 from .phase import PhaseFigures, PhaseRecord
 from .query import QueryRecord
+from .scoring import Score
 from .spec import RunSpec
 
 
@@ -17,11 +18,14 @@ class MeasuredPhase:
 
     `read` yields the same as records, from disk: for what columns do not hold, such as outputs and tags, one at a time,
     so that a phase of millions need not be held. It raises RecordError where the log cannot be read.
+
+    `score` is what an external scorer left beside the records, None where none did.
     """
 
     record: PhaseRecord
     queries: QueryColumns
     read: Callable[[], Iterator[QueryRecord]]
+    score: Score | None = None
 
     @property
     def label(self) -> str:

@@ -38,7 +38,8 @@ class QueryRecord(msgspec.Struct, omit_defaults=True, gc=False):
     query's; `cache_header` quotes the reply headers by which a cache says that it answered.
 
     Only where the phase keeps them: `output`, the text; `output_ids`, its tokens, and `first_ids`, those of the first
-    piece of a streamed reply; `expected`, what the data set says of the row in the column that the phase names.
+    piece of a streamed reply; `ids_from`, the local tokenizer that made them of the text, where one did; `expected`,
+    what the data set says of the row in the column that the phase names.
     """
 
     query: int
@@ -60,6 +61,7 @@ class QueryRecord(msgspec.Struct, omit_defaults=True, gc=False):
     output: str | None = None
     output_ids: HexIds | None = None
     first_ids: HexIds | None = None
+    ids_from: str | None = None
     expected: str | None = None
     tag: str | None = None
     cache_header: str | None = None

@@ -15,6 +15,7 @@ class Scoring(msgspec.Struct, frozen=True, kw_only=True):
     `exact_match` and `rouge` are worked out from the records, by whoever judges them. `command` is an external program:
     a list of arguments, no shell, whose exit status and time limit count; `pattern` finds the score in what it prints,
     its group `score` or its first one. `extractor` finds the answer in an output, with `pattern` where it is "pattern".
+    `ground_truth` is the data set's column of expected answers, `threshold` the least score that the YAML asks for.
     """
 
     method: Method
@@ -22,6 +23,8 @@ class Scoring(msgspec.Struct, frozen=True, kw_only=True):
     pattern: str | None = None
     command: tuple[str, ...] = ()
     timeout_s: float = 3600.0
+    ground_truth: str | None = None
+    threshold: float | None = None
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):

@@ -42,7 +42,8 @@ class Keep(msgspec.Struct, frozen=True, kw_only=True):
 
     `outputs`: the texts; `token_ids`: the tokens, which the endpoint is asked for; `expected`: the data set's column
     that is noted beside them. Of `target` queries only, where given, drawn by `seed` from the first `n_samples`, as
-    LoadGen's accuracy_log_sampling_target does in a performance run.
+    LoadGen's accuracy_log_sampling_target does in a performance run. With `tokenizer`, the path of a tokenizer.json as
+    the YAML has it, token ids are made of the text instead, and the endpoint is not asked for them.
     """
 
     outputs: bool = True
@@ -50,6 +51,7 @@ class Keep(msgspec.Struct, frozen=True, kw_only=True):
     expected: str | None = None
     target: int | None = None
     seed: int = 0
+    tokenizer: str | None = None
 
     def chosen(self, n_samples: int) -> frozenset[int] | None:
         """Return the numbers of the queries whose replies are kept; None for all."""

@@ -1,0 +1,1 @@
+"""Outputs of a model to scores: what is the answer in an output, and is it right. Pure of configuration and records."""
