@@ -24,7 +24,9 @@ Row = Mapping[str, Any]
 class Reply(msgspec.Struct, kw_only=True, gc=False):
     """What a reply says. `digest` identifies the output; `first_token_ns` is on the clock `feed` was given.
 
-    `output_ids` are the output's tokens where the reply has them, `first_ids` those of the first piece of a stream.
+    `output_ids` are the output's tokens where the reply has them, `first_ids` those of the first piece of a stream that
+    had output: empty where that piece was a text without any. With the output kept, `text` is everything in the reply
+    that is text where that is more than `output` (reasoning, say), and `first_text` the first piece of it in a stream.
     """
 
     digest: str
@@ -36,6 +38,8 @@ class Reply(msgspec.Struct, kw_only=True, gc=False):
     first_token_ns: int | None = None
     output_ids: Sequence[int] | None = None
     first_ids: Sequence[int] | None = None
+    text: str | None = None
+    first_text: str | None = None
 
 
 class BadReplyError(Exception):
@@ -68,6 +72,8 @@ class EndpointAdapter(ABC):
     path: ClassVar[str]
     #: Constant request headers, credentials excluded.
     headers: ClassVar[Mapping[str, str]] = {"Content-Type": "application/json", "Accept": "*/*"}
+    #: Whether the output is a text; a local tokenizer makes token ids of nothing else.
+    text_output: ClassVar[bool] = True
     #: A reply body larger than this fails its query as `too_large`.
     max_reply_bytes: ClassVar[int] = 16 * 2**20
 

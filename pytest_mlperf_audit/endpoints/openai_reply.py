@@ -72,6 +72,8 @@ _DECODER = msgspec.json.Decoder(_Completion)
 #: Finish reasons by which a server says, under status 200, that it gave the request up.
 _GAVE_UP = frozenset({"error", "abort", "aborted", "cancelled", "canceled"})
 
+_SAID_IN_ORDER = ("reasoning", "content", "refusal", "tools")
+
 
 class _Collector:
     """Gathers output, usage and finish reason, from one document or from many chunks.
@@ -87,7 +89,7 @@ class _Collector:
         self._cached_tokens: int | None = None
         self._id: str | None = None
         self._ids: array[int] | None = None
-        self._first_ids: array[int] | None = None
+        self._first_ids: list[int] | None = None
         self.finish_reason: str | None = None
 
     def take(self, part: _Completion) -> bool:
@@ -101,9 +103,10 @@ class _Collector:
         if choice is None:
             return False
         self.finish_reason = choice.finish_reason or self.finish_reason
-        if choice.token_ids:
-            self._take_ids(choice.token_ids)
-        return self._take_message(choice.delta or choice.message or _Message(content=choice.text))
+        brought_output = self._take_message(choice.delta or choice.message or _Message(content=choice.text))
+        if choice.token_ids or (brought_output and self._first_ids is None):
+            self._take_ids(choice.token_ids or [])
+        return brought_output
 
     def _take_usage(self, usage: _Usage) -> None:
         self._tokens = usage.completion_tokens
@@ -111,9 +114,12 @@ class _Collector:
             self._cached_tokens = usage.prompt_tokens_details.cached_tokens
 
     def _take_ids(self, ids: list[int]) -> None:
-        if self._ids is None:
-            self._ids, self._first_ids = array("i"), array("i", ids)
-        self._ids.extend(ids)
+        """Add a piece's tokens; none, where the first piece of output is a text that no token stands for."""
+        if self._first_ids is None:
+            self._first_ids = ids
+        if ids:
+            self._ids = self._ids or array("i")
+            self._ids.extend(ids)
 
     def _take_message(self, message: _Message) -> bool:
         if message.content:
@@ -135,22 +141,25 @@ class _Collector:
         if self._keep_output:
             self._texts.setdefault(kind, []).append(text)
 
-    def reply(self, first_token_ns: int | None = None) -> Reply:
+    def reply(self, first_token_ns: int | None = None, *, streamed: bool = False) -> Reply:
         """Return what was gathered. Raises BadReplyError("empty"), or ("server_error") when the server gave up."""
         if self.finish_reason in _GAVE_UP:
             raise bad("server_error", f"finish_reason: {self.finish_reason}")
         if not self._hashes and not (self.finish_reason and self._tokens):
             raise bad("empty", f"the reply has no output (finish_reason: {self.finish_reason or 'none'})")
+        output, text = self._output(), self._text()
         return Reply(
             digest=self._digest(),
             id=short_id(self._id),
-            output=self._output() if self._keep_output else None,
+            output=output if self._keep_output else None,
             tokens=self._tokens,
             cached_tokens=self._cached_tokens,
             finish_reason=short_id(self.finish_reason),
             first_token_ns=first_token_ns,
             output_ids=self._ids,
-            first_ids=self._first_ids if first_token_ns is not None else None,
+            first_ids=self._first_ids if streamed and self._ids else None,
+            text=text if self._keep_output and text != output else None,
+            first_text=self._first_text() if streamed else None,
         )
 
     def _digest(self) -> str:
@@ -164,6 +173,13 @@ class _Collector:
             "".join(self._texts[kind]) for kind in ("content", "refusal", "tools", "reasoning") if kind in self._texts
         )
         return next(kept, "")
+
+    def _text(self) -> str:
+        """Return everything that is text, in the order in which models say it."""
+        return "".join("".join(self._texts[kind]) for kind in _SAID_IN_ORDER if kind in self._texts)
+
+    def _first_text(self) -> str | None:
+        return next((self._texts[kind][0] for kind in _SAID_IN_ORDER if kind in self._texts), None)
 
 
 def _tool_text(call: _ToolCall) -> str:
@@ -262,7 +278,7 @@ class StreamDecoder:
             raise bad("malformed", "the reply has no event of a stream in it")
         if not self._done and self._collector.finish_reason is None:
             raise bad("truncated", "the stream ended without [DONE] and without a finish reason")
-        return self._collector.reply(self._first_token_ns)
+        return self._collector.reply(self._first_token_ns, streamed=True)
 
     def _take_unended(self) -> None:
         """Take a last event whose empty line is missing; half of one is what `truncated` is for, not `malformed`."""

@@ -3,36 +3,85 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 from ..datasets import Dataset
 from ..errors import DatasetError, PlanError
 from ..runs.script import NO_EDIT, Edit
 from ..runs.spec import Keep
-from .base import EndpointAdapter
+from .base import EndpointAdapter, Reply
+from .tokenizer import LocalTokenizer, load_tokenizer
+
+
+class ReplyIds(NamedTuple):
+    """The tokens of a reply, those of the first piece of its stream, and the local tokenizer that made them, if any."""
+
+    output: Sequence[int] | None
+    first: Sequence[int] | None
+    made_by: str | None = None
 
 
 class RequestSource:
-    """Rows of a data set, encoded by an adapter at the moment they are needed, so that no row is held twice."""
+    """Rows of a data set, encoded by an adapter at the moment they are needed, so that no row is held twice.
 
-    def __init__(self, dataset: Dataset, adapter: EndpointAdapter) -> None:
+    `search` are the directories in which files that the rows' phases need are looked for: the YAML's, the working one.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        adapter: EndpointAdapter,
+        *,
+        search: Sequence[Path] = (),
+        tokenizer: LocalTokenizer | None = None,
+    ) -> None:
         self.dataset = dataset
         self.adapter = adapter
+        self._search = tuple(search)
+        self._tokenizer = tokenizer
         head = "\r\n".join([f"POST {adapter.path}", *(f"{name}: {value}" for name, value in adapter.headers.items())])
         self._head = hashlib.sha256(f"{head}\r\n\r\n".encode())
 
     def keeping(self, keep: Keep | None) -> RequestSource:
         """Return the source of a phase that keeps `keep`: the same rows, asking for token ids where it wants them.
 
-        Raises PlanError where the API has no way to ask.
+        Raises PlanError where the API has no way to ask, or the local tokenizer cannot be used.
         """
         if keep is None or not keep.token_ids:
             return self
+        api_type = self.adapter.api_type
+        if keep.tokenizer is not None:
+            if not self.adapter.text_output:
+                raise PlanError(
+                    f"tokenizer {keep.tokenizer}: the output of api_type {api_type} is no text; leave this audit out"
+                )
+            tokenizer = load_tokenizer(Path(keep.tokenizer), self._search)
+            return RequestSource(self.dataset, self.adapter, search=self._search, tokenizer=tokenizer)
         if (asking := self.adapter.with_token_ids()) is None:
             raise PlanError(
-                f"api_type {self.adapter.api_type} has no token ids in its replies, which this audit needs; "
-                "use openai, openai_completions (vLLM) or sglang"
+                f"api_type {api_type} has no token ids in its replies, which this audit needs; use openai or "
+                "openai_completions (vLLM) or sglang, or leave this audit out"
             )
-        return RequestSource(self.dataset, asking)
+        return RequestSource(self.dataset, asking, search=self._search)
+
+    def ids(self, reply: Reply) -> ReplyIds:
+        """Return the tokens of a reply, by the local tokenizer where there is one.
+
+        Its first piece is then compared as text: the first token is that of the output if the output begins with it.
+        """
+        if self._tokenizer is None:
+            return ReplyIds(reply.output_ids, reply.first_ids)
+        text = reply.output if reply.text is None else reply.text
+        if text is None:
+            return ReplyIds(None, None, self._tokenizer.name)
+        output, first = self._tokenizer.ids(text), reply.first_text
+        if first is not None:
+            return ReplyIds(
+                output, output[:1] if text.startswith(first) else self._tokenizer.ids(first), self._tokenizer.name
+            )
+        return ReplyIds(output, None, self._tokenizer.name)
 
     def value(self, index: int, column: str) -> str | None:
         """Return what the data set says of row `index` in a column, as text; None where it says nothing."""

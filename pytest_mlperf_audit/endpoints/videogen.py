@@ -60,6 +60,7 @@ class VideoGenAdapter(EndpointAdapter):
     api_type: ClassVar[str] = "videogen"
     path: ClassVar[str] = "/v1/videos/generations"
     max_reply_bytes: ClassVar[int] = 256 * 2**20
+    text_output: ClassVar[bool] = False
 
     def problem(self, row: Row) -> str | None:
         """Return what keeps a row from being sent, or None."""

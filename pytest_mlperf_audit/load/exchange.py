@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter_ns
 
 import numpy as np
 
 from ..endpoints.base import BadReplyError, EndpointAdapter, Reply, ReplyDecoder
 from ..endpoints.replies import printable
+from ..endpoints.source import ReplyIds
 from ..runs.cache_headers import cache_header
 from ..runs.query import COMPLETED, QueryRecord
+from ..runs.spec import Keep
 from .target import Target
 from .transport import Message, Transport, TransportError
 
@@ -66,19 +68,26 @@ async def send(
     *,
     zero_ns: int,
     timeout_s: float | None,
-    keep_output: bool = False,
-    keep_ids: bool = False,
+    keep: Keep | None = None,
+    ids_of: Callable[[Reply], ReplyIds] | None = None,
 ) -> None:
     """Send one query and complete its `record`, whose issue time the caller has set.
+
+    `keep` says what of the reply goes into the record; its tokens, where they do, are those that `ids_of` gives.
 
     The completion time is that of the last byte, whatever its decoding takes. A query that is cancelled, or that a
     defect of the adapter ends, is recorded as such before the exception goes on.
     """
-    exchange = Exchange(adapter.decoder(keep_output=keep_output))
+    exchange = Exchange(adapter.decoder(keep_output=keep is not None and (keep.outputs or keep.tokenizer is not None)))
     try:
         await transport.post(message, exchange, timeout_s)
         record.completed_ns = (exchange.latest_ns or perf_counter_ns()) - zero_ns
-        _take(record, exchange.reply(), target, zero_ns, keep_ids=keep_ids)
+        reply = exchange.reply()
+        _take(record, reply, target, zero_ns)
+        if keep is not None and keep.outputs:
+            record.output = _redacted(reply.output, target)
+        if keep is not None and keep.token_ids and ids_of is not None:
+            _take_ids(record, ids_of(reply))
     except (TransportError, BadReplyError) as error:
         _fail(record, error.reason, target.redact(error.detail), zero_ns)
         if error.reason == "reset" and exchange.status:
@@ -95,19 +104,21 @@ async def send(
         record.cache_header = _redacted(exchange.cache_header, target)
 
 
-def _take(record: QueryRecord, reply: Reply, target: Target, zero_ns: int, *, keep_ids: bool) -> None:
+def _take(record: QueryRecord, reply: Reply, target: Target, zero_ns: int) -> None:
     record.outcome = COMPLETED
     record.reply = reply.digest
     record.reply_id = _redacted(reply.id, target)
     record.tokens = reply.tokens
     record.cached_tokens = reply.cached_tokens
     record.finish_reason = _redacted(reply.finish_reason, target)
-    record.output = _redacted(reply.output, target)
-    if keep_ids:
-        record.output_ids = _hex(reply.output_ids)
-        record.first_ids = _hex(reply.first_ids)
     if reply.first_token_ns is not None:
         record.first_token_ns = reply.first_token_ns - zero_ns
+
+
+def _take_ids(record: QueryRecord, ids: ReplyIds) -> None:
+    record.output_ids = _hex(ids.output)
+    record.first_ids = _hex(ids.first)
+    record.ids_from = ids.made_by
 
 
 def _hex(ids: Sequence[int] | None) -> str | None:

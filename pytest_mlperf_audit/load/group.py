@@ -38,11 +38,15 @@ _PROGRESS_EVERY_S = 0.25
 
 @dataclass(frozen=True)
 class PlannedPhase:
-    """A RunSpec, the directory of its records, and, for the order `Scripted`, what begins its script."""
+    """A RunSpec, the directory of its records, and, for the order `Scripted`, what begins its script.
+
+    `source` are the rows that it sends, None for those that its group is run with.
+    """
 
     spec: RunSpec
     directory: Path
     script: Callable[[], Script] | None = None
+    source: RequestSource | None = None
 
 
 @dataclass
@@ -84,7 +88,7 @@ def run_group(
             pages = await metrics.read()
             for planned in phases:
                 await transport.connect(in_flight(planned.spec))
-                phase = _phase(planned, source, target, transport)
+                phase = _phase(planned, source if planned.source is None else planned.source, target, transport)
                 ended.append(_Ended(phase, planned, attempt, _now(), before=pages))
                 await _run_reporting(phase, snapshot)
                 ended[-1].ended_s = perf_counter()

@@ -9,6 +9,7 @@ from time import perf_counter_ns
 
 from ..endpoints.replies import printable
 from ..endpoints.source import RequestSource
+from ..errors import RefusedError
 from ..records.log import QueryLog
 from ..runs.order import Scripted
 from ..runs.phase import Status, StoppedBy
@@ -71,6 +72,7 @@ class Phase:
         self._refused_since_ns = 0
         self._connections_broke = False
         self._issuing_over = False
+        self._gave_ids = False
 
     async def run(self) -> None:
         """Send, wait for every reply, and set `status`; whatever happens, every query that was issued is in the log."""
@@ -81,6 +83,8 @@ class Phase:
         except asyncio.CancelledError:
             self.status, self.reason = "interrupted", f"interrupted after {len(self.log.columns)} queries"
             raise
+        except RefusedError as error:
+            self.status, self.reason = "refused", str(error)
         except _LogError as error:
             self.status, self.reason = "crashed", f"the records could not be written: {error}"
         except Exception as error:  # noqa: BLE001 - an adapter's or our own defect: recorded, and never a verdict
@@ -183,12 +187,29 @@ class Phase:
                 Message(body, step.query, step.route),
                 zero_ns=self._zero_ns,
                 timeout_s=self.spec.query_timeout_s,
-                keep_output=keep is not None and keep.outputs,
-                keep_ids=keep is not None and keep.token_ids,
+                keep=keep,
+                ids_of=self._source.ids,
             )
         finally:
             self._note(record)
+        if keep is not None and keep.token_ids:
+            self._require_ids(record)
         return record
+
+    def _require_ids(self, record: QueryRecord) -> None:
+        """Raise RefusedError when the endpoint has no token ids: by its first reply, or by what it says to our asking.
+
+        Later replies without are for the audit to judge.
+        """
+        if self._gave_ids or not (record.ok or _refuses_to_give_ids(record)):
+            return
+        self._gave_ids = record.output_ids is not None
+        if not self._gave_ids:
+            raise RefusedError(
+                f"endpoint {self._target.label}: gives no token ids to api_type {self._source.adapter.api_type}, which "
+                "this audit needs; serve with vLLM 0.10.2 or later (return_token_ids) or with SGLang (api_type "
+                "sglang), or name the model's tokenizer.json as the audit's `tokenizer`"
+            )
 
     def _keep_of(self, number: int) -> Keep | None:
         """Return what is kept of a query's reply."""
@@ -255,6 +276,11 @@ class Phase:
         return refused >= _REFUSALS_TO_ABORT or (
             refused > 1 and self._latest_ns - self._refused_since_ns >= _PATIENCE_NS
         )
+
+
+def _refuses_to_give_ids(record: QueryRecord) -> bool:
+    """Whether the server calls the request for token ids a mistake, as some do with any field they do not know."""
+    return record.outcome in {"http_400", "http_422"} and "token_ids" in (record.detail or "")
 
 
 def _edits(spec: RunSpec) -> Iterator[Edit]:

@@ -208,8 +208,8 @@ def test_a_reply():
 def test_a_stream_and_its_first_token():
     pieces = [chunk(""), chunk("he"), chunk("llo"), chunk("", "length"), chunk(usage=USAGE), b"data: [DONE]\n\n"]
     got = decode(STREAMING, *pieces)
-    assert got.first_token_ns == 20, "the first chunk has no text"
-    got.first_token_ns = None
+    assert (got.first_token_ns, got.first_text) == (20, "he"), "the first chunk has no text"
+    got.first_token_ns = got.first_text = None
     assert got == GOT
 
 

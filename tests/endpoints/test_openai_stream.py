@@ -48,6 +48,7 @@ def test_a_stream():
         cached_tokens=1,
         finish_reason="stop",
         first_token_ns=20,
+        first_text="hé",
     )
 
 

@@ -137,7 +137,7 @@ def test_a_streamed_answer_from_the_table_comes_whole(simulated, table):
 @pytest.mark.parametrize("name", ["known.jsonl", "known.json", "known.csv", "known.parquet"])
 def test_formats(tmp_path, name):
     path = write(tmp_path / name, [{"id": at, "prompt": prompt} for at, prompt in enumerate(KNOWN)])
-    assert load_known(Path(name), [tmp_path / "elsewhere", tmp_path]) == (path.resolve(), frozenset(KNOWN))
+    assert load_known(Path(name), [tmp_path / "elsewhere", tmp_path]) == (path.resolve(), frozenset(KNOWN), {})
 
 
 @pytest.mark.parametrize(

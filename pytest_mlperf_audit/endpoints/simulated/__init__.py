@@ -3,7 +3,8 @@
 `process.start` starts it from outside; everything else runs inside that process:
 
     server   HTTP in and out, counters as ground truth
-    wire     request bytes to an Ask, an Answer to reply bytes
+    wire     request bytes to an Ask, an Answer to reply bytes; generate, those of SGLang
+    model    what is said: words and token ids, honestly or not
     service  lanes, queue, service times
     caches   the kinds of cache by name; responses and reuse hold one class per kind, base what they share
     known    prompts known in advance

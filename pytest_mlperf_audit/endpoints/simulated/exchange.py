@@ -9,7 +9,9 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["chat", "text", "video"]
+from ...config.endpoint import Dishonesty
+
+Kind = Literal["chat", "text", "generate", "video"]
 
 
 class Ask(msgspec.Struct, frozen=True, gc=False):
@@ -27,6 +29,7 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
     model: str = ""
     stream: bool = False
     include_usage: bool = False
+    return_token_ids: bool = False
     wants_video_bytes: bool = False
 
 
@@ -34,6 +37,7 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     """One reply before it is put into words: equal prompts give equal `source`, each computation a new `id`.
 
     `cached_words` is how much of the prompt came from the prefix cache, and what usage reports as cached tokens.
+    `says` is the answer to a question that the model knows; `dishonest` is what its words are dishonest in.
     `form` is the request whose bytes are replayed, where a cache replays them to requests that may ask for another
     form; None: the reply takes the form that is asked for.
     """
@@ -43,15 +47,19 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     source: bytes
     n_prompt_words: int
     cached_words: int = 0
+    says: str = ""
+    dishonest: Dishonesty = "none"
     form: Ask | None = None
 
 
-def answer_to(ask: Ask, reused_words: int = 0) -> Answer:
+def answer_to(ask: Ask, reused_words: int = 0, *, says: str = "", dishonest: Dishonesty = "none") -> Answer:
     """Return what the model says to a request, under a new id."""
     return Answer(
         id=uuid.uuid4().hex,
         created_s=int(time.time()),
-        source=ask.prompt.encode(),
+        source=ask.prompt.encode() + (b" to another model" if dishonest == "other_model" else b""),
+        says=says,
+        dishonest=dishonest,
         n_prompt_words=max(1, len(ask.prompt.split())),
         cached_words=reused_words,
     )

@@ -1,6 +1,6 @@
 """The simulated endpoint over HTTP, on 127.0.0.1.
 
-POST /v1/chat/completions, /v1/completions, /v1/videos/generations    the SUT
+POST /v1/chat/completions, /v1/completions, /generate, /v1/videos/generations    the SUT
 GET  /health                                                          200 while it serves
 GET  /simulated/stats                                                 counters: what was really computed
 GET  /simulated/log                                                   [received_ns, sent_ns, computed] of each reply
@@ -94,14 +94,15 @@ class Server:
         return response
 
     async def _send_events(self, response: web.StreamResponse, ticket: Ticket, slot: Slot, answer: Answer) -> None:
-        role, *tokens, end = wire.events(self._config, ticket.ask, answer)
-        await response.write(role)
+        at_once, *tokens, end = wire.events(self._config, ticket.ask, answer)
+        if at_once:
+            await response.write(at_once)
         gap_s = (slot.end_s - slot.first_token_s) / max(1, len(tokens) - 1)
         for at, token in enumerate(tokens[:-1]):
             await asyncio.sleep(max(0.0, slot.first_token_s + at * gap_s - time.monotonic()))
             await response.write(token)
         await ticket.done
-        await response.write_eof(tokens[-1] + end)
+        await response.write_eof(b"".join([*tokens[-1:], end]))
 
     async def _health(self, _request: web.Request) -> web.Response:
         return _json(b'{"status":"ok"}')

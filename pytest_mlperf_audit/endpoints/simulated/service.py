@@ -18,8 +18,9 @@ from pathlib import Path
 
 from ...config.endpoint import SimulatedConfig
 from .caches import make_caches
-from .exchange import Answer, Ask, Slot, Ticket, answer_to, fresh
+from .exchange import Answer, Ask, Slot, Ticket, fresh
 from .known import load_known
+from .model import Model
 
 #: In a bimodal distribution this share of the requests is slow.
 SLOW_SHARE = 0.2
@@ -111,7 +112,9 @@ class Service:
         self._times = ServiceTimes(config)
         self._balance = random.Random(f"{config.seed} replicas")  # noqa: S311 - a simulation, and reproducible
         path = config.known_prompts
-        self._known = load_known(path, [Path.cwd()]).prompts if path else frozenset()
+        known = load_known(path, [Path.cwd()], config.answer_column) if path else None
+        self._known = known.prompts if known else frozenset()
+        self._model = Model(config, known.answers if known else {})
         self._queue: deque[Ticket] = deque()
         self._busy = 0
         self.reset()
@@ -119,6 +122,7 @@ class Service:
     def reset(self) -> None:
         """Empty the caches and set the counters to zero; what is in flight goes on."""
         self._caches = make_caches(self._config, self._known)
+        self._model.reset()
         self.computed = self.errors = self.cache_hits = 0
         self.max_busy = self._busy
 
@@ -154,11 +158,12 @@ class Service:
             self._run(ticket, Slot(start_s, start_s + self._hit_s, hit, computes=False))
             return
         time_s = self._times.draw_s() * self._times.content_factor(ask.prompt)
-        answer = answer_to(ask, cache.reused_words(ask))
+        answer = self._model.answer(ask, cache.reused_words(ask))
         prefill_s = time_s * self._config.prefill_share
         first_token_s = start_s + prefill_s * (1 - answer.cached_words / answer.n_prompt_words)
         end_s = first_token_s + time_s - prefill_s
-        self._run(ticket, Slot(first_token_s, end_s, None if self._times.fails() else answer))
+        fails = self._times.fails() or answer.dishonest == "skipped_error"
+        self._run(ticket, Slot(first_token_s, end_s, None if fails else answer))
 
     def _run(self, ticket: Ticket, slot: Slot) -> None:
         ticket.taken.set_result(slot)

@@ -7,24 +7,26 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from ...config.endpoint import SimulatedConfig
+from . import generate
 from .exchange import Answer, Ask, Kind
+from .model import Output, output
 
 PATHS: dict[str, Kind] = {
     "/v1/chat/completions": "chat",
     "/v1/completions": "text",
+    "/generate": "generate",
     "/v1/videos/generations": "video",
 }
 
 #: Bytes of a simulated video; enough to be one, and little enough not to measure the network.
 VIDEO_BYTES = 4096
 
-_WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heron", "inlet", "jade", "knoll", "larch")
 _FTYP = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isommp42"
 
 
@@ -49,6 +51,7 @@ class _TokensRequest(msgspec.Struct, kw_only=True):
     model: str = ""
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
+    return_token_ids: bool | None = None
 
 
 class _ChatRequest(_TokensRequest, kw_only=True):
@@ -107,6 +110,7 @@ def _ask_for_tokens(kind: Kind, key: bytes, request: _TokensRequest, prompt: str
         model=request.model,
         stream=bool(request.stream),
         include_usage=options is not None and options.include_usage,
+        return_token_ids=bool(request.return_token_ids),
     )
 
 
@@ -131,7 +135,12 @@ def _read_video(key: bytes, body: bytes) -> Ask:
     )
 
 
-_READERS: dict[Kind, Callable[[bytes, bytes], Ask]] = {"chat": _read_chat, "text": _read_text, "video": _read_video}
+_READERS: dict[Kind, Callable[[bytes, bytes], Ask]] = {
+    "chat": _read_chat,
+    "text": _read_text,
+    "generate": generate.read,
+    "video": _read_video,
+}
 
 
 def reply(config: SimulatedConfig, ask: Ask, answer: Answer) -> Body:
@@ -141,25 +150,38 @@ def reply(config: SimulatedConfig, ask: Ask, answer: Answer) -> Body:
         return _video(config, ask, answer)
     if ask.stream:
         return Body(b"".join(events(config, ask, answer)), "text/event-stream")
-    text = " ".join(_words(config, answer))
-    output = {"text": text} if ask.kind == "text" else {"message": {"role": "assistant", "content": text}}
+    said = output(config, answer)
+    if ask.kind == "generate":
+        return Body(generate.reply(answer, said), "application/json")
+    text = said.text
+    told = {"text": text} if ask.kind == "text" else {"message": {"role": "assistant", "content": text}}
     document = {
         **_head(ask, answer),
-        "choices": [{"index": 0, **output, "finish_reason": "stop"}],
-        "usage": _usage(config, answer),
+        "choices": [{"index": 0, **told, "finish_reason": "stop", **_token_ids(ask, said.ids)}],
+        "usage": _usage(answer, said),
     }
     return Body(msgspec.json.encode(document), "application/json")
 
 
 def events(config: SimulatedConfig, ask: Ask, answer: Answer) -> list[bytes]:
-    """Return the events of a streamed reply: the role, each token, then the finish, usage and [DONE] as one piece."""
-    pieces = [_chunk(ask, answer, {"role": "assistant", "content": ""})]
-    for at, word in enumerate(_words(config, answer)):
-        pieces.append(_chunk(ask, answer, {"content": f" {word}" if at else word}))
+    """Return the events of a streamed reply: what comes at once, each token, then finish, usage and [DONE] in one.
+
+    What comes at once is the role, and may be nothing.
+    """
+    said = output(config, answer)
+    if ask.kind == "generate":
+        return generate.events(answer, said)
+    at_once = _chunk(ask, answer, {"role": "assistant", "content": ""})
+    if said.hasty:
+        at_once += _chunk(ask, answer, {"content": said.hasty})
+    tokens = [
+        _chunk(ask, answer, {"content": piece}, **_token_ids(ask, [token]))
+        for piece, token in zip(said.pieces, said.ids, strict=True)
+    ]
     end = _chunk(ask, answer, {}, finish_reason="stop")
     if ask.include_usage:
-        end += _event({**_head(ask, answer, ".chunk"), "choices": [], "usage": _usage(config, answer)})
-    return [*pieces, end + b"data: [DONE]\n\n"]
+        end += _event({**_head(ask, answer, ".chunk"), "choices": [], "usage": _usage(answer, said)})
+    return [at_once, *tokens, end + b"data: [DONE]\n\n"]
 
 
 def error(message: str, kind: str) -> bytes:
@@ -173,9 +195,9 @@ def _head(ask: Ask, answer: Answer, part: str = "") -> dict[str, Any]:
     return {"id": f"{name}-{answer.id}", "object": kind, "created": answer.created_s, "model": ask.model}
 
 
-def _chunk(ask: Ask, answer: Answer, delta: dict[str, str], finish_reason: str | None = None) -> bytes:
-    output = {"text": delta.get("content", "")} if ask.kind == "text" else {"delta": delta}
-    choice = {"index": 0, **output, "finish_reason": finish_reason}
+def _chunk(ask: Ask, answer: Answer, delta: dict[str, str], finish_reason: str | None = None, **fields: Any) -> bytes:
+    told = {"text": delta.get("content", "")} if ask.kind == "text" else {"delta": delta}
+    choice = {"index": 0, **told, "finish_reason": finish_reason, **fields}
     return _event({**_head(ask, answer, ".chunk"), "choices": [choice]})
 
 
@@ -183,19 +205,18 @@ def _event(document: dict[str, Any]) -> bytes:
     return b"data: " + msgspec.json.encode(document) + b"\n\n"
 
 
-def _usage(config: SimulatedConfig, answer: Answer) -> dict[str, Any]:
+def _token_ids(ask: Ask, ids: Sequence[int]) -> dict[str, Any]:
+    """Return the field of a choice in which vLLM gives its tokens to those who ask for them."""
+    return {"token_ids": ids} if ask.return_token_ids else {}
+
+
+def _usage(answer: Answer, said: Output) -> dict[str, Any]:
     return {
         "prompt_tokens": answer.n_prompt_words,
-        "completion_tokens": config.output_tokens,
-        "total_tokens": answer.n_prompt_words + config.output_tokens,
+        "completion_tokens": said.n_reported,
+        "total_tokens": answer.n_prompt_words + said.n_reported,
         "prompt_tokens_details": {"cached_tokens": answer.cached_words},
     }
-
-
-def _words(config: SimulatedConfig, answer: Answer) -> list[str]:
-    """Return the output of a deterministic model: equal prompts give equal words."""
-    noise = hashlib.shake_128(answer.source).digest(config.output_tokens)
-    return [_WORDS[byte % len(_WORDS)] for byte in noise]
 
 
 def _video(config: SimulatedConfig, ask: Ask, answer: Answer) -> Body:

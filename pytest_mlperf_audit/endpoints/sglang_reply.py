@@ -1,0 +1,221 @@
+"""Replies of SGLang's POST /generate: one JSON document, or a stream of server-sent events. Pure.
+
+An event of a stream repeats the whole output so far or, as SGLang can be told to, brings the new part alone; there are
+versions that repeat the text and bring new token ids alone. Nothing says which it is, so that it is worked out: of ids
+from the number of tokens beside them, of the text from its own pieces.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from typing import Annotated, Any
+
+import msgspec
+
+from .base import BadReplyError, Reply
+from .replies import bad, error_text, parse, short_id
+from .sse import EventParser
+
+_Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+
+
+class _FinishReason(msgspec.Struct, gc=False):
+    type: str | None = None
+    message: str | None = None
+
+
+class _Meta(msgspec.Struct, gc=False):
+    id: str | None = None
+    completion_tokens: _Count | None = None
+    cached_tokens: _Count | None = None
+    finish_reason: _FinishReason | str | None = None
+
+
+class _Generated(msgspec.Struct, gc=False):
+    """A reply, or one event of a streamed one."""
+
+    text: str | None = None
+    output_ids: list[_Count] | None = None
+    meta_info: _Meta | None = None
+    error: Any = None
+
+
+_DECODER = msgspec.json.Decoder(_Generated)
+
+
+class _Ids:
+    """The tokens of a reply. `repeated` is whether its events repeat what came before, None while that is not known."""
+
+    def __init__(self) -> None:
+        self.so_far: array[int] | None = None
+        self.repeated: bool | None = None
+
+    def take(self, ids: list[int], n_reported: int | None) -> None:
+        before = self.so_far
+        if not before:
+            self.so_far = array("i", ids)
+            return
+        if len(ids) == n_reported:
+            self.repeated = True
+        elif len(before) + len(ids) == n_reported:
+            self.repeated = False
+        else:  # the number of tokens fits neither, so that the tokens themselves have to tell
+            self.repeated = len(ids) >= len(before) and array("i", ids[: len(before)]) == before
+        self.so_far = array("i", ids) if self.repeated else before + array("i", ids)
+
+
+class _Text:
+    """The text of a reply, whose pieces are kept until it is known how they go together."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+
+    def whole(self, *, ids_repeated: bool | None) -> str:
+        """Return the text. The last piece may be shorter than one before it: a stop string is cut off at the end."""
+        if not self.pieces:
+            return ""
+        pairs = list(zip(self.pieces, self.pieces[1:], strict=False))
+        each_has_the_other = all(new.startswith(old) or old.startswith(new) for old, new in pairs)
+        all_alike = bool(pairs) and all(new == old for old, new in pairs)
+        repeated = ids_repeated or (each_has_the_other and not (all_alike and ids_repeated is False))
+        return self.pieces[-1] if repeated else "".join(self.pieces)
+
+
+class _Gathered:
+    """What a reply came to, from one document or from many events."""
+
+    def __init__(self) -> None:
+        self.meta = _Meta()
+        self._text = _Text()
+        self._ids = _Ids()
+        self.first_ids: list[int] | None = None
+        self.begun = False
+
+    def take(self, part: _Generated) -> None:
+        """Add a document or event. Raises BadReplyError for an error object."""
+        if part.error:
+            raise bad("server_error", error_text(part.error))
+        self.meta = part.meta_info or self.meta
+        if part.text:
+            self._text.pieces.append(part.text)
+        if part.output_ids:
+            self._ids.take(part.output_ids, self.meta.completion_tokens)
+        if not self.begun and (part.text or part.output_ids):
+            self.begun = True
+            self.first_ids = part.output_ids or []
+
+    def reply(self, *, keep_output: bool, streamed: bool = False, first_token_ns: int | None = None) -> Reply:
+        """Return the reply. Raises BadReplyError("empty"), or ("server_error") when the server gave up."""
+        finished = self.meta.finish_reason
+        reason = finished if isinstance(finished, _FinishReason) else _FinishReason(type=finished)
+        if reason.type == "abort":
+            raise bad("server_error", f"finish_reason: abort{f' ({reason.message})' if reason.message else ''}")
+        text, ids = self._text.whole(ids_repeated=self._ids.repeated), self._ids.so_far
+        if not text and not ids and not (reason.type and self.meta.completion_tokens):
+            raise bad("empty", f"the reply has no output (finish_reason: {reason.type or 'none'})")
+        return Reply(
+            digest=hashlib.sha256(text.encode() or (ids or array("i")).tobytes()).hexdigest()[:32],
+            id=short_id(self.meta.id),
+            output=text if keep_output else None,
+            tokens=self.meta.completion_tokens,
+            cached_tokens=self.meta.cached_tokens,
+            finish_reason=short_id(reason.type),
+            first_token_ns=first_token_ns,
+            output_ids=ids,
+            first_ids=self.first_ids if streamed and ids else None,
+            first_text=self._text.pieces[0] if keep_output and streamed and text else None,
+        )
+
+
+class DocumentDecoder:
+    """Reads a reply that is one JSON document."""
+
+    def __init__(self, *, keep_output: bool = False) -> None:
+        self._keep_output = keep_output
+        self._pieces: list[bytes] = []
+
+    def feed(self, data: bytes, at_ns: int) -> None:  # noqa: ARG002 - the load engine times a whole reply itself
+        """Take the next piece of the body."""
+        self._pieces.append(data)
+
+    def finish(self) -> Reply:
+        """Return the reply. Raises BadReplyError."""
+        body = b"".join(self._pieces)
+        if not body.strip():
+            raise bad("empty", "the reply has no body")
+        gathered = _Gathered()
+        gathered.take(parse(_DECODER, body, "the reply"))
+        return gathered.reply(keep_output=self._keep_output)
+
+
+class StreamDecoder:
+    """Reads a streamed reply; a stream is whole with `[DONE]` or a finish reason, else it is `truncated`.
+
+    A server that ignores `stream` and sends one JSON document is read as such.
+    """
+
+    def __init__(self, *, keep_output: bool = False) -> None:
+        self._keep_output = keep_output
+        self._events = EventParser()
+        self._gathered = _Gathered()
+        self._document: DocumentDecoder | None = None
+        self._begun = self._any_event = self._done = False
+        self._at_ns: int | None = None
+        self._first_token_ns: int | None = None
+        self._bad: BadReplyError | None = None
+
+    def feed(self, data: bytes, at_ns: int) -> None:
+        """Take the next piece of the body, received at `at_ns`."""
+        if not self._begun and (data := data.lstrip()):
+            self._begun = True
+            if data.startswith(b"{"):
+                self._document = DocumentDecoder(keep_output=self._keep_output)
+        if self._document is not None:
+            self._document.feed(data, at_ns)
+        elif self._bad is None and not self._done:
+            self._at_ns = at_ns
+            self._take_all(self._events.feed(data))
+
+    def _take_all(self, events: list[bytes]) -> None:
+        try:
+            for event in events:
+                self._take(event.strip())
+        except BadReplyError as error:
+            self._bad = error
+
+    def _take_unended(self) -> None:
+        """Take a last event whose empty line is missing; half of one is what `truncated` is for, not `malformed`."""
+        try:
+            for event in self._events.flush():
+                self._take(event.strip())
+        except BadReplyError as error:
+            if error.reason == "server_error":
+                self._bad = error
+
+    def _take(self, event: bytes) -> None:
+        if self._done or not event:
+            return
+        if event == b"[DONE]":
+            self._done = True
+            return
+        self._any_event = True
+        self._gathered.take(parse(_DECODER, event, "an event of the stream"))
+        if self._gathered.begun and self._first_token_ns is None:
+            self._first_token_ns = self._at_ns
+
+    def finish(self) -> Reply:
+        """Return the reply. Raises BadReplyError."""
+        if self._document is not None:
+            return self._document.finish()
+        if self._bad is None:
+            self._take_unended()
+        if self._bad is not None:
+            raise self._bad
+        if not self._begun:
+            raise bad("empty", "the reply has no body")
+        if not self._any_event and not self._done:
+            raise bad("malformed", "the reply has no event of a stream in it")
+        if not self._done and self._gathered.meta.finish_reason is None:
+            raise bad("truncated", "the stream ended without [DONE] and without a finish reason")
+        return self._gathered.reply(keep_output=self._keep_output, streamed=True, first_token_ns=self._first_token_ns)
