@@ -20,6 +20,7 @@ from typing_extensions import TypeVar
 from ..config.audit import AuditBlock
 from ..errors import PlanError
 from ..runs.measured import MeasuredPhase
+from ..runs.scoring import Scoring
 from ..runs.script import Script
 from ..runs.spec import Load, RunSpec
 from .verdict import Verdict
@@ -43,7 +44,8 @@ class AuditContext(msgspec.Struct, frozen=True, kw_only=True):
     """What the YAML asks of every phase: the load, the seeds, the duration floor and ceiling in ms; and for whom.
 
     `ruleset` is that of `submission_ref`, "" without one; `api_type` is the wire format, `streaming` whether replies
-    are streamed, `model` the benchmark's name of the model.
+    are streamed, `model` the benchmark's name of the model. `scorings` say of each accuracy data set, by name, how its
+    outputs are scored, or why they cannot be.
     """
 
     load: Load
@@ -57,6 +59,7 @@ class AuditContext(msgspec.Struct, frozen=True, kw_only=True):
     api_type: str = ""
     streaming: bool = False
     model: str = ""
+    scorings: Mapping[str, Scoring | str] = {}
 
     def phase(self, label: str, n_samples: int, **changes: object) -> RunSpec:
         """Return a RunSpec with these settings; `changes` override any field."""

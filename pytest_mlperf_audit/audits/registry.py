@@ -8,8 +8,9 @@ from typing import Any
 
 from ..config.audit import AuditBlock
 from ..errors import ConfigError
+from .accuracy import Accuracy, AccuracyBlock
 from .contract import Audit
-from .performance import Performance
+from .performance import Performance, PerformanceBlock
 from .shipped import SHIPPED
 
 Registry = dict[str, Audit[Any]]
@@ -20,15 +21,15 @@ def shipped() -> Registry:
     return gather(getattr(import_module(f".{module}", __package__), name)() for module, name in SHIPPED.items())
 
 
-def performance() -> Audit[Any]:
-    """Return the main run, which no `audit:` block asks for."""
-    return Performance()
+def runs() -> dict[str, tuple[Audit[Any], AuditBlock]]:
+    """Return the main run and the accuracy run by id, with their settings; no `audit:` block asks for them."""
+    return {"performance": (Performance(), PerformanceBlock()), "accuracy": (Accuracy(), AccuracyBlock())}
 
 
 def gather(offered: Iterable[Audit[Any]]) -> Registry:
     """Return audits by id. Raises ConfigError when two claim a name."""
     audits: Registry = {}
-    claimed: dict[str, Audit[Any]] = {"performance": performance()}
+    claimed: dict[str, Audit[Any]] = {name: run for name, (run, _) in runs().items()}
     for audit in offered:
         for name in (audit.id, *audit.aliases):
             if (other := claimed.setdefault(name, audit)) is not audit:

@@ -7,4 +7,11 @@ from __future__ import annotations
 
 from typing import Final
 
-SHIPPED: Final = {"test04": "Test04", "cache_probe": "CacheProbe"}
+SHIPPED: Final = {
+    "test01": "Test01",
+    "test04": "Test04",
+    "test06": "Test06",
+    "test07": "Test07",
+    "test09": "Test09",
+    "cache_probe": "CacheProbe",
+}

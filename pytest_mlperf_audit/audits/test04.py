@@ -17,9 +17,9 @@ from pydantic import Field, field_validator
 from typing_extensions import override
 
 from ..config.audit import AuditBlock
-from ..errors import PlanError
+from ..errors import NoVerdictError, PlanError
 from ..runs.measured import MeasuredPhase
-from ..runs.order import WithoutReplacement, single, without_replacement
+from ..runs.order import Single, WithoutReplacement, single, without_replacement
 from ..runs.script import Script
 from ..runs.spec import Poisson, RunSpec
 from . import test04_evidence, test04_script
@@ -148,6 +148,7 @@ class Test04(Audit[Test04Block]):
 
     @override
     def verify(self, cfg: Test04Block, runs: Mapping[str, MeasuredPhase]) -> Verdict:
+        _require_asked(cfg, runs)
         reference = runs[REFERENCE]
         repeats = {label: runs[label] for label in cfg.audit_phases}
         phases = {REFERENCE: reference, **repeats}
@@ -168,6 +169,16 @@ class Test04(Audit[Test04Block]):
             ),
         )
         return _with_probe(verdict, runs[PHASE]) if cfg.probe else verdict
+
+
+def _require_asked(cfg: Test04Block, runs: Mapping[str, MeasuredPhase]) -> None:
+    """Raise NoVerdictError for a phase of another size, or of another row, than the block asks for."""
+    for label, row in ((REFERENCE, None), *cfg.audit_phases.items()):
+        spec, size = runs[label].spec, cfg.samples if row is None else cfg.n_repeats
+        if spec.n_samples != size:
+            raise NoVerdictError(f"phase {label} was run with {spec.n_samples} queries, {size} are asked for")
+        if isinstance(spec.order, Single) and spec.order.index != row:
+            raise NoVerdictError(f"phase {label} repeated row {spec.order.index}, {row} is asked for")
 
 
 def _with_probe(verdict: Verdict, probed: MeasuredPhase) -> Verdict:

@@ -56,6 +56,13 @@ class ArmSummary(msgspec.Struct, frozen=True, kw_only=True):
     first_token_s: float | None = None
 
 
+class Diff(msgspec.Struct, frozen=True, kw_only=True):
+    """Where two outputs that should be equal begin to differ: `of` says whose, `text` is a short unified diff."""
+
+    of: str
+    text: str
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What an audit concludes from complete phases. `figures` is evidence beside the rule and decides nothing."""
 
@@ -65,6 +72,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     arms: tuple[ArmSummary, ...] = ()
+    diffs: tuple[Diff, ...] = ()
 
     @property
     def passed(self) -> bool:

@@ -53,13 +53,15 @@ class TokenRules:
     """Give it each sample's output with `add`, then ask for `checks`. Memory does not grow with the samples.
 
     `eos_ids` None means that the model's are not known. Whatever they are, outputs none of which ends in the same token
-    twice end in no two of them; otherwise the check is undecided.
+    twice end in no two of them; otherwise the check is undecided. `width` is the bytes of a token id where that is
+    known, as it is of a live reply's ids.
     """
 
-    def __init__(self, eos_ids: AbstractSet[int] | None, *, first_token_needed: bool) -> None:
+    def __init__(self, eos_ids: AbstractSet[int] | None, *, first_token_needed: bool, width: int | None = None) -> None:
         self.n_samples = 0
         self.eos_ids = eos_ids
         self._first_token_needed = first_token_needed
+        self._known_width = width
         self._readings = [_Reading(width=width) for width in WIDTHS]
         self._high_words = 0
         self._may_be_int64 = True
@@ -68,7 +70,8 @@ class TokenRules:
     def add(self, sample: str, data: bytes | None, first: bytes | None, token_count: int | None) -> None:
         """Take in one sample: its output and its first token as little-endian ids, and the reported number of tokens.
 
-        `sample` is its name for a message; None stands for what was not reported.
+        `sample` is its name for a message; None stands for what was not reported. An empty first token is none, in a
+        log; of a live reply it means that the first piece was a text which no token stands for.
         """
         self.n_samples += 1
         if token_count is None:
@@ -76,8 +79,12 @@ class TokenRules:
         if data is None:
             self._no_data.add(sample)
             return
-        if not first:
+        if first is None or (not first and self._known_width is None):
             self._no_first.add(sample)
+        elif not first:
+            self._wrong_first.add(f"{sample}: the first piece of its stream is a text without a token")
+        elif len(first) % WIDTHS[0]:
+            self._wrong_first.add(f"{sample}: {first.hex()} was reported, which is no token id")
         elif not data.startswith(first):
             begins = data[: len(first)].hex() or "nothing"
             self._wrong_first.add(f"{sample}: {first.hex()} was reported, its output begins with {begins}")
@@ -117,6 +124,8 @@ class TokenRules:
         A log whose reported counts are bytes / 4 is not read as int32 for that: counting int64 ids twice would double
         the throughput. Only where there is too little output to tell do the counts decide.
         """
+        if self._known_width is not None:
+            return self._known_width
         four, eight = self._readings
         if not self._may_be_int64 or not self._high_words:
             return 4
