@@ -12,3 +12,6 @@ class AuditBlock(Block):
 
     test: str = Field(description="Which audit to run")
     only: bool = Field(default=False, description="Run the audit alone, without the main performance run")
+    dataset: str | None = Field(
+        default=None, description="Name of the data set whose rows are sent (default: the performance data set)"
+    )

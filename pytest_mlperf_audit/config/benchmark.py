@@ -67,6 +67,11 @@ class Benchmark(Block):
     audit: Annotated[tuple[AuditBlock, ...], BeforeValidator(_as_list)] = Field(
         default=(), description="One audit, or a list of them"
     )
+    audit_order: Literal["before", "after"] = Field(
+        default="before",
+        description="Whether audits are sent before or after the main run; before it, their reference phase finds a "
+        "cache cold that the main run would have filled",
+    )
     settings: Settings = Field(default_factory=Settings, description="How the endpoint is driven")
     endpoint_config: EndpointConfig = Field(default_factory=EndpointConfig, description="The endpoint under test")
     report_dir: Path | None = Field(default=None, description="Directory for verdict, report and records")
@@ -140,6 +145,9 @@ class Benchmark(Block):
         seen: set[object] = set()
         for at, block in enumerate(self.audit):
             audit = block.test if type(block) is AuditBlock else type(block)
+            if block.dataset and block.dataset not in {dataset.name for dataset in self.datasets}:
+                known = ", ".join(dataset.name for dataset in self.datasets)
+                yield ("audit", at, "dataset"), f"no data set is called {block.dataset!r}; there are {known}"
             if audit in seen:
                 cure = "; one block with sample_index: [..] covers several indices"
                 yield ("audit", at, "test"), f"{block.test} is asked for twice{cure}"
@@ -151,6 +159,11 @@ class Benchmark(Block):
         if self.type == "submission":
             return self.benchmark_mode
         return None if self.type == "eval" else self.type
+
+    @property
+    def accuracy_datasets(self) -> tuple[DatasetConfig, ...]:
+        """The data sets of type accuracy."""
+        return tuple(dataset for dataset in self.datasets if dataset.type == "accuracy")
 
     @property
     def performance_dataset(self) -> DatasetConfig:

@@ -19,6 +19,18 @@ _FRAMING = {"host", "content-length", "transfer-encoding", "connection"}
 CacheKind = Literal[
     "none", "exact", "coalesce", "prefix", "semantic", "near_duplicate", "url", "precomputed", "allow_list"
 ]
+Dishonesty = Literal[
+    "none",
+    "other_model",
+    "truncated",
+    "padded",
+    "double_eos",
+    "wrong_first_token",
+    "wrong_usage",
+    "cheap_model",
+    "skipped_error",
+    "skipped_empty",
+]
 _KEYED = ("exact", "url", "near_duplicate", "allow_list")
 _KNOWING = ("precomputed", "allow_list")
 
@@ -57,6 +69,18 @@ class SimulatedConfig(Block):
     * `allow_list`: an exact cache for `known_prompts` alone
     * `coalesce`: computes identical queries in flight once, and stores nothing
     * `prefix`: keeps the state of prompts' beginnings (KV cache), and so saves prefill but no decode
+
+    Its text replies are a function of the request; as token ids they have one for each word. With `answer_column` it
+    knows the answers to `known_prompts`, and gives them as often as `accuracy` says. What it may be dishonest in, each
+    a way to a better figure that an audit is there to find:
+
+    * `other_model`: another model answers, in other words, and knows half of the answers
+    * `truncated`, `padded`: outputs of half the length, or of twice the length with words that say nothing
+    * `double_eos`: outputs end in two EOS tokens, both counted
+    * `wrong_first_token`: streams begin at once with a word that is none of the output's
+    * `wrong_usage`: more tokens are reported than the output has
+    * `cheap_model`: half of the answers that the honest model knows are wrong, in as many words
+    * `skipped_error`, `skipped_empty`: one query is not answered: with status 500, or with an empty output
     """
 
     service_time_ms: float = Field(default=20.0, ge=0, description="Mean service time of a query, in milliseconds")
@@ -98,10 +122,24 @@ class SimulatedConfig(Block):
     )
     known_prompts: Path | None = Field(
         default=None,
-        description="Data set file whose column `prompt` a precomputed or allow_list cache knows, relative to the "
-        "YAML's directory or else the working directory; a query is known by its last user message, or its prompt",
+        description="Data set file whose column `prompt` a precomputed or allow_list cache knows, or answer_column "
+        "has the answers to, relative to the YAML's directory or else the working directory; a query is known by its "
+        "last user message, or its prompt",
     )
-    output_tokens: int = Field(default=16, ge=1, description="Tokens of each text reply")
+    output_tokens: int = Field(default=16, ge=1, description="Tokens of each text reply, without the one of eos_id")
+    eos_id: int | None = Field(
+        default=None, ge=0, lt=2**31, description="Token id that ends each text reply, and counts; null: none does"
+    )
+    dishonest: Dishonesty = Field(default="none", description="What to be dishonest in, to see the audits find it")
+    dishonest_after: int = Field(
+        default=0, ge=0, description="Queries answered honestly before that, such as those of an accuracy run"
+    )
+    answer_column: str | None = Field(
+        default=None, description="Column of known_prompts that has the answer to each; a letter is given as a choice"
+    )
+    accuracy: float = Field(
+        default=1.0, ge=0, le=1, description="Share of the known questions that are answered right; by answer_column"
+    )
     video_reply: Literal["path", "base64", "raw"] = Field(
         default="path", description="Kind of video reply: JSON with a path, JSON with base64, or video/mp4 bytes"
     )
@@ -117,11 +155,21 @@ class SimulatedConfig(Block):
             )
         if self.known_prompts is None and self.cache in _KNOWING:
             reject(f"is required by cache {self.cache!r}; name a data set file", at=["known_prompts"])
-        if self.known_prompts is not None and self.cache not in _KNOWING:
+        if self.known_prompts is not None and self.cache not in _KNOWING and self.answer_column is None:
             reject(
                 f"has no effect on cache {self.cache!r}; set cache to one of {', '.join(_KNOWING)}, or drop it",
                 at=["known_prompts"],
             )
+        return self
+
+    @model_validator(mode="after")
+    def _answers_are_known(self) -> Self:
+        if self.answer_column is not None and self.known_prompts is None:
+            reject("is a column of known_prompts; name that data set file", at=["answer_column"])
+        if self.answer_column is None and "accuracy" in self.model_fields_set and self.accuracy < 1:
+            reject("is a share of the answers in answer_column; name that column", at=["accuracy"])
+        if self.answer_column is None and self.dishonest == "cheap_model":
+            reject("has no effect without known answers; set known_prompts and answer_column", at=["dishonest"])
         return self
 
 
@@ -141,7 +189,7 @@ class EndpointConfig(Block):
     api_type: str = Field(
         default="openai",
         min_length=1,
-        description="Wire format: openai, openai_completions, videogen, or one that a plugin registered",
+        description="Wire format: openai, openai_completions, sglang, videogen, or one that a plugin registered",
     )
     headers: dict[str, SecretStr] = Field(
         default_factory=dict, description="Further request headers; their values are treated as secrets"

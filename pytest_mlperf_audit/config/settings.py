@@ -123,6 +123,22 @@ class Drain(Block):
     )
 
 
+class BetweenPhases(Block):
+    """A command between every two phases, to restart or flush the SUT."""
+
+    command: tuple[str, ...] = Field(
+        min_length=1,
+        description="Program and arguments, run without a shell in the YAML's directory; {before}, {after} and {url} "
+        "stand for the phases' labels and the endpoint",
+    )
+    timeout_ms: DurationMs = Field(default=600_000, gt=0, description="Time limit in milliseconds (or 90s, 10m)")
+
+    @property
+    def timeout_s(self) -> float:
+        """The time limit in seconds."""
+        return self.timeout_ms / 1000
+
+
 class Settings(Block):
     """How the endpoint is driven."""
 
@@ -131,3 +147,6 @@ class Settings(Block):
     client: Client = Field(default_factory=Client, description="The HTTP client")
     warmup: Warmup = Field(default_factory=Warmup, description="Queries before the first phase")
     drain: Drain = Field(default_factory=Drain, description="How long to wait for queries in flight")
+    between_phases: BetweenPhases | None = Field(
+        default=None, description="What is done between every two phases; null: nothing, they are sent back to back"
+    )

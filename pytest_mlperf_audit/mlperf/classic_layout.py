@@ -36,7 +36,7 @@ def write_classic_files(outcome: RunOutcome, declared: Declared, report_dir: Pat
     """
     if outcome.simulated or any(phase.record.simulated for audit in outcome.audits for phase in audit.phases):
         raise ValueError(f"{outcome.name}: a simulated run gives no submission file")
-    main = next((audit for audit in outcome.audits if not audit.is_audit and audit.status != "NOT_RUN"), None)
+    main = next((audit for audit in outcome.audits if audit.id == "performance" and audit.status != "NOT_RUN"), None)
     test04 = next((audit for audit in outcome.audits if audit.id == Test04.id), None)
     writer = _Writer(declared, report_dir)
     written = []

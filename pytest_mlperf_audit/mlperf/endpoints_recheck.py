@@ -10,9 +10,13 @@ import msgspec
 
 from ..records.log import read_columns
 from ..records.store import QUERIES_FILE
+from ..records.walk import read_limited
 from ..report.outcome import AuditOutcome, RunOutcome
 from ..report.recheck import Terms, told
+from .accuracy_results import ACCURACY_RESULTS, accuracy_results
 from .endpoints_layout import RESULT_SUMMARY, audit_files, file_names, result_summary
+
+_MOST_BYTES = 64 * 2**20
 
 
 def file_differences(audit: AuditOutcome, outcome: RunOutcome, report_dir: Path, terms: Terms) -> list[str]:
@@ -21,8 +25,11 @@ def file_differences(audit: AuditOutcome, outcome: RunOutcome, report_dir: Path,
     A file that is not there is not told: the layout asked for may have been another, and a file that was taken away is
     missed by its digest. Raises RecordError when the records of the main run cannot be read.
     """
-    found = _of_audit(audit, report_dir, terms) if audit.is_audit else _of_main_run(audit, outcome, report_dir, terms)
-    return list(found)
+    if audit.is_audit:
+        return list(_of_audit(audit, report_dir, terms))
+    if audit.id == "accuracy":
+        return list(_of_accuracy_run(audit, report_dir, terms))
+    return list(_of_main_run(audit, outcome, report_dir, terms))
 
 
 def _of_audit(audit: AuditOutcome, report_dir: Path, terms: Terms) -> Iterator[str]:
@@ -38,7 +45,7 @@ def _of_audit(audit: AuditOutcome, report_dir: Path, terms: Terms) -> Iterator[s
             yield f"{shown}: is there, though an audit that is {kind} gives no submission file"
         elif name.endswith(".json"):
             yield from _of_json(shown, report_dir, due[name], terms)
-        elif (report_dir / shown).read_bytes() != due[name]:
+        elif read_limited(report_dir / shown, _MOST_BYTES) != due[name]:
             yield f"{shown}: does not say {due[name].decode().strip()!r}"
     if len(there) == 1:
         yield f"audit/{there[0]}: is there without its companion"
@@ -57,9 +64,22 @@ def _of_main_run(main: AuditOutcome, outcome: RunOutcome, report_dir: Path, term
     yield from _of_json(shown, report_dir, due, Terms(terms.skip | {"version"}, known_only=terms.known_only))
 
 
+def _of_accuracy_run(accuracy: AuditOutcome, report_dir: Path, terms: Terms) -> Iterator[str]:
+    shown = ACCURACY_RESULTS.as_posix()
+    if not (report_dir / ACCURACY_RESULTS).is_file():
+        return
+    due = accuracy_results(accuracy)
+    if due is None:
+        yield f"{shown}: is there, though only a complete, scored run against a real endpoint gives one"
+        return
+    yield from _of_json(
+        shown, report_dir, msgspec.json.encode(due), Terms(terms.skip | {"version"}, known_only=terms.known_only)
+    )
+
+
 def _of_json(shown: str, report_dir: Path, due: bytes, terms: Terms) -> Iterator[str]:
     try:
-        stored: Any = msgspec.json.decode((report_dir / shown).read_bytes())
+        stored: Any = msgspec.json.decode(read_limited(report_dir / shown, _MOST_BYTES))
     except (ValueError, RecursionError) as error:  # msgspec's own errors are ValueErrors
         yield f"{shown}: is no JSON ({error})"
         return

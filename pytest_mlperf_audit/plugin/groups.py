@@ -1,29 +1,35 @@
-"""The phases of a YAML in the order they are sent: main run and audits, each with a warm-up where asked for."""
+"""The phases of a YAML in the order they are sent: main run, accuracy run, audits; a warm-up where asked for."""
 
 from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..audits import registry
+import msgspec
+
+from ..audits import accuracy, registry
 from ..audits.contract import Audit, AuditContext
-from ..audits.performance import PerformanceBlock
+from ..audits.scored import first_unscorable, scoring_of
 from ..config.audit import AuditBlock
 from ..config.benchmark import Benchmark
+from ..config.dataset import DatasetConfig
 from ..config.load import LoadedConfig
 from ..config.settings import Settings
 from ..endpoints.source import RequestSource
-from ..errors import PlanError
+from ..errors import ConfigError, DatasetError, PlanError
 from ..load.group import PlannedPhase
 from ..runs.order import Scripted, without_replacement
+from ..runs.scoring import Scoring
 from ..runs.script import Script
 from ..runs.spec import Concurrency, Load, MaxThroughput, Poisson, RunSpec
 from . import third_party
 from .judging import PlannedAudit
+from .scorer import command_problem
+from .sources import Sources
 
 #: A query may take this long where the YAML does not say, or as long as the phase's ceiling if that is longer: under
 #: max_throughput the last of some hundred videos waits for all the others. It is MLPerf's ceiling for WAN2.2.
@@ -46,6 +52,8 @@ def context(benchmark: Benchmark) -> AuditContext:
         ruleset=benchmark.submission_ref.ruleset if benchmark.submission_ref else "",
         api_type=benchmark.endpoint_config.api_type,
         streaming=benchmark.streaming,
+        model=benchmark.submission_ref.model if benchmark.submission_ref else benchmark.model_params.name,
+        scorings={dataset.name: scoring_of(dataset) for dataset in benchmark.accuracy_datasets},
     )
 
 
@@ -58,53 +66,124 @@ def _load(settings: Settings) -> Load:
     return MaxThroughput(max_in_flight=settings.client.max_connections)
 
 
-def planned_audits(
-    loaded: LoadedConfig, source: RequestSource, audits: registry.Registry, report_dir: Path
-) -> Iterable[PlannedAudit]:
-    """Yield what is to be run, in order. Raises PlanError, naming where the YAML asks for what cannot be."""
-    benchmark = loaded.benchmark
-    asked: list[tuple[Audit[Any], AuditBlock]] = [(registry.find(audits, cfg.test), cfg) for cfg in benchmark.audit]
-    drawn = [(audit, cfg, _phases(loaded, audit, cfg, source)) for audit, cfg in asked]
-    if benchmark.effective_mode and not any(cfg.only for _, cfg in asked):
-        main, block = registry.performance(), PerformanceBlock()
-        directory = report_dir / main.id
-        warmup = _warmup(benchmark, source, directory / "warmup")
-        yield _planned(main, block, _phases(loaded, main, block, source), [directory], source, warmup)
-    labels = Counter(spec.label for _, _, phases in drawn for spec in phases)
-    for audit, cfg, phases in drawn:
-        # Two audits may both have a phase called "reference"; then the directory says whose.
-        names = [spec.label if labels[spec.label] == 1 else f"{audit.id}.{spec.label}" for spec in phases]
-        warmup = _warmup(benchmark, source, report_dir / "audit" / f"{audit.id}.warmup")
-        directories = [report_dir / "audit" / name for name in names]
-        yield _planned(audit, cfg, phases, directories, source, warmup)
+class Groups:
+    """Plans what a YAML asks for: the main run, the accuracy run, and each audit."""
+
+    def __init__(self, loaded: LoadedConfig, sources: Sources, report_dir: Path) -> None:
+        self._loaded = loaded
+        self._benchmark = loaded.benchmark
+        self._sources = sources
+        self._report_dir = report_dir
+        self._context = context(loaded.benchmark)
+
+    def plan(self, audits: registry.Registry) -> list[PlannedAudit]:
+        """Return all in the order they are sent. Raises PlanError, naming where the YAML asks for what cannot be."""
+        asked = [(registry.find(audits, cfg.test), cfg) for cfg in self._benchmark.audit]
+        main = [] if any(cfg.only for _, cfg in asked) else [*self._performance(), *self._accuracy()]
+        audited = self._audits(asked)
+        return [*audited, *main] if self._benchmark.audit_order == "before" else [*main, *audited]
+
+    def _performance(self) -> Iterator[PlannedAudit]:
+        if self._benchmark.effective_mode:
+            audit, cfg, source = *registry.runs()["performance"], self._sources.of(None)
+            directory = self._report_dir / audit.id
+            specs = self._specs(audit, cfg, source)
+            yield self._planned(audit, cfg, specs, [directory], source, directory / "warmup")
+
+    def _accuracy(self) -> Iterator[PlannedAudit]:
+        scored = accuracy_runs(self._benchmark)
+        sources = [self._sources.source(dataset) for dataset, _ in scored]
+        for (_, scoring), source in zip(scored, sources, strict=True):
+            self._require_scorable(scoring, source)
+        specs = [
+            accuracy.phase(dataset, len(source), scoring, self._context)
+            for (dataset, scoring), source in zip(scored, sources, strict=True)
+        ]
+        if specs:
+            directory = self._report_dir / "accuracy"
+            yield PlannedAudit(
+                audit=accuracy.Accuracy(),
+                cfg=accuracy.AccuracyBlock(),
+                phases=tuple(
+                    PlannedPhase(spec, directory / spec.label, source=source)
+                    for spec, source in zip(specs, sources, strict=True)
+                ),
+                checks=third_party.checks(accuracy.Accuracy(), accuracy.AccuracyBlock(), specs),
+                is_audit=False,
+            )
+
+    def _audits(self, asked: Sequence[tuple[Audit[Any], AuditBlock]]) -> list[PlannedAudit]:
+        sources = [self._sources.of(cfg.dataset) for _, cfg in asked]
+        drawn = [self._specs(audit, cfg, source) for (audit, cfg), source in zip(asked, sources, strict=True)]
+        labels = Counter(spec.label for specs in drawn for spec in specs)
+        planned = []
+        for (audit, cfg), source, specs in zip(asked, sources, drawn, strict=True):
+            # Two audits may both have a phase called "reference"; then the directory says whose.
+            names = [spec.label if labels[spec.label] == 1 else f"{audit.id}.{spec.label}" for spec in specs]
+            directories = [self._report_dir / "audit" / name for name in names]
+            warmup = self._report_dir / "audit" / f"{audit.id}.warmup"
+            planned.append(self._planned(audit, cfg, specs, directories, source, warmup))
+        return planned
+
+    def _specs(self, audit: Audit[Any], cfg: AuditBlock, source: RequestSource) -> list[RunSpec]:
+        try:
+            specs = third_party.plan(audit, cfg, source, self._context)
+            for spec in specs:
+                source.keeping(spec.keep)
+                if spec.scoring:
+                    self._require_scorable(spec.scoring, source)
+        except PlanError as error:
+            raise PlanError(f"{self._loaded.where('audit')}: {error}") from error
+        return [msgspec.structs.replace(spec, dataset=cfg.dataset or "") for spec in specs]
+
+    def _require_scorable(self, scoring: Scoring, source: RequestSource) -> None:
+        """Raise DatasetError or ConfigError for outputs that nothing could be compared with, or no program judge."""
+        if scoring.ground_truth:
+            expected = (source.value(row, scoring.ground_truth) for row in range(len(source)))
+            if found := first_unscorable(scoring, expected):
+                row, why = found
+                raise DatasetError(f"{source.where(row)}, column {scoring.ground_truth!r}: {why}")
+        if problem := command_problem(scoring, self._loaded.path.parent):
+            raise ConfigError(f"{self._loaded.where('datasets')}: {problem}")
+
+    def _planned(
+        self,
+        audit: Audit[Any],
+        cfg: AuditBlock,
+        specs: Sequence[RunSpec],
+        directories: Sequence[Path],
+        source: RequestSource,
+        warmup: Path,
+    ) -> PlannedAudit:
+        return PlannedAudit(
+            audit=audit,
+            cfg=cfg,
+            phases=tuple(
+                PlannedPhase(spec, directory, _script(audit, cfg, spec, source), source)
+                for spec, directory in zip(specs, directories, strict=True)
+            ),
+            checks=third_party.checks(audit, cfg, specs),
+            warmup=_warmup(self._benchmark, source, warmup),
+            is_audit=audit.id != "performance",
+        )
 
 
-def _phases(loaded: LoadedConfig, audit: Audit[Any], cfg: AuditBlock, source: RequestSource) -> list[RunSpec]:
-    try:
-        return third_party.plan(audit, cfg, source, context(loaded.benchmark))
-    except PlanError as error:
-        raise PlanError(f"{loaded.where('audit')}: {error}") from error
+def accuracy_runs(benchmark: Benchmark) -> list[tuple[DatasetConfig, Scoring]]:
+    """Return the accuracy data sets that can be scored, with how."""
+    return [
+        (dataset, scoring)
+        for dataset in benchmark.accuracy_datasets
+        if not isinstance(scoring := scoring_of(dataset), str)
+    ]
 
 
-def _planned(
-    audit: Audit[Any],
-    cfg: AuditBlock,
-    phases: Sequence[RunSpec],
-    directories: Sequence[Path],
-    source: RequestSource,
-    warmup: PlannedPhase | None,
-) -> PlannedAudit:
-    return PlannedAudit(
-        audit=audit,
-        cfg=cfg,
-        phases=tuple(
-            PlannedPhase(spec, directory, _script(audit, cfg, spec, source))
-            for spec, directory in zip(phases, directories, strict=True)
-        ),
-        checks=third_party.checks(audit, cfg, phases),
-        warmup=warmup,
-        is_audit=audit.id != "performance",
-    )
+def unscored(benchmark: Benchmark) -> list[str]:
+    """Return why accuracy data sets are left out, a sentence for each."""
+    return [
+        f"the accuracy data set {dataset.name!r} is left out: {why}"
+        for dataset in benchmark.accuracy_datasets
+        if isinstance(why := scoring_of(dataset), str)
+    ]
 
 
 def _script(audit: Audit[Any], cfg: AuditBlock, spec: RunSpec, source: RequestSource) -> Callable[[], Script] | None:
@@ -128,4 +207,4 @@ def _warmup(benchmark: Benchmark, source: RequestSource, directory: Path) -> Pla
         nonce="prefix",
         nonce_seed=secrets.randbits(63),
     )
-    return PlannedPhase(spec, directory)
+    return PlannedPhase(spec, directory, source=source)

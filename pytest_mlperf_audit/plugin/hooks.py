@@ -51,11 +51,15 @@ def pytest_mlperf_endpoint_adapters() -> Iterable[type[EndpointAdapter]]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Keep clear of the directories to recheck: no code of theirs is run, no cache is written there."""
+    """Keep clear of what is to be judged: no code of theirs is run, no cache is written into a run's directory."""
     if directories := options.recheck_dirs(early_config, early_config.known_args_namespace):
         from .recheck import setup
 
         setup.before_conftests(early_config, directories)
+    if trees := options.result_trees(early_config, early_config.known_args_namespace):
+        from .results import setup as results
+
+        results.before_conftests(early_config, trees)
 
 
 @pytest.hookimpl(trylast=True)  # after conftests and other plugins, so that what they offer is known

@@ -32,3 +32,17 @@ def pytest_mlperf_endpoint_adapters() -> Iterable[type[EndpointAdapter]]:  # typ
         def pytest_mlperf_endpoint_adapters():
             return [TritonAdapter]
     """
+
+
+@pytest.hookspec
+def pytest_mlperf_between_phases(before: str, after: str, urls: tuple[str, ...]) -> None:
+    """Restart or flush the SUT between two phases, say; an exception ends the run without a verdict.
+
+    `before` and `after` are the labels of the phase that has ended and of the one to come; `urls` are the endpoint's.
+    Without an implementation phases are sent back to back.
+
+    Example::
+
+        def pytest_mlperf_between_phases(before, after, urls):
+            subprocess.run(["systemctl", "restart", "vllm"], check=True)
+    """

@@ -109,6 +109,7 @@ def audit_outcome(
         figures=dict(verdict.figures) if verdict else {},
         notes=verdict.notes if verdict else (),
         findings=verdict.findings if verdict else (),
+        diffs=verdict.diffs if verdict else (),
         arms=verdict.arms if verdict else (),
         reason=why_none if broken else _doubts(checks) if status == "NO_VERDICT" else "",
         mlperf_name=planned.audit.mlperf_name,

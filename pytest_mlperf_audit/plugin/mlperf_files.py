@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..mlperf import classic_layout, endpoints_layout
+from ..mlperf.accuracy_results import write_accuracy_results
 from ..mlperf.loadgen.phase_log import Declared
 from ..report.outcome import RunOutcome
 from .run import AuditRun
@@ -22,6 +23,8 @@ def _write_endpoints(run: AuditRun, outcome: RunOutcome) -> None:
     for audit in outcome.audits:
         if audit.is_audit:
             endpoints_layout.write_audit_files(audit, run.report_dir / "audit")
+        elif audit.id == "accuracy":
+            write_accuracy_results(audit, run.report_dir)
         elif audit.status != "NO_VERDICT" and audit.phases and audit.phases[-1].record.complete:
             endpoints_layout.write_result_summary(audit.phases[-1], outcome, run.report_dir)
 

@@ -95,9 +95,9 @@ def recheck_dirs(config: pytest.Config, given: argparse.Namespace | None = None)
     return directories
 
 
-def result_trees(config: pytest.Config) -> list[Path]:
-    """Return the submission trees asked for."""
-    return _paths(config, "mlperf_results")
+def result_trees(config: pytest.Config, given: argparse.Namespace | None = None) -> list[Path]:
+    """Return the submission trees asked for; `given` are the options where the configuration does not have them yet."""
+    return _paths(config, "mlperf_results", given)
 
 
 def _paths(config: pytest.Config, name: str, options: argparse.Namespace | None = None) -> list[Path]:

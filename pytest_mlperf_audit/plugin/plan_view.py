@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from ..endpoints.source import RequestSource
+from ..report.clean import plain
 from ..report.tables import asked
 from ..runs.order import Scripted
 from ..runs.spec import Concurrency, MaxThroughput, RunSpec
@@ -13,6 +15,8 @@ from .run import AuditRun
 
 #: A WAN2.2 video takes minutes, a chat reply seconds; the reader knows which, so both ends are shown.
 _SERVICE_TIMES_S = (1.0, 60.0)
+#: As much of a row as shows whether the right columns were read.
+_ROW = 160
 
 
 def plan_lines(runs: Iterable[AuditRun]) -> Iterator[str]:
@@ -20,13 +24,22 @@ def plan_lines(runs: Iterable[AuditRun]) -> Iterator[str]:
     for run in runs:
         yield f"{run.node_id}: {run.benchmark.name}"
         yield f"  endpoint: {endpoint_text(run)}"
-        yield f"  data set: {run.source.dataset.name}, {len(run.source)} rows loaded"
+        for source in _sources(run):
+            yield f"  data set: {source.dataset.name}, {len(source)} rows loaded"
+            yield f"    first row: {plain(repr(dict(source.dataset[0])), _ROW)}"
+        yield from (f"  warning:  {warning}" for warning in run.warnings)
         yield f"  report:   {run.report_dir}"
         for planned in run.plans:
             yield from _audit_lines(planned)
         specs = [spec for planned in run.plans for spec in planned.specs]
         fewest, most = sum(map(least, specs)), sum(spec.n_samples for spec in specs)
         yield f"  in all {most if fewest == most else f'{fewest} to {most}'} queries"
+
+
+def _sources(run: AuditRun) -> list[RequestSource]:
+    """Return every data set that a phase sends, the performance data set first."""
+    sent = [phase.source for planned in run.plans for phase in planned.all_phases if phase.source is not None]
+    return list({source.dataset.name: source for source in (run.source, *sent)}.values())
 
 
 def endpoint_text(run: AuditRun) -> str:

@@ -9,12 +9,13 @@ from pathlib import Path
 from ..audits import registry
 from ..config.benchmark import Benchmark
 from ..config.load import load_config
+from .between import Between, Hook
 from .collection import node_id
 from .endpoint import redirected, target_of, with_prompts_found
-from .groups import planned_audits
+from .groups import Groups, unscored
 from .report_dir import check_disjoint, check_harmless
 from .run import AuditRun
-from .sources import Adapters, performance_source
+from .sources import Adapters, Sources
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Request:
     cwd: Path
     rootpath: Path
     environ: Mapping[str, str]
+    between: Hook | None = None
 
 
 def plan_runs(request: Request, audits: registry.Registry, adapters: Adapters) -> list[AuditRun]:
@@ -41,17 +43,20 @@ def _plan_run(path: Path, request: Request, audits: registry.Registry, adapters:
     if request.endpoint:
         loaded = redirected(loaded, request.endpoint)
     loaded = with_prompts_found(loaded, request.cwd)
-    source = performance_source(loaded, adapters, request.cwd)
+    sources = Sources(loaded, adapters, request.cwd)
     report_dir = _report_dir(path, loaded.benchmark, request)
-    inputs = [path, request.cwd, request.rootpath, source.dataset.path]
+    plans = Groups(loaded, sources, report_dir).plan(audits)
+    inputs = [path, request.cwd, request.rootpath, *sources.paths]
     known_prompts = loaded.benchmark.endpoint_config.simulated.known_prompts
     check_harmless(report_dir, [*inputs, *([known_prompts] if known_prompts else [])])
     return AuditRun(
         path=path,
         loaded=loaded,
         node_id=node_id(path, request.rootpath),
-        plans=tuple(planned_audits(loaded, source, audits, report_dir)),
-        source=source,
+        plans=tuple(plans),
+        source=sources.main(),
+        between=Between(loaded.benchmark.settings.between_phases, request.between, path.parent),
+        left_out=tuple(unscored(loaded.benchmark)),
         target=target_of(loaded),
         report_dir=report_dir,
     )

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from ..audits.verdict import Verdict
@@ -18,15 +19,25 @@ from ..errors import NoVerdictError
 from ..load.group import PlannedPhase, run_group
 from ..load.progress import Progress, ProgressFile
 from ..load.target import Target
-from ..records.store import read_phase
+from ..mlperf.loadgen.write_accuracy import write_accuracy_log
+from ..records.log import read_queries
+from ..records.store import QUERIES_FILE, SCORE_FILE, read_phase
 from ..runs.phase import PhaseRecord
+from .between import Between
 from .judging import PlannedAudit, complete_records, judge
 from .locks import endpoint_lock, measuring, processes_measuring
+from .scorer import run_command
+
+#: LoadGen's name of the log of outputs, which external scorers are given.
+ACCURACY_LOG = "mlperf_log_accuracy.json"
 
 
 @dataclass
 class AuditRun:
-    """One YAML, planned. `selected` are the ids of audits that this session's tests need, set after collection."""
+    """One YAML, planned. `selected` are the ids of audits that this session's tests need, set after collection.
+
+    `left_out` says, a sentence each, what of the YAML cannot be run.
+    """
 
     path: Path
     loaded: LoadedConfig
@@ -38,6 +49,8 @@ class AuditRun:
     session_dir: Path | None = None
     controller: int | None = None
     selected: set[str] = field(default_factory=set)
+    between: Between | None = None
+    left_out: tuple[str, ...] = ()
     _verdicts: dict[str, Verdict] = field(default_factory=dict)
 
     @property
@@ -48,9 +61,7 @@ class AuditRun:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the user should know of the configuration, though it can be run."""
-        unscored = [dataset.name for dataset in self.benchmark.datasets if dataset.type == "accuracy"]
-        left_alone = f"accuracy data sets are not scored by this version: {', '.join(unscored)}"
-        return (*self.loaded.warnings, *([left_alone] if unscored else []))
+        return (*self.loaded.warnings, *self.left_out)
 
     @property
     def simulated(self) -> bool:
@@ -117,18 +128,22 @@ class AuditRun:
         session_dir, target = self._prepared(), self.endpoint()
         given_up = session_dir / f"given-up-{self.key}-{planned.id}"
         report = self._reporter(session_dir)
-        if given_up.exists() or _over(planned):
+        if _over(planned):
             return
+        if given_up.exists():
+            raise NoVerdictError(given_up.read_text() or "its phases could not be run; see the first failure")
 
         def waiting() -> None:
             if not any(processes_measuring(session_dir)):  # another worker of this session has its own progress to show
                 report(_waiting(planned))
 
         with endpoint_lock(target, waiting), measuring(session_dir):
-            if given_up.exists() or _over(planned):
+            if _over(planned):
                 return
+            if given_up.exists():
+                raise NoVerdictError(given_up.read_text() or "its phases could not be run; see the first failure")
             try:
-                run_group(planned.all_phases, self.source, target, title=planned.id, report=report)
+                self._send(planned, target, report)
             except OSError as error:
                 with suppress(OSError):
                     given_up.touch()
@@ -136,6 +151,48 @@ class AuditRun:
                     f"the records of {planned.id} could not be written to {self.report_dir} "
                     f"({error.strerror or error}); free some space, or set --mlperf-report-dir"
                 ) from error
+            except NoVerdictError as error:
+                given_up.write_text(str(error))
+                raise
+
+    def _send(self, planned: PlannedAudit, target: Target, report: Callable[[Progress], None]) -> None:
+        """Send an audit's phases back to back, or with what the user has done between two of them."""
+        phases = planned.all_phases
+        if all(map(_record, planned.phases)):  # sent by a process that was ended before they were scored
+            self._score(planned, target, report)
+            return
+        groups = [[phase] for phase in phases] if self.between else [phases]
+        before = self._sent_last()
+        for group in groups:
+            if self.between and before:
+                self.between(before, group[0].spec.label, target.urls)
+            records = run_group(group, self.source, target, title=planned.id, report=report)
+            if not all(record.complete for record in records):
+                return
+            before = group[-1].spec.label
+        self._score(planned, target, report)
+
+    def _score(self, planned: PlannedAudit, target: Target, report: Callable[[Progress], None]) -> None:
+        """Have external scorers judge what was kept of the replies."""
+        for phase in planned.phases:
+            scoring = phase.spec.scoring
+            if scoring and _to_be_scored(phase):
+                log = phase.directory / ACCURACY_LOG
+                write_accuracy_log(log, read_queries(phase.directory / QUERIES_FILE))
+                at_it = Progress(phase=f"scoring {phase.spec.label}", title=planned.id, requested=0)
+                run_command(
+                    scoring,
+                    phase.directory,
+                    log,
+                    cwd=self.path.parent,
+                    redact=target.redact,
+                    tick=partial(report, at_it),
+                )
+
+    def _sent_last(self) -> str:
+        """Return the label of the phase that was sent last, "" where none was."""
+        sent = [phase.spec.label for planned in self.plans for phase in planned.all_phases if _record(phase)]
+        return sent[-1] if sent else ""
 
     def _reporter(self, session_dir: Path) -> Callable[[Progress], None]:
         write = ProgressFile(session_dir / "progress.json").write
@@ -152,7 +209,13 @@ def _over(planned: PlannedAudit) -> bool:
     """Whether a group of phases is not to be run (again): all are complete, or one ended badly."""
     if any(record and not record.complete for record in map(_record, planned.all_phases)):
         return True
-    return all(map(_record, planned.phases))
+    return all(map(_record, planned.phases)) and not any(map(_to_be_scored, planned.phases))
+
+
+def _to_be_scored(phase: PlannedPhase) -> bool:
+    """Whether an external scorer is to judge a phase, and has not."""
+    scoring = phase.spec.scoring
+    return scoring is not None and scoring.method == "command" and not (phase.directory / SCORE_FILE).exists()
 
 
 def _record(phase: PlannedPhase) -> PhaseRecord | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ def configure(config: pytest.Config) -> None:
     """Register markers; with a YAML, plan its run. Raises pytest.UsageError for a user's mistake."""
     config.addinivalue_line("markers", "mlperf: every check that --mlperf-config collects")
     config.addinivalue_line("markers", "performance: checks of the main performance run")
+    config.addinivalue_line("markers", "accuracy: checks of the accuracy run")
     if trees := options.result_trees(config):
         from .results import setup as results
 
@@ -68,6 +70,7 @@ def _plan(config: pytest.Config, paths: list[Path], audits: Any) -> None:
         cwd=Path(config.invocation_params.dir),
         rootpath=config.rootpath,
         environ=os.environ,
+        between=_between_phases(config),
     )
     runs = plan_runs(request, audits, adapters)
     config.stash[RUNS] = runs
@@ -78,6 +81,14 @@ def _plan(config: pytest.Config, paths: list[Path], audits: Any) -> None:
             run.controller = os.getppid()
     elif _records(config):
         _open_session(config)
+
+
+def _between_phases(config: pytest.Config) -> Callable[[str, str, tuple[str, ...]], object] | None:
+    """Return the hook that is called between two phases, None where nobody implements it."""
+    hook = config.hook.pytest_mlperf_between_phases
+    if not hook.get_hookimpls():
+        return None
+    return lambda before, after, urls: hook(before=before, after=after, urls=urls)
 
 
 def _records(config: pytest.Config) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
+from ..config.dataset import DatasetConfig
 from ..config.load import LoadedConfig
 from ..datasets import load_dataset
 from ..endpoints.base import EndpointAdapter
@@ -26,18 +27,53 @@ def gather_adapters(offered: Iterable[type[EndpointAdapter]]) -> dict[str, type[
     return adapters
 
 
-def performance_source(loaded: LoadedConfig, adapters: Adapters, cwd: Path) -> RequestSource:
-    """Return the performance data set, all rows known to be sendable. Raises ConfigError or DatasetError."""
-    benchmark = loaded.benchmark
-    api_type = benchmark.endpoint_config.api_type
+class Sources:
+    """The data sets that the YAML names. One is loaded, and its rows are known to be sendable, when it is asked for."""
+
+    def __init__(self, loaded: LoadedConfig, adapters: Adapters, cwd: Path) -> None:
+        self._loaded = loaded
+        self._cwd = cwd
+        self._adapter = _adapter(loaded, adapters)
+        self._sources: dict[tuple[str, str], RequestSource] = {}
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files that were read."""
+        return [source.dataset.path for source in self._sources.values()]
+
+    def of(self, name: str | None) -> RequestSource:
+        """Return a data set by name, the performance data set without one. Raises ConfigError or DatasetError."""
+        benchmark = self._loaded.benchmark
+        if not name:
+            return self.source(benchmark.performance_dataset)
+        # A performance and an accuracy data set may have the same name; an audit that names one means to score it.
+        named = [dataset for dataset in benchmark.datasets if dataset.name == name]
+        return self.source(max(named, key=lambda dataset: dataset.type == "accuracy"))
+
+    def source(self, config: DatasetConfig) -> RequestSource:
+        """Return a data set as requests. Raises ConfigError or DatasetError."""
+        key = (config.type, config.name)
+        if key not in self._sources:
+            benchmark = self._loaded.benchmark
+            dataset = load_dataset(config, [self._loaded.path.parent, self._cwd])
+            adapter = self._adapter(config.params(benchmark.model_params), streaming=benchmark.streaming)
+            source = RequestSource(dataset, adapter, search=[self._loaded.path.parent, self._cwd])
+            source.check_rows()
+            self._sources[key] = source
+        return self._sources[key]
+
+    def main(self) -> RequestSource:
+        """Return the performance data set or, for `type: eval`, the first that there is."""
+        benchmark = self._loaded.benchmark
+        if benchmark.effective_mode is None and benchmark.accuracy_datasets:
+            return self.source(benchmark.accuracy_datasets[0])
+        return self.of(None)
+
+
+def _adapter(loaded: LoadedConfig, adapters: Adapters) -> type[EndpointAdapter]:
+    api_type = loaded.benchmark.endpoint_config.api_type
     if api_type not in adapters:
         close = get_close_matches(api_type, adapters, 1)
         hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(adapters))}"
         raise ConfigError(f"{loaded.where('endpoint_config', 'api_type')}: no adapter for {api_type!r}; {hint}")
-    config = benchmark.performance_dataset
-    dataset = load_dataset(config, [loaded.path.parent, cwd])
-    source = RequestSource(
-        dataset, adapters[api_type](config.params(benchmark.model_params), streaming=benchmark.streaming)
-    )
-    source.check_rows()
-    return source
+    return adapters[api_type]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 import msgspec
 
 from .atomic import sha256_file
+from .walk import walk
 
 #: What is told of a directory in which many files differ.
 _MOST_TOLD = 20
@@ -22,12 +22,16 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def artifacts(
-    directory: Path, leave_out: Collection[str], on_error: Callable[[OSError], None] | None = None
+    directory: Path,
+    leave_out: Collection[str],
+    on_error: Callable[[OSError], None] | None = None,
+    sizes: Collection[int] | None = None,
 ) -> Iterator[tuple[str, Artifact]]:
     """Yield every regular file but those in `leave_out` and hidden ones (temporary files, locks), in path order.
 
     Paths are relative, with forward slashes. Symbolic links are neither followed nor told. What cannot be read goes to
-    `on_error`; without one, OSError is raised.
+    `on_error`; without one, OSError is raised. Of a file whose size is not among `sizes`, where these are given, the
+    digest is "": it is none of those that are looked for, and may be endless.
     """
     for path in sorted(_files(directory, on_error or _raise)):
         shown = path.relative_to(directory).as_posix()
@@ -35,13 +39,14 @@ def artifacts(
             continue
         name = shown if shown.isascii() else shown.encode("utf-8", "replace").decode()
         try:
-            yield name, Artifact(sha256=sha256_file(path), bytes=path.stat().st_size)
+            size = path.stat().st_size
+            yield name, Artifact(sha256=sha256_file(path) if sizes is None or size in sizes else "", bytes=size)
         except OSError as error:
             (on_error or _raise)(error)
 
 
 def _files(directory: Path, on_error: Callable[[OSError], None]) -> Iterator[Path]:
-    for folder, folders, names in os.walk(directory, onerror=on_error):
+    for folder, folders, names in walk(directory, on_error):
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (Path(folder, name) for name in names if not name.startswith("."))
 

@@ -13,6 +13,7 @@ from ..runs.phase import PhaseRecord
 from ..runs.spec import RunSpec
 from .differences import differences
 from .log import read_columns, read_queries
+from .score import read_score
 from .store import PHASE_FILE, QUERIES_FILE
 
 
@@ -39,7 +40,7 @@ def consistent(directory: Path, record: PhaseRecord) -> MeasuredPhase:
             f"{directory / PHASE_FILE}: its figures do not follow from {QUERIES_FILE}, so one of them was edited or "
             f"exchanged ({'; '.join(map(str, found[:3]))})"
         )
-    return MeasuredPhase(record, queries, lambda: read_queries(path))
+    return MeasuredPhase(record, queries, lambda: read_queries(path), read_score(directory))
 
 
 def _seedless(spec: RunSpec) -> RunSpec:

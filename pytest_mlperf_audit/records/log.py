@@ -15,6 +15,9 @@ from ..errors import RecordError
 from ..runs.columns import QueryColumns
 from ..runs.query import QueryRecord
 
+#: A reply of 16 MiB kept as text takes six times as much where every character is escaped.
+_LONGEST_LINE = 128 * 2**20
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(QueryRecord)
 
@@ -64,8 +67,10 @@ def read_queries(path: Path) -> Iterator[QueryRecord]:
     """Yield every record of a log. Raises RecordError, naming the line, for one that is not a whole record."""
     try:
         with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
+            for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), start=1):
                 if not line.endswith(b"\n"):
+                    if len(line) == _LONGEST_LINE:
+                        raise RecordError(f"{path}:{number}: is longer than any query record; the file was edited")
                     raise RecordError(
                         f"{path}:{number}: the last record is cut short; the run was stopped while writing it"
                     )

@@ -2,6 +2,7 @@
 
     <directory>/phase.json      written once, when the phase has ended however it ended
     <directory>/queries.jsonl   appended while it runs
+    <directory>/score.json      what an external scorer made of it, where one was asked for
 
 A directory with queries but no phase.json is a phase whose process was killed: it is never read as a result.
 """
@@ -15,10 +16,13 @@ import msgspec
 from ..errors import NoVerdictError, RecordError
 from ..runs.phase import PhaseRecord
 from .atomic import write_atomic
+from .walk import read_limited
 
 PHASE_FILE = "phase.json"
 QUERIES_FILE = "queries.jsonl"
+SCORE_FILE = "score.json"
 SCHEMA_VERSION = 1
+_MOST_BYTES = 64 * 2**20
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(PhaseRecord)
@@ -43,7 +47,7 @@ def read_phase(directory: Path) -> PhaseRecord | None:
     """
     path = directory / PHASE_FILE
     try:
-        raw = path.read_bytes()
+        raw = read_limited(path, _MOST_BYTES)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -82,7 +86,7 @@ def set_aside(directory: Path) -> int:
     attempt = 1
     while (directory / f"attempt-{attempt}").exists():
         attempt += 1
-    leftovers = [path for name in (QUERIES_FILE, PHASE_FILE) if (path := directory / name).exists()]
+    leftovers = [path for name in (QUERIES_FILE, PHASE_FILE, SCORE_FILE) if (path := directory / name).exists()]
     if not leftovers:
         return attempt
     kept = directory / f"attempt-{attempt}"

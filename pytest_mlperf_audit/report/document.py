@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 
 from .. import __version__
-from ..audits.verdict import ArmSummary, Figure, Finding
+from ..audits.verdict import ArmSummary, Diff, Figure, Finding
 from ..errors import RecordError
 from ..records.artifacts import Artifact, artifacts
 from ..records.atomic import write_atomic
+from ..records.walk import read_limited
 from ..runs.order import Scripted
 from ..runs.phase import PhaseFigures, Status, StoppedBy
 from ..runs.spec import RunSpec
@@ -24,6 +25,8 @@ VERDICT_FILE = "verdict.json"
 REPORT_FILE = "report.html"
 #: Files of the report directory that the verdict cannot hold a digest of, since they are written after it is known.
 NO_ARTIFACTS = (VERDICT_FILE, REPORT_FILE)
+#: A verdict of a thousand phases has 3 MB.
+MOST_BYTES = 64 * 2**20
 SCHEMA_FILE = Path(__file__).with_name("verdict.schema.json")
 
 _DISTRIBUTION = "pytest-mlperf-audit"
@@ -79,8 +82,8 @@ class PhaseEntry(msgspec.Struct, frozen=True, kw_only=True):
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     """An audit, or the main performance run (`is_audit` false). `figures` is evidence and decides nothing.
 
-    `findings` are the comparisons of a scripted phase, `arms` the kinds of queries that it compared. `planned` are the
-    labels of the phases that it needs, run or not.
+    `findings` are the comparisons of a scripted phase, `arms` the kinds of queries that it compared; `diffs` show
+    outputs that should be equal and are not. `planned` are the labels of the phases that it needs, run or not.
     """
 
     id: str
@@ -95,6 +98,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...]
     reason: str
     findings: tuple[Finding, ...] = ()
+    diffs: tuple[Diff, ...] = ()
     arms: tuple[ArmSummary, ...] = ()
     planned: tuple[str, ...] = ()
 
@@ -175,7 +179,7 @@ def write_verdict(document: VerdictDocument, report_dir: Path) -> Path:
 def read_verdict(path: Path) -> VerdictDocument:
     """Read a verdict.json. Raises RecordError when it is missing, broken, or of another schema version."""
     try:
-        raw = path.read_bytes()
+        raw = read_limited(path, MOST_BYTES)
     except OSError as error:
         raise RecordError(f"{path}: cannot be read ({error.strerror})") from error
     try:
@@ -214,6 +218,7 @@ def _audit(audit: AuditOutcome) -> AuditEntry:
         reason=audit.reason,
         planned=audit.planned,
         findings=audit.findings,
+        diffs=audit.diffs,
         arms=tuple(arm for arm in audit.arms if math.isfinite(arm.median_s)),
     )
 

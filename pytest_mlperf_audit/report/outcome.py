@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from ..audits.verdict import ArmSummary, Check, Figure, Finding
+from ..audits.verdict import ArmSummary, Check, Diff, Figure, Finding
 from ..runs.phase import PhaseRecord
 
 RunStatus = Literal["PASS", "FAIL", "NO_VERDICT", "INCOMPLETE", "NOT_RUN"]
@@ -57,6 +57,7 @@ class AuditOutcome(msgspec.Struct, frozen=True, kw_only=True):
     figures: dict[str, Figure] = {}
     notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    diffs: tuple[Diff, ...] = ()
     arms: tuple[ArmSummary, ...] = ()
     reason: str = ""
     mlperf_name: str | None = None

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pytest_mlperf_audit.audits.models import TEST06_SAMPLES, accuracy_delta_percent, find_model
+from pytest_mlperf_audit.audits.models import TEST01_SEED, TEST06_SAMPLES, accuracy_delta_percent, find_model
 from pytest_mlperf_audit.mlperf.loadgen.accuracy_scores import read_scores
 
 
@@ -43,6 +43,17 @@ def test_audit_configurations(upstream: Path) -> None:
         assert model.test09.n_samples == _setting(upstream, f"TEST09/{name}", "min_query_count")
         text = (upstream / "compliance/TEST09" / name / "audit.config").read_text()
         assert model.test09.unique == ("performance_issue_unique = 1" in text)
+
+
+def test_sampling_of_every_test01_model(upstream: Path) -> None:
+    found = sorted(upstream.glob("compliance/TEST01/*/audit.config"))
+    assert len(found) >= 12
+    for path in found:
+        test = f"TEST01/{path.parent.name}"
+        assert f"*.*.accuracy_log_rng_seed = {TEST01_SEED}\n" in path.read_text()
+        model = find_model(path.parent.name)
+        if model is not None:  # rnnt, and dlrm's first version, are of rounds without endpoints
+            assert model.test01 == _setting(upstream, test, "accuracy_log_sampling_target"), path
 
 
 def test_accuracy_types_and_deltas_of_every_test01_model(checker: dict[str, Any]) -> None:

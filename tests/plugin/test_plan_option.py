@@ -23,13 +23,14 @@ def test_plan(audit, sut):
             "wan22.yaml: *",
             f"  endpoint: {sut.url} (videogen)",
             "  data set: prompts, 16 rows loaded",
+            "    first row: {'prompt': 'scene 0'}",
             f"  report:   {audit.report()}",
-            "  performance: *",
-            "    performance: 10 queries, concurrency 2, at most 14400 s; about 5 s at 1 s a query, 5 min at 60 s",
             "  test04: *",
             "    reference: 8 queries, *",
             "    output_caching: 5 queries, *",
             "    checks: completion[[]reference], *",
+            "  performance: *",
+            "    performance: 10 queries, concurrency 2, at most 14400 s; about 5 s at 1 s a query, 5 min at 60 s",
             "  in all 23 queries",
         ]
     )

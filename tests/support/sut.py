@@ -32,6 +32,7 @@ OPTIONS = {
     "hit_headers": {},  # and of those from the cache
     "refuse_unknown": "",  # a regular expression; a prompt that it does not match whole is answered with 400
     "refuse_query": False,  # a URL with a query string is answered with 404
+    "refuse_field": "",  # a body that names this field is answered with 400
     "refuse_repeats": False,  # a body seen before is answered with 409
     "fault": "none",  # see Sut.fault
     "fault_after": 0,  # requests answered well before the fault begins
@@ -101,7 +102,7 @@ class Sut:
         if refused:
             return await self.reply(writer, 401, f'{{"error":"bad key {token}"}}'.encode())
         if status := self.refusal(path, body):
-            return await self.reply(writer, status, b'{"error":"not with us"}')
+            return await self.reply(writer, status, f'{{"error":"not with us{self.o["refuse_field"]}"}}'.encode())
         received_ns = time.perf_counter_ns()
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
@@ -124,6 +125,8 @@ class Sut:
             return 404
         if self.o["refuse_repeats"] and body in self.store:
             return 409
+        if self.o["refuse_field"] and f'"{self.o["refuse_field"]}"'.encode() in body:
+            return 400
         known = self.o["refuse_unknown"]
         return 400 if known and not re.fullmatch(known, self.prompt(body)) else 0
 

@@ -54,6 +54,11 @@ WANTED: Final = frozenset(
         "result_scheduled_samples_per_sec",
         "early_stopping_latency_ss",
         "early_stopping_latency_ms",
+        "result_min_latency_ns",
+        "result_max_latency_ns",
+        "result_mean_latency_ns",
+        "result_50.00_percentile_latency_ns",
+        "result_90.00_percentile_latency_ns",
         "num_errors",
     }
 )

@@ -28,8 +28,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
     Keys of `early_stopping_ns` and `needed_queries` are percentiles as "90", "99", "99.9": LoadGen's estimate, or how
     many queries it would have needed for one. `needed_queries` has "" where too few ran for the score itself.
-    `satisfied` has what LoadGen requires of a valid run ("Min duration") and whether it was met. `whole` says that
-    LoadGen's last line is there: the number of errors, which it writes when the run is over.
+    `satisfied` has what LoadGen requires of a valid run ("Min duration") and whether it was met. `latencies_ns` are the
+    lines "Min latency (ns)", "99.00 percentile latency (ns)" and so on, by which one run is known again. `whole` says
+    that LoadGen's last line is there: the number of errors, which it writes when the run is over.
     """
 
     path: str
@@ -53,6 +54,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     early_stopping_ns: dict[str, float] = {}
     needed_queries: dict[str, int] = {}
     processed_queries: int | None = None
+    latencies_ns: frozenset[tuple[str, int]] = frozenset()
 
     samples_per_query: int | None = None
     target_qps: float | None = None
@@ -99,6 +101,7 @@ def parse_summary(data: bytes, path: str) -> Summary:
         problems=tuple(found.problems[:_MAX_PROBLEMS]),
         satisfied=found.satisfied,
         early_stopping_ns=_clear(found.early_stopping_ns),
+        latencies_ns=frozenset(found.latencies_ns),
         **_waiting_for("\n".join(text.lines)),
         **_clear(found.values),
     )
@@ -177,6 +180,7 @@ _LINES: Final = _TEXT_AND_FIGURES | _COUNTS
 
 _ESTIMATE = re.compile(r"Early stopping ([0-9]{1,3}(?:\.[0-9]{1,3})?)th percentile estimate")
 _SATISFIED = re.compile(r"(.+) satisfied")
+_LATENCY = re.compile(r"(Min|Max|Mean|[0-9.]{1,6} percentile) latency \(ns\)")
 _COUNTED = re.compile(
     r"(No|[0-9]{1,18}) (warning|error)s? encountered(?: during test|\. See detailed log)\.", re.IGNORECASE
 )
@@ -200,6 +204,7 @@ class _Found:
         self.values: dict[str, Any] = {}
         self.satisfied: dict[str, bool] = {}
         self.early_stopping_ns: dict[str, Any] = {}
+        self.latencies_ns: list[tuple[str, int]] = []
         self.problems: list[str] = []
 
     def take(self, number: int, line: str) -> None:
@@ -214,6 +219,8 @@ class _Found:
         elif (met := _SATISFIED.fullmatch(key)) and value.lower() in ("yes", "no"):
             name = met[1].strip()
             self.satisfied[name] = value.lower() == "yes" and self.satisfied.get(name, True)
+        elif (latency := _LATENCY.fullmatch(key)) and _WHOLE.fullmatch(value):
+            self.latencies_ns.append((latency[1], int(value)))
 
     def take_cut(self, number: int, line: str) -> None:
         """Take a last line without an end: the closing one is clear all the same, any other may be cut anywhere."""

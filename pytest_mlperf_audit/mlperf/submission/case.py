@@ -15,6 +15,15 @@ from ...report.round.outcome import CaseOutcome, CaseStatus, Difference, Upstrea
 Layout = Literal["classic", "endpoints"]
 
 
+def readable(name: str) -> str:
+    """Return a name as ids and reports have it: control characters, and bytes that are no UTF-8, escaped.
+
+    >>> readable("Dell EMC"), readable("a\\nb")
+    ('Dell EMC', 'a\\\\nb')
+    """
+    return name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
+
+
 class Defect(msgspec.Struct, frozen=True):
     """Something known to be wrong in one of upstream's scripts: a short name, the script, and a sentence on it.
 
@@ -29,7 +38,7 @@ class Defect(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class AuditDirectory:
-    """Where one audit lies. Names are those of the directories, in their own spelling.
+    """Where one audit lies. Names are those of the directories, in their own spelling, made readable.
 
     `path` is the TEST0x directory, or the file audit_<name>.json of an endpoints submission. `results` is the scenario
     directory that holds `performance/run_1` and `accuracy`, whether it exists or not. `case` is unique in the tree.
@@ -84,7 +93,7 @@ def outcome(found: AuditDirectory, shown: Reverified) -> CaseOutcome:
         system=found.system,
         benchmark=found.benchmark,
         scenario=found.scenario,
-        directory=found.path.relative_to(found.tree).as_posix(),
+        directory=readable(found.path.relative_to(found.tree).as_posix()),
         status=status,
         reason=shown.skipped if status == "SKIPPED" else shown.reason or _reason(shown.checks),
         log_scenario=shown.log_scenario,

@@ -16,7 +16,10 @@ import msgspec
 from ...audits.rules.score import speed_up
 from ...audits.verdict import Check, Figure
 from ...errors import RecordError
+from ...report.clean import plain
 from ...report.round.outcome import Upstream
+from ..loadgen.detail import finite
+from ..loadgen.text import read
 from .case import AuditDirectory, Defect, Reverified
 
 SCRIPT: Final = "submission_checker/checks/compliance_check.py"
@@ -48,7 +51,7 @@ def verify(found: AuditDirectory) -> Reverified:
     checks = [_named(data, name), _claimed(data), *_marker(found.path, name, data)]
     figures: dict[str, Figure] = {}
     if found.test == "test04":
-        checks += [*_completion(data), _ratio(data, found.scenario), *_successful(found.path.parent)]
+        checks += [*_completion(data, found.scenario), _ratio(data, found.scenario), *_successful(found.path.parent)]
         figures = _scores(data)
     else:
         checks.append(_UNFOUNDED)
@@ -58,7 +61,7 @@ def verify(found: AuditDirectory) -> Reverified:
     notes = [*_foreign(found), *_threshold(data, found.scenario)]
     return Reverified(
         checks=checks,
-        recorded={True: "PASS", False: "FAIL"}.get(data.get("passed"), ""),  # type: ignore[arg-type]
+        recorded=_recorded(data),
         figures=figures,
         notes=notes,
         upstream=[_upstream(data, name, tuple(check.name for check in checks))],
@@ -67,10 +70,11 @@ def verify(found: AuditDirectory) -> Reverified:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    if path.stat().st_size > _MOST_BYTES:
-        raise RecordError(f"{path}: is larger than {_MOST_BYTES // 2**20} MiB, so it is no audit file")
+    raw = read(path, _MOST_BYTES)
+    if raw is None:
+        raise RecordError(f"{path}: there is no such file; it was moved while the tree was read, or links to nothing")
     try:
-        data = msgspec.json.decode(path.read_bytes())
+        data = msgspec.json.decode(raw)
     except (ValueError, RecursionError) as error:  # msgspec's own errors are ValueErrors
         raise RecordError(f"{path}: is no JSON ({error}); it was cut short or edited") from error
     if not isinstance(data, dict):
@@ -85,27 +89,26 @@ def _named(data: dict[str, Any], name: str) -> Check:
         passed=test == name,
         observed=test if isinstance(test, str) else None,
         limit=name,
-        reason=f"the file is of the audit {test!r}, and its name says {name!r}",
+        reason=f"the file is of the audit {test!r:.80}, and its name says {name!r}",
     )
 
 
 def _claimed(data: dict[str, Any]) -> Check:
     passed = data.get("passed")
     if not isinstance(passed, bool):
-        reason = f"`passed` is {passed!r} where true or false is due" if "passed" in data else "it has no `passed`"
+        reason = f"`passed` is {passed!r:.80} where true or false is due" if "passed" in data else "it has no `passed`"
         return Check(name="passed", passed=None, observed=None, limit=True, reason=reason)
     why = data.get("reason")
-    reason = f"the audit says that it {'passed' if passed else 'failed'}" + (f": {why}" if why else "")
+    reason = f"the audit says that it {'passed' if passed else 'failed'}" + (f": {plain(str(why))}" if why else "")
     return Check(name="passed", passed=passed, observed=passed, limit=True, reason=reason)
 
 
 def _marker(path: Path, name: str, data: dict[str, Any]) -> list[Check]:
     """Compare with verify_<NAME>.txt, where there is one: both are written by one run."""
-    try:
-        text = path.with_name(f"verify_{name.upper()}.txt").read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
+    raw = read(path.with_name(f"verify_{name.upper()}.txt"), _MOST_BYTES)
+    if raw is None:
         return []
-    match = _MARKER.search(text)
+    match = _MARKER.search(raw.decode("utf-8", "replace"))
     said = match[1] == "True" if match else None
     return [
         Check(
@@ -114,22 +117,26 @@ def _marker(path: Path, name: str, data: dict[str, Any]) -> list[Check]:
             observed=said,
             limit=data.get("passed") is True,
             reason=f"verify_{name.upper()}.txt "
-            + ("says nothing" if said is None else f"says {said}, the JSON says {data.get('passed')}"),
+            + ("says nothing" if said is None else f"says {said}, the JSON says {data.get('passed')!r:.80}"),
         )
     ]
 
 
-def _completion(data: dict[str, Any]) -> list[Check]:
-    """Each phase completed its share of what it requested: 1 - threshold, as the endpoints tool has it."""
+def _completion(data: dict[str, Any], scenario: str) -> list[Check]:
+    """Each phase completed its share of what it requested: 1 - threshold, as the endpoints tool has it.
+
+    A threshold beyond MLPerf's would let a phase pass that completed next to nothing, so MLPerf's counts then.
+    """
     checks = []
+    tolerated = min(_number(data, "threshold") or 0.0, _allowed(scenario))
     for phase, prefix in _PHASES:
         completed, requested = _number(data, f"{prefix}_completed"), _number(data, f"{prefix}_requested")
         name = f"completion[{phase}]"
-        if completed is None or not requested:
+        if completed is None or requested is None or requested <= 0:
             reason = f"the file does not say how many queries of the {phase} phase were requested and completed"
             checks.append(Check(name=name, passed=None, observed=completed, limit=None, reason=reason))
             continue
-        needed = requested * (1 - (_number(data, "threshold") or 0.0))
+        needed = requested * (1 - tolerated)
         reason = f"{completed:g} of {requested:g} queries completed, at least {needed:g} needed"
         checks.append(
             Check(name=name, passed=completed >= needed - 1e-6, observed=completed, limit=needed, reason=reason)
@@ -197,8 +204,12 @@ def _allowed(scenario: str) -> float:
 
 
 def _number(data: dict[str, Any], key: str) -> float | None:
-    value = data.get(key)
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    return finite(data.get(key))
+
+
+def _recorded(data: dict[str, Any]) -> str:
+    passed = data.get("passed")
+    return ("PASS" if passed else "FAIL") if isinstance(passed, bool) else ""
 
 
 def _upstream(data: dict[str, Any], name: str, checks: tuple[str, ...]) -> Upstream:
@@ -207,7 +218,7 @@ def _upstream(data: dict[str, Any], name: str, checks: tuple[str, ...]) -> Upstr
     if data["test"] != name:
         return Upstream(script=SCRIPT, verdict="FAIL", reason="`test` is not the name of the file", checks=checks)
     passed = bool(data["passed"])
-    reason = f"`passed` is {data['passed']!r}" + (
+    reason = f"`passed` is {data['passed']!r:.80}" + (
         "" if isinstance(data["passed"], bool) else f", which is {passed} to it"
     )
     return Upstream(script=SCRIPT, verdict="PASS" if passed else "FAIL", reason=reason, checks=checks)

@@ -7,7 +7,6 @@ detail logs.
 
 from __future__ import annotations
 
-import filecmp
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +17,7 @@ from ..loadgen.text import read
 from ..loadgen.verify_files import read_verify_performance
 from . import test01_accuracy, test01_checks
 from .case import AuditDirectory, Reverified, together
+from .same_run import same_file
 from .scores import same_score
 from .test01_checks import Performed
 from .upstream import test01 as upstream
@@ -89,11 +89,7 @@ def _is_same(directories: tuple[Path, Path], reference: Performed, audit: Perfor
     if reference.from_detail != audit.from_detail:
         return False
     name = _DETAIL if reference.from_detail else _SUMMARY
-    one, other = (directory / name for directory in directories)
-    try:
-        return one.stat().st_size > 0 and filecmp.cmp(one, other, shallow=False)
-    except OSError:
-        return False
+    return same_file(directories[0] / name, directories[1] / name)
 
 
 def _ask_upstream(shown: Reverified, directories: tuple[Path, Path]) -> None:
@@ -103,6 +99,9 @@ def _ask_upstream(shown: Reverified, directories: tuple[Path, Path]) -> None:
         shown.notes.append(f"What upstream's script says was not worked out. {error}")
         return
     said, shown.defects = upstream.said(*logs)
+    separate = next(check for check in shown.checks if check.name == "performance_separate_runs")
+    if not separate.passed and upstream.SAME_RUN not in shown.defects:  # one of the two logs was edited
+        shown.defects.append(upstream.SAME_RUN)
     shown.upstream.append(said)
 
 

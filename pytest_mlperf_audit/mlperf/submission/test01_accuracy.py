@@ -19,6 +19,7 @@ from ..loadgen.verify_accuracy_files import VerifyRecord
 from .accuracy_logs import ACCURACY_LOG, TruncatedLogError, hash_check, noted_hash, record_of, take_whole, undecided
 from .case import AuditDirectory, Reverified
 from .outputs import SampledOutputs
+from .same_run import same_file
 from .upstream import test01_accuracy as upstream
 
 VERIFY_FILE: Final = "verify_accuracy.txt"
@@ -38,19 +39,28 @@ def accuracy(found: AuditDirectory) -> Reverified:
     audit_log, reference_log = found.path / ACCURACY_LOG, found.results / ACCURACY_LOG
     outputs = SampledOutputs()
     compared: SampledOutputs | None = None
+    readable = True
     try:
         audit = take_whole(audit_log, outputs.take_audit)
         reference = take_whole(reference_log, outputs.take_reference) if reference_log.exists() else None
     except TruncatedLogError:
         shown.checks = [_as_recorded(found, record, shown.notes)]
     except RecordError as error:
+        readable = False
         shown.checks = [undecided("accuracy", str(error))]
     else:
         compared = outputs if reference else None
         judged = _judge(found, compared, shown.notes) if compared else _as_recorded(found, record, shown.notes)
         shown.checks = [judged, *_hashes(found, audit, reference)]
+    if readable and same_file(reference_log, audit_log):
+        shown.checks = [_one_log_twice()]
     shown.upstream, shown.defects = upstream.said(found, (reference_log, audit_log), compared, shown.checks)
     return shown
+
+
+def _one_log_twice() -> Check:
+    reason = "the accuracy run's log and the audit run's are the same file, byte for byte: one was published twice"
+    return Check(name="accuracy", passed=False, observed=1, limit=2, reason=reason)
 
 
 def _hashes(found: AuditDirectory, audit: AccuracyLog, reference: AccuracyLog | None) -> list[Check]:

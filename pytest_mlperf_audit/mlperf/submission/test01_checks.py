@@ -13,10 +13,15 @@ from ...audits.rules.score import TOLERANCE, tolerance, within
 from ...audits.verdict import Check, Figure
 from ..loadgen.detail import Detail
 from ..loadgen.summary import Summary
+from .same_run import Latencies, of_systems, separate_runs
 from .upstream.test01 import SCORE_KEYS
 
 _UNITS: Final = {"Offline": "samples/s", "Server": "samples/s", "SingleStream": "ns", "MultiStream": "ns"}
 _WHOLE: Final = "performance_logs_whole"
+#: What of a detail log one run is known by.
+_LATENCIES: Final = tuple(
+    f"result_{what}_latency_ns" for what in ("min", "max", "mean", "50.00_percentile", "90.00_percentile")
+)
 
 
 class Performed(NamedTuple):
@@ -32,6 +37,8 @@ class Performed(NamedTuple):
     n_errors: int
     quirks: str
     problems: tuple[str, ...]
+    sut_name: str | None
+    latencies_ns: Latencies
 
     @property
     def log(self) -> str:
@@ -58,6 +65,8 @@ def of_detail(log: Detail) -> Performed:
         n_errors=log.n_errors,
         quirks=str(log.quirks),
         problems=log.problems,
+        sut_name=log.text("sut_name"),
+        latencies_ns={(key, int(ns)) for key in _LATENCIES if (ns := log.number(key)) is not None},
     )
 
 
@@ -80,6 +89,8 @@ def of_summary(log: Summary) -> Performed:
         n_errors=log.n_errors or 0,
         quirks=str(log.quirks),
         problems=log.problems,
+        sut_name=log.sut_name,
+        latencies_ns=log.latencies_ns,
     )
 
 
@@ -90,8 +101,12 @@ def not_readable(reason: str) -> Check:
 
 def checks(reference: Performed, audit: Performed, *, same_run: bool) -> list[Check]:
     """Return every check; that of the score is the last."""
-    found = [_logs_whole(reference, audit), _separate_runs(same=same_run), _scenario(reference, audit)]
-    found.append(_valid(reference, audit))
+    found = [
+        _logs_whole(reference, audit),
+        _separate_runs(reference, audit, same=same_run),
+        _scenario(reference, audit),
+        _valid(reference, audit),
+    ]
     if reference.scenario == audit.scenario == "Server":
         found.append(_target_latency(reference, audit))
     return [*found, _score(reference, audit)]
@@ -113,7 +128,7 @@ def figures(reference: Performed, audit: Performed, score: Check) -> dict[str, F
 
 def notes(reference: Performed, audit: Performed) -> list[str]:
     """Return what a reviewer should know of the two runs beside the checks."""
-    found = []
+    found = of_systems(reference.sut_name, audit.sut_name)
     for name, run in (("reference", reference), ("audit", audit)):
         if not run.from_detail:
             found.append(f"The {name} run was published without a detail log and is judged by its summary.")
@@ -141,16 +156,9 @@ def _logs_whole(reference: Performed, audit: Performed) -> Check:
     )
 
 
-def _separate_runs(*, same: bool) -> Check:
-    return Check(
-        name="performance_separate_runs",
-        passed=not same,
-        observed=1 if same else 2,
-        limit=2,
-        reason="the two logs are the same file, byte for byte: one run was published twice"
-        if same
-        else "the two logs are of different runs",
-    )
+def _separate_runs(reference: Performed, audit: Performed, *, same: bool) -> Check:
+    latencies = reference.latencies_ns, audit.latencies_ns
+    return separate_runs("performance_separate_runs", "logs", latencies, same_bytes=same)
 
 
 def _scenario(reference: Performed, audit: Performed) -> Check:

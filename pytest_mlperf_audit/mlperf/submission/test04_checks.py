@@ -9,6 +9,7 @@ from ...audits.rules.score import TOLERANCE, speed_up, tolerance
 from ...audits.verdict import Check
 from ..loadgen.detail import peek
 from ..loadgen.summary import Summary
+from .same_run import separate_runs
 from .scores import UNITS, score_of, why_none
 
 DETAIL: Final = "mlperf_log_detail.txt"
@@ -38,7 +39,7 @@ def checks(runs: Runs, *, same_run: bool) -> list[Check]:
     """Return every check; the throughput ratio is the last."""
     found = [
         _logs_whole(runs),
-        _separate_runs(same=same_run),
+        _separate_runs(runs, same=same_run),
         _scenario(runs),
         _valid(runs),
         _repeated_one_sample(runs),
@@ -70,16 +71,9 @@ def _told(run: Summary) -> str:
     return f" ({'; '.join(run.problems[:3])})" if run.problems else ""
 
 
-def _separate_runs(*, same: bool) -> Check:
-    return Check(
-        name="separate_runs",
-        passed=not same,
-        observed=1 if same else 2,
-        limit=2,
-        reason="the two summaries are the same file, byte for byte: one run was published twice"
-        if same
-        else "the two summaries are of different runs",
-    )
+def _separate_runs(runs: Runs, *, same: bool) -> Check:
+    latencies = runs.reference.latencies_ns, runs.audit.latencies_ns
+    return separate_runs("separate_runs", "summaries", latencies, same_bytes=same)
 
 
 def _scenario(runs: Runs) -> Check:

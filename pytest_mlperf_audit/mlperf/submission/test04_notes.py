@@ -11,7 +11,8 @@ from ..loadgen.detail import finite, peek
 from ..loadgen.summary import Summary
 from ..loadgen.verify_files import RecordedPerformance
 from .case import Reverified, status_of
-from .scores import latency_score, same_score, score_of
+from .same_run import of_systems
+from .scores import older_score, same_score, score_of
 from .test04_checks import DETAIL, Runs
 
 #: compliance/TEST04/audit.config: performance_issue_same_index
@@ -29,7 +30,8 @@ _RESULTS: Final = {
 
 def of_runs(reference: Summary, audit: Summary, ratio: Check) -> list[str]:
     """Return notes on two runs that could be compared."""
-    notes = _of_ratio(ratio) + _of_load(reference, audit) + _of_old_rounds(reference, audit, ratio)
+    notes = of_systems(reference.sut_name, audit.sut_name)
+    notes += _of_ratio(ratio) + _of_load(reference, audit) + _of_old_rounds(reference, audit, ratio)
     if audit.performance_issue_same_index not in (None, _INDEX):
         notes.append(
             f"The audit run repeated sample {audit.performance_issue_same_index}; TEST04's audit.config has {_INDEX}."
@@ -72,12 +74,10 @@ def _offered(run: Summary) -> str:
 
 def _of_old_rounds(reference: Summary, audit: Summary, ratio: Check) -> list[str]:
     notes: list[str] = []
-    before, after = latency_score(reference), latency_score(audit)
+    before, after = older_score(reference), older_score(audit)
     if ratio.observed is None and before and after and reference.scenario == audit.scenario:
-        notes.append(
-            "By the percentile latency alone, which was the score until LoadGen had early stopping, the ratio is "
-            f"{after / before:.4g}."
-        )
+        what = "scheduled samples per second" if audit.scenario == "Server" else "the percentile latency"
+        notes.append(f"By {what} alone, which was the score in older rounds, the ratio is {after / before:.4g}.")
     return notes
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ...audits.models import TEST06_SAMPLES, find_model
 from ...audits.rules.tokens import TokenRules
+from ...audits.verdict import Check
 from ...errors import RecordError
 from ..loadgen.accuracy_log import Entry
 from .accuracy_logs import ACCURACY_LOG, recorded, sample_name, summary_of, take_whole, undecided
@@ -21,15 +22,19 @@ def verify(found: AuditDirectory) -> Reverified:
     is not taken for them: it is some other token of most models. The check then passes only if no output ends in the
     same token twice, whichever it be, and is undecided otherwise.
 
+    First tokens are not looked at where every summary, of the audit run and of the reference run, says Offline; without
+    a summary the directory's name counts.
+
     A log that is missing, was cut or cannot be read leaves `samples` undecided, and there is no other check.
     """
     model = find_model(found.benchmark)
     eos_ids = model.eos_ids if model else None
-    reference = summary_of(found.results)
-    log_scenario = reference.scenario if reference else None
-    first_needed = (log_scenario or found.scenario).lower() != "offline"
+    scenarios = [run.scenario for run in map(summary_of, (found.path, found.results)) if run and run.scenario]
+    first_needed = any(name.lower() != "offline" for name in scenarios or [found.scenario])
     rules = TokenRules(eos_ids, first_token_needed=first_needed)
-    shown = Reverified(log_scenario=log_scenario, recorded=recorded(found, "verify_accuracy.txt"))
+    shown = Reverified(
+        log_scenario=scenarios[0] if scenarios else None, recorded=recorded(found, "verify_accuracy.txt")
+    )
 
     def take(entry: Entry) -> None:
         rules.add(sample_name(entry), entry.data, entry.token_data, entry.token_count)
@@ -42,12 +47,21 @@ def verify(found: AuditDirectory) -> Reverified:
         unreadable = str(error)
         shown.checks = [undecided("samples", unreadable)]
     else:
-        shown.checks, shown.figures = rules.checks(), rules.figures
+        shown.checks, shown.figures = _checks(rules), rules.figures
         shown.notes = _notes(rules, found, eos_known=eos_ids is not None)
     if log.is_file():
         said, shown.defects = upstream.said(log, rules, first_needed=first_needed, readable=not unreadable)
         shown.upstream = [said]
     return shown
+
+
+def _checks(rules: TokenRules) -> list[Check]:
+    """Return the rules' checks; of outputs that are all empty they say nothing."""
+    checks = rules.checks()
+    if rules.n_samples and not rules.n_tokens and not rules.n_without_output:
+        told = f"{rules.n_samples} samples are logged, and the output of each is empty, so nothing was tested"
+        checks[0] = undecided("samples", told)
+    return checks
 
 
 def _notes(rules: TokenRules, found: AuditDirectory, *, eos_known: bool) -> list[str]:

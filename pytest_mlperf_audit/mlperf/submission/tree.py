@@ -9,7 +9,6 @@ The tree may be a round, a division, a submitter, or any directory below; what i
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,7 +18,8 @@ from pathlib import Path
 from typing import Final
 
 from ...errors import ConfigError
-from .case import AuditDirectory, Layout
+from ...records.walk import walk
+from .case import AuditDirectory, Layout, readable
 
 #: The audits that can be re-verified; TEST08 is no HTTP inference, TEST05 and TEST03 were withdrawn.
 TESTS: Final = ("test01", "test04", "test06", "test07", "test09")
@@ -59,8 +59,7 @@ def find_audits(tree: Path) -> list[AuditDirectory]:
 
 def _audits(tree: Path) -> Iterator[AuditDirectory]:
     unreadable: list[OSError] = []
-    for directory, names, files in os.walk(tree, onerror=unreadable.append, followlinks=False):
-        here = Path(directory)
+    for here, names, files in walk(tree, unreadable.append, links=True):
         tests = [name for name in names if _TEST_DIRECTORY.fullmatch(name)]
         for name in tests:
             if name.lower() in TESTS:
@@ -73,18 +72,22 @@ def _audits(tree: Path) -> Iterator[AuditDirectory]:
         names[:] = [name for name in names if name not in tests and name.lower() not in _BARREN]
     if unreadable:
         error = unreadable[0]
-        raise ConfigError(f"--mlperf-results: {error.filename} cannot be read ({error.strerror}); mend its permissions")
+        raise ConfigError(
+            f"--mlperf-results: {readable(str(error.filename)):.300} cannot be read ({error.strerror}); mend its "
+            "permissions, or take it out of the tree"
+        )
 
 
 def _audit(tree: Path, path: Path, scenario: Path, test: str, layout: Layout) -> AuditDirectory:
-    parts = scenario.parts
+    parts = tuple(map(readable, scenario.parts))
     root = _root(parts, len(tree.parts))
     above: tuple[str, ...]
     if root is None:  # neither results/ nor compliance/ is above it: what there is, by its place from below
         above, below, results = (), parts[len(tree.parts) :] or parts[-1:], scenario
     else:
         above, below = parts[:root], parts[root + 1 :]
-        results = scenario if parts[root] == _RESULTS else _reference(Path(*above), below)
+        on_disk = scenario.parts
+        results = scenario if parts[root] == _RESULTS else _reference(Path(*on_disk[:root]), on_disk[root + 1 :])
     system, benchmark = below[0] if len(below) > 1 else "", below[-2] if len(below) > 2 else ""
     return AuditDirectory(
         case="/".join((*above[-2:], *below)),
@@ -147,7 +150,8 @@ def _unique(found: list[AuditDirectory]) -> Iterator[AuditDirectory]:
     seen: set[str] = set()
     for audit in found:
         relative = audit.path.relative_to(audit.tree)
-        cases = [audit.case, f"{audit.case}/{relative.parent.name}", relative.parent.as_posix(), relative.as_posix()]
+        lies = [readable(name) for name in (relative.parent.name, relative.parent.as_posix(), relative.as_posix())]
+        cases = [audit.case, f"{audit.case}/{lies[0]}", *lies[1:]]
         case = next(case for case in cases if f"{case}::{audit.test}" not in seen)
         seen.add(f"{case}::{audit.test}")
         yield replace(audit, case=case)

@@ -10,8 +10,11 @@ import msgspec
 
 from ...errors import ConfigError, RecordError
 from ...records.store import QUERIES_FILE
-from ...report.document import VERDICT_FILE, AuditEntry, VerdictDocument, read_verdict
+from ...records.walk import read_limited, walk
+from ...report.clean import plain
+from ...report.document import MOST_BYTES, VERDICT_FILE, AuditEntry, VerdictDocument, read_verdict
 from .. import third_party
+from ..guards import require_collectable
 
 #: The class of the tests that are of the run as a whole.
 RECORDS = "records"
@@ -36,10 +39,8 @@ class FinishedRun:
 
 def find(directory: Path) -> FinishedRun:
     """Return the run in a directory. Raises ConfigError where there is none that finished."""
-    _require_directory(directory)
+    require_verdict(directory)
     verdict = directory / VERDICT_FILE
-    if verdict.is_symlink() or not verdict.is_file():
-        raise ConfigError(f"--mlperf-recheck: {directory}: {_why_none(directory)}")
     try:
         stored = read_verdict(verdict)
         _require_sound(stored, verdict)
@@ -53,14 +54,24 @@ def find(directory: Path) -> FinishedRun:
     return FinishedRun(directory, stored)
 
 
+def require_verdict(directory: Path) -> None:
+    """Raise ConfigError where there is no finished run."""
+    require_collectable(directory, "--mlperf-recheck")
+    _require_directory(directory)
+    verdict = directory / VERDICT_FILE
+    if verdict.is_symlink() or not verdict.is_file():
+        raise ConfigError(f"--mlperf-recheck: {directory}: {_why_none(directory)}")
+
+
 def refuse_code(directory: Path) -> None:
     """Raise ConfigError when there is Python code in a run's directory: pytest would import a conftest.py."""
-    code = next((path for path in sorted(directory.rglob("*.py"))), None)
-    if code is not None:
-        raise ConfigError(
-            f"--mlperf-recheck: {code}: is Python code, which no run of ours writes and pytest might execute; look at "
-            "it, and take it out of the directory"
-        )
+    for folder, _, names in walk(directory):
+        for name in names:
+            if name.endswith(".py"):
+                raise ConfigError(
+                    f"--mlperf-recheck: {plain(str(folder / name))}: is Python code, which no run of ours writes and "
+                    "pytest might execute; look at it, and take it out of the directory"
+                )
 
 
 def _require_directory(directory: Path) -> None:
@@ -111,8 +122,8 @@ class _Kind(msgspec.Struct):
 
 def _is_round(verdict: Path) -> bool:
     try:
-        return msgspec.json.decode(verdict.read_bytes(), type=_Kind).kind == "round"
-    except (ValueError, RecursionError, OSError):
+        return msgspec.json.decode(read_limited(verdict, MOST_BYTES), type=_Kind).kind == "round"
+    except (ValueError, RecursionError, OSError, RecordError):
         return False
 
 

@@ -18,15 +18,17 @@ from ...errors import MlperfAuditError, NoVerdictError, RecordError
 from ...load.group import PlannedPhase
 from ...mlperf.endpoints_recheck import file_differences
 from ...records.artifacts import Artifact, artifacts, what_changed
+from ...records.walk import read_limited
 from ...report.digest import seal_problem
-from ...report.document import NO_ARTIFACTS, AuditEntry, CheckEntry, Tool, VerdictDocument, describe
+from ...report.document import MOST_BYTES, NO_ARTIFACTS, AuditEntry, CheckEntry, Tool, VerdictDocument, describe
 from ...report.outcome import AuditOutcome, CheckStatus, RunOutcome
 from ...report.recheck import Terms, audit_differences, run_differences
 from ...report.status import run_status
-from .. import third_party
+from .. import groups, third_party
 from ..judging import PlannedAudit, audit_outcome, judge
 from .finished import FinishedRun
-from .sources import PERFORMANCE, audit_of, place_of, read_config
+from .plausible import contradictions
+from .sources import audit_of, place_of, read_config
 
 _SIMULATED = "embedded simulated endpoint"
 
@@ -35,13 +37,15 @@ _SIMULATED = "embedded simulated endpoint"
 class Recomputed:
     """What an audit came to when judged once more: `entry` as verdict.json would have it now.
 
-    `damage` says why it could not be judged where the records are to blame; `files` are differences in MLPerf's files.
+    `judged`: it reached a verdict. `damage` says why it could not be judged where the records are to blame; `files` are
+    differences in MLPerf's files.
     """
 
     stored: AuditEntry
     outcome: AuditOutcome | None = None
     entry: AuditEntry | None = None
     why_none: str = ""
+    judged: bool = False
     damage: str = ""
     files: tuple[str, ...] = ()
 
@@ -78,7 +82,7 @@ class Recheck:
 
     def knows(self, audit_id: str) -> bool:
         """Whether an audit of this id can be judged here."""
-        return audit_id == PERFORMANCE or audit_id in self._audits
+        return audit_id in registry.runs() or audit_id in self._audits
 
     def entry(self, audit_id: str) -> AuditEntry:
         """Return a stored audit."""
@@ -94,7 +98,7 @@ class Recheck:
     def seal_problem(self) -> str:
         """What is wrong with the verdict's own digest, "" for nothing. Raises RecordError when it cannot be read."""
         try:
-            return seal_problem(self.run.verdict_file.read_bytes())
+            return seal_problem(read_limited(self.run.verdict_file, MOST_BYTES))
         except OSError as error:
             raise RecordError(f"{self.run.verdict_file}: cannot be read ({error.strerror})") from error
 
@@ -102,11 +106,12 @@ class Recheck:
     def changed_files(self) -> tuple[str, ...]:
         """What became of the files since the verdict. Raises RecordError without a verdict."""
         recorded, unreadable = self.stored.artifacts, list[str]()
+        sizes = {one.bytes for one in recorded.values()}
 
         def note(error: OSError) -> None:
             unreadable.append(f"{error.filename}: cannot be read ({error.strerror})")
 
-        found: dict[str, Artifact] = dict(artifacts(self.directory, NO_ARTIFACTS, note))
+        found: dict[str, Artifact] = dict(artifacts(self.directory, NO_ARTIFACTS, note, sizes))
         return (*unreadable, *what_changed(recorded, found))
 
     def differences_of_run(self) -> list[str]:
@@ -127,12 +132,29 @@ class Recheck:
             audits=audits,
             warnings=stored.warnings,
         )
-        return run_differences(stored, describe(recomputed), self.terms)
+        return [*self._left_out(), *run_differences(stored, describe(recomputed), self.terms)]
+
+    def _left_out(self) -> Iterator[str]:
+        """Yield the audits, and the main run, that the configuration asks for and the verdict does not have."""
+        ids, config = {entry.id for entry in self.stored.audits}, self._config
+        asked = {cfg.test: cfg for cfg in config.audit}
+        known = {name: audit.id for audit in self._audits.values() for name in (audit.id, *audit.aliases)}
+        due = [known.get(test, test) for test in asked]
+        if not any(cfg.only for cfg in asked.values()):
+            due += ["performance"] if config.effective_mode else []
+            due += ["accuracy"] if groups.accuracy_runs(config) else []
+        for one in due:
+            if one not in ids:
+                yield f"config.yaml asks for {one}, which the verdict does not have; one of them was edited"
 
     def differences_of_audit(self, audit_id: str) -> list[str]:
-        """Return what of an audit does not follow from its records, its checks aside."""
+        """Return what of an audit does not follow from its records, its checks aside, or contradicts itself."""
         now = self.recomputed(audit_id)
-        return [*(audit_differences(now.stored, now.entry, self.terms) if now.entry else []), *now.files]
+        found = [*(audit_differences(now.stored, now.entry, self.terms) if now.entry else []), *now.files]
+        if found or now.outcome is None or not now.judged:
+            return found  # records of which figures tell already that they were edited need no closer look
+        load = groups.context(self._config).load
+        return list(contradictions(now.stored, self.stored, self.directory, load))
 
     def _as_outcome(self, entry: AuditEntry) -> AuditOutcome:
         """Return what an audit comes to now, or what was stored of it where it cannot be judged."""
@@ -171,7 +193,7 @@ class Recheck:
         outcome = msgspec.structs.replace(outcome, planned=stored.planned)
         entry = _as_entry(outcome, self.stored)
         files = self._files(outcome)
-        return Recomputed(stored, outcome, entry, why_none, files=tuple(files))
+        return Recomputed(stored, outcome, entry, why_none, judged=verdict is not None, files=tuple(files))
 
     def _files(self, outcome: AuditOutcome) -> list[str]:
         run = _run_of(outcome, self.stored)
@@ -187,7 +209,7 @@ class Recheck:
         names = tuple(check.name for check in stored.checks)
         if not missing and judged:
             names = third_party.checks(audit, cfg, [phase.spec for phase in judged])
-        planned = PlannedAudit(audit, cfg, judged, names, warmup, is_audit=stored.id != PERFORMANCE)
+        planned = PlannedAudit(audit, cfg, judged, names, warmup, is_audit=stored.id not in registry.runs())
         return planned, missing if judged or missing else ["of this audit"]
 
     @cached_property

@@ -12,7 +12,7 @@ from ...errors import ConfigError
 from .. import options
 from ..collection import node_id
 from ..keys import RECHECKS
-from .finished import find, refuse_code
+from .finished import find, refuse_code, require_verdict
 from .recompute import Recheck
 from .recorder import Rechecker
 
@@ -24,6 +24,7 @@ def before_conftests(config: pytest.Config, directories: Iterable[Path]) -> None
     """
     for directory in directories:
         try:
+            require_verdict(directory)
             refuse_code(directory)
         except ConfigError as error:
             raise pytest.UsageError(str(error)) from error

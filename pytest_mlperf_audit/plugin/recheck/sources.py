@@ -10,7 +10,6 @@ from pydantic import ConfigDict
 
 from ...audits import registry
 from ...audits.contract import Audit
-from ...audits.performance import PerformanceBlock
 from ...config.audit import AuditBlock
 from ...config.benchmark import Benchmark
 from ...config.load import load_config
@@ -18,8 +17,6 @@ from ...errors import ConfigError, RecordError
 from ...records.store import PHASE_FILE, QUERIES_FILE
 
 CONFIG_FILE: Final = "config.yaml"
-#: The id of the main run, which no audit block asks for.
-PERFORMANCE: Final = "performance"
 
 
 class _Unknown(AuditBlock):
@@ -30,7 +27,7 @@ class _Unknown(AuditBlock):
 
 def read_config(directory: Path, audits: registry.Registry, ids: Iterable[str]) -> Benchmark:
     """Return the configuration as it was resolved; `ids` are the audits that the verdict has. Raises RecordError."""
-    unknown: dict[str, type[AuditBlock]] = {one: _Unknown for one in ids if one not in audits and one != PERFORMANCE}
+    unknown: dict[str, type[AuditBlock]] = {one: _Unknown for one in ids if one not in {**audits, **registry.runs()}}
     path = directory / CONFIG_FILE
     _require_regular(path)
     try:
@@ -43,8 +40,8 @@ def audit_of(
     audit_id: str, audits: registry.Registry, config: Callable[[], Benchmark], directory: Path
 ) -> tuple[Audit[Any], AuditBlock]:
     """Return an audit and what the configuration asks of it. Raises RecordError where either is not there."""
-    if audit_id == PERFORMANCE:
-        return registry.performance(), PerformanceBlock()
+    if audit_id in registry.runs():
+        return registry.runs()[audit_id]
     if audit_id not in audits:
         raise RecordError(
             f"audit {audit_id} is not known here, so its records cannot be judged; known are "

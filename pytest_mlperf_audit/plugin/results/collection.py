@@ -14,14 +14,20 @@ import msgspec
 import pytest
 from typing_extensions import override
 
-from ...mlperf.submission.case import AuditDirectory
+from ...audits.shipped import SHIPPED
+from ...mlperf.submission.case import AuditDirectory, readable
+from ...mlperf.submission.tree import TESTS
 from ...mlperf.submission.verify import verify
+from ...report.clean import plain
+from ...report.document import storable
 from ...report.round import words
 from ...report.round.outcome import CaseOutcome
 from .round import Round
 
 #: The attribute of a report by which a case's outcome travels, under xdist from a worker; JSON, which execnet can send.
 CARRIER = "mlperf_case"
+
+_MARKERS = frozenset((*TESTS, *SHIPPED))
 
 
 class TreeNode(pytest.Directory):
@@ -32,7 +38,7 @@ class TreeNode(pytest.Directory):
     @classmethod
     def of(cls, found: Round, parent: pytest.Collector) -> TreeNode:
         """Collect `found` under `parent`."""
-        node: TreeNode = cls.from_parent(parent, path=found.tree, nodeid=found.tree.name)
+        node: TreeNode = cls.from_parent(parent, path=found.tree, nodeid=readable(found.tree.name))
         node.round = found
         return node
 
@@ -54,7 +60,8 @@ class ScenarioNode(pytest.Collector):
         for audit in self.audits:
             item: CaseItem = CaseItem.from_parent(self, name=audit.test)
             item.audit = audit
-            item.add_marker(audit.test)
+            if audit.test in _MARKERS:  # a file audit_xfail.json must not become the marker xfail
+                item.add_marker(audit.test)
             item.add_marker("mlperf")
             yield item
 
@@ -72,7 +79,7 @@ class CaseItem(pytest.Item):
         if self.outcome.status == "PASS" and (told := list(words.remarks(self.outcome))):
             self.add_report_section("setup", "mlperf", "\n".join(told))  # an account of a failure has them anyway
         if self.outcome.status == "SKIPPED":
-            raise pytest.skip.Exception(self.outcome.reason, _use_item_location=True)
+            raise pytest.skip.Exception(plain(self.outcome.reason, 1000), _use_item_location=True)
         if self.outcome.status == "NO_VERDICT":
             pytest.fail(words.account(self.outcome), pytrace=False)
 
@@ -83,13 +90,13 @@ class CaseItem(pytest.Item):
 
     @override
     def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
-        return self.audit.path, 0, self.name
+        return readable(str(self.audit.path)), 0, self.name
 
 
 def carry(item: pytest.Item, report: Any) -> None:
     """Give a case's outcome to the report that is made when it has been judged."""
     if isinstance(item, CaseItem) and report.when == "setup" and hasattr(item, "outcome"):
-        setattr(report, CARRIER, msgspec.json.encode(item.outcome).decode())
+        setattr(report, CARRIER, msgspec.json.encode(storable(msgspec.to_builtins(item.outcome))).decode())
 
 
 def carried(report: Any) -> CaseOutcome | None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...errors import ConfigError
-from ...mlperf.submission.case import AuditDirectory
+from ...mlperf.submission.case import AuditDirectory, readable
 from ...mlperf.submission.tree import find_audits
+from ..guards import require_collectable
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ def find_rounds(trees: Sequence[Path], report_dir: Path) -> list[Round]:
     """
     rounds = []
     seen: dict[str, Path] = {}
-    for tree in trees:
+    for tree, place in zip(trees, _places(trees, report_dir), strict=True):
+        require_collectable(tree, "--mlperf-results")
         audits = tuple(find_audits(tree))
         for audit in audits:
             if audit.case in seen:
@@ -45,8 +48,18 @@ def find_rounds(trees: Sequence[Path], report_dir: Path) -> list[Round]:
                     "have the same ids; re-verify one after the other"
                 )
         seen |= {audit.case: tree for audit in audits}
-        rounds.append(Round(tree, audits, audits, report_dir / tree.name if len(trees) > 1 else report_dir))
+        rounds.append(Round(tree, audits, audits, place))
     return rounds
+
+
+def _places(trees: Sequence[Path], report_dir: Path) -> Iterator[Path]:
+    """Yield where each tree's report goes; of two trees of one name, the second gets a number behind it."""
+    taken: Counter[str] = Counter()
+    for tree in trees:
+        name = readable(tree.name)
+        taken[name] += 1
+        shown = name if taken[name] == 1 else f"{name}-{taken[name]}"
+        yield report_dir / shown if len(trees) > 1 else report_dir
 
 
 def choose(rounds: Sequence[Round], args: Sequence[str], cwd: Path, rootdir: Path) -> tuple[list[Round], list[str]]:
@@ -73,6 +86,8 @@ def choose(rounds: Sequence[Round], args: Sequence[str], cwd: Path, rootdir: Pat
 
 
 def _named(one: Round, arg: str, cwd: Path, rootdir: Path) -> list[AuditDirectory]:
+    if arg in (whole := {f"{audit.case}::{audit.test}": audit for audit in one.audits}):
+        return [whole[arg]]
     part, _, test = arg.partition("::")
     path = Path(os.path.normpath(cwd / part))
     if path.exists():

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from ...audits.shipped import SHIPPED
-from ...errors import UserError
+from ...errors import ConfigError, UserError
 from ...mlperf.submission.tree import TESTS
 from .. import options
+from ..guards import refuse_conftests
 from ..keys import ROUNDS
 from ..report_dir import check_harmless
 from .round import Round, choose, find_rounds
+
+
+def before_conftests(config: pytest.Config, trees: Iterable[Path]) -> None:
+    """Keep pytest from executing what lies in the trees. Raises pytest.UsageError."""
+    given = config.known_args_namespace
+    if given.noconftest:
+        return
+    try:
+        refuse_conftests(trees, given.file_or_dir, Path(config.invocation_params.dir))
+    except ConfigError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 def configure(config: pytest.Config, trees: list[Path], *, records: bool) -> None:
@@ -28,7 +41,7 @@ def configure(config: pytest.Config, trees: list[Path], *, records: bool) -> Non
             check_harmless(found.report_dir, [found.tree, cwd, config.rootpath])
     except UserError as error:
         raise pytest.UsageError(str(error)) from error
-    for test in sorted({audit.test for found in rounds for audit in found.audits} | set(TESTS)):
+    for test in TESTS:
         if test not in SHIPPED:
             config.addinivalue_line("markers", f"{test}: audit directories of {test.upper()} in a submission tree")
     config.stash[ROUNDS] = rounds = _collect_too(config, rounds)

@@ -15,6 +15,7 @@ from ...loadgen.json_stream import JsonStream
 from ...loadgen.verify_accuracy_files import read_verify_record
 from ..case import AuditDirectory, Defect
 from ..outputs import SampledOutputs
+from ..same_run import same_file
 
 SCRIPT: Final = "TEST01/verify_accuracy.py"
 CHECKER: Final = "submission_checker (TEST01 accuracy)"
@@ -34,6 +35,9 @@ REPEATED: Final = Defect(
     "repeated_samples",
     SCRIPT,
     "the script compares a sample that was issued again with its earlier output, not with the accuracy run's",
+)
+SAME_LOG: Final = Defect(
+    "one_log_twice", SCRIPT, "the same log for both runs passes; nothing looks whether these are two runs"
 )
 FORM: Final = Defect(
     "form_not_checked",
@@ -72,6 +76,8 @@ def said(
         script = script_said(*logs)
         upstream.append(script)
         defects += _script_defects(script.verdict, compared, ours)
+        if script.verdict == "PASS" and same_file(*logs):
+            defects.append(SAME_LOG)
     if found.division.lower() != "open" and (checker := checker_said(found)):
         upstream.append(checker)
         defects.append(RECORD_BELIEVED if checker.verdict == "PASS" else RECORD_NEEDED)

@@ -18,6 +18,7 @@ from ....report.round.outcome import Upstream, UpstreamVerdict
 from ...loadgen.summary import Summary, parse_summary
 from ...loadgen.text import shown
 from ..case import Defect
+from ..same_run import is_same_run
 from ..scores import UNITS, score_of
 from .test04_defects import (
     CRASH_LINE,
@@ -168,7 +169,8 @@ def said(
     # A traceback is explained by what caused it, and by nothing else.
     defects = [end.defect] if end.defect else [*_hit(logs[0], ours[0]), *_hit(logs[1], ours[1])]
     if printed and not end.defect:
-        defects += _hit_by_both(*ours, same=reference == audit)
+        same = reference == audit or is_same_run(ours[0].latencies_ns, ours[1].latencies_ns)
+        defects += _hit_by_both(*ours, same=same)
     return upstream, list(dict.fromkeys(defects))
 
 

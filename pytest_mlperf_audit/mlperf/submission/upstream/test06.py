@@ -20,6 +20,9 @@ SCRIPT: Final = "TEST06/run_verification.py"
 EMPTY_LOG: Final = Defect(
     "empty_log_passes", SCRIPT, "the script passes a log without a single sample: each of its checks holds for none"
 )
+EMPTY_OUTPUTS: Final = Defect(
+    "empty_outputs_pass", SCRIPT, "the script passes a log whose outputs are all empty: there is no token to look at"
+)
 INDEX_0: Final = Defect(
     "index_0_not_tested",
     SCRIPT,
@@ -183,6 +186,8 @@ class _Script:
         found = dict(self._hit)
         if not self._n:
             found[EMPTY_LOG.name] = EMPTY_LOG
+        elif not self._rules.n_tokens:
+            found[EMPTY_OUTPUTS.name] = EMPTY_OUTPUTS
         elif self._rules.width != 4:
             found[INT32.name] = INT32
         return list(found.values())

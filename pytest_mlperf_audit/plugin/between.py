@@ -1,0 +1,68 @@
+"""What the user has done between two phases: a command of the YAML, then hooks. To restart or flush the SUT, say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..config.settings import BetweenPhases
+from ..endpoints.replies import printable
+from ..errors import NoVerdictError
+from .commands import run
+
+#: Called with the labels of the phase that has ended and of the one that is to come, and the endpoint's URLs.
+Hook = Callable[[str, str, tuple[str, ...]], object]
+
+
+#: As much of the end of what a failing command printed is shown.
+_SHOWN = 400
+
+
+@dataclass(frozen=True)
+class Between:
+    """Done between every two phases of a run. `cwd` is the YAML's directory."""
+
+    config: BetweenPhases | None
+    hook: Hook | None
+    cwd: Path
+
+    def __bool__(self) -> bool:
+        return self.config is not None or self.hook is not None
+
+    def __call__(self, before: str, after: str, urls: tuple[str, ...]) -> None:
+        """Do it. Raises NoVerdictError where the command or a hook fails: the next phase would mean nothing then."""
+        if self.config is not None and (problem := self._run(self.config, before, after, urls[0])):
+            raise NoVerdictError(f"between_phases, before the phase {after}: {problem}")
+        if self.hook is not None:
+            try:
+                self.hook(before, after, urls)
+            except Exception as error:
+                raise NoVerdictError(
+                    f"pytest_mlperf_between_phases, before the phase {after}: {type(error).__name__}: {error}"
+                ) from error
+
+    def _run(self, config: BetweenPhases, before: str, after: str, url: str) -> str:
+        """Run the command; return what went wrong, "" if nothing did."""
+        command = [
+            _filled(argument, {"{before}": before, "{after}": after, "{url}": url}) for argument in config.command
+        ]
+        try:
+            ended = run(command, self.cwd, config.timeout_s)
+        except OSError as error:
+            return f"{command[0]} could not be started ({error.strerror or error})"
+        if ended.exit_status == 0:
+            return ""
+        said = printable(ended.tail[-_SHOWN:].decode("utf-8", "replace"))
+        what = (
+            f"{command[0]} ran longer than its time limit of {config.timeout_s:g} s"
+            if ended.exit_status is None
+            else f"{command[0]} ended with status {ended.exit_status}"
+        )
+        return f"{what}; it said: {said}" if said else what
+
+
+def _filled(argument: str, asked: dict[str, str]) -> str:
+    for placeholder, value in asked.items():
+        argument = argument.replace(placeholder, value)
+    return argument
