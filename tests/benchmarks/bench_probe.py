@@ -44,6 +44,7 @@ def config(load: dict[str, Any], audit: dict[str, Any], **blocks: Any) -> dict[s
         "model_params": {"name": "m", "streaming": blocks.get("streaming", "off"), "max_new_tokens": 16},
         "datasets": [{"path": "prompts.jsonl", "type": "performance"}],
         "audit": audit,
+        "audit_order": "after",
         "settings": {"load_pattern": load},
         "endpoint_config": {"api_type": blocks.get("api_type", "openai")},
     }

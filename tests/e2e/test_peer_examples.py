@@ -1,0 +1,82 @@
+"""The endpoints tool's own example YAMLs, unchanged, against the simulated endpoint.
+
+They are read from a checkout named by $MLPERF_ENDPOINTS, or from the mirror's objects; skipped without.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pytest_mlperf_audit.config.endpoint import SimulatedConfig
+from pytest_mlperf_audit.endpoints.simulated.process import start
+
+_MIRROR = Path(__file__).parents[3] / ".mirror/mlcommons+endpoints/repo"
+_WAN = "examples/09_Wan22_VideoGen_Example"
+_GPTOSS = "examples/04_GPTOSS120B_Example"
+
+
+def example(path: str) -> str:
+    """Return the text of a file of the endpoints tool."""
+    if checkout := os.environ.get("MLPERF_ENDPOINTS"):
+        return Path(checkout, path).read_text()
+    if not _MIRROR.is_dir():
+        pytest.skip("set MLPERF_ENDPOINTS to a checkout of mlcommons/endpoints to run its examples")
+    shown = subprocess.run(
+        ["git", "--git-dir", str(_MIRROR), "show", f"HEAD:{path}"], capture_output=True, text=True, check=True
+    )
+    return shown.stdout
+
+
+@pytest.fixture
+def simulated(tmp_path: Path) -> Iterator[str]:
+    """A simulated endpoint that these YAMLs' own addresses are replaced by on the command line."""
+    process = start(
+        SimulatedConfig(service_time_ms=3, lanes=64), watch_pid=os.getpid(), log_file=tmp_path / "simulated.log"
+    )
+    yield process.url
+    process.stop()
+
+
+@pytest.fixture
+def data(audit) -> None:
+    """Stand-ins for the data sets that the examples name, with their columns."""
+    for directory in (_WAN, f"{_GPTOSS}/data"):
+        (audit.path / directory).mkdir(parents=True)
+    rows = (json.dumps({"prompt": f"scene {row}"}) for row in range(248))
+    (audit.path / _WAN / "wan22_prompts.jsonl").write_text("\n".join(rows))
+    tokens = pa.table({"input_tokens": [[1000 + row, 1001, 1002] for row in range(64)]})
+    pq.write_table(tokens, audit.path / _GPTOSS / "data/perf_eval_ref.parquet")
+    (audit.path / "cnn_dailymail_train.json").write_text(
+        json.dumps([{"article": f"news {row}"} for row in range(1000)])
+    )
+
+
+@pytest.mark.usefixtures("data")
+@pytest.mark.parametrize(
+    ("path", "audits"),
+    [
+        (f"{_WAN}/offline_wan22_submission.yaml", ["test04", "performance"]),
+        (f"{_WAN}/single_stream_wan22_submission.yaml", ["test04", "performance"]),
+        (f"{_GPTOSS}/vllm_gptoss_120b_example.yaml", ["performance"]),
+        (f"{_GPTOSS}/sglang_gptoss_120b_example.yaml", ["performance"]),
+        ("examples/02_ServerBenchmarking/offline_llama3_8b_cnn.yaml", ["performance"]),
+    ],
+    ids=["wan22 offline", "wan22 single stream", "vllm", "sglang", "llama3 offline"],
+)
+def test_it_runs_unchanged(audit, simulated, path, audits):
+    (audit.path / Path(path).name).write_text(example(path))
+    report = f"--mlperf-report-dir={audit.path / 'report'}"
+    result = audit.run(f"--mlperf-endpoint={simulated}", report, config=Path(path).name)
+    verdict = json.loads((audit.path / "report/verdict.json").read_text())
+    assert [entry["id"] for entry in verdict["audits"]] == audits
+    statuses = {entry["id"]: entry["status"] for entry in verdict["audits"]}
+    assert statuses == dict.fromkeys(audits, "PASS"), "\n".join(result.outlines[-30:])
+    assert result.ret == 0
