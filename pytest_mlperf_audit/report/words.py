@@ -35,7 +35,7 @@ def headline(audit: AuditEntry) -> str:
 
     'ratio 1.02 (95 % 0.98 to 1.06), limit 1.10; cache probe CLEAN (12 queries); reference 153.1/s, ...'
     """
-    parts = [part for part in (ratios.headline(audit), findings.headline(audit)) if part]
+    parts = [part for part in (ratios.headline(audit), findings.headline(audit), _scores(audit)) if part]
     if shown := ", ".join(_rate(phase) for phase in audit.timed[:3]):
         more = len(audit.timed) - 3
         parts.append(shown + (f" and {more} more phase{'s' if more > 1 else ''}" if more > 0 else ""))
@@ -102,6 +102,15 @@ def _is_told(audit: AuditEntry, check: CheckEntry) -> bool:
 
 def _named(check: CheckEntry) -> str:
     return f"{plain(check.name, 80)} ({first_sentence(check.reason)})"
+
+
+def _scores(audit: AuditEntry) -> str:
+    """Return 'score of wan22_vbench 71.5', for each phase that was scored."""
+    named = ((phase.label, audit.figures.get(f"score_{phase.label}")) for phase in audit.timed[:3])
+    scores = [f"score of {plain(label, 40)} {number(score)}" for label, score in named if score is not None]
+    if not scores and isinstance(score := audit.figures.get("score"), (int, float)):
+        scores = [f"score {number(score)}"]
+    return ", ".join(scores)
 
 
 def _rate(phase: PhaseEntry) -> str:

@@ -28,6 +28,7 @@ class QueryColumns:
         self._outcome = array("H")
         self._requests = bytearray()
         self.outcomes: list[str] = [COMPLETED]
+        self._codes = {COMPLETED: _COMPLETED}
         self.cached_tokens = 0
         for record in records:
             self.append(record)
@@ -44,9 +45,10 @@ class QueryColumns:
         self.cached_tokens += _bounded(record.cached_tokens or 0)
 
     def _code(self, outcome: str) -> int:
-        if outcome not in self.outcomes:
+        if outcome not in self._codes:
+            self._codes[outcome] = len(self.outcomes)
             self.outcomes.append(outcome)
-        return self.outcomes.index(outcome)
+        return self._codes[outcome]
 
     def __len__(self) -> int:
         return len(self._issued)
@@ -90,8 +92,9 @@ class QueryColumns:
 
     def failures(self) -> dict[str, int]:
         """Failed queries by reason class."""
-        counts = {reason: self._outcome.count(code) for code, reason in enumerate(self.outcomes) if code}
-        return {reason: count for reason, count in sorted(counts.items()) if count}
+        counts = np.bincount(self._view(self._outcome), minlength=len(self.outcomes)).tolist()
+        found = sorted(zip(self.outcomes, counts, strict=True))
+        return {reason: count for reason, count in found if reason != COMPLETED}
 
     def distinct_requests(self) -> int:
         """Number of different requests on the wire."""

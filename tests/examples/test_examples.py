@@ -20,6 +20,8 @@ CONFIGS = {
     "openai_chat": "chat.yaml",
     "custom_audit": "ceiling.yaml",
     "cache_probe": "probe.yaml",
+    "wan22_submission": "submission.yaml",
+    "llm_audits": "audits.yaml",
 }
 QUIET = ["-p", "no:randomly", "-p", "no:asyncio", "-p", "no:cacheprovider"]
 
@@ -53,12 +55,23 @@ def test_example_passes(example: str, tmp_path: Path) -> None:
     assert not list((tmp_path / example).rglob("audit_*.json")), "a simulated run leaves no submission file"
 
 
-@pytest.mark.parametrize("example", ["wan22_offline", "openai_chat"])
+@pytest.mark.parametrize(
+    ("dishonest", "caught"),
+    [("double_eos", "test06"), ("cheap_model", "test07"), ("padded", "test09"), ("wrong_usage", "test06")],
+)
+def test_example_catches_a_dishonest_model(dishonest: str, caught: str, tmp_path: Path) -> None:
+    result, verdict = run("llm_audits", tmp_path, SIMULATED_DISHONEST=dishonest)
+    assert result.returncode == 1, result.stdout
+    assert caught in [audit["id"] for audit in verdict["audits"] if audit["status"] == "FAIL"]
+
+
+@pytest.mark.parametrize("example", ["wan22_offline", "openai_chat", "wan22_submission"])
 def test_example_catches_a_cache(example: str, tmp_path: Path) -> None:
     result, verdict = run(example, tmp_path, "-m", "test04", SIMULATED_CACHE="exact")
     assert result.returncode == 1, result.stdout
     assert verdict["status"] == "FAIL"
-    failed = {check["name"].partition("[")[0] for check in verdict["audits"][-1]["checks"] if not check["passed"]}
+    audit = next(entry for entry in verdict["audits"] if entry["id"] == "test04")
+    failed = {check["name"].partition("[")[0] for check in audit["checks"] if not check["passed"]}
     assert failed == {"throughput_ratio", "cache_probe"}
 
 

@@ -25,7 +25,7 @@ def _quoted(name: str) -> str:
 _FORMS: Final = {
     name: re.compile(form)
     for name, form in {
-        "acc": rf"""(?:\{{"accuracy|accuracy)[": ]*=?\s*{_VALUE}""",
+        "acc": rf"""(?:\{{"accuracy|accuracy)[":\s]*(?:=\s*)?{_VALUE}""",
         "AUC": rf"AUC={_VALUE}",
         "mAP": rf".*(?:mAP=|'Total':)\s*{_VALUE}",
         "F1": rf"""\{{["']exact_match["']:\s*[0-9.]+,\s*["']f1["']:\s*{_VALUE}\}}""",

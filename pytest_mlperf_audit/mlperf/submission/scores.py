@@ -54,13 +54,8 @@ def why_none(run: Summary) -> str:
     return reason
 
 
-def older_score(run: Summary) -> float | None:
-    """Return what counted in older rounds: 1e9 / percentile latency before LoadGen had early stopping (v1.1 and older).
-
-    For Server it was the rate of issuing, before LoadGen wrote that of completion (v2.0 and older).
-    """
-    if run.scenario == "Server":
-        return run.scheduled_samples_per_second
+def latency_score(run: Summary) -> float | None:
+    """Return 1e9 / percentile latency: what counted before LoadGen had early stopping (v1.1 and older)."""
     latency = {"SingleStream": run.percentile_90_latency_ns, "MultiStream": run.percentile_99_latency_ns}
     ns = latency.get(run.scenario or "")
     return _NS_PER_S / ns if ns else None

@@ -12,7 +12,7 @@ from ..loadgen.summary import Summary
 from ..loadgen.verify_files import RecordedPerformance
 from .case import Reverified, status_of
 from .same_run import of_systems
-from .scores import older_score, same_score, score_of
+from .scores import latency_score, same_score, score_of
 from .test04_checks import DETAIL, Runs
 
 #: compliance/TEST04/audit.config: performance_issue_same_index
@@ -74,10 +74,12 @@ def _offered(run: Summary) -> str:
 
 def _of_old_rounds(reference: Summary, audit: Summary, ratio: Check) -> list[str]:
     notes: list[str] = []
-    before, after = older_score(reference), older_score(audit)
+    before, after = latency_score(reference), latency_score(audit)
     if ratio.observed is None and before and after and reference.scenario == audit.scenario:
-        what = "scheduled samples per second" if audit.scenario == "Server" else "the percentile latency"
-        notes.append(f"By {what} alone, which was the score in older rounds, the ratio is {after / before:.4g}.")
+        notes.append(
+            "By the percentile latency alone, which was the score until LoadGen had early stopping, the ratio is "
+            f"{after / before:.4g}."
+        )
     return notes
 
 

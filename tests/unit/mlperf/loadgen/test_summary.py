@@ -226,9 +226,11 @@ def test_a_summary_cut_anywhere_says_nothing_that_the_whole_one_does_not(scenari
                 "satisfied",
                 "early_stopping_ns",
                 "needed_queries",
+                "latencies_ns",
             ):
                 assert value in (None, getattr(whole, name)), (name, length)
         assert cut.early_stopping_ns.items() <= whole.early_stopping_ns.items()
+        assert cut.latencies_ns <= whole.latencies_ns
 
 
 def test_reading_a_file(tmp_path: Path) -> None:

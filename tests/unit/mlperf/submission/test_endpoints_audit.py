@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +139,35 @@ def test_query_records_beside_it_are_pointed_out(tmp_path: Path):
     (path.parent.parent / "verdict.json").write_text("{}")
     (found,) = find_audits(tmp_path)
     assert any("--mlperf-recheck" in note for note in verify(found).notes)
+
+
+@pytest.mark.parametrize("passed", [[1], {}, "true", 1, None])
+def test_passed_that_is_neither_true_nor_false(judged, passed):
+    outcome = judged(passed=passed)
+    assert (outcome.status, outcome.recorded) == ("NO_VERDICT", "")
+
+
+@pytest.mark.parametrize("changes", [{"ref_qps": 10**400}, {"ref_qps": "10"}, {"audit_requested": -5}], ids=str)
+def test_figures_that_are_no_figures(judged, changes):
+    assert judged(**changes).status == "NO_VERDICT"
+
+
+def test_a_threshold_of_ones_own_excuses_no_lost_queries(judged):
+    outcome = judged(threshold=0.99, ref_completed=1)
+    assert failed(outcome) == ["completion[reference]", "figures_agree"]
+
+
+@pytest.mark.parametrize(
+    "name", ["audit_output_caching_test.json", "verify_OUTPUT_CACHING_TEST.txt", "reference/result_summary.json"]
+)
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir], ids=["pipe", "directory"])
+def test_what_is_no_file_neither_hangs_nor_passes(tmp_path, name, make):
+    path = Submission(tmp_path, old=False).endpoints(OFFLINE)
+    (found,) = find_audits(tmp_path)
+    odd = path.with_name("x").parent / name
+    odd.parent.mkdir(exist_ok=True)
+    odd.unlink(missing_ok=True)
+    make(odd)
+    outcome = verify(found)
+    assert outcome.status == "NO_VERDICT"
+    assert name in outcome.reason

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pytest_mlperf_audit.errors import ConfigError
 from pytest_mlperf_audit.mlperf.submission.tree import find_audits
+from pytest_mlperf_audit.mlperf.submission.verify import verify
+from pytest_mlperf_audit.report.round.outcome import CaseOutcome
 from tests.support.submission import Submission
 
 CASE = "closed/Some Company/H200x8_TRT/resnet50/Offline"
@@ -111,3 +115,60 @@ def test_what_is_no_tree(tmp_path: Path, name: str, message: str):
     with pytest.raises(ConfigError, match=message) as caught:
         find_audits(tmp_path / name)
     assert str(caught.value).startswith(f"--mlperf-results: {tmp_path}") or name == "empty"
+
+
+def test_a_tree_deeper_than_python_recurses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    tree = tmp_path / "tree"
+    Submission(tree).test04(CASE)
+    monkeypatch.chdir(tree / "closed")
+    for _ in range(1200):
+        os.mkdir("d")
+        os.chdir("d")
+    found = find_audits(tree)
+    for _ in range(1200):  # pytest's own cleaning up would recurse
+        os.chdir("..")
+        os.rmdir("d")
+    assert [audit.case for audit in found] == [CASE]
+
+
+def test_a_linked_directory_of_the_tree_is_one_of_its_own(old: Submission):
+    old.test04(CASE)
+    scenario = old.compliance(CASE)
+    scenario.with_name("Server").symlink_to("Offline")
+    assert [audit.case for audit in find_audits(old.path)] == [CASE, CASE.replace("Offline", "Server")]
+
+
+def test_links_in_circles_and_out_of_the_tree_are_not_followed(old: Submission, tmp_path: Path):
+    old.test04(CASE)
+    Submission(tmp_path / "other").test04("closed/Them/sys/resnet50/Offline")
+    scenario = old.compliance(CASE)
+    (scenario / "up").symlink_to(old.path)
+    (scenario / "here").symlink_to(".")
+    (scenario / "self").symlink_to("self")
+    (scenario / "nowhere").symlink_to("nothing")
+    (scenario / "out").symlink_to(tmp_path / "other")
+    for name in ("one", "other"):
+        (old.path / "closed" / name).mkdir()
+    (old.path / "closed/one/x").symlink_to("../other")
+    (old.path / "closed/other/x").symlink_to("../one")
+    assert [audit.case for audit in find_audits(old.path)] == [CASE]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (b"new\nline", "new\\nline"),
+        (b"esc\x1b[31m", "esc\\x1b[31m"),
+        ("right\u202eleft".encode(), "right\\u202eleft"),
+        (b"no\xffutf8", "no\\udcffutf8"),
+        ("Société Générale".encode(), "Société Générale"),
+    ],
+)
+def test_names_that_no_terminal_should_see(old: Submission, name: bytes, shown: str):
+    old.test04(f"closed/{os.fsdecode(name)}/sys/resnet50/Offline")
+    (audit,) = find_audits(old.path)
+    assert audit.case == f"closed/{shown}/sys/resnet50/Offline"
+    assert audit.submitter == shown
+    came = verify(audit)
+    assert came.status == "PASS"
+    assert msgspec.json.decode(msgspec.json.encode(came), type=CaseOutcome) == came
