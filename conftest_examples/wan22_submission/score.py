@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
-rows = [json.loads(line) for line in open(sys.argv[1], encoding="utf-8")]
+rows = [json.loads(line) for line in Path(sys.argv[1]).read_text(encoding="utf-8").splitlines()]
 done = [row for row in rows if row["output"] is not None]
 print(f"{len(done)} of {len(rows)} prompts have a video")
 print("vbench_score:", 100 * len(done) / len(rows))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,7 +50,7 @@ def _rounded(log: bytes) -> bytes:
 
 
 def test_the_reference_runs_detail_log_edited_into_another(tmp_path: Path) -> None:
-    latencies = {f"result_{what}_latency_ns": 1234567 + at for at, what in enumerate(("min", "max", "mean"))}
+    latencies: dict[str, Any] = {f"result_{what}_latency_ns": 1234567 + at for at, what in enumerate(("min", "max", "mean"))}
     logs = detail(**latencies), detail(test_datetime="later", **latencies)
     found = directory(tmp_path, test="TEST01")
     write(found, logs, DETAIL)

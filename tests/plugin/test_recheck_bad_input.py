@@ -123,11 +123,11 @@ def test_exchanged_phases_fail_without_a_traceback(audit, run, args):
         (run / "audit" / one).rename(run / "audit" / other)
     result = recheck(audit, "run", *args)
     assert result.ret == 1
-    result.assert_outcomes(passed=3, failed=1, errors=7)
+    result.assert_outcomes(passed=4, failed=1, errors=7)
     result.stdout.fnmatch_lines(
         [
             "*audit/output_caching and audit/reference were exchanged: each holds what was recorded of the other",
-            "DIFFERS: stored PASS; 11 tests: *",
+            "DIFFERS: stored PASS; 12 tests: *",
         ]
     )
     assert "Traceback" not in str(result.stdout)

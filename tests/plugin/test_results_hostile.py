@@ -12,7 +12,18 @@ import pytest
 from tests.support.submission import Submission
 
 CASE = "closed/Us/sys/resnet50/Offline"
-NAMES = [b"-k", b"a::b", b"[x]", b"a[b]::c", b"sp ace", b"new\nline", b"esc\x1b[31m", b"x" * 250, b"<b>&", b"no\xffutf8"]
+NAMES = [
+    b"-k",
+    b"a::b",
+    b"[x]",
+    b"a[b]::c",
+    b"sp ace",
+    b"new\nline",
+    b"esc\x1b[31m",
+    b"x" * 250,
+    b"<b>&",
+    b"no\xffutf8",
+]
 
 
 @pytest.fixture

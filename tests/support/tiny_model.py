@@ -50,13 +50,17 @@ def write(path: str, seed: int = 1) -> None:
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
 
-    def add(name: str, *shape: int) -> None:
+    def add(name: str, *shape: int, rows: int | None = None) -> None:
         values = np.ones(shape) if len(shape) == 1 else rng.normal(0, 0.4, shape)
+        if rows is not None:
+            values[:-rows] = 0
         writer.add_tensor(f"{name}.weight", values.astype(np.float32))
 
     add("token_embd", len(tokens), EMBEDDING)
     add("output_norm", EMBEDDING)
-    add("output", len(tokens), EMBEDDING)
+    # Bytes and special tokens get the logit 0, some letter always a greater one: greedy outputs are valid text.
+    letters = len(tokens) - len(SPECIAL) - 256
+    add("output", len(tokens), EMBEDDING, rows=letters)
     for layer in range(LAYERS):
         for name in ("attn_norm", "ffn_norm"):
             add(f"blk.{layer}.{name}", EMBEDDING)

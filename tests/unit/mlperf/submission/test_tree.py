@@ -122,12 +122,12 @@ def test_a_tree_deeper_than_python_recurses(tmp_path: Path, monkeypatch: pytest.
     Submission(tree).test04(CASE)
     monkeypatch.chdir(tree / "closed")
     for _ in range(1200):
-        os.mkdir("d")
+        Path("d").mkdir()
         os.chdir("d")
     found = find_audits(tree)
     for _ in range(1200):  # pytest's own cleaning up would recurse
         os.chdir("..")
-        os.rmdir("d")
+        Path("d").rmdir()
     assert [audit.case for audit in found] == [CASE]
 
 
