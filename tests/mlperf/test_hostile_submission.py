@@ -50,7 +50,8 @@ def _rounded(log: bytes) -> bytes:
 
 
 def test_the_reference_runs_detail_log_edited_into_another(tmp_path: Path) -> None:
-    latencies: dict[str, Any] = {f"result_{what}_latency_ns": 1234567 + at for at, what in enumerate(("min", "max", "mean"))}
+    latencies: dict[str, Any] = {f"result_{what}_latency_ns": 1234567 for what in ("min", "max", "mean")}
+    latencies |= {f"result_{which}_latency_ns": 2345678 + at for at, which in enumerate(("mean", "max"))}
     logs = detail(**latencies), detail(test_datetime="later", **latencies)
     found = directory(tmp_path, test="TEST01")
     write(found, logs, DETAIL)

@@ -100,9 +100,10 @@ def _as_recorded(found: AuditDirectory, record: VerifyRecord | None, notes: list
     if n is None or differing is None:
         return undecided("accuracy", f"the logs are not whole, and {VERIFY_FILE} does not record what was compared")
     visible = _visible(found)
+    seen = len(visible.compared)
     notes.append(
-        f"the logs are not whole, so the verdict rests on the submitter's record; {len(visible.compared)} outputs are "
-        "visible in both runs"
+        f"the logs are not whole, so the verdict rests on the submitter's record; {seen} "
+        f"{'output is' if seen == 1 else 'outputs are'} visible in both runs"
     )
     if record.verdict == "FAIL" or differing:
         return _scores(found, f"as recorded, {differing} of {n} sampled outputs differ from the accuracy run's")

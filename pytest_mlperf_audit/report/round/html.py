@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
+from typing import Final
 
 import msgspec
 from markupsafe import Markup
@@ -13,6 +14,8 @@ from . import words
 from .chart import LIMITS, ratios_histogram
 from .document import RoundDocument
 from .outcome import CaseOutcome
+
+_BAD: Final = ("FAIL", "NO_VERDICT")
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -25,13 +28,17 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Submitter(msgspec.Struct, frozen=True):
-    """The scenarios of one submitter in one division, and how many of their cases came to what."""
+    """The scenarios of one submitter in one division, and how many of their cases came to what.
+
+    `notes` are those on cases that passed or were skipped, each with its case's id; others stand beside the account.
+    """
 
     division: str
     name: str
     rows: list[Row]
     counts: str
     bad: bool
+    notes: list[tuple[str, str]]
 
 
 class Histogram(msgspec.Struct, frozen=True):
@@ -51,7 +58,7 @@ def render(document: RoundDocument) -> str:
         run=document,
         words=words,
         tests=tests,
-        bad=[case for case in document.cases if case.status in ("FAIL", "NO_VERDICT")],
+        bad=[case for case in document.cases if case.status in _BAD],
         differing=[case for case in document.cases if case.differences],
         submitters=list(_submitters(document, tests)),
         histograms=list(_histograms(document)),
@@ -69,7 +76,8 @@ def _submitters(document: RoundDocument, tests: list[str]) -> Iterator[Submitter
             name=name,
             rows=list(_rows(mine, tests)),
             counts=words.counted(mine),
-            bad=any(case.status in ("FAIL", "NO_VERDICT") for case in mine),
+            bad=any(case.status in _BAD for case in mine),
+            notes=[(case.id, note) for case in mine if case.status not in _BAD for note in case.notes],
         )
 
 

@@ -83,12 +83,15 @@ def account(case: CaseOutcome) -> str:
     return "\n".join([*lines, f"  files: {plain(case.directory, 4096)}"])
 
 
+def differing(case: CaseOutcome) -> list[Upstream]:
+    """Return the words of those of upstream's scripts that say otherwise."""
+    scripts = {difference.script for difference in case.differences}
+    return [said for said in case.upstream if said.script in scripts]
+
+
 def remarks(case: CaseOutcome) -> Iterator[str]:
     """Yield what a report says beside the verdict: upstream's word where it differs, and the notes."""
-    differing = {difference.script for difference in case.differences}
-    for said in case.upstream:
-        if said.script in differing:
-            yield upstream_line(said)
+    yield from map(upstream_line, differing(case))
     for difference in case.differences:
         yield f"known defect: {plain(difference.sentence, _LIMIT)}"
     for note in case.notes:

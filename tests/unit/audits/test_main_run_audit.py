@@ -24,7 +24,9 @@ def test_it_takes_a_poisson_load(rows):
     assert AUDIT.plan(CFG, rows(8), AuditContext(load=load))[0].load == load
 
 
-@pytest.mark.parametrize(("floor_ms", "names"), [(0, ["completion"]), (1000, ["completion", "duration"])])
+@pytest.mark.parametrize(
+    ("floor_ms", "names"), [(0, ["completion", "count"]), (1000, ["completion", "count", "duration"])]
+)
 def test_its_checks(rows, phase, floor_ms, names):
     specs = AUDIT.plan(CFG, rows(8), AuditContext(load=MaxThroughput(), min_duration_ms=floor_ms))
     found = AUDIT.verify(CFG, {"performance": phase("performance", floor_ms=floor_ms)})

@@ -213,7 +213,11 @@ def _test04(
 ) -> AuditOutcome:
     index = rows[0] if len(rows) == 1 else tuple(rows)
     block = Test04Block(
-        test="test04", samples=64, sample_index=index, threshold=threshold, probe=ProbeSettings() if server else False
+        test="test04",
+        samples=phases[0].record.spec.n_samples,
+        sample_index=index,
+        threshold=threshold,
+        probe=ProbeSettings() if server else False,
     )
     if server and block.probe:
         context = AuditContext(load=MaxThroughput(), api_type="videogen")

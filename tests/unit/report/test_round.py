@@ -99,3 +99,18 @@ def test_the_page_is_deterministic_and_shows_every_case():
     assert page == render(document)
     assert page.count('data-label="System"') == len({one.case for one in document.cases})
     assert page.count("<svg") == 1
+
+
+def test_notes_on_what_passed_are_on_the_page_and_others_stand_beside_the_account():
+    page = render(a_round([case(0, notes=("Server's load is paced",)), case(1, "FAIL", notes=("much slower",))]))
+    assert "1 note on audits that passed or were skipped" in page
+    assert f"<code>{case(0).id}</code> Server&#39;s load is paced" in page
+    assert page.count("much slower") == 1
+
+
+def test_a_script_that_agrees_is_not_among_those_that_say_otherwise():
+    other = case(0, "NO_VERDICT").upstream[0]
+    agreeing = msgspec.structs.replace(other, script="TEST01/verify_performance.py", reason="it agrees")
+    page = render(a_round([case(0, "NO_VERDICT", upstream=(agreeing, other))]))
+    assert "it agrees" not in page
+    assert "it found no score" in page
