@@ -36,7 +36,7 @@ def llama(request, tmp_path: Path, until) -> Iterator[str]:
     subprocess.run([python, SUPPORT / "tiny_model.py", model], check=True, timeout=60)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = [python, "-m", "llama_cpp.server", "--model", model, "--host", "127.0.0.1", "--port", str(port)]
+    command = [str(python), "-m", "llama_cpp.server", "--model", str(model), "--host", "127.0.0.1", "--port", str(port)]
     options = {"n_ctx": 512, "n_threads": 1, "verbose": "false", "cache": str(request.param == "cache on").lower()}
     command += [part for name, value in options.items() for part in (f"--{name}", str(value))]
     with (tmp_path / "llama.log").open("wb") as log:
