@@ -10,7 +10,7 @@ import nox
 
 nox.options.default_venv_backend = "venv"
 
-UNIT = [f"tests/unit/{room}" for room in ("config", "datasets", "runs", "records", "audits")]
+UNIT = [f"tests/unit/{room}" for room in ("config", "datasets", "runs", "records", "scoring", "audits/rules")]
 PLUGIN = ["tests/plugin/test_selection.py", "tests/plugin/test_fail.py", "tests/load/test_on_the_wire.py"]
 
 

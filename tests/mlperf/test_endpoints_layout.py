@@ -22,6 +22,7 @@ from pytest_mlperf_audit.mlperf.endpoints_layout import (
     write_result_summary,
 )
 from pytest_mlperf_audit.records.log import read_columns
+from pytest_mlperf_audit.runs.spec import MaxThroughput
 
 CHECKER = Path(os.environ.get("MLPERF_INFERENCE_REPO", "/work/.mirror/mlcommons+inference/repo"))
 CHECKER_DIR = "tools/submission/submission_checker"
@@ -184,9 +185,11 @@ def test_mlcommons_checker_reads_the_same_verdict_and_numbers(
 ):
     run = make_run(repeat_s=repeat_s)
     phase = make_phase("performance", n=700, directory="performance")
+    offline = msgspec.structs.replace(phase.record.spec, load=MaxThroughput())
+    phase = msgspec.structs.replace(phase, record=msgspec.structs.replace(phase.record, spec=offline))
     write_audit_files(run.audits[0], tmp_path / "audit")
     summary = json.loads(write_result_summary(phase, run, tmp_path).read_bytes())
-    (tmp_path / "config.yaml").write_text("type: offline\nversion: '1.0'\n")
+    (tmp_path / "config.yaml").write_text("type: submission\nversion: '1.0'\n")
     asked = subprocess.run(
         [sys.executable, "-c", _ASK_CHECKER, str(tmp_path)],
         cwd=checker, capture_output=True, text=True, timeout=120, check=False,
