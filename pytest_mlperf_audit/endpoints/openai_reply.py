@@ -13,9 +13,9 @@ from typing import Annotated, Any
 
 import msgspec
 
-from .base import BadReplyError, Reply, digest
+from .base import Reply, digest
 from .replies import bad, error_text, parse, short_id
-from .sse import EventParser
+from .stream import EventStream
 
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 _TokenId = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
@@ -211,80 +211,18 @@ class CompletionDecoder:
         return collector.reply()
 
 
-class StreamDecoder:
-    """Reads a streamed reply. The first token is the first chunk with output; the chunk with the role has none.
-
-    A stream is whole with `[DONE]` or a finish reason; else it is `truncated`. A server that ignores `stream` and
-    sends one JSON document is read as such, and its reply has no time of a first token.
-    """
+class StreamDecoder(EventStream):
+    """Reads a streamed reply. The first token is the first chunk with output; the chunk with the role has none."""
 
     def __init__(self, *, keep_output: bool = False) -> None:
-        self._keep_output = keep_output
-        self._events = EventParser()
+        super().__init__(CompletionDecoder(keep_output=keep_output))
         self._collector = _Collector(keep_output=keep_output)
-        self._document: CompletionDecoder | None = None
-        self._begun = False
-        self._any_chunk = False
-        self._done = False
-        self._at_ns: int | None = None
-        self._first_token_ns: int | None = None
-        self._bad: BadReplyError | None = None
 
-    def feed(self, data: bytes, at_ns: int) -> None:
-        """Take the next piece of the body, received at `at_ns`."""
-        if not self._begun:
-            data = data.lstrip()
-            if not data:
-                return
-            self._begun = True
-            if data.startswith(b"{"):
-                self._document = CompletionDecoder(keep_output=self._keep_output)
-        if self._document is not None:
-            self._document.feed(data, at_ns)
-        elif self._bad is None and not self._done:
-            self._feed_events(data, at_ns)
+    def _take(self, event: bytes) -> bool:
+        return self._collector.take(parse(_DECODER, event, "an event of the stream"))
 
-    def _feed_events(self, data: bytes, at_ns: int) -> None:
-        self._at_ns = at_ns
-        try:
-            for event in self._events.feed(data):
-                self._take(event)
-        except BadReplyError as error:
-            self._bad = error
+    def _finished(self) -> bool:
+        return self._collector.finish_reason is not None
 
-    def _take(self, event: bytes) -> None:
-        event = event.strip()
-        if self._done or not event:
-            return
-        if event == b"[DONE]":
-            self._done = True
-            return
-        self._any_chunk = True
-        has_output = self._collector.take(parse(_DECODER, event, "an event of the stream"))
-        if has_output and self._first_token_ns is None:
-            self._first_token_ns = self._at_ns
-
-    def finish(self) -> Reply:
-        """Return the reply. Raises BadReplyError."""
-        if self._document is not None:
-            return self._document.finish()
-        if self._bad is None:
-            self._take_unended()
-        if self._bad is not None:
-            raise self._bad
-        if not self._begun:
-            raise bad("empty", "the reply has no body")
-        if not self._any_chunk and not self._done:
-            raise bad("malformed", "the reply has no event of a stream in it")
-        if not self._done and self._collector.finish_reason is None:
-            raise bad("truncated", "the stream ended without [DONE] and without a finish reason")
-        return self._collector.reply(self._first_token_ns, streamed=True)
-
-    def _take_unended(self) -> None:
-        """Take a last event whose empty line is missing; half of one is what `truncated` is for, not `malformed`."""
-        try:
-            for event in self._events.flush():
-                self._take(event)
-        except BadReplyError as error:
-            if error.reason == "server_error":
-                self._bad = error
+    def _reply(self, first_token_ns: int | None) -> Reply:
+        return self._collector.reply(first_token_ns, streamed=True)

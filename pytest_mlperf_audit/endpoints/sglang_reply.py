@@ -13,9 +13,9 @@ from typing import Annotated, Any
 
 import msgspec
 
-from .base import BadReplyError, Reply
+from .base import Reply
 from .replies import bad, error_text, parse, short_id
-from .sse import EventParser
+from .stream import EventStream
 
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 
@@ -149,73 +149,20 @@ class DocumentDecoder:
         return gathered.reply(keep_output=self._keep_output)
 
 
-class StreamDecoder:
-    """Reads a streamed reply; a stream is whole with `[DONE]` or a finish reason, else it is `truncated`.
-
-    A server that ignores `stream` and sends one JSON document is read as such.
-    """
+class StreamDecoder(EventStream):
+    """Reads a streamed reply."""
 
     def __init__(self, *, keep_output: bool = False) -> None:
+        super().__init__(DocumentDecoder(keep_output=keep_output))
         self._keep_output = keep_output
-        self._events = EventParser()
         self._gathered = _Gathered()
-        self._document: DocumentDecoder | None = None
-        self._begun = self._any_event = self._done = False
-        self._at_ns: int | None = None
-        self._first_token_ns: int | None = None
-        self._bad: BadReplyError | None = None
 
-    def feed(self, data: bytes, at_ns: int) -> None:
-        """Take the next piece of the body, received at `at_ns`."""
-        if not self._begun and (data := data.lstrip()):
-            self._begun = True
-            if data.startswith(b"{"):
-                self._document = DocumentDecoder(keep_output=self._keep_output)
-        if self._document is not None:
-            self._document.feed(data, at_ns)
-        elif self._bad is None and not self._done:
-            self._at_ns = at_ns
-            self._take_all(self._events.feed(data))
-
-    def _take_all(self, events: list[bytes]) -> None:
-        try:
-            for event in events:
-                self._take(event.strip())
-        except BadReplyError as error:
-            self._bad = error
-
-    def _take_unended(self) -> None:
-        """Take a last event whose empty line is missing; half of one is what `truncated` is for, not `malformed`."""
-        try:
-            for event in self._events.flush():
-                self._take(event.strip())
-        except BadReplyError as error:
-            if error.reason == "server_error":
-                self._bad = error
-
-    def _take(self, event: bytes) -> None:
-        if self._done or not event:
-            return
-        if event == b"[DONE]":
-            self._done = True
-            return
-        self._any_event = True
+    def _take(self, event: bytes) -> bool:
         self._gathered.take(parse(_DECODER, event, "an event of the stream"))
-        if self._gathered.begun and self._first_token_ns is None:
-            self._first_token_ns = self._at_ns
+        return self._gathered.begun
 
-    def finish(self) -> Reply:
-        """Return the reply. Raises BadReplyError."""
-        if self._document is not None:
-            return self._document.finish()
-        if self._bad is None:
-            self._take_unended()
-        if self._bad is not None:
-            raise self._bad
-        if not self._begun:
-            raise bad("empty", "the reply has no body")
-        if not self._any_event and not self._done:
-            raise bad("malformed", "the reply has no event of a stream in it")
-        if not self._done and self._gathered.meta.finish_reason is None:
-            raise bad("truncated", "the stream ended without [DONE] and without a finish reason")
-        return self._gathered.reply(keep_output=self._keep_output, streamed=True, first_token_ns=self._first_token_ns)
+    def _finished(self) -> bool:
+        return self._gathered.meta.finish_reason is not None
+
+    def _reply(self, first_token_ns: int | None) -> Reply:
+        return self._gathered.reply(keep_output=self._keep_output, streamed=True, first_token_ns=first_token_ns)
