@@ -23,5 +23,6 @@ third_party.py calls into audits' own code, whose defects become messages
 report_dir.py  claiming a report directory without losing what is in it
 recorder.py    outcomes to verdict, files, exit status and summary
 display.py     progress on a terminal or in a log
+terminal.py    lines of the terminal summary
 plan_view.py   --mlperf-plan
 """

@@ -87,30 +87,18 @@ class Groups:
         if self._benchmark.effective_mode:
             audit, cfg, source = *registry.runs()["performance"], self._sources.of(None)
             directory = self._report_dir / audit.id
-            specs = self._specs(audit, cfg, source)
-            yield self._planned(audit, cfg, specs, [directory], source, directory / "warmup")
+            sent = [(spec, source) for spec in self._specs(audit, cfg, source)]
+            yield self._planned(audit, cfg, sent, [directory], self._warmup(source, directory / "warmup"))
 
     def _accuracy(self) -> Iterator[PlannedAudit]:
-        scored = accuracy_runs(self._benchmark)
-        sources = [self._sources.source(dataset) for dataset, _ in scored]
-        for (_, scoring), source in zip(scored, sources, strict=True):
+        sent = []
+        for dataset, scoring in accuracy_runs(self._benchmark):
+            source = self._sources.source(dataset)
             self._require_scorable(scoring, source)
-        specs = [
-            accuracy.phase(dataset, len(source), scoring, self._context)
-            for (dataset, scoring), source in zip(scored, sources, strict=True)
-        ]
-        if specs:
-            directory = self._report_dir / "accuracy"
-            yield PlannedAudit(
-                audit=accuracy.Accuracy(),
-                cfg=accuracy.AccuracyBlock(),
-                phases=tuple(
-                    PlannedPhase(spec, directory / spec.label, source=source)
-                    for spec, source in zip(specs, sources, strict=True)
-                ),
-                checks=third_party.checks(accuracy.Accuracy(), accuracy.AccuracyBlock(), specs),
-                is_audit=False,
-            )
+            sent.append((accuracy.phase(dataset, len(source), scoring, self._context), source))
+        if sent:
+            audit, cfg = registry.runs()["accuracy"]
+            yield self._planned(audit, cfg, sent, [self._report_dir / audit.id / spec.label for spec, _ in sent])
 
     def _audits(self, asked: Sequence[tuple[Audit[Any], AuditBlock]]) -> list[PlannedAudit]:
         sources = [self._sources.of(cfg.dataset) for _, cfg in asked]
@@ -121,8 +109,8 @@ class Groups:
             # Two audits may both have a phase called "reference"; then the directory says whose.
             names = [spec.label if labels[spec.label] == 1 else f"{audit.id}.{spec.label}" for spec in specs]
             directories = [self._report_dir / "audit" / name for name in names]
-            warmup = self._report_dir / "audit" / f"{audit.id}.warmup"
-            planned.append(self._planned(audit, cfg, specs, directories, source, warmup))
+            warmup = self._warmup(source, self._report_dir / "audit" / f"{audit.id}.warmup")
+            planned.append(self._planned(audit, cfg, [(spec, source) for spec in specs], directories, warmup))
         return planned
 
     def _specs(self, audit: Audit[Any], cfg: AuditBlock, source: RequestSource) -> list[RunSpec]:
@@ -150,22 +138,40 @@ class Groups:
         self,
         audit: Audit[Any],
         cfg: AuditBlock,
-        specs: Sequence[RunSpec],
+        sent: Sequence[tuple[RunSpec, RequestSource]],
         directories: Sequence[Path],
-        source: RequestSource,
-        warmup: Path,
+        warmup: PlannedPhase | None = None,
     ) -> PlannedAudit:
         return PlannedAudit(
             audit=audit,
             cfg=cfg,
             phases=tuple(
                 PlannedPhase(spec, directory, _script(audit, cfg, spec, source), source)
-                for spec, directory in zip(specs, directories, strict=True)
+                for (spec, source), directory in zip(sent, directories, strict=True)
             ),
-            checks=third_party.checks(audit, cfg, specs),
-            warmup=_warmup(self._benchmark, source, warmup),
-            is_audit=audit.id != "performance",
+            checks=third_party.checks(audit, cfg, [spec for spec, _ in sent]),
+            warmup=warmup,
+            is_audit=audit.id not in registry.runs(),
         )
+
+    def _warmup(self, source: RequestSource, directory: Path) -> PlannedPhase | None:
+        """Return the warm-up before a group of phases.
+
+        Its prompts carry a fresh nonce whatever `warmup.salt` says: sent as they are, they would fill the very cache
+        that the reference phase must find cold.
+        """
+        warmup = self._benchmark.settings.warmup
+        if not warmup.enabled:
+            return None
+        spec = self._context.phase(
+            "warmup",
+            warmup.n_requests or len(source),
+            order=without_replacement(warmup.warmup_random_seed, wrap=True),
+            min_duration_ms=0,
+            nonce="prefix",
+            nonce_seed=secrets.randbits(63),
+        )
+        return PlannedPhase(spec, directory, source=source)
 
 
 def accuracy_runs(benchmark: Benchmark) -> list[tuple[DatasetConfig, Scoring]]:
@@ -188,23 +194,3 @@ def unscored(benchmark: Benchmark) -> list[str]:
 
 def _script(audit: Audit[Any], cfg: AuditBlock, spec: RunSpec, source: RequestSource) -> Callable[[], Script] | None:
     return partial(third_party.script, audit, cfg, spec, source) if isinstance(spec.order, Scripted) else None
-
-
-def _warmup(benchmark: Benchmark, source: RequestSource, directory: Path) -> PlannedPhase | None:
-    """Return the warm-up before a group of phases.
-
-    Its prompts carry a fresh nonce whatever `warmup.salt` says: sent as they are, they would fill the very cache that
-    the reference phase must find cold.
-    """
-    settings = benchmark.settings
-    if not settings.warmup.enabled:
-        return None
-    spec = context(benchmark).phase(
-        "warmup",
-        settings.warmup.n_requests or len(source),
-        order=without_replacement(settings.warmup.warmup_random_seed, wrap=True),
-        min_duration_ms=0,
-        nonce="prefix",
-        nonce_seed=secrets.randbits(63),
-    )
-    return PlannedPhase(spec, directory, source=source)

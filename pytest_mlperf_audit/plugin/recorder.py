@@ -21,6 +21,7 @@ from .mlperf_files import write_mlperf_files
 from .run import AuditRun
 from .session import AuditSession
 from .signals import deferred
+from .terminal import write_lines
 
 
 class Recorder:
@@ -62,14 +63,11 @@ class Recorder:
     @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say what the runs came to."""
-        colours = {"pass": {"green": True}, "fail": {"red": True}, "warn": {"yellow": True}, "plain": {}}
         for run, outcome in self.results:
             terminalreporter.section(f"mlperf audit: {run.path.name}")
-            for line, kind in text.terminal_lines(outcome):
-                terminalreporter.write_line(line, **colours[kind])
+            write_lines(terminalreporter, text.terminal_lines(outcome))
             terminalreporter.write_line(f"report: {run.report_dir / 'report.html'}")
-        for problem in self._problems:
-            terminalreporter.write_line(problem, red=True)
+        write_lines(terminalreporter, ((problem, "fail") for problem in self._problems))
 
     @pytest.hookimpl
     def pytest_unconfigure(self) -> None:

@@ -128,20 +128,16 @@ class AuditRun:
         session_dir, target = self._prepared(), self.endpoint()
         given_up = session_dir / f"given-up-{self.key}-{planned.id}"
         report = self._reporter(session_dir)
-        if _over(planned):
+        if _settled(planned, given_up):
             return
-        if given_up.exists():
-            raise NoVerdictError(given_up.read_text() or "its phases could not be run; see the first failure")
 
         def waiting() -> None:
             if not any(processes_measuring(session_dir)):  # another worker of this session has its own progress to show
                 report(_waiting(planned))
 
         with endpoint_lock(target, waiting), measuring(session_dir):
-            if _over(planned):
+            if _settled(planned, given_up):
                 return
-            if given_up.exists():
-                raise NoVerdictError(given_up.read_text() or "its phases could not be run; see the first failure")
             try:
                 self._send(planned, target, report)
             except OSError as error:
@@ -203,6 +199,13 @@ class AuditRun:
                 signal.raise_signal(signal.SIGTERM)  # killed: without it nobody waits for the rest of this phase
 
         return report
+
+
+def _settled(planned: PlannedAudit, given_up: Path) -> bool:
+    """Whether nothing is left to be run. Raises NoVerdictError where it was tried in this session, in vain."""
+    if not _over(planned) and given_up.exists():
+        raise NoVerdictError(given_up.read_text() or "its phases could not be run; see the first failure")
+    return _over(planned)
 
 
 def _over(planned: PlannedAudit) -> bool:

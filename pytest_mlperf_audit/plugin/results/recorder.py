@@ -13,6 +13,7 @@ from ...report.round.outcome import CaseOutcome
 from ...report.round.write import write_report
 from ..environment import EXIT_NO_VERDICT, environment, now
 from ..report_dir import claim
+from ..terminal import write_lines
 from .collection import carried
 from .round import Round
 
@@ -65,14 +66,11 @@ class RoundRecorder:
     @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say what was found."""
-        colours = {"pass": {"green": True}, "fail": {"red": True}, "warn": {"yellow": True}, "plain": {}}
         for found, document in self._documents:
             terminalreporter.section(f"mlperf results: {found.tree.name}")
-            for line, kind in words.terminal_lines(document):
-                terminalreporter.write_line(line, **colours[kind])
+            write_lines(terminalreporter, words.terminal_lines(document))
             terminalreporter.write_line(f"report: {found.report_dir / 'report.html'}")
-        for problem in self._problems:
-            terminalreporter.write_line(problem, red=True)
+        write_lines(terminalreporter, ((problem, "fail") for problem in self._problems))
 
     def _finish(self, found: Round) -> None:
         cases = [case for audit in found.audits if (case := self._cases.get(f"{audit.case}::{audit.test}"))]

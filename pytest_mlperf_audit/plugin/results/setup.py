@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ...audits.shipped import SHIPPED
 from ...errors import ConfigError, UserError
-from ...mlperf.submission.tree import TESTS
 from .. import options
 from ..guards import refuse_conftests
 from ..keys import ROUNDS
@@ -41,9 +39,6 @@ def configure(config: pytest.Config, trees: list[Path], *, records: bool) -> Non
             check_harmless(found.report_dir, [found.tree, cwd, config.rootpath])
     except UserError as error:
         raise pytest.UsageError(str(error)) from error
-    for test in TESTS:
-        if test not in SHIPPED:
-            config.addinivalue_line("markers", f"{test}: audit directories of {test.upper()} in a submission tree")
     config.stash[ROUNDS] = rounds = _collect_too(config, rounds)
     if records:
         from .recorder import RoundRecorder
