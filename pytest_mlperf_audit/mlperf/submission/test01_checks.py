@@ -13,6 +13,7 @@ from ...audits.rules.score import TOLERANCE, tolerance, within
 from ...audits.verdict import Check, Figure
 from ..loadgen.detail import Detail
 from ..loadgen.summary import Summary
+from .both_runs import both_valid, one_scenario
 from .same_run import Latencies, of_systems, separate_runs
 from .upstream.test01 import SCORE_KEYS
 
@@ -163,30 +164,13 @@ def _separate_runs(reference: Performed, audit: Performed, *, same: bool) -> Che
 
 def _scenario(reference: Performed, audit: Performed) -> Check:
     before, after = reference.scenario, audit.scenario
-    passed: bool | None = before == after
-    if not before or not after:
-        name = "audit" if before else "reference"
-        passed, reason = None, f"the {name} run's log names no scenario"
-    elif not passed:
-        reason = f"the reference run is of scenario {before}, the audit run of {after}"
-    elif before not in SCORE_KEYS:
-        passed, reason = None, f"TEST01 has no rule for scenario {before}"
-    else:
-        reason = f"both runs are of scenario {before}"
-    return Check(name="performance_scenario", passed=passed, observed=after, limit=before, reason=reason)
+    missing = "" if before and after else f"the {'audit' if before else 'reference'} run's log names no scenario"
+    return one_scenario("performance_scenario", (before, after), SCORE_KEYS, test="TEST01", missing=missing)
 
 
 def _valid(reference: Performed, audit: Performed) -> Check:
     results = {"reference": reference.validity, "audit": audit.validity}
-    told = [
-        f"LoadGen calls the {name} run INVALID" if result == "INVALID" else f"the {name} run's log has no validity"
-        for name, result in results.items()
-        if result != "VALID"
-    ]
-    passed = False if "INVALID" in results.values() else None if told else True
-    worst = next((result for result in results.values() if result != "VALID"), "VALID")
-    reason = "; ".join(told) or "LoadGen calls both runs VALID"
-    return Check(name="performance_valid", passed=passed, observed=worst, limit="VALID", reason=reason)
+    return both_valid("performance_valid", results, lambda name: f"the {name} run's log has no validity")
 
 
 def _target_latency(reference: Performed, audit: Performed) -> Check:

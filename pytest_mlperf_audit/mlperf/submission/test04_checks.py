@@ -9,6 +9,7 @@ from ...audits.rules.score import TOLERANCE, speed_up, tolerance
 from ...audits.verdict import Check
 from ..loadgen.detail import peek
 from ..loadgen.summary import Summary
+from .both_runs import both_valid, one_scenario
 from .same_run import separate_runs
 from .scores import UNITS, score_of, why_none
 
@@ -77,33 +78,17 @@ def _separate_runs(runs: Runs, *, same: bool) -> Check:
 
 
 def _scenario(runs: Runs) -> Check:
-    before, after = runs.reference.scenario, runs.audit.scenario
-    missing = [name for name, run in runs.named if not run.scenario]
-    passed: bool | None = before == after
-    if missing:
-        passed, reason = None, f"the summary of the {' and the '.join(missing)} run names no scenario"
-    elif not passed:
-        reason = f"the reference run is of scenario {before}, the audit run of {after}"
-    elif before not in UNITS:
-        passed, reason = None, f"TEST04 has no rule for scenario {before}"
-    else:
-        reason = f"both runs are of scenario {before}"
-    return Check(name="scenario", passed=passed, observed=after, limit=before, reason=reason)
+    unnamed = [name for name, run in runs.named if not run.scenario]
+    missing = f"the summary of the {' and the '.join(unnamed)} run names no scenario" if unnamed else ""
+    scenarios = runs.reference.scenario, runs.audit.scenario
+    return one_scenario("scenario", scenarios, UNITS, test="TEST04", missing=missing)
 
 
 def _valid(runs: Runs) -> Check:
-    results = {name: run.validity for name, run in runs.named}
-    told = [
-        f"LoadGen calls the {name} run {_INVALID}"
-        if result == _INVALID
-        else f"the {name} run's summary does not say 'Result is : {_VALID}'{_told(getattr(runs, name))}"
-        for name, result in results.items()
-        if result != _VALID
-    ]
-    passed = False if _INVALID in results.values() else None if told else True
-    worst = next((result for result in results.values() if result != _VALID), _VALID)
-    reason = "; ".join(told) or f"LoadGen calls both runs {_VALID}"
-    return Check(name="valid", passed=passed, observed=worst, limit=_VALID, reason=reason)
+    def unsaid(name: str) -> str:
+        return f"the {name} run's summary does not say 'Result is : VALID'{_told(getattr(runs, name))}"
+
+    return both_valid("valid", {name: run.validity for name, run in runs.named}, unsaid)
 
 
 def _repeated_one_sample(runs: Runs) -> Check:

@@ -14,8 +14,9 @@ from math import isfinite
 from typing import Any, Final
 
 from ....audits.rules.score import tolerance
-from ....report.round.outcome import Upstream, UpstreamVerdict
+from ....report.round.outcome import Upstream
 from ..case import Defect
+from .ending import End
 
 SCRIPT: Final = "TEST01/verify_performance.py"
 #: The checks of ours that answer the script's question: did the audit run score like the reference run?
@@ -81,14 +82,6 @@ _LAST_KEYS: Final = (
 )
 
 
-class _End(Exception):  # noqa: N818  it is how the script ends, which may be no error
-    """The script ends before its comparison: with a verdict, or with a traceback by a defect."""
-
-    def __init__(self, verdict: UpstreamVerdict, reason: str, defect: Defect | None = None) -> None:
-        super().__init__(reason)
-        self.verdict, self.reason, self.defect = verdict, reason, defect
-
-
 @dataclass
 class _Log:
     """One log as the script sees it. `first` has the first event of each key that it asks for.
@@ -105,9 +98,9 @@ class _Log:
     latency: Any = None
 
     def read(self, data: bytes | None) -> None:
-        """Read a log and its result, or raise _End where the script ends in it."""
+        """Read a log and its result, or raise End where the script ends in it."""
         if data is None:
-            raise _End("CRASH", f"the {self.run} run's detail log is not there, and it ends with a traceback")
+            raise End("CRASH", f"the {self.run} run's detail log is not there, and it ends with a traceback")
         try:
             self._read_events(data)
         except UnicodeDecodeError:
@@ -118,7 +111,7 @@ class _Log:
         self.scenario = scenario
         self._read_score(self._value(SCORE_KEYS[scenario]))
         if "result_validity" not in self.keys or self._value("result_validity") != "VALID":
-            raise _End("FAIL", f"the {self.run} run's log is not VALID", None if self._is_judged() else NO_VALIDITY)
+            raise End("FAIL", f"the {self.run} run's log is not VALID", None if self._is_judged() else NO_VALIDITY)
         if self._has_error():
             raise self._crash("reports errors", CRASH_ERRORS)
         self.latency = self._value(_LATENCY) if scenario == "Server" else None
@@ -168,8 +161,8 @@ class _Log:
     def _is_judged(self) -> bool:
         return self._value("result_validity") in ("VALID", "INVALID")
 
-    def _crash(self, what: str, defect: Defect) -> _End:
-        return _End("CRASH", f"the {self.run} run's detail log {what}, and it ends with a traceback", defect)
+    def _crash(self, what: str, defect: Defect) -> End:
+        return End("CRASH", f"the {self.run} run's detail log {what}, and it ends with a traceback", defect)
 
 
 def said(reference: bytes | None, audit: bytes | None) -> tuple[Upstream, list[Defect]]:
@@ -183,7 +176,7 @@ def said(reference: bytes | None, audit: bytes | None) -> tuple[Upstream, list[D
         end = _compared(*logs)
         printed = end.reason.startswith("the score")
         defects += _hit(*logs, same=reference == audit)
-    except _End as ended:
+    except End as ended:
         end = ended
         defects += [end.defect] if end.defect else []
     upstream = Upstream(
@@ -197,16 +190,16 @@ def said(reference: bytes | None, audit: bytes | None) -> tuple[Upstream, list[D
     return upstream, defects
 
 
-def _compared(reference: _Log, audit: _Log) -> _End:
+def _compared(reference: _Log, audit: _Log) -> End:
     if reference.scenario != audit.scenario:
-        return _End("FAIL", f"the scenarios differ: {reference.scenario} and {audit.scenario}")
+        return End("FAIL", f"the scenarios differ: {reference.scenario} and {audit.scenario}")
     if reference.latency != audit.latency:
-        return _End("FAIL", "the target latencies differ")
+        return End("FAIL", "the target latencies differ")
     tolerated = tolerance(reference.scenario, reference.score)
     passes = reference.score * (1 - tolerated) <= audit.score <= reference.score * (1 + tolerated)
     within = "within" if passes else "not within"
     reason = f"the score {audit.score:g} is {within} {tolerated:.0%} of {reference.score:g}"
-    return _End("PASS" if passes else "FAIL", reason)
+    return End("PASS" if passes else "FAIL", reason)
 
 
 def _hit(reference: _Log, audit: _Log, *, same: bool) -> Iterator[Defect]:

@@ -14,12 +14,13 @@ from math import isfinite
 from typing import Final
 
 from ....audits.rules.score import tolerance
-from ....report.round.outcome import Upstream, UpstreamVerdict
+from ....report.round.outcome import Upstream
 from ...loadgen.summary import Summary, parse_summary
 from ...loadgen.text import shown
 from ..case import Defect
 from ..same_run import is_same_run
 from ..scores import UNITS, score_of
+from .ending import End
 from .test04_defects import (
     CRASH_LINE,
     CRASH_NUMBER,
@@ -59,14 +60,6 @@ _SCORE_LINES: Final = {"Server": "Completed samples per second", "Offline": "Sam
 _LATENCY_LINE: Final = "target_latency ns"
 
 
-class _End(Exception):  # noqa: N818  it is how the script ends, which may be no error
-    """The script ends before its comparison: with a verdict, or with a traceback by a defect."""
-
-    def __init__(self, verdict: UpstreamVerdict, reason: str, defect: Defect | None = None) -> None:
-        super().__init__(reason)
-        self.verdict, self.reason, self.defect = verdict, reason, defect
-
-
 @dataclass
 class _Log:
     """One log as the script sees it; `done` once it was read to its end.
@@ -83,14 +76,14 @@ class _Log:
     results: set[str] = field(default_factory=set)
 
     def read(self, data: bytes | None, reference_latency: str | None) -> None:
-        """Read a log to its end, or raise _End where the script ends in it."""
+        """Read a log to its end, or raise End where the script ends in it."""
         if data is None:
-            raise _End("CRASH", f"the {self.run} run's summary is not there, and it ends with a traceback")
+            raise End("CRASH", f"the {self.run} run's summary is not there, and it ends with a traceback")
         try:
             for line in io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"):
                 self._take(line, reference_latency)
         except UnicodeDecodeError:
-            raise _End("CRASH", f"the {self.run} run's summary is no UTF-8", CRASH_TEXT) from None
+            raise End("CRASH", f"the {self.run} run's summary is no UTF-8", CRASH_TEXT) from None
         self.done = True
 
     def _take(self, line: str, reference_latency: str | None) -> None:
@@ -105,7 +98,7 @@ class _Log:
         elif line.startswith("Result is"):
             self.results.add(self._value(line))
             if "INVALID" in self.results:
-                raise _End("FAIL", f"the {self.run} run's summary says INVALID")
+                raise End("FAIL", f"the {self.run} run's summary says INVALID")
 
     def _score(self, score: str | float) -> None:
         self.score = score
@@ -114,22 +107,22 @@ class _Log:
     def _value(self, line: str) -> str:
         _, separator, value = line.partition(": ")
         if not separator:
-            raise _End("CRASH", f"the {self.run} run's line {shown(line)} has no value", CRASH_LINE)
+            raise End("CRASH", f"the {self.run} run's line {shown(line)} has no value", CRASH_LINE)
         return value.strip()
 
     def _rate(self, latency: str) -> float:
         try:
             return 1e9 / float(latency)
         except ZeroDivisionError:
-            raise _End("CRASH", f"the {self.run} run's latency is 0", CRASH_ZERO) from None
+            raise End("CRASH", f"the {self.run} run's latency is 0", CRASH_ZERO) from None
         except ValueError:
-            raise _End("CRASH", f"the {self.run} run's latency {latency!r} is no number", CRASH_NUMBER) from None
+            raise End("CRASH", f"the {self.run} run's latency {latency!r} is no number", CRASH_NUMBER) from None
 
     def _compare_latency(self, latency: str, reference: str | None) -> None:
         if self.run == "audit" and reference is None:
-            raise _End("CRASH", "only the audit run has a line 'target_latency ns'", TARGET_LATENCY)
+            raise End("CRASH", "only the audit run has a line 'target_latency ns'", TARGET_LATENCY)
         if self.run == "audit" and latency != reference:
-            raise _End("FAIL", "the target latencies differ")
+            raise End("FAIL", "the target latencies differ")
         self.latency = latency
 
     @property
@@ -155,7 +148,7 @@ def said(
         logs[1].read(audit, logs[0].latency)
         end = _compared(*logs)
         printed = logs[0].mode == logs[1].mode
-    except _End as ended:
+    except End as ended:
         end = ended
     ours = read or (parse_summary(reference or b"", "reference"), parse_summary(audit or b"", "audit"))
     upstream = Upstream(
@@ -174,17 +167,17 @@ def said(
     return upstream, list(dict.fromkeys(defects))
 
 
-def _compared(reference: _Log, audit: _Log) -> _End:
+def _compared(reference: _Log, audit: _Log) -> End:
     if reference.mode != audit.mode:
-        return _End("FAIL", f"the scenarios differ: {reference.mode!r} and {audit.mode!r}")
+        return End("FAIL", f"the scenarios differ: {reference.mode!r} and {audit.mode!r}")
     for log in (audit, reference):
         if log.number is None:
-            return _End("CRASH", f"the {log.run} run's score {log.score!r} is no number", CRASH_NUMBER)
+            return End("CRASH", f"the {log.run} run's score {log.score!r} is no number", CRASH_NUMBER)
     before, after = float(reference.score), float(audit.score)
     limit = 1 + tolerance(reference.mode, before)
     if after < before * limit:
-        return _End("PASS", f"{after:g} is below {before:g} x {limit:g}")
-    return _End("FAIL", f"{after:g} is not below {before:g} x {limit:g}")
+        return End("PASS", f"{after:g} is below {before:g} x {limit:g}")
+    return End("FAIL", f"{after:g} is not below {before:g} x {limit:g}")
 
 
 def _hit(log: _Log, ours: Summary) -> Iterator[Defect]:
