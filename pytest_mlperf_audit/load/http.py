@@ -57,6 +57,7 @@ class AiohttpTransport:
         }
         self._timeouts: dict[float | None, aiohttp.ClientTimeout] = {}
         self._greeted: set[ResponseHandler] = set()
+        self._unasked = 0
 
     async def connect(self, connections: int) -> list[TransportError]:
         """Open connections, shared evenly by the addresses, each with a GET that no server takes for a query.
@@ -120,6 +121,13 @@ class AiohttpTransport:
         finally:
             writer.close()
 
+    def unasked(self) -> str | None:
+        """Return what shows that replies came unasked, so that none can be matched to its query, or None."""
+        idle = sum(_unread(protocol) for kept in self._connector._conns.values() for protocol, _ in kept)  # noqa: SLF001
+        if not (found := self._unasked + idle):
+            return None
+        return f"{found} connections had a reply on them that no query had asked for"
+
     async def post(self, message: Message, reply: ReplyEvents, timeout_s: float | None) -> None:
         """POST a query and feed the reply to `reply`; see Transport."""
         if message.route is None:
@@ -136,6 +144,16 @@ class AiohttpTransport:
         await asyncio.sleep(0)
 
     async def _acquire(self, address: Address, timeout_s: float | None) -> Connection:
+        """Return a connection on which nothing is unread."""
+        while True:
+            connection = await self._connect(address, timeout_s)
+            protocol = connection.protocol
+            if protocol is None or not protocol.should_close:
+                return connection
+            self._unasked += _unread(protocol)
+            connection.close()
+
+    async def _connect(self, address: Address, timeout_s: float | None) -> Connection:
         if timeout_s not in self._timeouts:
             self._timeouts[timeout_s] = aiohttp.ClientTimeout(connect=timeout_s, sock_connect=self._connect_timeout_s)
         try:
@@ -162,6 +180,7 @@ class AiohttpTransport:
                     left -= len(data)
                     if left < 0:
                         raise TransportError("too_large", f"the reply exceeds {most_bytes} bytes")
+            self._unasked += _unread(protocol)
 
     async def _get(self, address: Address, connection: Connection, reply: ReplyEvents) -> None:
         due_at = self._loop.time() + _PATIENCE_S
@@ -233,6 +252,11 @@ class _StatusOnly:
 
     def on_data(self, data: bytes, at_ns: int) -> None:
         """Ignore."""
+
+
+def _unread(protocol: ResponseHandler) -> bool:
+    """Whether a connection on which nothing is owed has a reply on it."""
+    return bool(protocol._buffer or protocol._tail)  # noqa: SLF001 - aiohttp does not tell it from being closed
 
 
 def tls(target: Target) -> ssl.SSLContext | bool:

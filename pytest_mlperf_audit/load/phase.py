@@ -145,6 +145,11 @@ class Phase:
         if self.status == "undrained":
             cancelled = self.log.columns.failures().get("cancelled", 0)
             return "undrained", f"{cancelled} queries were still in flight when the drain time limit was over"
+        if unasked := self._transport.unasked():
+            return "refused", (
+                f"the endpoint answers what was not asked: {unasked}; no reply can be matched to its query, so "
+                "mend the server or the proxy before it"
+            )
         if self._connections_broke and (refusal := await self._transport.refusal()):
             what = printable(self._target.redact(refusal.detail))
             return "endpoint_lost", (

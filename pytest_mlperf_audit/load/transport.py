@@ -46,6 +46,9 @@ class Transport(Protocol):
     async def refusal(self) -> TransportError | None:
         """Return why the endpoint takes no connection now, None when it does."""
 
+    def unasked(self) -> str | None:
+        """Return what shows that replies came which no query had asked for, None where nothing does."""
+
     async def post(self, message: Message, reply: ReplyEvents, timeout_s: float | None) -> None:
         """Send one query and report its reply; return when the reply is whole. Raises TransportError."""
 
