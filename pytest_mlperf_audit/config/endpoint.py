@@ -173,6 +173,15 @@ class SimulatedConfig(Block):
         return self
 
 
+def _path_of_a_url(path: str) -> str:
+    """Return a path as it may be sent to, "" for that of the endpoints themselves."""
+    if path and not path.startswith("/"):
+        reject("does not begin with '/'; write it as /v1/chat/completions, or \"\" to send to endpoints as they stand")
+    if "#" in path or " " in path or not path.isprintable():
+        reject("has a '#', a space or a control character, none of which a path sent to may have; take it out")
+    return path
+
+
 Url = Annotated[str, AfterValidator(_no_credentials_in)]
 Urls = Annotated[tuple[Url, ...], BeforeValidator(lambda value: () if value is None else value)]
 
@@ -190,6 +199,11 @@ class EndpointConfig(Block):
         default="openai",
         min_length=1,
         description="Wire format: openai, openai_completions, sglang, videogen, or one that a plugin registered",
+    )
+    path: Annotated[str, AfterValidator(_path_of_a_url)] | None = Field(
+        default=None,
+        description='Path behind the base URLs in place of the API\'s own, a query string included; "": the endpoints '
+        "are whole URLs; null: the API's own, of which a base URL may already have the beginning or all",
     )
     headers: dict[str, SecretStr] = Field(
         default_factory=dict, description="Further request headers; their values are treated as secrets"
@@ -232,8 +246,13 @@ class EndpointConfig(Block):
         """The metrics pages as they may be shown."""
         return tuple(without_query(url) for url in self.metrics)
 
+    @property
+    def shown_path(self) -> str | None:
+        """The path as it may be shown."""
+        return self.path and self.path.partition("?")[0]
+
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        shown = {"endpoints": self.shown, "metrics": self.shown_metrics}
+        shown = {"endpoints": self.shown, "metrics": self.shown_metrics, "path": self.shown_path}
         for name, value in super().__repr_args__():
             yield name, shown.get(name or "", value)
 

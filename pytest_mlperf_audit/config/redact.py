@@ -57,6 +57,8 @@ def _none_anyway(block: Block, name: str) -> bool:
 
 
 def _endpoint(benchmark: Benchmark, dump: dict[str, Any]) -> None:
+    if benchmark.endpoint_config.path:
+        dump["path"] = benchmark.endpoint_config.shown_path
     dump["metrics"] = list(benchmark.endpoint_config.shown_metrics)
     if benchmark.endpoint_config.endpoints:
         dump["endpoints"] = list(benchmark.endpoint_config.shown)

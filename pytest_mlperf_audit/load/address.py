@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -31,16 +31,17 @@ class Address:
 
 
 def addresses(target: Target, path: str, headers: Mapping[str, str]) -> tuple[Address, ...]:
-    """Return an Address for each URL of a target; its own headers go before an adapter's of the same name."""
+    """Return an Address for each URL of a target; its own path and headers go before an adapter's."""
     merged = CIMultiDict(headers)
     merged.update(target.headers)
     for name in _FRAMING:
         merged.popall(name, None)
+    path = path if target.path is None else target.path
     return tuple(_address(url, path, merged) for url in target.urls)
 
 
 def _address(base: str, path: str, headers: Mapping[str, str]) -> Address:
-    url = URL("".join(_joined(base, path)))
+    url = URL(joined(base, path))
     lines = [f"Host: {url.host_port_subcomponent}", *(f"{name}: {value}" for name, value in headers.items())]
     fields = "\r\n".join(lines)
     return Address(
@@ -51,10 +52,22 @@ def _address(base: str, path: str, headers: Mapping[str, str]) -> Address:
     )
 
 
-def _joined(base: str, path: str) -> Iterator[str]:
-    """Yield the parts of `base` with `path` behind its own path, and the query strings of both."""
+def joined(base: str, path: str) -> str:
+    """Return `base` with `path` behind its own path, and the query strings of both.
+
+    What the base already ends in is not said twice: OpenAI's clients take base URLs that end in /v1, others the whole
+    path.
+    """
     parts = urlsplit(base)
     path, _, query = path.partition("?")
     queries = "&".join(filter(None, (parts.query, query)))
-    yield f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}{path}"
-    yield f"?{queries}" if queries else ""
+    whole = _overlapped(parts.path.rstrip("/"), path)
+    return f"{parts.scheme}://{parts.netloc}{whole}{f'?{queries}' if queries else ''}"
+
+
+def _overlapped(base: str, path: str) -> str:
+    """Return `base` and `path`, segments that end the one and begin the other taken once."""
+    for end in range(len(path), 1, -1):
+        if path[end : end + 1] in {"", "/"} and base.endswith(path[:end]):
+            return base + path[end:]
+    return base + path

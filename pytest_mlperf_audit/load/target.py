@@ -18,10 +18,13 @@ _LEAST_SECRET = 4
 class Target:
     """Base URLs (shared round-robin), constant headers and limits; `metrics` are the servers' metrics pages.
 
+    `path` takes the place of the API's own where it is not None.
+
     `secrets`, and the query strings of the URLs, leave this object only on the wire.
     """
 
     urls: tuple[str, ...] = field(repr=False)
+    path: str | None = field(default=None, repr=False, kw_only=True)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     metrics: tuple[str, ...] = field(default=(), repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
@@ -45,7 +48,11 @@ class Target:
     @cached_property
     def _hidden(self) -> tuple[str, ...]:
         """All that must not be shown, longest first, so that no part of one is left over from a shorter one."""
-        found = {*self.secrets, *_last_words(self.secrets), *_query_values((*self.urls, *self.metrics))}
+        found = {
+            *self.secrets,
+            *_last_words(self.secrets),
+            *_query_values((*self.urls, *self.metrics, self.path or "")),
+        }
         return tuple(sorted((text for text in found if len(text) >= _LEAST_SECRET), key=len, reverse=True))
 
 

@@ -58,11 +58,12 @@ def target_of(loaded: LoadedConfig) -> Target | None:
     """Return the endpoint under test, None for the embedded simulated one. Raises ConfigError."""
     config, client = loaded.benchmark.endpoint_config, loaded.benchmark.settings.client
     if not config.endpoints:
-        if config.metrics:
-            raise ConfigError(
-                f"{loaded.where('endpoint_config', 'metrics')}: the embedded simulated endpoint has no metrics page; "
-                "drop it, or name the servers in endpoints"
-            )
+        for key, has_no in (("metrics", "metrics page"), ("path", "path but its API's own")):
+            if getattr(config, key):
+                raise ConfigError(
+                    f"{loaded.where('endpoint_config', key)}: the embedded simulated endpoint has no {has_no}; "
+                    "drop it, or name the servers in endpoints"
+                )
         return None
     headers = {name: value.get_secret_value() for name, value in config.headers.items()}
     secret_values = list(headers.values())
@@ -71,6 +72,7 @@ def target_of(loaded: LoadedConfig) -> Target | None:
         secret_values.append(key)
     return Target(
         urls=config.endpoints,
+        path=config.path,
         headers=headers,
         metrics=config.metrics,
         secrets=tuple(filter(None, secret_values)),

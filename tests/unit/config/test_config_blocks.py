@@ -194,6 +194,13 @@ def test_endpoints_are_normalized():
     assert EndpointConfig(endpoints=None).endpoints == ()
 
 
+def test_the_path_is_shown_without_its_query():
+    endpoint = EndpointConfig(endpoints=["http://h"], path="/chat/completions?api-version=2&code=5ecret")
+    assert endpoint.shown_path == "/chat/completions"
+    assert "5ecret" not in repr(endpoint)
+    assert (EndpointConfig().shown_path, EndpointConfig(path="").shown_path) == (None, "")
+
+
 def test_formats_may_be_written_as_suffixes(load, minimal: str):
     assert load(minimal + "    format: .jsonl\n").benchmark.datasets[0].format == "jsonl"
 

@@ -209,6 +209,14 @@ MISTAKES = {
         "endpoint_config:\n  endpoints: ['http://h/#x']\n",
         "wan22.yaml:7: endpoint_config.endpoints[0]: has a '#', a space or a control character",
     ),
+    "a path without its slash": (
+        "endpoint_config:\n  path: v1/chat\n",
+        "wan22.yaml:7: endpoint_config.path: does not begin with '/'; write it as /v1/chat/completions",
+    ),
+    "a path with a blank": (
+        "endpoint_config:\n  path: '/v1/ chat'\n",
+        "wan22.yaml:7: endpoint_config.path: has a '#', a space or a control character",
+    ),
     "one endpoint outside a list": (
         "endpoint_config:\n  endpoints: http://h\n",
         "wan22.yaml:7: endpoint_config.endpoints: expected a list",
