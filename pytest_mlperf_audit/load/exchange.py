@@ -28,7 +28,7 @@ class Exchange:
     `latest_ns` is when the latest piece of the body came, 0 before the first.
     """
 
-    __slots__ = ("_body", "_decoder", "cache_header", "latest_ns", "n_bytes", "status")
+    __slots__ = ("_body", "_decoder", "cache_header", "latest_ns", "n_bytes", "resent", "status")
 
     def __init__(self, decoder: ReplyDecoder) -> None:
         self._decoder = decoder
@@ -36,6 +36,7 @@ class Exchange:
         self.latest_ns = 0
         self.status = 0
         self.n_bytes = 0
+        self.resent = False
         self.cache_header: str | None = None
 
     def on_head(self, status: int, headers: Mapping[str, str]) -> None:
@@ -51,6 +52,10 @@ class Exchange:
             self._decoder.feed(data, at_ns)
         elif len(self._body) < _MOST_ERROR_BYTES:
             self._body += data[:_MOST_ERROR_BYTES]
+
+    def on_resent(self) -> None:
+        """Note that the query was sent twice."""
+        self.resent = True
 
     def reply(self) -> Reply:
         """Return the reply, once whole. Raises BadReplyError."""
@@ -101,6 +106,7 @@ async def send(
     finally:
         record.status = exchange.status
         record.reply_bytes = exchange.n_bytes
+        record.resent = exchange.resent
         record.cache_header = _redacted(exchange.cache_header, target)
 
 

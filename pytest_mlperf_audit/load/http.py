@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from time import perf_counter_ns
 from types import TracebackType
 
@@ -57,6 +58,7 @@ class AiohttpTransport:
         }
         self._timeouts: dict[float | None, aiohttp.ClientTimeout] = {}
         self._greeted: set[ResponseHandler] = set()
+        self._asked: set[ResponseHandler] = set()
         self._unasked = 0
 
     async def connect(self, connections: int) -> list[TransportError]:
@@ -65,6 +67,7 @@ class AiohttpTransport:
         The GET makes sure that the server has accepted the connection; one that is open already is left in peace.
         """
         self._greeted = {protocol for protocol in self._greeted if protocol.is_connected()}
+        self._asked = {protocol for protocol in self._asked if protocol.is_connected()}
         share = -(-connections // len(self._addresses))
         held: list[tuple[Address, Connection]] = []
 
@@ -135,22 +138,35 @@ class AiohttpTransport:
         else:
             address = self._addresses[message.route % len(self._addresses)]
         due_at = None if timeout_s is None else self._loop.time() + timeout_s
+        request = address.post(message.body, message.query)
         connection = await self._acquire(address, timeout_s)
-        await self._ask(connection, address.post(message.body, message.query), reply, due_at, self._max_reply_bytes)
+        reused = connection.protocol in self._asked or connection.protocol in self._greeted
+        try:
+            await self._ask(connection, request, reply, due_at, self._max_reply_bytes)
+        except _NoReplyError:
+            if not reused:
+                raise
+            # A kept connection may be closed just as a query goes out on it (RFC 9110, 9.2.2 and RFC 9112, 9.3.1).
+            reply.on_resent()
+            connection = await self._acquire(address, timeout_s, fresh=True)
+            await self._ask(connection, request, reply, due_at, self._max_reply_bytes)
 
     async def close(self) -> None:
         """Close every connection; TLS connections get a turn of the loop to say goodbye."""
         await self._connector.close()
         await asyncio.sleep(0)
 
-    async def _acquire(self, address: Address, timeout_s: float | None) -> Connection:
-        """Return a connection on which nothing is unread."""
+    async def _acquire(self, address: Address, timeout_s: float | None, *, fresh: bool = False) -> Connection:
+        """Return a connection on which nothing is unread, and no query was sent yet where it has to be `fresh`."""
         while True:
             connection = await self._connect(address, timeout_s)
             protocol = connection.protocol
-            if protocol is None or not protocol.should_close:
+            if protocol is None:
                 return connection
-            self._unasked += _unread(protocol)
+            if _unread(protocol):
+                self._unasked += 1
+            elif not protocol.should_close and not (fresh and (protocol in self._asked or protocol in self._greeted)):
+                return connection
             connection.close()
 
     async def _connect(self, address: Address, timeout_s: float | None) -> Connection:
@@ -166,10 +182,13 @@ class AiohttpTransport:
     async def _ask(
         self, connection: Connection, request: bytes, reply: ReplyEvents, due_at: float | None, most_bytes: int
     ) -> None:
-        with _Conversation(connection, self._loop, due_at) as protocol:
+        with self._conversation(connection, due_at) as protocol:
             protocol.set_response_params(read_until_eof=True, auto_decompress=False, read_bufsize=_READ_BYTES)
             protocol.transport.write(request)  # type: ignore[union-attr]  # _Conversation has looked
-            head, content = await protocol.read()
+            try:
+                head, content = await protocol.read()
+            except (aiohttp.ServerDisconnectedError, ConnectionError) as error:
+                raise _NoReplyError(_reason(error), _text(error)) from error
             while head.code < _FINAL and head.code != _SWITCHING:
                 head, content = await protocol.read()
             reply.on_head(head.code, head.headers)
@@ -180,7 +199,20 @@ class AiohttpTransport:
                     left -= len(data)
                     if left < 0:
                         raise TransportError("too_large", f"the reply exceeds {most_bytes} bytes")
-            self._unasked += _unread(protocol)
+
+    @contextmanager
+    def _conversation(self, connection: Connection, due_at: float | None) -> Iterator[ResponseHandler]:
+        """One request and its reply; what is unread behind the reply was not asked for."""
+        with _Conversation(connection, self._loop, due_at) as protocol:
+            try:
+                yield protocol
+            except BaseException:
+                self._asked.discard(protocol)
+                raise
+            if _unread(protocol):
+                self._unasked += 1
+            elif not protocol.should_close:
+                self._asked.add(protocol)
 
     async def _get(self, address: Address, connection: Connection, reply: ReplyEvents) -> None:
         due_at = self._loop.time() + _PATIENCE_S
@@ -221,7 +253,7 @@ class _Conversation:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._end(well=error is None)
-        if self._overdue and (error is None or isinstance(error, _CLIENT_ERRORS)):
+        if self._overdue and (error is None or isinstance(error, (*_CLIENT_ERRORS, _NoReplyError))):
             raise TransportError("timeout", "no whole reply within the time limit") from error
         if isinstance(error, _CLIENT_ERRORS):
             raise TransportError(_reason(error), _text(error)) from error
@@ -252,6 +284,13 @@ class _StatusOnly:
 
     def on_data(self, data: bytes, at_ns: int) -> None:
         """Ignore."""
+
+    def on_resent(self) -> None:
+        """Ignore."""
+
+
+class _NoReplyError(TransportError):
+    """The connection was closed before any byte of a reply."""
 
 
 def _unread(protocol: ResponseHandler) -> bool:

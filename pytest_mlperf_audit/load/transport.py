@@ -28,13 +28,19 @@ class Message(NamedTuple):
 
 
 class ReplyEvents(Protocol):
-    """What a transport reports of one reply, in order: one head, then any number of pieces of body."""
+    """What a transport reports of one reply, in order: one head, then any number of pieces of body.
+
+    Before them, at most once, that the query was sent again.
+    """
 
     def on_head(self, status: int, headers: Mapping[str, str]) -> None:
         """The reply's head arrived."""
 
     def on_data(self, data: bytes, at_ns: int) -> None:
         """A piece of the body arrived at `at_ns` (time.perf_counter_ns)."""
+
+    def on_resent(self) -> None:
+        """A kept connection was closed before any byte of a reply; the query goes out once more on a fresh one."""
 
 
 class Transport(Protocol):
