@@ -18,7 +18,6 @@ FAULTS = {
     "500": "http_500",
     "503": "http_503",
     "redirect": "http_307",
-    "reset": "reset",
     "truncated": "truncated",
     "cut": "truncated",
     "malformed": "malformed",
@@ -51,7 +50,22 @@ def test_a_fault_fails_its_query_and_no_other(engine, start_sut, fault, reason, 
         assert (query.detail is None) == query.ok or reason == "http_307"
 
 
-@pytest.mark.parametrize("fault", ["500", "reset", "hang"])
+def test_a_query_whose_kept_connection_closes_before_a_reply_is_sent_once_more(engine, start_sut):
+    sut = start_sut(service_ms=1, lanes=64, fault="reset", fault_every=4)
+    ended = engine.drive(sut.url, n_samples=12, load=Concurrency(target=2))
+    resent = sum(query.resent for query in ended.queries)
+    assert ended.record.figures.n_completed == 12
+    assert resent == sut.received - 12 > 0
+
+
+def test_a_server_that_closes_every_connection_is_asked_at_most_twice(engine, start_sut):
+    sut = start_sut(service_ms=0, fault="reset", lanes=64)
+    ended = engine.drive(sut.url, n_samples=8, query_timeout_s=0.3)
+    assert ended.record.figures.failures == {"reset": 8}
+    assert 8 <= sut.received <= 16
+
+
+@pytest.mark.parametrize("fault", ["500", "hang"])
 def test_a_server_that_never_answers_well_completes_nothing(engine, start_sut, fault):
     sut = start_sut(service_ms=0, fault=fault, lanes=64)
     ended = engine.drive(sut.url, n_samples=8, query_timeout_s=0.3)
