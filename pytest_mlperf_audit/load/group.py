@@ -35,6 +35,9 @@ from .transport import Transport
 
 _PROGRESS_EVERY_S = 0.25
 
+#: A reply that is due when the last phase is over gets this time more than the slowest of that phase took.
+_PATIENCE_S = 5.0
+
 
 @dataclass(frozen=True)
 class PlannedPhase:
@@ -95,6 +98,7 @@ def run_group(
                 if phase.status != "complete":
                     break
                 pages = ended[-1].after = await metrics.read()
+            await _distrust(ended, transport)
         finally:
             await metrics.close()
             await transport.close()
@@ -133,6 +137,19 @@ async def _run_reporting(phase: Phase, snapshot: Callable[..., None]) -> None:
     finally:
         ticker.cancel()
         snapshot(phase, over=True)
+
+
+async def _distrust(ended: Sequence[_Ended], transport: Transport) -> None:
+    """Ask each connection a last question; where one owes a reply, no phase of the group has the replies it recorded.
+
+    Only where all is well so far: a server that is late or ill owes replies to queries that were given up.
+    """
+    if any(one.phase.status != "complete" or one.phase.log.columns.failures() for one in ended):
+        return
+    longest_s = max(one.phase.log.columns.latencies_s().max(initial=0.0) for one in ended)
+    if owed := await transport.owed(_PATIENCE_S + longest_s):
+        for one in ended:
+            one.phase.distrust(owed)
 
 
 def _finish_all(ended: Sequence[_Ended], target: Target) -> list[PhaseRecord]:

@@ -58,6 +58,7 @@ class AiohttpTransport:
         }
         self._timeouts: dict[float | None, aiohttp.ClientTimeout] = {}
         self._greeted: set[ResponseHandler] = set()
+        self._greetings: dict[Address, set[int]] = {}
         self._asked: set[ResponseHandler] = set()
         self._unasked = 0
 
@@ -123,6 +124,34 @@ class AiohttpTransport:
             return False
         finally:
             writer.close()
+
+    async def owed(self, patience_s: float) -> str | None:
+        """Return what shows that queries got replies of others, or None: each idle connection is greeted once more.
+
+        A connection that is one reply ahead answers the greeting with the reply that its last query should have had;
+        one that answered its first greeting and is silent for `patience_s` still owes that reply.
+        """
+        owing = 0
+        for address, greetings in self._greetings.items():
+            key = self._openers[address].connection_key
+            idle: list[Connection] = []
+            while (kept := await self._connector._get(key, [])) is not None:  # noqa: SLF001 - there is no public way
+                idle.append(kept)
+            owing += sum(await asyncio.gather(*(self._owes(address, one, greetings, patience_s) for one in idle)))
+        return f"{owing} connections answered a last GET with a reply that was due before it" if owing else None
+
+    async def _owes(self, address: Address, connection: Connection, greetings: set[int], patience_s: float) -> bool:
+        protocol = connection.protocol
+        if protocol not in self._asked or protocol is None or protocol.should_close:
+            owes = protocol is not None and _unread(protocol)
+            connection.close()
+            return owes
+        reply = _StatusOnly()
+        try:
+            await self._get(address, connection, reply, patience_s)
+        except TransportError as error:
+            return error.reason == "timeout"
+        return reply.status not in greetings
 
     def unasked(self) -> str | None:
         """Return what shows that replies came unasked, so that none can be matched to its query, or None."""
@@ -214,16 +243,20 @@ class AiohttpTransport:
             elif not protocol.should_close:
                 self._asked.add(protocol)
 
-    async def _get(self, address: Address, connection: Connection, reply: ReplyEvents) -> None:
-        due_at = self._loop.time() + _PATIENCE_S
+    async def _get(
+        self, address: Address, connection: Connection, reply: ReplyEvents, patience_s: float = _PATIENCE_S
+    ) -> None:
+        due_at = self._loop.time() + patience_s
         await self._ask(connection, address.get_head, reply, due_at, _MOST_GET_BYTES)
 
     async def _greet(self, address: Address, connection: Connection) -> TransportError | None:
         protocol = connection.protocol
+        reply = _StatusOnly()
         try:
-            await self._get(address, connection, _StatusOnly())
+            await self._get(address, connection, reply)
         except TransportError as error:
             return error
+        self._greetings.setdefault(address, set()).add(reply.status)
         if protocol is not None:
             self._greeted.add(protocol)
         return None
@@ -334,5 +367,7 @@ def _reason(error: BaseException) -> str:
 
 def _text(error: BaseException) -> str:
     """Return what an exception says; a parser's would put a status before it that the server never sent."""
+    if isinstance(error, aiohttp.ClientPayloadError) and error.__cause__ is not None:
+        error = error.__cause__  # what it says quotes the parser's error, made-up status included
     text = (error.message if isinstance(error, HttpProcessingError) else str(error)) or type(error).__name__
     return text.replace(" ssl:default", "")  # aiohttp's word for "the usual checks", said of plain HTTP as well

@@ -91,6 +91,14 @@ class Phase:
             what = printable(self._target.redact(f"{type(error).__name__}: {error}"))
             self.status, self.reason = "crashed", f"the load generator failed: {what}"
 
+    def distrust(self, why: str) -> None:
+        """End the phase as one whose replies cannot be matched to its queries."""
+        self.status = "refused"
+        self.reason = (
+            f"the endpoint answers what was not asked: {why}; no reply can be matched to its query, so mend the server "
+            "or the proxy before it"
+        )
+
     def progress(self) -> Progress:
         """Return how far the phase is."""
         now_ns = perf_counter_ns()
@@ -146,10 +154,8 @@ class Phase:
             cancelled = self.log.columns.failures().get("cancelled", 0)
             return "undrained", f"{cancelled} queries were still in flight when the drain time limit was over"
         if unasked := self._transport.unasked():
-            return "refused", (
-                f"the endpoint answers what was not asked: {unasked}; no reply can be matched to its query, so "
-                "mend the server or the proxy before it"
-            )
+            self.distrust(unasked)
+            return self.status, self.reason
         if self._connections_broke and (refusal := await self._transport.refusal()):
             what = printable(self._target.redact(refusal.detail))
             return "endpoint_lost", (

@@ -55,6 +55,12 @@ class Transport(Protocol):
     def unasked(self) -> str | None:
         """Return what shows that replies came which no query had asked for, None where nothing does."""
 
+    async def owed(self, patience_s: float) -> str | None:
+        """Return what shows, after the last query, that replies were those of other queries; None where nothing does.
+
+        A reply that should have come by now is waited for `patience_s` seconds.
+        """
+
     async def post(self, message: Message, reply: ReplyEvents, timeout_s: float | None) -> None:
         """Send one query and report its reply; return when the reply is whole. Raises TransportError."""
 

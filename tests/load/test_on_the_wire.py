@@ -141,14 +141,14 @@ def test_connections_are_open_before_each_phase(engine, start_sut, connections, 
 def test_a_connection_that_is_open_is_not_asked_again(engine, start_sut, connections):
     sut = start_sut(service_ms=1, lanes=64)
     engine.drive_all(sut.url, [engine.spec(label) for label in ("first", "second", "third")])
-    assert len(connections(sut)["gets"]) == 4
+    assert len(connections(sut)["gets"]) == 4 + 4  # a greeting before the first phase, a question after the last
 
 
 def test_more_connections_are_opened_for_a_phase_that_needs_more(engine, start_sut, connections):
     sut = start_sut(service_ms=5, lanes=64)
     specs = [engine.spec("few", load=Concurrency(target=2)), engine.spec("many", load=Concurrency(target=8))]
     engine.drive_all(sut.url, specs)
-    assert len(connections(sut)["gets"]) == 8
+    assert len(connections(sut)["gets"]) == 8 + 8
     begins = sorted(received for received, _ in sut.times())
     assert not [at for at in connections(sut)["accepted"][:8] if at > begins[16]]
 
@@ -175,7 +175,8 @@ def test_several_addresses_take_turns(engine, start_sut, connections):
     suts = [start_sut(service_ms=1, lanes=64) for _ in range(3)]
     ended = engine.drive(Target(urls=tuple(sut.url for sut in suts)), n_samples=60, load=Concurrency(target=6))
     assert [sut.received for sut in suts] == [20, 20, 20]
-    assert all(len(connections(sut)["gets"]) == 2 for sut in suts)
+    for seen in map(connections, suts):  # two greetings, and a last question on each connection that was kept
+        assert 2 + 2 <= len(seen["gets"]) <= 2 + len(seen["accepted"])
     assert ended.record.endpoint == ", ".join(sorted(sut.url for sut in suts))
 
 
