@@ -6,6 +6,7 @@ pattern.py    who sends: a fixed number in flight, or arrivals on a schedule
 exchange.py   one query: bytes out, reply events in, a QueryRecord
 transport.py  the seam under which a client sits
 http.py       the client: aiohttp's connections and parser
+conversation.py one request and its reply on a connection that owes nothing before or after
 address.py    one URL, and the request heads sent there
 loop.py       an event loop for one call, which a signal ends in good order
 metrics.py    the servers' metrics pages, fetched between phases

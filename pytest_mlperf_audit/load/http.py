@@ -9,18 +9,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 import ssl
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from time import perf_counter_ns
-from types import TracebackType
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
-from aiohttp.http import HttpProcessingError
 
 from ..errors import EndpointError
 from .address import Address, addresses
+from .conversation import CLIENT_ERRORS, Books, Conversation, NoReplyError, reason_of, text_of, unread
 from .target import Target
 from .transport import Message, ReplyEvents, TransportError
 
@@ -59,8 +57,7 @@ class AiohttpTransport:
         self._timeouts: dict[float | None, aiohttp.ClientTimeout] = {}
         self._greeted: set[ResponseHandler] = set()
         self._greetings: dict[Address, set[int]] = {}
-        self._asked: set[ResponseHandler] = set()
-        self._unasked = 0
+        self._books = Books()
 
     async def connect(self, connections: int) -> list[TransportError]:
         """Open connections, shared evenly by the addresses, each with a GET that no server takes for a query.
@@ -68,7 +65,7 @@ class AiohttpTransport:
         The GET makes sure that the server has accepted the connection; one that is open already is left in peace.
         """
         self._greeted = {protocol for protocol in self._greeted if protocol.is_connected()}
-        self._asked = {protocol for protocol in self._asked if protocol.is_connected()}
+        self._books.forget_closed()
         share = -(-connections // len(self._addresses))
         held: list[tuple[Address, Connection]] = []
 
@@ -107,7 +104,7 @@ class AiohttpTransport:
                     if await self._stays_open(address):
                         break
                 except (OSError, asyncio.TimeoutError) as error:
-                    return TransportError("connect", _text(error))
+                    return TransportError("connect", text_of(error))
             else:
                 return TransportError("connect", "every new connection is closed at once")
         return None
@@ -135,17 +132,15 @@ class AiohttpTransport:
         for address, greetings in self._greetings.items():
             key = self._openers[address].connection_key
             idle: list[Connection] = []
-            while (kept := await self._connector._get(key, [])) is not None:  # noqa: SLF001 - there is no public way
-                idle.append(kept)
+            while (one := await self._connector._get(key, [])) is not None:  # noqa: SLF001 - there is no public way
+                idle.append(one)
             owing += sum(await asyncio.gather(*(self._owes(address, one, greetings, patience_s) for one in idle)))
         return f"{owing} connections answered a last GET with a reply that was due before it" if owing else None
 
     async def _owes(self, address: Address, connection: Connection, greetings: set[int], patience_s: float) -> bool:
-        protocol = connection.protocol
-        if protocol not in self._asked or protocol is None or protocol.should_close:
-            owes = protocol is not None and _unread(protocol)
+        if connection.protocol is None or not self._books.usable(connection.protocol):
             connection.close()
-            return owes
+            return False
         reply = _StatusOnly()
         try:
             await self._get(address, connection, reply, patience_s)
@@ -155,8 +150,8 @@ class AiohttpTransport:
 
     def unasked(self) -> str | None:
         """Return what shows that replies came unasked, so that none can be matched to its query, or None."""
-        idle = sum(_unread(protocol) for kept in self._connector._conns.values() for protocol, _ in kept)  # noqa: SLF001
-        if not (found := self._unasked + idle):
+        idle = sum(unread(protocol) for kept in self._connector._conns.values() for protocol, _ in kept)  # noqa: SLF001
+        if not (found := self._books.unasked + idle):
             return None
         return f"{found} connections had a reply on them that no query had asked for"
 
@@ -169,11 +164,11 @@ class AiohttpTransport:
         due_at = None if timeout_s is None else self._loop.time() + timeout_s
         request = address.post(message.body, message.query)
         connection = await self._acquire(address, timeout_s)
-        reused = connection.protocol in self._asked or connection.protocol in self._greeted
+        kept = self._books.was_asked(connection.protocol)
         try:
             await self._ask(connection, request, reply, due_at, self._max_reply_bytes)
-        except _NoReplyError:
-            if not reused:
+        except NoReplyError:
+            if not kept:
                 raise
             # A kept connection may be closed just as a query goes out on it (RFC 9110, 9.2.2 and RFC 9112, 9.3.1).
             reply.on_resent()
@@ -192,9 +187,7 @@ class AiohttpTransport:
             protocol = connection.protocol
             if protocol is None:
                 return connection
-            if _unread(protocol):
-                self._unasked += 1
-            elif not protocol.should_close and not (fresh and (protocol in self._asked or protocol in self._greeted)):
+            if self._books.usable(protocol) and not (fresh and self._books.was_asked(protocol)):
                 return connection
             connection.close()
 
@@ -205,19 +198,21 @@ class AiohttpTransport:
             return await self._connector.connect(self._openers[address], traces=[], timeout=self._timeouts[timeout_s])
         except asyncio.TimeoutError as error:
             raise TransportError("connect", "no connection within the time limit") from error
-        except _CLIENT_ERRORS as error:
-            raise TransportError(_reason(error), _text(error)) from error
+        except CLIENT_ERRORS as error:
+            raise TransportError(reason_of(error), text_of(error)) from error
 
     async def _ask(
         self, connection: Connection, request: bytes, reply: ReplyEvents, due_at: float | None, most_bytes: int
     ) -> None:
-        with self._conversation(connection, due_at) as protocol:
+        with Conversation(connection, self._loop, due_at, self._books) as protocol:
             protocol.set_response_params(read_until_eof=True, auto_decompress=False, read_bufsize=_READ_BYTES)
-            protocol.transport.write(request)  # type: ignore[union-attr]  # _Conversation has looked
+            protocol.transport.write(request)  # type: ignore[union-attr]  # Conversation has looked
             try:
                 head, content = await protocol.read()
             except (aiohttp.ServerDisconnectedError, ConnectionError) as error:
-                raise _NoReplyError(_reason(error), _text(error)) from error
+                if not isinstance(getattr(error, "message", ""), str):
+                    raise  # half of a head had come
+                raise NoReplyError(reason_of(error), text_of(error)) from error
             while head.code < _FINAL and head.code != _SWITCHING:
                 head, content = await protocol.read()
             reply.on_head(head.code, head.headers)
@@ -228,20 +223,6 @@ class AiohttpTransport:
                     left -= len(data)
                     if left < 0:
                         raise TransportError("too_large", f"the reply exceeds {most_bytes} bytes")
-
-    @contextmanager
-    def _conversation(self, connection: Connection, due_at: float | None) -> Iterator[ResponseHandler]:
-        """One request and its reply; what is unread behind the reply was not asked for."""
-        with _Conversation(connection, self._loop, due_at) as protocol:
-            try:
-                yield protocol
-            except BaseException:
-                self._asked.discard(protocol)
-                raise
-            if _unread(protocol):
-                self._unasked += 1
-            elif not protocol.should_close:
-                self._asked.add(protocol)
 
     async def _get(
         self, address: Address, connection: Connection, reply: ReplyEvents, patience_s: float = _PATIENCE_S
@@ -262,49 +243,6 @@ class AiohttpTransport:
         return None
 
 
-class _Conversation:
-    """One request and its reply on one connection: kept for the next when it ended well, else closed.
-
-    What went wrong leaves as a TransportError. At `due_at` on the loop's clock the connection is cut.
-    """
-
-    __slots__ = ("_connection", "_overdue", "_timer")
-
-    def __init__(self, connection: Connection, loop: asyncio.AbstractEventLoop, due_at: float | None) -> None:
-        self._connection = connection
-        self._overdue = False
-        self._timer = None if due_at is None else loop.call_at(due_at, self._cut)
-
-    def __enter__(self) -> ResponseHandler:
-        protocol = self._connection.protocol
-        if protocol is None or protocol.transport is None:
-            self._end(well=False)
-            raise TransportError("reset", "the connection was closed before the query was sent")
-        return protocol
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._end(well=error is None)
-        if self._overdue and (error is None or isinstance(error, (*_CLIENT_ERRORS, _NoReplyError))):
-            raise TransportError("timeout", "no whole reply within the time limit") from error
-        if isinstance(error, _CLIENT_ERRORS):
-            raise TransportError(_reason(error), _text(error)) from error
-
-    def _cut(self) -> None:
-        self._overdue = True
-        if transport := self._connection.transport:
-            transport.abort()
-
-    def _end(self, *, well: bool) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        if well:
-            self._connection.release()
-        else:
-            self._connection.close()
-
-
 class _StatusOnly:
     """Takes a reply of which only the status matters."""
 
@@ -322,15 +260,6 @@ class _StatusOnly:
         """Ignore."""
 
 
-class _NoReplyError(TransportError):
-    """The connection was closed before any byte of a reply."""
-
-
-def _unread(protocol: ResponseHandler) -> bool:
-    """Whether a connection on which nothing is owed has a reply on it."""
-    return bool(protocol._buffer or protocol._tail)  # noqa: SLF001 - aiohttp does not tell it from being closed
-
-
 def tls(target: Target) -> ssl.SSLContext | bool:
     """Return how aiohttp is to check certificates. Raises EndpointError when the target's `ca_file` cannot be used."""
     if target.insecure:
@@ -344,30 +273,3 @@ def tls(target: Target) -> ssl.SSLContext | bool:
             f"settings.client.ca_file: {target.ca_file} cannot be used ({error.strerror or error}); "
             "give a PEM file of certificate authorities"
         ) from error
-
-
-_CLIENT_ERRORS = (aiohttp.ClientError, HttpProcessingError, OSError)
-
-#: Checked in order, since aiohttp's classes derive from one another.
-_REASONS: tuple[tuple[type[BaseException], str], ...] = (
-    (aiohttp.ClientSSLError, "tls"),
-    (ssl.SSLError, "tls"),
-    (aiohttp.ClientConnectorError, "connect"),
-    (aiohttp.ServerTimeoutError, "connect"),
-    (aiohttp.ServerDisconnectedError, "reset"),
-    (aiohttp.ClientPayloadError, "truncated"),
-    (ConnectionRefusedError, "connect"),
-    (OSError, "reset"),
-)
-
-
-def _reason(error: BaseException) -> str:
-    return next((reason for kind, reason in _REASONS if isinstance(error, kind)), "protocol")
-
-
-def _text(error: BaseException) -> str:
-    """Return what an exception says; a parser's would put a status before it that the server never sent."""
-    if isinstance(error, aiohttp.ClientPayloadError) and error.__cause__ is not None:
-        error = error.__cause__  # what it says quotes the parser's error, made-up status included
-    text = (error.message if isinstance(error, HttpProcessingError) else str(error)) or type(error).__name__
-    return text.replace(" ssl:default", "")  # aiohttp's word for "the usual checks", said of plain HTTP as well
