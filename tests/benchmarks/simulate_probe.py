@@ -21,7 +21,7 @@ from time import perf_counter
 from pytest_mlperf_audit.audits.probe.design import DATASET, N_BURSTS
 from pytest_mlperf_audit.audits.probe.script import Probe
 from tests.support.simulated_probe import THOROUGH, Tally, planned, simulate
-from tests.support.virtual_sut import NO_CACHE, Cache, Service, Shape
+from tests.support.virtual_sut import NO_CACHE, Cache, Copies, Service, Shape
 
 CVS = (0.02, 0.10, 0.30, 0.60, 1.00)
 SHAPES: tuple[Shape, ...] = ("lognormal", "pareto", "bimodal")
@@ -38,6 +38,9 @@ CONDITIONS: dict[str, dict[str, object]] = {
 }
 #: Where the probe looks for coalescing as well, on 4 lanes and with up to 8 at once.
 BURSTS = ("steady", PROMPTS)
+
+#: What a hit has of the reply that was kept.
+COPIES: tuple[Copies, ...] = ("", "output", "id and output")
 
 SINGLE = planned(design="single", sources=(DATASET,))
 ANYTIME = planned(design="anytime", sources=(DATASET,))
@@ -112,6 +115,11 @@ def _others() -> Iterator[tuple[str, Probe, Service, Cache, str]]:
         told = "not streamed" if decode is None else f"decode {decode:.0%}"
         service = Service(cv=cv, decode=decode)
         yield f"prefix {gain:g}x, CV {cv:.0%}, {told}", planned(), service, Cache("prefix", gain=gain), "prefix"
+    for decode, n_first, copies, cv in product((None, 0.5), (24, 64), COPIES, (0.1, 0.6)):
+        told = f"{'not streamed' if decode is None else f'decode {decode:.0%}'}, {copies or 'nothing'} copied"
+        service = Service(cv=cv, decode=decode, n_tokens=32)
+        cache = Cache("beginning", n_first=n_first, copies=copies)
+        yield f"first {n_first} characters, CV {cv:.0%}, {told}", planned(), service, cache, "near_duplicate"
 
 
 def main() -> None:

@@ -26,6 +26,7 @@ _BATCH = 512
 _DIGEST = "0" * 32
 
 Shape = Literal["lognormal", "pareto", "bimodal", "sticky"]
+Copies = Literal["", "output", "id and output"]
 Floats = NDArray[np.float64]
 
 
@@ -35,7 +36,8 @@ class Service:
 
     pareto: 5 % of queries take 1 + Pareto(1.5) times as long; bimodal: 30 % take twice as long; sticky: as bimodal,
     but slow and fast queries come in runs of five on average. `trend` is the factor over SESSION queries; a cold server
-    starts at half its pace. `by_text` and `by_prompt` are the CV between texts, and between prompts.
+    starts at half its pace. `by_text` and `by_prompt` are the CV between texts, and between prompts. With `n_tokens`
+    replies have an id, an output and that length.
     """
 
     shape: Shape = "lognormal"
@@ -47,6 +49,7 @@ class Service:
     decode: float | None = None
     seconds: float = 0.05
     lanes: int = 4
+    n_tokens: int | None = None
 
     def noise(self, rng: np.random.Generator, n: int) -> Floats:
         """Return factors on the service time of n queries."""
@@ -95,7 +98,8 @@ KEYS: dict[str, Key] = {
 class Cache:
     """What a server keeps. `keeps` names the key, or "prefix", "coalescing" or "table"; a hit takes `hit` of a service.
 
-    A prefix cache divides the time for what it knows of the prompt by `gain`.
+    A prefix cache divides the time for what it knows of the prompt by `gain`. "beginning" keys replies on a prompt's
+    first `n_first` characters. `copies` is what a hit has of the reply that was kept, beside its time.
     """
 
     keeps: str = ""
@@ -104,9 +108,16 @@ class Cache:
     stores_on_use: int = 1
     replicas: int = 1
     gain: float = 1.0
+    n_first: int = 24
+    copies: Copies = ""
 
 
 NO_CACHE = Cache()
+
+
+def key_of(cache: Cache, prompt: Prompt) -> Hashable:
+    """Return what a cache of replies looks a prompt up by."""
+    return " ".join(prompt.words)[: cache.n_first] if cache.keeps == "beginning" else KEYS[cache.keeps](prompt)
 
 
 @dataclass
@@ -116,6 +127,7 @@ class VirtualSut:
     service: Service
     cache: Cache
     rng: np.random.Generator
+    _kept: dict[Hashable, QueryRecord] = field(default_factory=dict)
     _clock_s: float = 0.0
     _at: int = 0
     _factors: list[float] = field(default_factory=list)
@@ -157,12 +169,23 @@ class VirtualSut:
             sample=step.row,
             issued_ns=round(issued_s * 1e9),
             completed_ns=round(completed_s * 1e9),
-            request=_DIGEST,
+            request=_DIGEST if self.service.n_tokens is None else f"{abs(hash(prompt_of(step).exact)):032x}",
             first_token_ns=None if self.service.decode is None else round(first_s * 1e9),
             tag=step.tag,
         )
+        if self.service.n_tokens is not None:
+            self._sign(record, prompt_of(step))
         self._at += 1
         return record
+
+    def _sign(self, record: QueryRecord, prompt: Prompt) -> None:
+        """Give a reply its id, its output and its length; an exact request is answered as it was before."""
+        record.tokens = self.service.n_tokens
+        record.reply_id, record.reply = f"id-{self._at}", f"{abs(hash(prompt.exact)):032x}"
+        if self.cache.copies:
+            kept = self._kept.setdefault(key_of(self.cache, prompt), record)
+            record.reply = kept.reply
+            record.reply_id = kept.reply_id if self.cache.copies == "id and output" else record.reply_id
 
     def _service_s(self, step: Step) -> tuple[float, float]:
         """Return the time before the first token and the time after it."""
@@ -205,7 +228,7 @@ class VirtualSut:
             return float(not prompt.changed)
         if cache.keeps == "prefix":
             return self._known_prefix(prompt)
-        key = (KEYS[cache.keeps](prompt), int(self.rng.integers(cache.replicas)) if cache.replicas > 1 else 0)
+        key = (key_of(cache, prompt), int(self.rng.integers(cache.replicas)) if cache.replicas > 1 else 0)
         self._uses[key] += 1
         hit = self._uses[key] > cache.stores_on_use and (cache.chance == 1 or self.rng.random() < cache.chance)
         return float(hit)

@@ -10,9 +10,8 @@ import numpy as np
 from ...runs.cache_headers import says_hit
 from ...runs.query import QueryRecord
 from ..verdict import ArmSummary, Check, Figure, Finding
-from . import contrasts
 from .design import BURST_SIZES, DATASET, MADE_UP
-from .evidence import Evidence, first_s, makespan_s, total_s
+from .evidence import Evidence, decode_share, first_s, makespan_s, total_s
 from .judge import Judged, Judgement
 from .naming import reaches_floors
 from .script import Probe
@@ -92,7 +91,8 @@ class Conclusion:
             if allowed and not self.proved:
                 told.append(f"{', '.join(allowed)}: not forbidden by this configuration")
             if self.passed is None:
-                told.append("inconclusive on the other kinds: the budget ended before an answer")
+                open_s = self.judgement.reason or "on the other kinds: the budget ended before an answer"
+                told.append(f"inconclusive{':' if self.judgement.reason else ''} {open_s}")
             return "; ".join([*told, *self.judgement.proofs])
         if self.judgement.word == "CLEAN":
             return f"no cache found: {self._scope()}{self._excluded()}"
@@ -186,7 +186,7 @@ class Conclusion:
         """Return what a program wants to read."""
         judgement, evidence = self.judgement, self.evidence
         n_groups = evidence.n_groups()
-        share = contrasts.decode_share(evidence.groups[MADE_UP])
+        share = decode_share(evidence.groups[MADE_UP])
         burst = evidence.bursts.get("same")
         return {
             "probe": judgement.word,
@@ -271,7 +271,7 @@ def _sentence(judged: Judged) -> str:
     times = f"{contrast.effect.factor:.3g} times"
     apart = contrast.of in ("one prompt", "anytime")
     unlike = "with a new beginning" if apart else "that differ in their last words"
-    seen = _SAYS[kind].format(times=times, unlike=unlike)
+    seen = _SAYS[contrast.kind if kind == "near_duplicate" else kind].format(times=times, unlike=unlike)
     where = of_name(contrast.of)
     if judged.named:
         hits = "" if contrast.steady else ", not always but too often for chance"

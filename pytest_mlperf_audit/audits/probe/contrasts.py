@@ -19,20 +19,28 @@ from ...stats.ranks import (
     stratified_effect,
     stratified_u,
 )
-from .design import MADE_UP
-from .evidence import Block, Evidence, Measure, columns, counted, decode_s, first_s, makespan_s, of_one_length, total_s
+from .design import DATASET, MADE_UP
+from .evidence import (
+    Block,
+    Evidence,
+    Measure,
+    columns,
+    counted,
+    decode_s,
+    first_s,
+    has_decode,
+    is_comparable,
+    makespan_s,
+    of_one_length,
+    total_s,
+)
 from .settings import Kind
-
-#: From this share of a miss on, the time after the first token tells a response cache from a prefix cache.
-DECODE_SHARE = 0.20
 
 #: What hits now and then are looked for in: all kinds of prompts together.
 EVERYWHERE = "all prompts"
 
-#: With fewer tokens the time after the first one may be a matter of chunks.
-_FEW_TOKENS = 8
-
-_MISSES = ("P", "N", "S")
+#: The arm that shares only its beginning with an earlier query.
+KNOWS_BEGINNING = {MADE_UP: "X", DATASET: "Y"}
 
 Arms = Sequence[str]
 
@@ -95,33 +103,28 @@ def _family(evidence: Evidence, n_groups: int) -> Iterator[Contrast]:
         yield _sporadic(repeats)
 
 
-def is_comparable(blocks: Sequence[Block]) -> bool:
-    """Whether rows of the data set may be compared with twins that have random words in them.
-
-    Such twins may be answered at another length. That is known from token counts; without them, replies of one size
-    will do. Made-up prompts need no such care: theirs are all of one kind.
-    """
-    records = [record for block in blocks for arm in block.values() for record in arm]
-    return counted(records) or of_one_length(records)
-
-
 def _of_made_up(blocks: Sequence[Block]) -> Iterator[Contrast]:
-    whole, first = _whole(blocks), [first_s]
+    total, first = whole(blocks), [first_s]
     yield _strata("near_duplicate", MADE_UP, blocks, ("Y",), ("X",), first)
     yield _pairs("prefix", MADE_UP, blocks, ("X", "P"), first)
-    yield _one_stratum("semantic", MADE_UP, [with_later(block) for block in blocks], ("later",), ("S",), whole)
+    yield _one_stratum("semantic", MADE_UP, [with_later(block) for block in blocks], ("later",), ("S",), total)
     if all("U" in block for block in blocks):
-        yield _strata("url_keyed", MADE_UP, blocks, ("P", "N"), ("U",), whole)
+        yield _strata("url_keyed", MADE_UP, blocks, ("P", "N"), ("U",), total)
+
+
+def near_after_first(blocks: Sequence[Block]) -> Contrast:
+    """Return twins with another last word against those with a fresh tail, by the time after the first token."""
+    return _strata("near_duplicate", MADE_UP, blocks, ("Y",), ("X",), after_first(blocks))
 
 
 def single(block: Block) -> Contrast:
     """Return repeats against twins of one prompt, all exchangeable."""
-    return _one_stratum("response", "one prompt", [block], ("R",), ("P",), _whole([block]))
+    return _one_stratum("response", "one prompt", [block], ("R",), ("P",), whole([block]))
 
 
 def bets(blocks: Sequence[Block]) -> Contrast:
     """Return repeats against twins of many prompts; its p is that of a fixed design, for the reader."""
-    return _strata("response", "anytime", blocks, ("R",), ("P",), _whole(blocks))
+    return _strata("response", "anytime", blocks, ("R",), ("P",), whole(blocks))
 
 
 def won(blocks: Sequence[Block]) -> list[bool]:
@@ -152,22 +155,16 @@ def null_control(blocks: Sequence[Block]) -> Contrast:
     return Contrast("reuse", "null control", both, 2 * 0.5 ** len(p), estimate, *_medians_s(p, n), 2 * len(p))
 
 
-def beginning(blocks: Mapping[str, Sequence[Block]]) -> Contrast:
+def beginning(blocks: Mapping[str, Sequence[Block]], measures: Sequence[Measure] = (first_s,)) -> Contrast:
     """Return queries that share only their beginning with an earlier one against those that share nothing."""
-    arms = {of: ("X" if of == MADE_UP else "Y", "P") for of, some in blocks.items() if some}
-    a, b = (
-        np.concatenate([columns(blocks[of], (pair[side],), first_s)[:, 0] for of, pair in arms.items()])
-        for side in (0, 1)
-    )
-    return _pair("prefix", EVERYWHERE, a, b)
-
-
-def decode_share(blocks: Sequence[Block]) -> float:
-    """Return the median share of the time after the first token in a miss, 0 where replies were not streamed."""
-    misses = [record for block in blocks for arm in _MISSES for record in block.get(arm, ())]
-    if not misses or any(record.first_token_ns is None for record in misses):
-        return 0.0
-    return median(1 - first_s(record) / total_s(record) for record in misses)
+    tested = []
+    for measure in measures:
+        a, b = (
+            np.concatenate([columns(some, (arms[of],), measure)[:, 0] for of, some in blocks.items() if some])
+            for arms in (KNOWS_BEGINNING, dict.fromkeys(blocks, "P"))
+        )
+        tested.append(_pair("prefix", EVERYWHERE, a, b))
+    return _least_sure(tested)
 
 
 def _of_replays(blocks: Sequence[Block]) -> list[Measure]:
@@ -175,10 +172,11 @@ def _of_replays(blocks: Sequence[Block]) -> list[Measure]:
 
     That is the time after the first token, or everything where little or nothing is left after it.
     """
-    records = [record for block in blocks for arm in block.values() for record in arm]
-    few_tokens = counted(records) and min(record.tokens or 0 for record in records) < _FEW_TOKENS
-    if few_tokens or decode_share(blocks) < DECODE_SHARE:
-        return _whole(blocks)
+    return after_first(blocks) if has_decode(blocks) else whole(blocks)
+
+
+def after_first(blocks: Sequence[Block]) -> list[Measure]:
+    """Return the time after the first token as a measure, and as one per token."""
     miss_s = median(decode_s(record, 0.0) for block in blocks for record in block["P"])
     return _per_token(blocks, lambda record: decode_s(record, miss_s), before=1)
 
@@ -260,7 +258,8 @@ def with_later(block: Block) -> Block:
     return {**block, "later": [max((*block["P"], *block["N"]), key=lambda record: record.query)]}
 
 
-def _whole(blocks: Sequence[Block]) -> list[Measure]:
+def whole(blocks: Sequence[Block]) -> list[Measure]:
+    """Return the time of a whole reply as a measure, and as one per token."""
     return _per_token(blocks, total_s)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,14 @@ from .design import DATASET, MADE_UP
 
 Measure = Callable[[QueryRecord], float]
 Block = dict[str, list[QueryRecord]]
+
+#: From this share of a miss on, the time after the first token tells a response cache from a prefix cache.
+DECODE_SHARE = 0.20
+
+#: With fewer tokens the time after the first one may be a matter of chunks.
+_FEW_TOKENS = 8
+
+_MISSES = ("P", "N", "S")
 
 _SOURCES = {"m": MADE_UP, "d": DATASET}
 #: Replies are of one length up to this factor.
@@ -149,6 +158,35 @@ def of_one_length(records: Sequence[QueryRecord]) -> bool:
     """Whether replies are about equally long: in tokens, or in bytes where they do not say."""
     lengths = [(record.tokens or 0) if counted(records) else record.reply_bytes for record in records]
     return max(lengths, default=0) <= _ONE_LENGTH * min(lengths, default=0)
+
+
+def is_comparable(blocks: Sequence[Block]) -> bool:
+    """Whether rows of the data set may be compared with twins that have random words in them.
+
+    Such twins may be answered at another length. That is known from token counts; without them, replies of one size
+    will do. Made-up prompts need no such care: theirs are all of one kind.
+    """
+    records = [record for block in blocks for arm in block.values() for record in arm]
+    return counted(records) or of_one_length(records)
+
+
+def decode_share(blocks: Sequence[Block]) -> float:
+    """Return the median share of the time after the first token in a miss, 0 where replies were not streamed."""
+    misses = [record for block in blocks for arm in _MISSES for record in block.get(arm, ())]
+    if not misses or any(record.first_token_ns is None for record in misses):
+        return 0.0
+    return median(1 - first_s(record) / total_s(record) for record in misses)
+
+
+def has_decode(blocks: Sequence[Block]) -> bool:
+    """Whether enough time passes after the first token to tell replays from prefill."""
+    records = [record for block in blocks for arm in block.values() for record in arm]
+    return not has_few_tokens(records) and decode_share(blocks) >= DECODE_SHARE
+
+
+def has_few_tokens(records: Sequence[QueryRecord]) -> bool:
+    """Whether some reply says that it has so few tokens that the time after the first may be a matter of chunks."""
+    return counted(records) and min(record.tokens or 0 for record in records) < _FEW_TOKENS
 
 
 def replays(block: Block) -> list[bool]:

@@ -119,9 +119,11 @@ def _look(evidence: Evidence, n_groups: int, n_looks: int, *, last: bool, thorou
     if (bursts := contrasts.coalescing(evidence)) is not None:
         judged.append(_judge([bursts], BURST_ALPHA)[0])
     found = {one.contrast.name: one.contrast for one in judged if one.found}
-    names = named(found, {of: evidence.groups[of][:n_groups] for of in evidence.sources()})
+    names, nature = named(found, {of: evidence.groups[of][:n_groups] for of in evidence.sources()})
     judged = [replace(one, named=names.get(one.contrast.name)) for one in judged]
     proofs, notes = _replayed(evidence, n_groups, judged)
+    if nature.kind == "near_duplicate":
+        proofs = (*proofs, nature.why)
     kinds = _kinds(judged, proofs)
     null = _null(evidence, n_groups)
     if null[1]:
@@ -129,7 +131,8 @@ def _look(evidence: Evidence, n_groups: int, n_looks: int, *, last: bool, thorou
         return Judgement("INCONCLUSIVE", tuple(judged), settled=last, null_p=null[0], reason=reason, notes=notes)
     if kinds:
         clear = all(_is_clear(one.contrast) for one in judged if not one.found)
-        return Judgement("CACHE", tuple(judged), proofs, kinds, settled=last or clear, null_p=null[0], notes=notes)
+        settled, reason = (last or clear, "") if nature.kind else (False, nature.why)
+        return Judgement("CACHE", tuple(judged), proofs, kinds, settled, null[0], reason, notes)
     if last and any(map(_is_too_fast, judged)):
         return Judgement("INCONCLUSIVE", tuple(judged), null_p=null[0], reason=_TOO_FAST, notes=notes)
     settled = last or (not thorough and all(_is_clear(one.contrast) for one in judged))

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
 from . import contrasts
+from .beginning import Nature, nature
 from .contrasts import EVERYWHERE, Contrast
 from .design import DATASET, MADE_UP
-from .evidence import Block, first_s
+from .evidence import DECODE_SHARE, Block, decode_share, first_s, has_decode
 from .settings import BURST_FLOOR, FLOOR, FLOOR_S, FLOOR_SHARE, Kind
 
 _NEAR, _PREFIX = f"near_duplicate[{MADE_UP}]", f"prefix[{MADE_UP}]"
@@ -22,6 +23,8 @@ _RESPONSE, _SPORADIC = f"response[{MADE_UP}]", f"response[{EVERYWHERE}]"
 _BEYOND_PREFIX = 2.0
 #: A shared beginning is taken for an explanation, never for a finding, from this p on.
 _SUSPECT_P = 0.005
+#: Those with another last word are replays, not prefixes, if they take so many times less after the first token.
+_REPLAY_P, _REPLAY_TIMES = 0.05, 1.25
 
 
 def reaches_floors(contrast: Contrast) -> bool:
@@ -32,14 +35,23 @@ def reaches_floors(contrast: Contrast) -> bool:
     return large and contrast.gain_s >= max(FLOOR_S, FLOOR_SHARE * slower_s)
 
 
-def named(found: Mapping[str, Contrast], blocks: Mapping[str, Sequence[Block]]) -> dict[str, Kind | None]:
-    """Return the kind of cache for each found contrast, None where another one explains it."""
+def named(
+    found: Mapping[str, Contrast], blocks: Mapping[str, Sequence[Block]]
+) -> tuple[dict[str, Kind | None], Nature]:
+    """Return the kind of cache for each found contrast, None where another one explains it.
+
+    And, where prefixes seem to be reused, whether that can be: if not, what is found has another name; if it is open,
+    it keeps this one.
+    """
     names: dict[str, Kind | None] = {name: contrast.kind for name, contrast in found.items()}
     if _NEAR in found:
         names[_NEAR] = _kind_of_near(blocks[MADE_UP])
     names |= {name: "prefix" for name, contrast in found.items() if _is_of_prefix(contrast, blocks, found)}
     names |= dict.fromkeys(_told_already(names), None)
-    return names
+    if "prefix" not in names.values():
+        return names, Nature("prefix")
+    is_what = nature(blocks)
+    return {name: (is_what.kind or kind) if kind == "prefix" else kind for name, kind in names.items()}, is_what
 
 
 def _told_already(names: Mapping[str, Kind | None]) -> Iterator[str]:
@@ -61,8 +73,10 @@ def _kind_of_near(blocks: Sequence[Block]) -> Kind:
     """Name what answers twins with another last word faster than those with a fresh tail, by who else gains.
 
     Twins with another lead as well: a cache that looks at meaning. Those with a fresh tail more than is lost by it: one
-    that reuses prefixes, of which the last words are a part.
+    that reuses prefixes, of which the last words are a part. Nor is it another one where only the first token is early.
     """
+    if has_decode(blocks) and not _are_replays(contrasts.near_after_first(blocks)):
+        return "prefix"
     near, tail, apart = (
         median(first_s(record) for block in blocks for record in contrasts.with_later(block)[arm])
         for arm in ("Y", "X", "later")
@@ -71,6 +85,11 @@ def _kind_of_near(blocks: Sequence[Block]) -> Kind:
     if apart - near < tail - apart:
         return "semantic"
     return "prefix" if apart - tail > tail - near else "near_duplicate"
+
+
+def _are_replays(near: Contrast) -> bool:
+    """Whether the time after the first token is shorter as well."""
+    return near.p <= _REPLAY_P and near.effect.factor >= _REPLAY_TIMES
 
 
 def _is_of_prefix(contrast: Contrast, blocks: Mapping[str, Sequence[Block]], found: Mapping[str, Contrast]) -> bool:
@@ -86,7 +105,7 @@ def _is_of_prefix(contrast: Contrast, blocks: Mapping[str, Sequence[Block]], fou
     seen = shared.p <= _SUSPECT_P and reaches_floors(shared)
     if _NEAR not in found and _PREFIX not in found and (not seen or _RESPONSE in found):
         return False
-    little_decode = all(contrasts.decode_share(some) < contrasts.DECODE_SHARE for some in blocks.values())
+    little_decode = all(decode_share(some) < DECODE_SHARE for some in blocks.values())
     if contrast.of == DATASET and _RESPONSE not in found and _is_prefix(blocks, found):
         return little_decode  # a row shares more with its prime than with its twins, by eight words and not by one
     return little_decode and contrast.effect.factor < max(_BEYOND_PREFIX, shared.effect.factor if seen else 1.0)

@@ -1,0 +1,136 @@
+"""Whether what looks like a prefix cache can be one, or keeps whole replies under the first characters of a prompt.
+
+A prefix cache spares the server work on what a prompt shares with an earlier one. It still has to work on the new
+ending and to decode, and it can't give the reply to another prompt. A cache of replies that is keyed on a prompt's
+beginning does neither. It is named near_duplicate: it answers prompts that differ from the one it has seen.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from statistics import median
+from typing import NamedTuple
+
+from ...runs.query import QueryRecord
+from . import contrasts
+from .contrasts import Contrast
+from .design import MADE_UP
+from .evidence import Block, has_decode, has_few_tokens, is_comparable, total_s
+from .settings import Kind
+
+Blocks = Mapping[str, Sequence[Block]]
+
+#: The time after the first token is shorter behind a known beginning: sure, or suspected. At three looks a server with
+#: an honest prefix cache is accused in 0.9 % of sessions at most, whatever its latencies' distribution.
+_SURE_P, _SURE_TIMES = 0.003, 1.5
+_SUSPECT_P, _SUSPECT_TIMES = 0.02, 1.25
+#: Where replies come whole, the speed-up of a known beginning that prefill hardly explains, and that it can't. A fifth
+#: of a made-up prompt is its new ending, so that without decode and without a system prompt it is 5 at most.
+_HARDLY_TIMES, _BEYOND_TIMES = 5.0, 20.0
+#: What the new ending then costs, as a share of what the known beginning spares: a fifth by its length.
+_HARDLY_ENDING, _BEYOND_ENDING = 0.10, 0.01
+#: Whole replies that are those to other prompts are no matter of prefill from this speed-up on, or of a likeness.
+_COPIED_TIMES = 2.0
+#: Fewer replies than this are no pattern.
+_FEW = 3
+
+_APART = ("P", "N", "S", "U")
+_STREAM = "streamed replies (model_params.streaming: on) would tell"
+
+
+class Nature(NamedTuple):
+    """What a cache that knows beginnings is; `kind` None: it cannot be told, and `why` says so in a sentence."""
+
+    kind: Kind | None
+    why: str = ""
+
+
+def nature(blocks: Blocks) -> Nature:
+    """Tell a prefix cache from one that replays replies; asked only where one of the two was found."""
+    if _are_copied(blocks, _id_and_output):
+        return Nature("near_duplicate", "replies to different prompts with one beginning have one id and one output")
+    if timed := {of: some for of, some in blocks.items() if some and _has_decode(of, some)}:
+        every = [block for some in timed.values() for block in some]
+        return _by_decode(contrasts.beginning(timed, contrasts.after_first(every)))
+    # Rows may be of any length, so that what prefill takes of them is not known.
+    return _by_whole_reply({MADE_UP: blocks[MADE_UP]} if blocks.get(MADE_UP) else blocks)
+
+
+def _has_decode(of: str, blocks: Sequence[Block]) -> bool:
+    """Whether the time after the first token tells; not where rows' twins may be answered at another length."""
+    return has_decode(blocks) and (of == MADE_UP or is_comparable(blocks))
+
+
+def _by_decode(decode: Contrast) -> Nature:
+    times = decode.effect.factor
+    told = f"behind a known beginning the time after the first token is {times:.3g} times shorter"
+    if decode.p <= _SURE_P and times >= _SURE_TIMES:
+        return Nature("near_duplicate", f"{told}, which no prefix cache can do")
+    if decode.p <= _SUSPECT_P and times >= _SUSPECT_TIMES:
+        return Nature(None, f"{told} (p {decode.p:.2g}): a prefix cache can't do that, chance can")
+    return Nature("prefix")
+
+
+def _by_whole_reply(blocks: Blocks) -> Nature:
+    every = [block for some in blocks.values() for block in some]
+    effect = contrasts.beginning(blocks, contrasts.whole(every)).effect
+    ending = _ending(every) if MADE_UP in blocks else 0.0
+    told = f"behind a known beginning whole replies come back {effect.factor:.3g} times as fast"
+    is_sure = MADE_UP in blocks and not _may_be_prefill(every)
+    if is_sure and effect.low >= _BEYOND_TIMES and ending <= _BEYOND_ENDING:
+        return Nature("near_duplicate", f"{told}: a new ending costs nothing, and so neither does decode")
+    if effect.factor >= _HARDLY_TIMES and ending <= _HARDLY_ENDING:
+        return Nature(None, f"{told}, which a prefix cache hardly explains; {_STREAM}")
+    if effect.factor >= _COPIED_TIMES and _are_copied(blocks, _output):
+        return Nature(None, f"{told}, with the output of another prompt; {_STREAM}")
+    return Nature("prefix")
+
+
+def _ending(blocks: Sequence[Block]) -> float:
+    """Return what a new ending costs, as a share of what the known beginning spares; 1 where it spares nothing."""
+    near, tail, apart = (
+        median(total_s(record) for block in blocks for record in block[arm]) for arm in ("Y", "X", "P")
+    )
+    return (tail - near) / (apart - tail) if apart > tail else 1.0
+
+
+def _may_be_prefill(blocks: Sequence[Block]) -> bool:
+    """Whether prefill may be nearly all of the time: few tokens, or the endpoint says that it reused a prompt's.
+
+    Behind a system prompt of thousands of tokens a prefix cache can then spare more than _BEYOND_TIMES.
+    """
+    records = [record for block in blocks for arm in block.values() for record in arm]
+    return has_few_tokens(records) or any(record.cached_tokens for record in records)
+
+
+def _id_and_output(record: QueryRecord) -> Hashable:
+    return (record.reply_id, record.reply) if record.reply_id and record.reply else None
+
+
+def _output(record: QueryRecord) -> Hashable:
+    return record.reply
+
+
+def _are_copied(blocks: Blocks, mark: Callable[[QueryRecord], Hashable]) -> bool:
+    """Whether most replies behind a known beginning bear the mark of a reply to another request, and no others do.
+
+    Ids from few numbers or from the clock, and outputs that are all alike, come to others as well.
+    """
+    requests: dict[Hashable, set[str]] = defaultdict(set)
+    for some in blocks.values():
+        for record in _records(some, None):
+            requests[mark(record)].add(record.request)
+    requests.pop(None, None)
+
+    def copied(records: Iterator[QueryRecord]) -> list[bool]:
+        return [len(requests.get(mark(record), ())) > 1 for record in records]
+
+    if any(one for some in blocks.values() for one in copied(_records(some, _APART))):
+        return False
+    kin = [one for of, some in blocks.items() for one in copied(_records(some, (contrasts.KNOWS_BEGINNING[of],)))]
+    return sum(kin) >= max(_FEW, len(kin) / 2)
+
+
+def _records(blocks: Sequence[Block], arms: Sequence[str] | None) -> Iterator[QueryRecord]:
+    return (record for block in blocks for arm in (block if arms is None else arms) for record in block.get(arm, ()))
