@@ -13,6 +13,7 @@ from typing_extensions import Self
 from ..config.model_params import ModelParams
 from ..runs.script import NO_EDIT, Edit
 from .base import EndpointAdapter, ReplyDecoder, Row
+from .endings import Endings
 from .openai_reply import CompletionDecoder, StreamDecoder
 from .rows import nearest, unsendable
 
@@ -61,6 +62,7 @@ class OpenAIAdapter(EndpointAdapter):
 
     def __init__(self, params: ModelParams, *, streaming: bool = False) -> None:
         super().__init__(params, streaming=streaming)
+        self._endings = Endings()
         self._columns = {*self.prompt_columns, *self.body.__struct_fields__} - _STREAM_COLUMNS
         self._from_params: dict[str, Any] = {
             "model": params.name or None,
@@ -86,7 +88,7 @@ class OpenAIAdapter(EndpointAdapter):
     def decoder(self, *, keep_output: bool = False) -> ReplyDecoder:
         """Return a decoder for one reply."""
         kind: Callable[..., ReplyDecoder] = StreamDecoder if self.streaming else CompletionDecoder
-        return kind(keep_output=keep_output)
+        return kind(self._endings, keep_output=keep_output)
 
     def with_token_ids(self) -> Self:
         """Return an adapter that asks for token ids as vLLM gives them: `return_token_ids` since its version 0.10.2."""

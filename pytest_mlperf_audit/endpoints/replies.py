@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -11,6 +12,8 @@ from .base import BadReplyError
 
 MAX_DETAIL = 200
 _MAX_ID = 200
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_CODED = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))
 
 T = TypeVar("T")
 
@@ -34,8 +37,9 @@ def short_id(text: str | None) -> str | None:
 
 def parse(decoder: msgspec.json.Decoder[T], data: bytes | bytearray, what: str) -> T:
     """Decode JSON from outside; BadReplyError("malformed") for anything that is not what `decoder` expects."""
+    refuse_coded(data, what)
     try:
-        return decoder.decode(data)
+        return decoder.decode(data.removeprefix(BYTE_ORDER_MARK))
     except UnicodeDecodeError:
         raise bad("malformed", f"{what} is not valid UTF-8") from None
     except RecursionError:
@@ -44,11 +48,44 @@ def parse(decoder: msgspec.json.Decoder[T], data: bytes | bytearray, what: str) 
         raise bad("malformed", f"{what}: {error}") from None
 
 
-def error_text(error: Any) -> str:
-    """Return what an error object says, from the shapes that servers use."""
-    if isinstance(error, Mapping):
-        for key in ("message", "detail", "msg", "type", "code"):
-            if error.get(key):
-                return str(error[key])
-        return "an error object without a message"
-    return str(error)
+def parse_strictly(decoder: msgspec.json.Decoder[T], data: bytes | bytearray) -> T | None:
+    """Decode JSON that has the types most servers give it; None for any other, which parse_leniently is for."""
+    try:
+        return decoder.decode(data)
+    except (ValueError, RecursionError):
+        return None
+
+
+def parse_leniently(data: bytes | bytearray, what: str) -> Mapping[str, Any]:
+    """Decode an object from outside, with what servers add to JSON: a BOM, NaN, half surrogates.
+
+    The one object of a list is taken for the object. Raises BadReplyError("malformed").
+    """
+    refuse_coded(data, what)
+    try:
+        value = json.loads(data.removeprefix(BYTE_ORDER_MARK).decode())
+    except UnicodeDecodeError:
+        raise bad("malformed", f"{what} is not valid UTF-8") from None
+    except RecursionError:
+        raise bad("malformed", f"{what} is nested too deeply") from None
+    except ValueError as error:
+        raise bad("malformed", f"{what} is not JSON: {error}") from None
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if not isinstance(value, Mapping):
+        raise bad("malformed", f"{what} is JSON, but no object")
+    return value
+
+
+def read_object(data: bytes) -> Mapping[str, Any] | None:
+    """Return the object that a text is, None where it is none."""
+    try:
+        return parse_leniently(data, "")
+    except BadReplyError:
+        return None
+
+
+def refuse_coded(data: bytes | bytearray, what: str) -> None:
+    """Raise BadReplyError("malformed") for bytes that begin as a compressed file does."""
+    if coding := next((name for start, name in _CODED if data.startswith(start)), None):
+        raise bad("malformed", f"{what} is coded in {coding}, although Accept-Encoding: identity was sent")

@@ -15,6 +15,7 @@ from typing_extensions import Self
 from ..config.model_params import ModelParams
 from ..runs.script import NO_EDIT, Edit
 from .base import EndpointAdapter, ReplyDecoder, Row
+from .endings import Endings
 from .rows import nearest, unsendable
 from .sglang_reply import DocumentDecoder, StreamDecoder
 from .token_ids import edited
@@ -66,6 +67,7 @@ class SGLangAdapter(EndpointAdapter):
 
     def __init__(self, params: ModelParams, *, streaming: bool = False) -> None:
         super().__init__(params, streaming=streaming)
+        self._endings = Endings()
         self._from_params = {
             "max_new_tokens": params.max_new_tokens,
             "min_new_tokens": params.min_new_tokens,
@@ -100,7 +102,7 @@ class SGLangAdapter(EndpointAdapter):
     def decoder(self, *, keep_output: bool = False) -> ReplyDecoder:
         """Return a decoder for one reply."""
         kind: Callable[..., ReplyDecoder] = StreamDecoder if self.streaming else DocumentDecoder
-        return kind(keep_output=keep_output)
+        return kind(self._endings, keep_output=keep_output)
 
     def _request(self, row: Row, edit: Edit) -> GenerateRequest:
         given = {name: row[name] for name in SamplingParams.__struct_fields__ if row.get(name) is not None}

@@ -9,39 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from typing import Annotated, Any
-
-import msgspec
 
 from .base import Reply
-from .replies import bad, error_text, parse, short_id
+from .endings import Endings
+from .failures import GAVE_UP
+from .replies import bad, short_id
+from .sglang_parts import Generated, Meta, read_part
 from .stream import EventStream
-
-_Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
-
-
-class _FinishReason(msgspec.Struct, gc=False):
-    type: str | None = None
-    message: str | None = None
-
-
-class _Meta(msgspec.Struct, gc=False):
-    id: str | None = None
-    completion_tokens: _Count | None = None
-    cached_tokens: _Count | None = None
-    finish_reason: _FinishReason | str | None = None
-
-
-class _Generated(msgspec.Struct, gc=False):
-    """A reply, or one event of a streamed one."""
-
-    text: str | None = None
-    output_ids: list[_Count] | None = None
-    meta_info: _Meta | None = None
-    error: Any = None
-
-
-_DECODER = msgspec.json.Decoder(_Generated)
 
 
 class _Ids:
@@ -86,16 +60,18 @@ class _Gathered:
     """What a reply came to, from one document or from many events."""
 
     def __init__(self) -> None:
-        self.meta = _Meta()
+        self.meta = Meta()
+        self._remark: str | None = None
+        self._ids_unknown = False
         self._text = _Text()
         self._ids = _Ids()
         self.first_ids: list[int] | None = None
         self.begun = False
 
-    def take(self, part: _Generated) -> None:
-        """Add a document or event. Raises BadReplyError for an error object."""
-        if part.error:
-            raise bad("server_error", error_text(part.error))
+    def take(self, part: Generated) -> None:
+        """Add a document or event."""
+        self._remark = self._remark or part.remark
+        self._ids_unknown = self._ids_unknown or part.ids_unknown
         self.meta = part.meta_info or self.meta
         if part.text:
             self._text.pieces.append(part.text)
@@ -105,15 +81,22 @@ class _Gathered:
             self.begun = True
             self.first_ids = part.output_ids or []
 
-    def reply(self, *, keep_output: bool, streamed: bool = False, first_token_ns: int | None = None) -> Reply:
-        """Return the reply. Raises BadReplyError("empty"), or ("server_error") when the server gave up."""
-        finished = self.meta.finish_reason
-        reason = finished if isinstance(finished, _FinishReason) else _FinishReason(type=finished)
-        if reason.type == "abort":
-            raise bad("server_error", f"finish_reason: abort{f' ({reason.message})' if reason.message else ''}")
+    def reply(
+        self, endings: Endings, *, keep_output: bool, streamed: bool = False, first_token_ns: int | None = None
+    ) -> Reply:
+        """Return the reply. Raises BadReplyError: `empty`, `server_error` when the server gave up, `truncated`."""
+        reason = self.meta.reason()
+        if reason.type and GAVE_UP.search(reason.type):
+            said = f" ({reason.message})" if reason.message else ""
+            raise bad("server_error", f"finish_reason: {reason.type}{said}")
+        if self._remark and not reason.type:
+            raise bad("server_error", self._remark)
         text, ids = self._text.whole(ids_repeated=self._ids.repeated), self._ids.so_far
         if not text and not ids and not (reason.type and self.meta.completion_tokens):
             raise bad("empty", f"the reply has no output (finish_reason: {reason.type or 'none'})")
+        if self.meta.finish_reason is None:
+            raise bad("truncated", "the reply stopped without finishing (finish_reason: null)")
+        endings.check(finish_reason=reason.type, counted=False)
         return Reply(
             digest=hashlib.sha256(text.encode() or (ids or array("i")).tobytes()).hexdigest()[:32],
             id=short_id(self.meta.id),
@@ -122,8 +105,8 @@ class _Gathered:
             cached_tokens=self.meta.cached_tokens,
             finish_reason=short_id(reason.type),
             first_token_ns=first_token_ns,
-            output_ids=ids,
-            first_ids=self.first_ids if streamed and ids else None,
+            output_ids=None if self._ids_unknown else ids,
+            first_ids=self.first_ids if streamed and ids and not self._ids_unknown else None,
             first_text=self._text.pieces[0] if keep_output and streamed and text else None,
         )
 
@@ -131,7 +114,8 @@ class _Gathered:
 class DocumentDecoder:
     """Reads a reply that is one JSON document."""
 
-    def __init__(self, *, keep_output: bool = False) -> None:
+    def __init__(self, endings: Endings, *, keep_output: bool = False) -> None:
+        self._endings = endings
         self._keep_output = keep_output
         self._pieces: list[bytes] = []
 
@@ -145,24 +129,27 @@ class DocumentDecoder:
         if not body.strip():
             raise bad("empty", "the reply has no body")
         gathered = _Gathered()
-        gathered.take(parse(_DECODER, body, "the reply"))
-        return gathered.reply(keep_output=self._keep_output)
+        gathered.take(read_part(body, "the reply"))
+        return gathered.reply(self._endings, keep_output=self._keep_output)
 
 
 class StreamDecoder(EventStream):
     """Reads a streamed reply."""
 
-    def __init__(self, *, keep_output: bool = False) -> None:
-        super().__init__(DocumentDecoder(keep_output=keep_output))
+    def __init__(self, endings: Endings, *, keep_output: bool = False) -> None:
+        super().__init__(DocumentDecoder(endings, keep_output=keep_output))
+        self._endings = endings
         self._keep_output = keep_output
         self._gathered = _Gathered()
 
     def _take(self, event: bytes) -> bool:
-        self._gathered.take(parse(_DECODER, event, "an event of the stream"))
+        self._gathered.take(read_part(event, "an event of the stream"))
         return self._gathered.begun
 
     def _finished(self) -> bool:
-        return self._gathered.meta.finish_reason is not None
+        return bool(self._gathered.meta.reason().type)
 
     def _reply(self, first_token_ns: int | None) -> Reply:
-        return self._gathered.reply(keep_output=self._keep_output, streamed=True, first_token_ns=first_token_ns)
+        return self._gathered.reply(
+            self._endings, keep_output=self._keep_output, streamed=True, first_token_ns=first_token_ns
+        )

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from .failures import GAVE_UP
+
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_LONGEST_NAME = 100
+
+
+class ErrorEvent(bytes):
+    """The data of an event whose name says that the server failed, or its name where it has no data."""
+
+
+class StrayObject(bytes):
+    """A line between the fields that begins as a JSON object does: no event, but servers write errors so."""
 
 
 class EventParser:
-    """Yields the data of each event; event names, ids and retry times play no part in the APIs read here.
+    """Yields the data of each event; ids and retry times play no part in the APIs read here, names that of an error.
 
-    Lines may end in LF, CRLF or CR. Work is linear in the bytes fed, however small the pieces.
+    Lines may end in LF, CRLF or CR. Work is linear in the bytes fed, however small the pieces. llama.cpp's server had
+    a field of its own, `error`, in place of an event of that name.
     """
 
     def __init__(self) -> None:
@@ -16,6 +28,7 @@ class EventParser:
         self._data: list[bytes] = []
         self._after_cr = False
         self._first = True
+        self._error_name = b""
 
     def feed(self, piece: bytes) -> list[bytes]:
         """Take the next piece of the body and return the data of every event that ended in it."""
@@ -54,8 +67,19 @@ class EventParser:
             self._end_of_event(events)
         elif line == b"data":
             self._data.append(b"")
+        elif line.startswith(b"event:"):
+            name = line[6:].strip()
+            self._error_name = name if GAVE_UP.search(name[:_LONGEST_NAME].decode("latin-1")) else b""
+        elif line.startswith(b"error:"):
+            events.append(ErrorEvent(line[6:].strip()))
+        elif line.startswith(b"{"):
+            events.append(StrayObject(line))
 
     def _end_of_event(self, events: list[bytes]) -> None:
-        if self._data:
-            events.append(b"\n".join(self._data))
-            self._data = []
+        data = b"\n".join(self._data)
+        if self._error_name:
+            events.append(ErrorEvent(data.strip() or b"event: " + self._error_name))
+        elif self._data:
+            events.append(data)
+        self._data = []
+        self._error_name = b""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from .base import BadReplyError, Reply, ReplyDecoder
-from .replies import bad
-from .sse import EventParser
+from .failures import error_text, failure
+from .replies import BYTE_ORDER_MARK, bad, read_object, refuse_coded
+from .sse import ErrorEvent, EventParser, StrayObject
 
 
 class EventStream(ABC):
@@ -21,6 +22,7 @@ class EventStream(ABC):
         self._document: ReplyDecoder | None = None
         self._events = EventParser()
         self._begun = False
+        self._head = b""
         self._any_event = False
         self._done = False
         self._at_ns: int | None = None
@@ -41,9 +43,9 @@ class EventStream(ABC):
 
     def feed(self, data: bytes, at_ns: int) -> None:
         """Take the next piece of the body, received at `at_ns`."""
-        if not self._begun and (data := data.lstrip()):
+        if not self._begun and (data := self._start(data)):
             self._begun = True
-            if data.startswith(b"{"):
+            if data.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"{"):
                 self._document = self._if_document
         if self._document is not None:
             self._document.feed(data, at_ns)
@@ -54,10 +56,19 @@ class EventStream(ABC):
             except BadReplyError as error:
                 self._bad = error
 
+    def _start(self, data: bytes) -> bytes:
+        """Return what came so far without white space before it; nothing until it is more than the start of a BOM."""
+        self._head = (self._head + data).lstrip()
+        return b"" if len(self._head) <= len(BYTE_ORDER_MARK) and BYTE_ORDER_MARK.startswith(self._head) else self._head
+
     def _take_all(self, events: list[bytes]) -> None:
-        for event in map(bytes.strip, events):
+        for raw in events:
             if self._done:
                 return
+            _refuse_failure(raw)
+            event = raw.strip()
+            if isinstance(raw, StrayObject):
+                continue
             if event == b"[DONE]":
                 self._done = True
             elif event:
@@ -84,7 +95,21 @@ class EventStream(ABC):
         if not self._begun:
             raise bad("empty", "the reply has no body")
         if not self._any_event and not self._done:
+            refuse_coded(self._head, "the reply")
             raise bad("malformed", "the reply has no event of a stream in it")
         if not self._done and not self._finished():
             raise bad("truncated", "the stream ended without [DONE] and without a finish reason")
         return self._reply(self._first_token_ns)
+
+
+def _refuse_failure(event: bytes) -> None:
+    """Raise BadReplyError("server_error") for what is a failure by its place in the stream, whatever API it is of."""
+    if isinstance(event, ErrorEvent):
+        said = read_object(event)
+        raise bad("server_error", event.decode("utf-8", "replace") if said is None else error_text(said))
+    if (
+        isinstance(event, StrayObject)
+        and (said := read_object(event))
+        and (wrong := failure(said, answers="choices" in said))
+    ):
+        raise bad("server_error", wrong)

@@ -15,7 +15,8 @@ import msgspec
 
 from ..runs.script import NO_EDIT, Edit
 from .base import BadReplyError, EndpointAdapter, Reply, Row, digest
-from .replies import bad, error_text, parse, short_id
+from .failures import error_text
+from .replies import bad, parse, short_id
 from .rows import unknown_column, unsendable
 
 #: Most bytes of a JSON reply, the base64 of a video not counted.

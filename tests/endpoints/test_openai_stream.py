@@ -11,7 +11,6 @@ from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.endpoints.base import BadReplyError, Reply, digest
 from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
 
-ADAPTER = OpenAIChatAdapter(ModelParams(name="m"), streaming=True)
 DONE = b"data: [DONE]\n\n"
 
 
@@ -26,8 +25,8 @@ STREAM = [ROLE, chunk({"content": "hé"}), chunk({"content": "llo"}), chunk({}, 
 
 
 def decode(*pieces: bytes, keep_output: bool = True) -> Reply:
-    """Feed pieces, the first at 10 ns, the next at 20 ns, and so on."""
-    decoder = ADAPTER.decoder(keep_output=keep_output)
+    """Feed pieces, the first at 10 ns, the next at 20 ns, and so on, as the first reply of a run."""
+    decoder = OpenAIChatAdapter(ModelParams(name="m"), streaming=True).decoder(keep_output=keep_output)
     for at, piece in enumerate(pieces):
         decoder.feed(piece, 10 * (at + 1))
     return decoder.finish()

@@ -176,7 +176,7 @@ def test_a_stream_of_any_shape(text_repeats, ids_repeat, step):
     assert (got.output, list(got.output_ids or ()), got.tokens) == (WHOLE, IDS, 5)
     assert list(got.first_ids or ()) == IDS[:step]
     assert (got.first_token_ns, got.finish_reason) == (20, "stop")
-    assert got.digest == decode(document(WHOLE, IDS, 5), adapter=ADAPTER).digest
+    assert got.digest == decode(document(WHOLE, IDS, 5, "stop"), adapter=ADAPTER).digest
 
 
 @pytest.mark.parametrize("repeats", [True, False])
@@ -257,9 +257,10 @@ def test_eos_alone_is_an_answer():
         (b" \n", "empty", "no body"),
         (document("", [], 0, {"type": "stop"}), "empty", "finish_reason: stop"),
         (b'{"text": ""}', "empty", "finish_reason: none"),
-        (b'{"text": 5}', "malformed", "text"),
+        (b'{"text": 5}', "empty", "finish_reason: none"),
         (b"<html>", "malformed", "the reply"),
-        (b'{"text": "a", "output_ids": [-1]}', "malformed", "output_ids"),
+        (document("a", [1], 1, None), "truncated", "without finishing"),
+        (b'{"detail": "worker died"}', "server_error", "worker died"),
         (b'{"error": {"message": "overloaded"}}', "server_error", "overloaded"),
         (document("a", [1], 1, {"type": "abort", "message": "out of memory"}), "server_error", "out of memory"),
         (document("a", [1], 1, "abort"), "server_error", "finish_reason: abort"),
@@ -278,6 +279,7 @@ def test_what_is_no_answer_is_refused_with_its_reason(body, reason, detail):
         (DONE, "empty"),
         (event("", [], 0, {"type": "stop"}) + DONE, "empty"),
         (event("a", [1], 1), "truncated"),
+        (event("a", [1], 1) + DONE, "truncated"),
         (event("a", [1], 1) + event("a b", [1, 2], 2, {"type": "stop"})[:40], "truncated"),
         (event("a", [1], 1) + b'data: {"error": {"message": "x"}}\n\n', "server_error"),
         (event("a", [1], 1) + b'data: {"error": {"message": "x"}}', "server_error"),

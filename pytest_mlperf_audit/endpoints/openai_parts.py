@@ -1,0 +1,185 @@
+"""The members of OpenAI's replies that count, read strictly where that is fast and leniently where it must be. Pure.
+
+A member that decides nothing never makes a whole reply unreadable: what cannot be understood is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+
+from .failures import failure, remark
+from .lenient import as_count, as_counts, as_list, as_mapping, as_text, as_word, compact
+from .replies import bad, parse_leniently, parse_strictly
+
+_Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+
+
+class PromptDetails(msgspec.Struct, gc=False):
+    """Of the prompt's tokens, those from a cache."""
+
+    cached_tokens: _Count | None = None
+
+
+class Usage(msgspec.Struct, gc=False):
+    """What the server counted."""
+
+    completion_tokens: _Count | None = None
+    prompt_tokens_details: PromptDetails | None = None
+
+
+class Function(msgspec.Struct, gc=False):
+    """A function's name and the text of its arguments."""
+
+    name: str | None = None
+    arguments: str | None = None
+
+    def text(self) -> str:
+        """Return the two as one."""
+        return (self.name or "") + (self.arguments or "")
+
+
+class ToolCall(msgspec.Struct, gc=False):
+    """One call of a tool."""
+
+    function: Function | None = None
+
+
+class Message(msgspec.Struct, gc=False):
+    """A message, or a chunk's part of one. `function_call` is what a tool call was called before there were several."""
+
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    function_call: Function | None = None
+
+    def tools(self) -> str:
+        """Return the text of all calls."""
+        calls = [call.function for call in self.tool_calls or () if call.function is not None]
+        if self.function_call is not None:
+            calls.append(self.function_call)
+        return "".join(function.text() for function in calls)
+
+
+class Choice(msgspec.Struct, gc=False):
+    """One choice. `ids_unknown` is whether it had token ids that cannot be read."""
+
+    index: int = 0
+    message: Message | None = None
+    delta: Message | None = None
+    text: str | None = None
+    finish_reason: str | None = None
+    token_ids: list[_Count] | None = None
+    error: Any = None
+    ids_unknown: bool = False
+
+
+class Completion(msgspec.Struct, gc=False):
+    """A reply, or one chunk of a streamed one. `remark` is a message where an answer should be."""
+
+    id: str | None = None
+    choices: list[Choice] | None = None
+    usage: Usage | None = None
+    error: Any = None
+    errors: Any = None
+    error_code: Any = None
+    error_msg: Any = None
+    error_message: Any = None
+    object: str | None = None
+    remark: str | None = None
+
+    def may_be_failure(self) -> bool:
+        """Whether all members have to be looked at; an answer without any of these is what it seems."""
+        return (
+            not self.choices
+            or bool(self.error or self.errors or self.error_code or self.error_msg or self.error_message)
+            or self.object == "error"
+            or any(choice.error for choice in self.choices)
+        )
+
+
+_DECODER = msgspec.json.Decoder(Completion)
+
+
+def read_part(data: bytes | bytearray, what: str) -> Completion:
+    """Return a document or chunk. Raises BadReplyError: `server_error` where it says that the server failed."""
+    part = parse_strictly(_DECODER, data)
+    if part is not None and not part.may_be_failure():
+        return part
+    said = parse_leniently(data, what)
+    if wrong := _failure(said):
+        raise bad("server_error", wrong)
+    part = part or _completion(said)
+    part.remark = None if part.choices or part.usage else remark(said)
+    return part
+
+
+def _failure(said: Mapping[str, Any]) -> str | None:
+    choices = _choices(said)
+    if wrong := failure(said, answers=bool(choices)):
+        return wrong
+    return next((wrong for choice in choices if (wrong := failure(choice, answers=True))), None)
+
+
+def _choices(said: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    choices = said.get("choices")
+    return [choice for choice in (as_list(choices) or [choices]) if isinstance(choice, Mapping) and choice]
+
+
+def _completion(said: Mapping[str, Any]) -> Completion:
+    usage = as_mapping(said.get("usage"))
+    details = as_mapping(usage.get("prompt_tokens_details"))
+    return Completion(
+        id=as_word(said.get("id")),
+        choices=[_choice(choice) for choice in _choices(said)],
+        usage=Usage(
+            completion_tokens=as_count(usage.get("completion_tokens")),
+            prompt_tokens_details=PromptDetails(cached_tokens=as_count(details.get("cached_tokens"))),
+        )
+        if usage
+        else None,
+    )
+
+
+def _choice(said: Mapping[str, Any]) -> Choice:
+    ids = as_counts(said.get("token_ids"))
+    return Choice(
+        index=as_count(said.get("index")) or 0,
+        message=_message(said["message"]) if said.get("message") else None,
+        delta=_message(said["delta"]) if said.get("delta") else None,
+        text=as_text(said.get("text")),
+        finish_reason=as_word(said.get("finish_reason")),
+        token_ids=ids,
+        ids_unknown=ids is None and bool(said.get("token_ids")),
+    )
+
+
+def _message(said: Any) -> Message:
+    if isinstance(said, str):
+        return Message(content=said)
+    member = as_mapping(said)
+    content = member.get("content")
+    return Message(
+        content=as_text(content),
+        reasoning_content=as_text(member.get("reasoning_content")) or as_text(content, thinking=True),
+        reasoning=as_text(member.get("reasoning")),
+        refusal=as_text(member.get("refusal")),
+        tool_calls=[
+            ToolCall(function=_function(as_mapping(call).get("function")))
+            for call in as_list(member.get("tool_calls")) or [member.get("tool_calls")]
+        ],
+        function_call=_function(member.get("function_call")),
+    )
+
+
+def _function(said: Any) -> Function:
+    member = as_mapping(said)
+    arguments = member.get("arguments")
+    return Function(
+        name=as_word(member.get("name")),
+        arguments=as_text(arguments) if isinstance(arguments, str) or arguments is None else compact(arguments),
+    )
