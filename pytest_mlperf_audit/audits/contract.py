@@ -99,7 +99,10 @@ class Audit(ABC, Generic[ConfigT]):
         """Return the names of all checks, each of which becomes one test: `ratio`, `completion[reference]`."""
 
     def script(self, cfg: ConfigT, phase: RunSpec, samples: Samples) -> Script:  # noqa: ARG002
-        """Return the script of a phase planned with the order `Scripted`. Pure; `phase.nonce_seed` is its seed."""
+        """Return the script of a phase planned with the order `Scripted`. Pure; `phase.nonce_seed` is its seed.
+
+        The plan's own seed plays no part: each time that a phase is sent, it is given one that was never used.
+        """
         raise PlanError(f"audit {self.id}: phase {phase.label} is scripted, but the audit has no script for it")
 
     @abstractmethod

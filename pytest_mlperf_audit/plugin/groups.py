@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +20,8 @@ from ..config.settings import Settings
 from ..endpoints.source import RequestSource
 from ..errors import ConfigError, DatasetError, PlanError
 from ..load.group import PlannedPhase
-from ..runs.order import Scripted, without_replacement
+from ..runs.order import without_replacement
 from ..runs.scoring import Scoring
-from ..runs.script import Script
 from ..runs.spec import Concurrency, Load, MaxThroughput, Poisson, RunSpec
 from . import third_party
 from .judging import PlannedAudit
@@ -146,7 +143,7 @@ class Groups:
             audit=audit,
             cfg=cfg,
             phases=tuple(
-                PlannedPhase(spec, directory, _script(audit, cfg, spec, source), source)
+                PlannedPhase(spec, directory, source=source)
                 for (spec, source), directory in zip(sent, directories, strict=True)
             ),
             checks=third_party.checks(audit, cfg, [spec for spec, _ in sent]),
@@ -157,8 +154,8 @@ class Groups:
     def _warmup(self, source: RequestSource, directory: Path) -> PlannedPhase | None:
         """Return the warm-up before a group of phases.
 
-        Its prompts carry a fresh nonce whatever `warmup.salt` says: sent as they are, they would fill the very cache
-        that the reference phase must find cold.
+        Its prompts carry a nonce, drawn when it is sent, whatever `warmup.salt` says: sent as they are, they would fill
+        the very cache that the reference phase must find cold.
         """
         warmup = self._benchmark.settings.warmup
         if not warmup.enabled:
@@ -169,7 +166,6 @@ class Groups:
             order=without_replacement(warmup.warmup_random_seed, wrap=True),
             min_duration_ms=0,
             nonce="prefix",
-            nonce_seed=secrets.randbits(63),
         )
         return PlannedPhase(spec, directory, source=source)
 
@@ -190,7 +186,3 @@ def unscored(benchmark: Benchmark) -> list[str]:
         for dataset in benchmark.accuracy_datasets
         if isinstance(why := scoring_of(dataset), str)
     ]
-
-
-def _script(audit: Audit[Any], cfg: AuditBlock, spec: RunSpec, source: RequestSource) -> Callable[[], Script] | None:
-    return partial(third_party.script, audit, cfg, spec, source) if isinstance(spec.order, Scripted) else None

@@ -23,6 +23,7 @@ from ..mlperf.loadgen.write_accuracy import write_accuracy_log
 from ..records.log import read_queries
 from ..records.store import QUERIES_FILE, SCORE_FILE, read_phase
 from ..runs.phase import PhaseRecord
+from .attempt import drawn
 from .between import Between
 from .judging import PlannedAudit, complete_records, judge
 from .locks import endpoint_lock, measuring, processes_measuring
@@ -162,7 +163,8 @@ class AuditRun:
         for group in groups:
             if self.between and before:
                 self.between(before, group[0].spec.label, target.urls)
-            records = run_group(group, self.source, target, title=planned.id, report=report)
+            sent = [drawn(planned, phase) for phase in group]
+            records = run_group(sent, self.source, target, title=planned.id, report=report)
             if not all(record.complete for record in records):
                 return
             before = group[-1].spec.label

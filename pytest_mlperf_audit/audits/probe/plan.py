@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Any, Final
 
 import msgspec
@@ -121,7 +120,7 @@ def most_at_once(context: AuditContext) -> int:
 
 
 def phase(probe: Probe, context: AuditContext) -> RunSpec:
-    """Return the probe's phase. Its seed is fresh: with one used before, a warm cache would know every prompt."""
+    """Return the probe's phase. Its seed is drawn when it is sent: a cache may know the prompts of one used before."""
     return context.phase(
         PHASE,
         probe.most(),
@@ -130,7 +129,6 @@ def phase(probe: Probe, context: AuditContext) -> RunSpec:
         min_duration_ms=0,
         max_duration_ms=0,
         drain_timeout_s=None,
-        nonce_seed=secrets.randbits(63),
     )
 
 
@@ -156,5 +154,4 @@ def trial_phase(probe: Probe, context: AuditContext) -> RunSpec:
         min_duration_ms=0,
         max_duration_ms=0,
         drain_timeout_s=None,
-        nonce_seed=secrets.randbits(63),
     )
