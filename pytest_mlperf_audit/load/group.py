@@ -17,7 +17,7 @@ from pathlib import Path
 from time import perf_counter
 
 from ..endpoints.source import RequestSource
-from ..records.log import QueryLog
+from ..records.log import QueryLog, fail_completed
 from ..records.store import QUERIES_FILE, set_aside, write_phase
 from ..runs.figures import figures
 from ..runs.phase import PhaseRecord
@@ -172,8 +172,13 @@ def _record(one: _Ended, target: Target) -> PhaseRecord:
     """Close the log and compute the figures."""
     phase = one.phase
     status, reason = phase.status, phase.reason
+    columns = phase.log.columns
     try:
         phase.log.close()
+        if phase.unmatched:
+            columns = fail_completed(
+                one.planned.directory / QUERIES_FILE, "protocol", "no reply is surely this query's"
+            )
     except OSError as error:
         status, reason = "crashed", f"the records could not be written: {error.strerror or error}"
     return PhaseRecord(
@@ -181,7 +186,7 @@ def _record(one: _Ended, target: Target) -> PhaseRecord:
         spec=one.planned.spec,
         status=status,
         reason=reason,
-        figures=figures(phase.log.columns, one.planned.spec.load),
+        figures=figures(columns, one.planned.spec.load),
         stopped_by=phase.stopped_by,
         attempt=one.attempt,
         started_at=one.started_at,

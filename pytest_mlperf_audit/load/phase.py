@@ -54,6 +54,7 @@ class Phase:
         self.status: Status = "crashed"
         self.reason: str | None = None
         self.stopped_by: StoppedBy = "count"
+        self.unmatched = False
         self.log = log
         self._source = source.keeping(spec.keep)
         self._chosen = spec.keep.chosen(spec.n_samples) if spec.keep else frozenset()
@@ -92,8 +93,8 @@ class Phase:
             self.status, self.reason = "crashed", f"the load generator failed: {what}"
 
     def distrust(self, why: str) -> None:
-        """End the phase as one whose replies cannot be matched to its queries."""
-        self.status = "refused"
+        """End the phase as one whose replies cannot be matched to its queries, so that none of these completed."""
+        self.status, self.unmatched = "refused", True
         self.reason = (
             f"the endpoint answers what was not asked: {why}; no reply can be matched to its query, so mend the server "
             "or the proxy before it"

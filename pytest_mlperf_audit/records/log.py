@@ -14,6 +14,7 @@ from typing_extensions import Self
 from ..errors import RecordError
 from ..runs.columns import QueryColumns
 from ..runs.query import QueryRecord
+from .atomic import write_pieces
 
 #: A reply of 16 MiB kept as text takes six times as much where every character is escaped.
 _LONGEST_LINE = 128 * 2**20
@@ -61,6 +62,24 @@ class QueryLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def fail_completed(path: Path, outcome: str, detail: str) -> QueryColumns:
+    """Rewrite a closed log so that its completed queries are failed ones; return its columns.
+
+    Raises OSError, RecordError. What was recorded of their replies stays. The file is replaced whole.
+    """
+    columns = QueryColumns()
+
+    def lines() -> Iterator[bytes]:
+        for record in read_queries(path):
+            if record.ok:
+                record.outcome, record.detail = outcome, detail
+            columns.append(record)
+            yield _encoder.encode(record) + b"\n"
+
+    write_pieces(path, lines())
+    return columns
 
 
 def read_queries(path: Path) -> Iterator[QueryRecord]:

@@ -74,7 +74,11 @@ def talkative() -> Iterator[list[str]]:
 def test_a_server_that_answers_unasked_gives_no_verdict(engine, talkative):
     *unasked, honest = talkative
     for url in unasked:
-        record = engine.drive(url, n_samples=8, load=Concurrency(target=2)).record
+        ended = engine.drive(url, n_samples=8, load=Concurrency(target=2))
+        record = ended.record
         assert record.status == "refused"
+        assert record.figures.n_completed == 0
+        assert record.figures.failures == {"protocol": 8}
+        assert not [query for query in ended.queries if query.ok]
         assert "answers what was not asked" in (record.reason or "")
     assert engine.drive(honest, n_samples=8, load=Concurrency(target=2)).record.status == "complete"

@@ -32,7 +32,7 @@ class Answer:
             self.body = json.dumps({"video_id": f"v{number}", "video_path": f"/videos/{name}.mp4"}).encode()
         elif not self.streamed:
             message = {"role": "assistant", "content": f"answer {name}"}
-            choice = {"index": 0, "message": message, "finish_reason": "stop"}
+            choice: dict[str, Any] = {"index": 0, "message": message, "finish_reason": "stop"}
             self.body = json.dumps({"id": f"c-{number}", "choices": [choice], "usage": usage}).encode()
         else:
             deltas: list[tuple[dict[str, str], str | None]] = [
@@ -40,7 +40,7 @@ class Answer:
                 ({"content": f"answer {name}"}, None),
                 ({}, "stop"),
             ]
-            events = [
+            events: list[dict[str, Any]] = [
                 {"id": f"c-{number}", "choices": [{"index": 0, "delta": d, "finish_reason": f}]} for d, f in deltas
             ]
             events.append({"id": f"c-{number}", "choices": [], "usage": usage})
