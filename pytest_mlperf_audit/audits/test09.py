@@ -186,4 +186,4 @@ def _output_length(evidence: TokenEvidence, parameters: _Parameters) -> Check:
         return Check(
             name="output_length", passed=None, observed=None, limit=parameters.max_output_tokens, reason=reason
         )
-    return mean_within(rules.n_tokens, rules.n_samples, parameters.min_output_tokens, parameters.max_output_tokens)
+    return mean_within(*evidence.counted, parameters.min_output_tokens, parameters.max_output_tokens)

@@ -18,9 +18,16 @@ _WIDTH = 4
 _BY_TEXT_SHARE = 0.02
 _BY_TEXT_TOKENS = 1
 
+#: What servers put in the place of bytes that are no UTF-8: tokens that no tokenizer finds again.
+_REPLACEMENT = "\ufffd"
+
 TOKENIZER_NOTE = (
     "the token ids were made of the output's text by a local tokenizer ({}), not given by the endpoint: EOS and other "
     "special tokens do not show in a text, and the same text may have been generated in other tokens"
+)
+UNKNOWN_NOTE = (
+    "{} of {} outputs have U+FFFD in place of bytes that are no UTF-8, which no tokenizer turns back into the model's "
+    "tokens: they are left out of the counts"
 )
 
 
@@ -82,13 +89,19 @@ class CountTally(msgspec.Struct):
 
 
 class TokenEvidence:
-    """Reads a phase's records once, one at a time. `ids_from` is the local tokenizer, None for the endpoint's ids."""
+    """Reads a phase's records once, one at a time. `ids_from` is the local tokenizer, None for the endpoint's ids.
+
+    `n_unknown` replies have a text with U+FFFD, of which a local tokenizer makes other tokens than the model did: they
+    are left out of every count.
+    """
 
     def __init__(self, run: MeasuredPhase, eos_ids: AbstractSet[int] | None, *, first_token_needed: bool) -> None:
         self.rules = TokenRules(eos_ids, first_token_needed=first_token_needed, width=_WIDTH)
         by_text = run.spec.keep is not None and run.spec.keep.tokenizer is not None
         self.counts = CountTally(by_text=by_text)
         self.ids_from: str | None = None
+        self.n_unknown = 0
+        self._unknown_tokens = 0
         for record in completed(run):
             self._take(record)
 
@@ -96,13 +109,24 @@ class TokenEvidence:
         sample, data = sample_name(record), _bytes(record.output_ids)
         self.ids_from = self.ids_from or record.ids_from
         self.rules.add(sample, data, _bytes(record.first_ids), record.tokens)
-        if data is not None:
+        if data is not None and self.counts.by_text and _REPLACEMENT in (record.output or ""):
+            self.n_unknown += 1
+            self._unknown_tokens += len(data) // _WIDTH
+        elif data is not None:
             self.counts.add(sample, len(data) // _WIDTH, record.tokens)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the verdict should know of the ids."""
-        return (TOKENIZER_NOTE.format(self.ids_from),) if self.counts.by_text else ()
+        if not self.counts.by_text:
+            return ()
+        unknown = (UNKNOWN_NOTE.format(self.n_unknown, self.rules.n_samples),) if self.n_unknown else ()
+        return (TOKENIZER_NOTE.format(self.ids_from), *unknown)
+
+    @property
+    def counted(self) -> tuple[int, int]:
+        """How many tokens the outputs have, and how many outputs those are, without the unknown ones."""
+        return self.rules.n_tokens - self._unknown_tokens, self.rules.n_samples - self.n_unknown
 
 
 def completed(run: MeasuredPhase) -> Iterator[QueryRecord]:

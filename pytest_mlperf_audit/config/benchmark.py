@@ -32,7 +32,9 @@ def _completion_controls(given: Generation | None) -> list[str]:
     if given is None:
         return []
     return [
-        key for key, default in (("min_new_tokens", 1), ("skip_special_tokens", True)) if getattr(given, key) != default
+        key
+        for key, harmless in (("min_new_tokens", 1), ("skip_special_tokens", True))
+        if getattr(given, key) not in {None, harmless}
     ]
 
 

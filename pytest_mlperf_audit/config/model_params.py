@@ -30,9 +30,15 @@ class Generation(Block):
     chat_template_kwargs: dict[str, Any] | None = Field(
         default=None, repr=False, description="Arguments of the server's chat template, passed on as they are"
     )
-    max_new_tokens: int = Field(default=1024, ge=1, description="Longest output, in tokens")
-    min_new_tokens: int = Field(default=1, ge=0, description="Shortest output, in tokens")
-    skip_special_tokens: bool = Field(default=True, description="Whether special tokens are left out of the output")
+    max_new_tokens: int | None = Field(
+        default=1024,
+        ge=1,
+        description="Longest output, in tokens; null: not sent, so that the server's own limit holds",
+    )
+    min_new_tokens: int | None = Field(default=None, ge=0, description="Shortest output, in tokens; null: not sent")
+    skip_special_tokens: bool | None = Field(
+        default=None, description="Whether special tokens are left out of the output; null: not sent"
+    )
 
 
 class ModelParams(Generation):
@@ -47,9 +53,21 @@ class ModelParams(Generation):
         WithJsonSchema({"enum": ["auto", "on", "off", True, False]}),
     ] = Field(default="auto", description="Whether replies are streamed; auto: on when online, off when offline")
 
+    length_field: Literal["max_completion_tokens", "max_tokens"] | None = Field(
+        default=None,
+        description="Name under which OpenAI's APIs are sent max_new_tokens; null: max_completion_tokens for openai, "
+        "max_tokens for openai_completions. Servers ignore the name that they do not know",
+    )
+    stream_usage: bool = Field(
+        default=True,
+        description="Whether OpenAI's APIs are asked for usage in streams (stream_options); false for servers that "
+        "refuse it",
+    )
+
     @model_validator(mode="after")
     def _lengths_agree(self) -> Self:
-        if self.min_new_tokens > self.max_new_tokens:
+        shortest, longest = self.min_new_tokens, self.max_new_tokens
+        if shortest is not None and longest is not None and shortest > longest:
             reject(
                 f"min_new_tokens ({self.min_new_tokens}) exceeds max_new_tokens ({self.max_new_tokens}); "
                 "lower the first or raise the second",

@@ -85,6 +85,10 @@ class EndpointAdapter(ABC):
         """Return the adapter whose requests ask for the tokens of the output; None where the API has no way to."""
         return None
 
+    def token_limit(self, row: Row) -> int | None:  # noqa: ARG002 - an adapter that sends limits overrides this
+        """Return the most tokens that the reply to a row without a problem may have; None where no limit is sent."""
+        return None
+
     @abstractmethod
     def problem(self, row: Row) -> str | None:
         """Return what keeps a row from being sent ("no 'prompt' column"), or None."""

@@ -16,7 +16,6 @@ class ChatRequest(CommonRequest, kw_only=True, omit_defaults=True):
     """The request body."""
 
     messages: Any
-    max_completion_tokens: int | None = None
     logprobs: bool | None = None
     top_logprobs: int | None = None
     tools: list[dict[str, Any]] | None = None
@@ -41,10 +40,11 @@ class OpenAIChatAdapter(OpenAIAdapter):
     api_type: ClassVar[str] = "openai"
     path: ClassVar[str] = "/v1/chat/completions"
     body: ClassVar[type[CommonRequest]] = ChatRequest
+    length_field: ClassVar[str] = "max_completion_tokens"
     prompt_columns = ("prompt", "system", "name")
 
     def _own_params(self, params: ModelParams) -> dict[str, Any]:
-        return {"max_completion_tokens": params.max_new_tokens, "chat_template_kwargs": params.chat_template_kwargs}
+        return {"chat_template_kwargs": params.chat_template_kwargs}
 
     def _prompt_problem(self, row: Row) -> str | None:
         return _message_problem(row)

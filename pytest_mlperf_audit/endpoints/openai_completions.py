@@ -37,14 +37,11 @@ class OpenAICompletionsAdapter(OpenAIAdapter):
     api_type: ClassVar[str] = "openai_completions"
     path: ClassVar[str] = "/v1/completions"
     body: ClassVar[type[CommonRequest]] = CompletionRequest
+    length_field: ClassVar[str] = "max_tokens"
     prompt_columns = TOKEN_COLUMNS
 
     def _own_params(self, params: ModelParams) -> dict[str, Any]:
-        return {
-            "max_tokens": params.max_new_tokens,
-            "min_tokens": params.min_new_tokens,
-            "skip_special_tokens": params.skip_special_tokens,
-        }
+        return {"min_tokens": params.min_new_tokens, "skip_special_tokens": params.skip_special_tokens}
 
     def _prompt_problem(self, row: Row) -> str | None:
         column = _prompt_column(row)

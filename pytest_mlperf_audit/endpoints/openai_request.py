@@ -31,6 +31,7 @@ class CommonRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
     max_tokens: int | None = None
+    max_completion_tokens: int | None = None
     min_tokens: int | None = None
     ignore_eos: bool | None = None
     stop: str | list[str] | None = None
@@ -45,7 +46,8 @@ class CommonRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 _STREAM_COLUMNS = {"stream", "stream_options"}
-_LENGTHS = ("max_completion_tokens", "max_tokens", "min_tokens")
+_LIMITS = {"max_completion_tokens", "max_tokens"}
+_LENGTHS = (*sorted(_LIMITS), "min_tokens")
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -56,6 +58,8 @@ class OpenAIAdapter(EndpointAdapter):
     answers, ids) are not sent; one that looks like a misspelt field is a problem.
     """
 
+    #: Where max_new_tokens goes unless model_params says otherwise.
+    length_field: ClassVar[str]
     #: The request body, and the columns beside its fields that a row may have.
     body: ClassVar[type[CommonRequest]]
     prompt_columns: ClassVar[Collection[str]]
@@ -73,9 +77,12 @@ class OpenAIAdapter(EndpointAdapter):
             "repetition_penalty": params.repetition_penalty,
             "presence_penalty": params.presence_penalty,
             "frequency_penalty": params.frequency_penalty,
+            params.length_field or self.length_field: params.max_new_tokens,
             **self._own_params(params),
         }
-        self._stream = {"stream": True, "stream_options": {"include_usage": True}} if streaming else {}
+        self._stream: dict[str, Any] = {"stream": True} if streaming else {}
+        if streaming and params.stream_usage:
+            self._stream["stream_options"] = {"include_usage": True}
 
     def problem(self, row: Row) -> str | None:
         """Return what keeps a row from being sent, or None."""
@@ -89,6 +96,11 @@ class OpenAIAdapter(EndpointAdapter):
         """Return a decoder for one reply."""
         kind: Callable[..., ReplyDecoder] = StreamDecoder if self.streaming else CompletionDecoder
         return kind(self._endings, keep_output=keep_output)
+
+    def token_limit(self, row: Row) -> int | None:
+        """Return the most tokens that the reply to a row may have."""
+        given = [row[name] for name in _LIMITS if row.get(name) is not None]
+        return int(given[0]) if given else self.params.max_new_tokens
 
     def with_token_ids(self) -> Self:
         """Return an adapter that asks for token ids as vLLM gives them: `return_token_ids` since its version 0.10.2."""
@@ -121,8 +133,8 @@ class OpenAIAdapter(EndpointAdapter):
     def _request(self, row: Row, edit: Edit = NO_EDIT) -> CommonRequest:
         given = {column: value for column, value in row.items() if value is not None}
         fields = {**self._from_params, **given, **self._stream, **self._prompt(given, edit)}
-        if "max_tokens" in given and "max_completion_tokens" not in given:
-            fields.pop("max_completion_tokens", None)  # the two are one setting, and servers refuse both at once
+        if len(given.keys() & _LIMITS) == 1:  # the two are one setting, and servers refuse both at once
+            fields = {name: value for name, value in fields.items() if name not in _LIMITS or name in given}
         request = msgspec.convert(fields, self.body, strict=False)  # CSV has every number as text
         return request if edit.max_tokens is None else _shortened(request, edit.max_tokens)
 

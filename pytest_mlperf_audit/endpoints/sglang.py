@@ -81,6 +81,11 @@ class SGLangAdapter(EndpointAdapter):
             "skip_special_tokens": params.skip_special_tokens,
         }
 
+    def token_limit(self, row: Row) -> int | None:
+        """Return the most tokens that the reply to a row may have."""
+        given = row.get("max_new_tokens")
+        return self.params.max_new_tokens if given is None else int(given)
+
     def with_token_ids(self) -> Self:
         """Return this adapter: every reply has them."""
         return self

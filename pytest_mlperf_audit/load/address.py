@@ -34,6 +34,7 @@ def addresses(target: Target, path: str, headers: Mapping[str, str]) -> tuple[Ad
     """Return an Address for each URL of a target; its own path and headers go before an adapter's."""
     merged = CIMultiDict(headers)
     merged.update(target.headers)
+    merged.setdefault("Accept-Encoding", "identity")  # without it, a server may choose any coding (RFC 9110, 12.5.3)
     for name in _FRAMING:
         merged.popall(name, None)
     path = path if target.path is None else target.path

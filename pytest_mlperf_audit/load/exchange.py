@@ -28,7 +28,7 @@ class Exchange:
     `latest_ns` is when the latest piece of the body came, 0 before the first.
     """
 
-    __slots__ = ("_body", "_decoder", "cache_header", "latest_ns", "n_bytes", "resent", "status")
+    __slots__ = ("_body", "_coding", "_decoder", "cache_header", "latest_ns", "n_bytes", "resent", "status")
 
     def __init__(self, decoder: ReplyDecoder) -> None:
         self._decoder = decoder
@@ -37,12 +37,15 @@ class Exchange:
         self.status = 0
         self.n_bytes = 0
         self.resent = False
+        self._coding = ""
         self.cache_header: str | None = None
 
     def on_head(self, status: int, headers: Mapping[str, str]) -> None:
         """Note the status, and what the headers say of a cache."""
         self.status = status
         self.cache_header = cache_header(headers)
+        coding = headers.get("Content-Encoding", "").strip()
+        self._coding = "" if coding.lower() == "identity" else coding
 
     def on_data(self, data: bytes, at_ns: int) -> None:
         """Pass the piece on to the decoder, or keep the start of an error's text."""
@@ -60,8 +63,22 @@ class Exchange:
     def reply(self) -> Reply:
         """Return the reply, once whole. Raises BadReplyError."""
         if self.status != _OK:
-            raise BadReplyError(f"http_{self.status}", self._body.decode("utf-8", "replace"))
-        return self._decoder.finish()
+            raise BadReplyError(f"http_{self.status}", self._coded() or self._body.decode("utf-8", "replace"))
+        try:
+            return self._decoder.finish()
+        except BadReplyError as error:
+            if coded := self._coded():  # some servers name a coding and send none
+                raise BadReplyError(error.reason, coded) from error
+            raise
+
+    def _coded(self) -> str:
+        """Return what to say of a reply that the server has compressed, "" of any other."""
+        if not self._coding:
+            return ""
+        return (
+            f"the reply is coded (Content-Encoding: {self._coding}), although identity was asked for; "
+            "switch compression off in the server or in the proxy before it"
+        )
 
 
 async def send(

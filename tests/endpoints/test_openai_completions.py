@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.endpoints.base import BadReplyError, Reply, digest
+from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
 from pytest_mlperf_audit.endpoints.openai_completions import OpenAICompletionsAdapter
 from pytest_mlperf_audit.runs.script import NO_EDIT, Edit
 
@@ -41,13 +42,33 @@ def chunk(text: str | None = None, finish: str | None = None, **fields: Any) -> 
 def test_what_model_params_send():
     everything = {"temperature": 0.0, "seed": 3, "top_p": 0.9, "top_k": 5, "repetition_penalty": 1.1}
     everything |= {"presence_penalty": 0.1, "frequency_penalty": 0.2}
-    lengths = {"max_tokens": 8, "min_tokens": 1, "skip_special_tokens": True}
-    assert sent({"prompt": "hi"}) == {"model": "llama", "prompt": "hi", **lengths}
+    assert sent({"prompt": "hi"}) == {"model": "llama", "prompt": "hi", "max_tokens": 8}, (
+        "nothing that nobody asked for"
+    )
     params = ModelParams(name="m", min_new_tokens=2, skip_special_tokens=False, **everything)
     body = json.loads(OpenAICompletionsAdapter(params, streaming=True).encode({"prompt": "hi"}))
     lengths = {"max_tokens": 1024, "min_tokens": 2, "skip_special_tokens": False}
     stream = {"stream": True, "stream_options": {"include_usage": True}}
     assert body == {"model": "m", "prompt": "hi", **everything, **lengths, **stream}
+    bare = ModelParams(name="m", max_new_tokens=None, stream_usage=False)
+    body = json.loads(OpenAICompletionsAdapter(bare, streaming=True).encode({"prompt": "hi"}))
+    assert body == {"model": "m", "prompt": "hi", "stream": True}, "every optional field can be left out"
+
+
+@pytest.mark.parametrize("adapter", [OpenAICompletionsAdapter, OpenAIChatAdapter])
+@pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens"])
+def test_the_name_of_the_limit_can_be_chosen(adapter, field):
+    chosen = adapter(ModelParams(name="m", max_new_tokens=8, length_field=field))
+
+    def limits(row: dict[str, Any], edit: Edit = NO_EDIT) -> dict[str, Any]:
+        body = json.loads(chosen.encode({"prompt": "p", **row}, edit))
+        return {name: value for name, value in body.items() if name.startswith("max_")}
+
+    assert limits({}) == {field: 8}
+    assert limits({}, Edit(max_tokens=2)) == {field: 2}
+    for other in ("max_tokens", "max_completion_tokens"):
+        assert limits({other: 5}) == {other: 5}, "the two are one setting"
+        assert (chosen.token_limit({other: "5"}), chosen.token_limit({other: None})) == (5, 8)
 
 
 @pytest.mark.parametrize(

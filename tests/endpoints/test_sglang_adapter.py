@@ -67,7 +67,7 @@ def stream(text_repeats: bool, ids_repeat: bool, *, with_ids: bool = True, step:
 def test_what_model_params_send():
     assert sent({"prompt": "hi"}) == {
         "text": "hi",
-        "sampling_params": {"max_new_tokens": 8, "min_new_tokens": 1, "skip_special_tokens": True},
+        "sampling_params": {"max_new_tokens": 8},
     }
     everything = {"temperature": 0.0, "top_p": 0.9, "top_k": 5, "repetition_penalty": 1.1}
     everything |= {"presence_penalty": 0.1, "frequency_penalty": 0.2}
@@ -102,8 +102,6 @@ def test_columns_override_model_params_and_others_are_not_sent():
     row = {"prompt": "p", "max_new_tokens": "5", "stop": ["x"], "top_p": None, "answer": "42"}
     assert sent(row)["sampling_params"] == {
         "max_new_tokens": 5,
-        "min_new_tokens": 1,
-        "skip_special_tokens": True,
         "stop": ["x"],
     }
     assert ADAPTER.encode(row) == ADAPTER.encode(dict(reversed(row.items())))
@@ -145,8 +143,8 @@ def test_an_edit_of_token_ids():
 @pytest.mark.parametrize(
     ("columns", "limits"),
     [
-        ({}, {"max_new_tokens": 5, "min_new_tokens": 1}),
-        ({"max_new_tokens": 3}, {"max_new_tokens": 3, "min_new_tokens": 1}),
+        ({}, {"max_new_tokens": 5}),
+        ({"max_new_tokens": 3}, {"max_new_tokens": 3}),
         ({"min_new_tokens": 7}, {"max_new_tokens": 5, "min_new_tokens": 5}),
     ],
 )

@@ -37,6 +37,7 @@ def test_a_request_carries_these_headers_and_no_other(engine, start_sut, wire):
         b"host": f"127.0.0.1:{sut.port}".encode(),
         b"content-type": b"application/json",
         b"accept": b"*/*",
+        b"accept-encoding": b"identity",
         b"authorization": b"Bearer k",
         b"content-length": str(len(request.body)).encode(),
     }

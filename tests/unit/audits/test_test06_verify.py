@@ -157,6 +157,18 @@ def test_counts_of_ids_made_of_text_may_differ_a_little(n_tokens, reported, pass
     assert told in reason(found, "token_count")
 
 
+def test_a_text_that_no_tokenizer_can_turn_back_is_left_out_of_the_counts():
+    odd = [by_text(at, [5] * 30, 16, output="half a char: \ufffd") for at in range(2, 6)]
+    known = [by_text(at, [5] * 16, 16) for at in range(2)]
+    found = by_tokenizer([*known, *odd])
+    assert results(found) == FINE
+    assert "2 of 2 replies" in reason(found, "token_count")
+    assert any("4 of 6 outputs have U+FFFD" in note for note in found.notes)
+    assert results(by_tokenizer(odd)) == {**FINE, "token_count": None}, "of unknown ones alone nothing is known"
+    wrong = by_text(1, [5] * 30, 16)
+    assert results(by_tokenizer([known[0], by_text(2, [5] * 16, 16), wrong, *odd]))["token_count"] is False
+
+
 @pytest.mark.parametrize("n_odd", [2, 3, 4])
 def test_a_tokenizer_that_most_replies_contradict_decides_nothing(n_odd):
     """It may be another model's, and its ids for anything: 2 need not be EOS."""

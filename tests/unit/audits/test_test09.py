@@ -196,6 +196,15 @@ def test_ids_made_of_text_are_marked():
     assert "local tokenizer (t.json sha256:00)" in found.notes[0]
 
 
+def test_a_text_that_no_tokenizer_can_turn_back_is_left_out_of_the_mean():
+    made = replies(2, 3, 90, 90, tokens=2, ids_from="t.json sha256:00")
+    for record in made[2:]:
+        record.output = "\ufffd"
+    found = verdict(made, tokenizer="t.json")
+    assert found.passed
+    assert "2 of 4 outputs have U+FFFD" in found.notes[1]
+
+
 def test_a_tokenizer_that_most_replies_contradict_decides_nothing():
     found = verdict(replies(9, 9, 9, 9, tokens=2), tokenizer="t.json")
     assert results(found) == {**FINE, "output_length": None, "token_count": None}
