@@ -74,6 +74,8 @@ class EndpointAdapter(ABC):
     headers: ClassVar[Mapping[str, str]] = {"Content-Type": "application/json", "Accept": "*/*"}
     #: Whether the output is a text; a local tokenizer makes token ids of nothing else.
     text_output: ClassVar[bool] = True
+    #: What to do about a server that does not keep the limit on tokens that it is sent.
+    limit_cure: str = "see which limit the server knows"
     #: A reply body larger than this fails its query as `too_large`.
     max_reply_bytes: ClassVar[int] = 16 * 2**20
 

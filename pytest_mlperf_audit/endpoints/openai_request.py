@@ -68,6 +68,11 @@ class OpenAIAdapter(EndpointAdapter):
         super().__init__(params, streaming=streaming)
         self._endings = Endings()
         self._columns = {*self.prompt_columns, *self.body.__struct_fields__} - _STREAM_COLUMNS
+        sent_as = params.length_field or self.length_field
+        self.limit_cure = (
+            f"the limit was sent as {sent_as}: if the server does not know it, set model_params.length_field: "
+            f"{(_LIMITS - {sent_as}).pop()}"
+        )
         self._from_params: dict[str, Any] = {
             "model": params.name or None,
             "temperature": params.temperature,
@@ -77,7 +82,7 @@ class OpenAIAdapter(EndpointAdapter):
             "repetition_penalty": params.repetition_penalty,
             "presence_penalty": params.presence_penalty,
             "frequency_penalty": params.frequency_penalty,
-            params.length_field or self.length_field: params.max_new_tokens,
+            sent_as: params.max_new_tokens,
             **self._own_params(params),
         }
         self._stream: dict[str, Any] = {"stream": True} if streaming else {}
@@ -98,9 +103,11 @@ class OpenAIAdapter(EndpointAdapter):
         return kind(self._endings, keep_output=keep_output)
 
     def token_limit(self, row: Row) -> int | None:
-        """Return the most tokens that the reply to a row may have."""
+        """Return the most tokens that the reply to a row may have, all its choices together."""
         given = [row[name] for name in _LIMITS if row.get(name) is not None]
-        return int(given[0]) if given else self.params.max_new_tokens
+        limit = int(given[0]) if given else self.params.max_new_tokens
+        choices = max(int(row.get(name) or 1) for name in ("n", "best_of"))
+        return None if limit is None else limit * choices
 
     def with_token_ids(self) -> Self:
         """Return an adapter that asks for token ids as vLLM gives them: `return_token_ids` since its version 0.10.2."""

@@ -18,6 +18,7 @@ from .base import BadReplyError, EndpointAdapter, Reply, Row, digest
 from .failures import error_text
 from .replies import bad, parse, short_id
 from .rows import unknown_column, unsendable
+from .video_boxes import VideoLength
 
 #: Most bytes of a JSON reply, the base64 of a video not counted.
 MAX_TEXT_BYTES = 2**20
@@ -111,6 +112,7 @@ class VideoReplyDecoder:
         self._keep_output = keep_output
         self._text = bytearray()
         self._raw: hashlib._Hash | None = None
+        self._length = VideoLength()
         self._base64: _Base64Video | None = None
         self._bad: BadReplyError | None = None
 
@@ -118,6 +120,7 @@ class VideoReplyDecoder:
         """Take the next piece of the body."""
         if self._raw is not None:
             self._raw.update(data)
+            self._length.feed(data)
         elif self._bad is None:
             try:
                 self._feed_text(data)
@@ -131,6 +134,7 @@ class VideoReplyDecoder:
         self._text += data
         if searched == 0 and _is_video(self._text):
             self._raw = hashlib.sha256(self._text)
+            self._length.feed(self._text)
         elif self._base64 is None and (key := _VIDEO_BYTES.search(self._text, searched)):
             rest = bytes(self._text[key.end() :])
             del self._text[key.end() :]
@@ -144,6 +148,8 @@ class VideoReplyDecoder:
         if self._bad is not None:
             raise self._bad
         if self._raw is not None:
+            if lacking := self._length.lacks():
+                raise bad("truncated", f"the video lacks {lacking}")
             return Reply(digest=self._raw.hexdigest()[:32])
         if not self._text.strip():
             raise bad("empty", "the reply has no body")

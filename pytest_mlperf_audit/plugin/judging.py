@@ -24,6 +24,7 @@ from ..report.status import audit_status
 from ..runs.phase import PhaseRecord
 from ..runs.spec import RunSpec
 from . import third_party
+from .long_replies import LongReplies
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,13 @@ class PlannedAudit:
         return (self.warmup, *self.phases) if self.warmup else self.phases
 
 
-def judge(planned: PlannedAudit) -> Verdict:
-    """Return the verdict on what is on disk. Raises NoVerdictError or RecordError."""
+def judge(planned: PlannedAudit, long: LongReplies | None = None) -> Verdict:
+    """Return the verdict on what is on disk; `long` looks at its phases, too. Raises NoVerdictError or RecordError."""
     records = complete_records(planned)
     measured = {phase.spec.label: consistent(phase.directory, records[phase.spec.label]) for phase in planned.phases}
+    if long is not None:
+        for phase in planned.phases:
+            long.look(phase.spec.label, measured[phase.spec.label].queries, phase.source)
     verdict = third_party.verify(planned.audit, planned.cfg, planned.checks, measured)
     told = counter_notes({label: record.counters for label, record in records.items()})
     return msgspec.structs.replace(verdict, notes=(*verdict.notes, *told))
@@ -73,10 +77,10 @@ def complete_records(planned: PlannedAudit) -> dict[str, PhaseRecord]:
     return records
 
 
-def judged_or_why(planned: PlannedAudit) -> tuple[Verdict | None, str]:
-    """Return the verdict, or None and the reason why there is none."""
+def judged_or_why(planned: PlannedAudit, long: LongReplies | None = None) -> tuple[Verdict | None, str]:
+    """Return the verdict, or None and the reason why there is none; see judge."""
     try:
-        return judge(planned), ""
+        return judge(planned, long), ""
     except (NoVerdictError, RecordError) as error:
         return None, str(error)
 

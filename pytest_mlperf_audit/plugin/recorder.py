@@ -17,6 +17,7 @@ from ..report.status import run_status
 from ..report.write import write_report
 from .environment import EXIT_NO_VERDICT, environment, now
 from .judging import PlannedAudit, audit_outcome, judged_or_why
+from .long_replies import LongReplies
 from .mlperf_files import write_mlperf_files
 from .run import AuditRun
 from .session import AuditSession
@@ -84,7 +85,8 @@ class Recorder:
         ) and not self._failed_elsewhere
 
     def _outcome(self, run: AuditRun) -> RunOutcome:
-        audits = tuple(self._audit(run, planned) for planned in run.plans)
+        long = LongReplies(run.source)
+        audits = tuple(self._audit(run, planned, long) for planned in run.plans)
         benchmark = run.benchmark
         return RunOutcome(
             name=benchmark.name or run.path.stem,
@@ -98,11 +100,11 @@ class Recorder:
             finished_at=now(),
             environment={**environment(self._workers), "aiohttp": version("aiohttp"), "event_loop": loop_name()},
             audits=audits,
-            warnings=run.warnings,
+            warnings=(*run.warnings, *long.warnings),
         )
 
-    def _audit(self, run: AuditRun, planned: PlannedAudit) -> AuditOutcome:
-        verdict, why_none = judged_or_why(planned)
+    def _audit(self, run: AuditRun, planned: PlannedAudit, long: LongReplies) -> AuditOutcome:
+        verdict, why_none = judged_or_why(planned, long)
         return audit_outcome(
             planned,
             verdict,

@@ -13,7 +13,9 @@ from pytest_mlperf_audit.endpoints.videogen import MAX_TEXT_BYTES, VideoGenAdapt
 from pytest_mlperf_audit.runs.script import NO_EDIT, Edit
 
 ADAPTER = VideoGenAdapter(ModelParams(name="wan22"))
-MP4 = b"\x00\x00\x00\x18ftypisom" + bytes(range(256)) * 8
+FTYP = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isommp42"
+MP4 = FTYP + (2048 + 8).to_bytes(4, "big") + b"mdat" + bytes(range(256)) * 8
+SMALL = FTYP + b"\x00\x00\x00\x30mdat" + b"x" * 40
 
 
 def decode(*pieces: bytes, keep_output: bool = False) -> Reply:
@@ -110,7 +112,7 @@ def test_the_three_kinds_of_reply():
     assert (coded.id, coded.output, coded.digest) == ("v2", None, digest(MP4))
     raw = decode(MP4)
     assert (raw.id, raw.output, raw.digest) == (None, None, digest(MP4))
-    avi = b"RIFF\x00\x10\x00\x00AVI " + b"x" * 100
+    avi = b"RIFF\x68\x00\x00\x00AVI " + b"x" * 100
     assert decode(avi).digest == digest(avi)
 
 
@@ -119,11 +121,31 @@ def test_a_reply_cut_anywhere_reads_the_same(data):
     video = base64.b64encode(data.draw(st.binary(min_size=1, max_size=64))).decode()
     coded = json.dumps({"before": 'a "video_bytes": "x', "video_bytes": video, "video_id": "v"})
     escaped = coded.replace("/", r"\/").replace("=", r"\u003d")
-    for body in (coded.encode(), escaped.encode(), MP4[:80], b'{"video_id":"v","video_path":"/p.mp4"}'):
+    for body in (coded.encode(), escaped.encode(), SMALL, b'{"video_id":"v","video_path":"/p.mp4"}'):
         cuts = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=6)))
         pieces = [body[start:end] for start, end in zip([0, *cuts], [*cuts, len(body)], strict=True)]
         assert decode(*pieces) == decode(body) == decode(*(body[at : at + 1] for at in range(len(body))))
     assert decode(coded.encode()).digest == decode(escaped.encode()).digest == digest(base64.b64decode(video))
+
+
+LONG_BOX = FTYP + b"\x00\x00\x00\x01mdat" + (16 + 9).to_bytes(8, "big") + b"y" * 9
+MOOV = b"\x00\x00\x00\x0cmoov" + b"z" * 4
+AVI = b"RIFF\x0c\x00\x00\x00AVI " + b"x" * 8
+
+
+@pytest.mark.parametrize("video", [SMALL, LONG_BOX, FTYP + MOOV + SMALL[24:], AVI])
+def test_a_video_that_ends_early_is_no_answer(video):
+    assert decode(video).digest == digest(video)
+    for cut in range(12, len(video)):
+        assert refusal(video[:cut]).reason == "truncated"
+        assert refusal(*(video[at : at + 1] for at in range(cut))).reason == "truncated"
+
+
+@pytest.mark.parametrize(
+    "video", [FTYP + b"\x00\x00\x00\x00mdat" + b"x", b"RIFF\xff\xff\xff\xffAVI x", FTYP + b"\x00\x00\x00\x05odd"]
+)
+def test_a_video_that_does_not_say_how_long_it_is_is_read_to_its_end(video):
+    assert decode(video + b"more").digest == digest(video + b"more")
 
 
 def test_a_long_video_is_not_held():
