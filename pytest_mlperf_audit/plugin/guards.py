@@ -36,6 +36,26 @@ def refuse_conftests(trees: Iterable[Path], args: Iterable[str], cwd: Path) -> N
                 )
 
 
+def above(directories: Iterable[Path], rootdir: Path) -> list[Path]:
+    """Return every conftest.py above these directories that pytest executes when it collects them."""
+    found = {
+        parent / "conftest.py": None
+        for directory in directories
+        for parent in reversed(directory.parents)
+        if parent.is_relative_to(rootdir) and (parent / "conftest.py").is_file()
+    }
+    return list(found)
+
+
+def file_near(directory: Path) -> Path:
+    """Return a file in a directory, or else in the nearest above that has one.
+
+    Named as an argument it has pytest load each conftest.py that it loads for the directory, but none of `test*/`.
+    """
+    places = (path for place in (directory, *directory.parents) for path in sorted(place.iterdir()) if path.is_file())
+    return next(places, Path(os.devnull))
+
+
 def _conftests(tree: Path, named: Iterable[Path]) -> Iterator[Path]:
     yield tree / "conftest.py"
     for path in named:

@@ -4,18 +4,39 @@ from __future__ import annotations
 
 import pytest
 
+from ..report.clean import plain
+from .guards import above
 from .judging import PlannedAudit
-from .keys import RUNS, SESSION
+from .keys import RECHECKS, ROUNDS, RUNS, SESSION
 from .plan_view import endpoint_text, is_scripted, least, load_text
 from .run import AuditRun
 
 
 def lines(config: pytest.Config) -> list[str]:
-    """Return the header of a session with runs."""
-    header = [line for run in config.stash[RUNS] for line in _run_lines(run, config)]
-    if getattr(config.option, "tx", None):
+    """Return what the header says of runs, finished runs and submission trees."""
+    header = _above(config)
+    if RECHECKS in config.stash:
+        from .recheck.setup import header as recheck_lines
+
+        return [*recheck_lines(config), *header]
+    runs = config.stash.get(RUNS, [])
+    header += [line for run in runs for line in _run_lines(run, config)]
+    if runs and getattr(config.option, "tx", None):
         header.append("mlperf-audit: xdist: one worker measures; tests that others run meanwhile disturb it")
     return header
+
+
+def _above(config: pytest.Config) -> list[str]:
+    """Return a line for each conftest.py that pytest executes on its way to a directory that is only to be read."""
+    if config.option.noconftest:
+        return []
+    read = [found.tree for found in config.stash.get(ROUNDS, [])]
+    read += [recheck.directory for recheck, _ in config.stash.get(RECHECKS, [])]
+    return [
+        f"mlperf-audit: pytest executes {plain(str(path), 4096)}, which lies above what is judged; --noconftest leaves "
+        "it out"
+        for path in above(read, config.rootpath)
+    ]
 
 
 def _run_lines(run: AuditRun, config: pytest.Config) -> list[str]:

@@ -18,7 +18,7 @@ from .fixtures import (  # noqa: F401 - pytest finds fixtures here
     mlperf_verdict,
     parametrize,
 )
-from .keys import RECHECKS, ROUNDS, RUNS, SESSION
+from .keys import ALONE, RECHECKS, ROUNDS, RUNS, SESSION
 
 if TYPE_CHECKING:
     from ..audits.contract import Audit
@@ -96,12 +96,16 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """Collect the submission trees that were asked for."""
-    if ROUNDS not in parent.config.stash:
-        return None
-    from .results.collection import tree_at
+    """Collect the submission trees that were asked for; a package on the way to one is a directory like others."""
+    if ROUNDS in parent.config.stash:
+        from .results.collection import tree_at
 
-    return tree_at(path, parent.config.stash[ROUNDS], parent)
+        if tree := tree_at(path, parent.config.stash[ROUNDS], parent):
+            return tree
+    if ALONE in parent.config.stash:
+        directory: pytest.Dir = pytest.Dir.from_parent(parent, path=path)  # pytest.Package would import __init__.py
+        return directory
+    return None
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -164,11 +168,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say what will run."""
-    if RECHECKS in config.stash:
-        from .recheck import setup
-
-        return setup.header(config)
-    if RUNS not in config.stash:
+    if RUNS not in config.stash and RECHECKS not in config.stash and ROUNDS not in config.stash:
         return []
     from . import header
 

@@ -19,5 +19,7 @@ RUNS: pytest.StashKey[list[AuditRun]] = pytest.StashKey()
 ROUNDS: pytest.StashKey[list[Round]] = pytest.StashKey()
 #: The finished runs of --mlperf-recheck and the node ids of their verdicts. Absent without any.
 RECHECKS: pytest.StashKey[Sequence[tuple[Recheck, str]]] = pytest.StashKey()
+#: Present where nothing is collected but the trees and finished runs that were asked for.
+ALONE: pytest.StashKey[bool] = pytest.StashKey()
 #: What exists once a run. Absent on xdist's workers and under --collect-only.
 SESSION: pytest.StashKey[AuditSession] = pytest.StashKey()

@@ -13,7 +13,7 @@ from ..audits.shipped import SHIPPED
 from ..errors import UserError
 from . import options
 from .fixtures import NEED_ENDPOINT
-from .keys import RUNS, SESSION
+from .keys import ALONE, RUNS, SESSION
 
 #: With any of these nothing is sent and no file is written.
 _SENDING_NOTHING = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test", "mlperf_plan")
@@ -24,11 +24,13 @@ def configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "mlperf: every check that --mlperf-config collects")
     config.addinivalue_line("markers", "performance: checks of the main performance run")
     config.addinivalue_line("markers", "accuracy: checks of the accuracy run")
-    if trees := options.result_trees(config):
+    trees, finished = options.result_trees(config), options.recheck_dirs(config)
+    if trees or finished:
+        _collect_nothing_else(config)
+    if trees:
         from .results import setup as results
 
         results.configure(config, trees, records=_records(config))
-    finished = options.recheck_dirs(config)
     paths = [] if finished else options.config_files(config)
     third_parties = len(config.hook.pytest_mlperf_audits.get_hookimpls()) > 1
     if not (paths or finished or third_parties or config.getoption("markers", default=False)):
@@ -106,6 +108,20 @@ def _open_session(config: pytest.Config) -> None:
     config.stash[SESSION] = session
     recorder = Recorder(session, options.workers(config), layout)
     config.pluginmanager.register(recorder, "mlperf_recorder")
+
+
+def _collect_nothing_else(config: pytest.Config) -> None:
+    """Leave out what pytest collects without an argument: the code of whoever published what is to be judged.
+
+    An ini file that declares `testpaths`, or an option --mlperf-config beside an ini twin, asks for more than that.
+    """
+    explicit = config.option.mlperf_results or config.option.mlperf_recheck
+    source, sources = config.args_source, pytest.Config.ArgsSource
+    if source is not sources.ARGS and (
+        explicit or (source is sources.INVOCATION_DIR and not config.option.mlperf_config)
+    ):
+        config.args.clear()
+        config.stash[ALONE] = True
 
 
 def _collect_too(config: pytest.Config, paths: list[Path], option: str = "mlperf_config") -> None:

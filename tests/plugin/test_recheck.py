@@ -103,7 +103,7 @@ def test_junit_carries_the_figures(audit, run):
 def test_two_runs_and_a_users_own_tests(audit, run, finished_simulation):
     finished_simulation.rename(audit.path / "other")
     (audit.path / "test_own.py").write_text("def test_own(mlperf_config): raise AssertionError\n")
-    result = recheck(audit, run, "--mlperf-recheck=other", "--mlperf-recheck=run/../run")
+    result = recheck(audit, run, "--mlperf-recheck=other", "--mlperf-recheck=run/../run", "test_own.py")
     result.assert_outcomes(passed=2 * len(IDS), skipped=1)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from ...errors import ConfigError, UserError
 from .. import options
-from ..guards import refuse_conftests
+from ..guards import file_near, refuse_conftests
 from ..keys import ROUNDS
 from ..report_dir import check_harmless
 from .round import Round, choose, find_rounds
@@ -20,10 +20,14 @@ def before_conftests(config: pytest.Config, trees: Iterable[Path]) -> None:
     given = config.known_args_namespace
     if given.noconftest:
         return
+    cwd = Path(config.invocation_params.dir)
     try:
-        refuse_conftests(trees, given.file_or_dir, Path(config.invocation_params.dir))
+        refuse_conftests(trees, given.file_or_dir, cwd)
     except ConfigError as error:
         raise pytest.UsageError(str(error)) from error
+    if given.mlperf_results and not given.file_or_dir:
+        # Without an argument pytest executes test*/conftest.py below the working directory: code beside the tree.
+        given.file_or_dir = [str(file_near(cwd))]
 
 
 def configure(config: pytest.Config, trees: list[Path], *, records: bool) -> None:
