@@ -77,7 +77,8 @@ class Audit(ABC, Generic[ConfigT]):
     """Subclass in one file per audit.
 
     `id` is the marker and the class in test ids; `aliases` are other values the YAML's `test:` may have;
-    `mlperf_name` is the name in the files MLPerf's checker reads (None: no such file).
+    `mlperf_name` is the name in the files MLPerf's checker reads (None: no such file). `first_time` are the checks,
+    less what stands in brackets, that say nothing where a phase was sent before: a cache may know its queries.
     """
 
     id: ClassVar[str]
@@ -85,6 +86,7 @@ class Audit(ABC, Generic[ConfigT]):
     aliases: ClassVar[tuple[str, ...]] = ()
     mlperf_name: ClassVar[str | None] = None
     config: ClassVar[type[AuditBlock]] = AuditBlock
+    first_time: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def plan(self, cfg: ConfigT, samples: Samples, context: AuditContext) -> list[RunSpec]:

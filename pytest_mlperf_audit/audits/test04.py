@@ -111,6 +111,7 @@ class Test04(Audit[Test04Block]):
     aliases = ("output_caching_test",)
     mlperf_name = "output_caching_test"
     config = Test04Block
+    first_time = frozenset({"throughput_ratio"})
 
     @override
     def plan(self, cfg: Test04Block, samples: Samples, context: AuditContext) -> list[RunSpec]:

@@ -22,6 +22,12 @@ from ..errors import NoVerdictError, RecordError
 from ..report.text import failure_text
 from .run import AuditRun
 
+#: The attribute of a report that names its check; under xdist it travels from a worker.
+CARRIER = "mlperf_check"
+
+#: The argument of a check of several phases; no name that a user's pytest_generate_tests would give values to.
+_PHASE = "_mlperf_phase"
+
 _CHECK = re.compile(r"(?P<name>[^\[]+)(?:\[(?P<of>.+)\])?")
 
 
@@ -88,7 +94,7 @@ class AuditFile(CheckFile):
             verdict = self.run.verdict(audit_id)
         except (NoVerdictError, RecordError) as error:
             pytest.fail(f"{audit_id}: no verdict: {error}", pytrace=False)
-        check = verdict.check(item.name)
+        check = verdict.check(check_of(item))
         if check.passed is None:
             pytest.fail(f"{audit_id}: no verdict: {check.reason}", pytrace=False)
         records = str(self.run.plan(audit_id).phases[0].directory.parent)
@@ -111,6 +117,24 @@ def group_of(item: pytest.Item) -> str:
     group = item.getparent(pytest.Class)
     assert group is not None
     return group.name
+
+
+def check_of(item: pytest.Item) -> str:
+    """Return the name of the check that a test stands for: its own, less what others have parametrized it with."""
+    assert isinstance(item, pytest.Function)
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    return f"{item.originalname}[{params[_PHASE]}]" if _PHASE in params else item.originalname
+
+
+def carry(item: pytest.Item, report: Any) -> None:
+    """Give the id of the check that a test stands for to its report: `pytest --count=2` has two tests of one."""
+    if file := item.getparent(AuditFile):
+        setattr(report, CARRIER, f"{file.run.node_id}::{group_of(item)}::{check_of(item)}")
+
+
+def carried(report: Any) -> str:
+    """Return the id of the check that a report is on, "" where it does not say: its worker was killed."""
+    return str(getattr(report, CARRIER, ""))
 
 
 def note_figures(item: pytest.Item, figures: Mapping[str, Figure]) -> None:
@@ -142,11 +166,11 @@ def _check_function(name: str, phases: list[str], marked: Mapping[str, str]) -> 
     def of_audit(self: Any, _mlperf_check: Callable[[], None]) -> None:  # noqa: ARG001
         _mlperf_check()
 
-    def of_phase(self: Any, phase: str, _mlperf_check: Callable[[], None]) -> None:  # noqa: ARG001
+    def of_phase(self: Any, _mlperf_phase: str, _mlperf_check: Callable[[], None]) -> None:  # noqa: ARG001
         _mlperf_check()
 
     params = [pytest.param(of, marks=getattr(pytest.mark, marked[of]) if of in marked else ()) for of in phases]
-    check: Any = pytest.mark.parametrize("phase", params)(of_phase) if phases else of_audit
+    check: Any = pytest.mark.parametrize(_PHASE, params)(of_phase) if phases else of_audit
     check.__name__ = check.__qualname__ = name
     check.__test__ = True
     return check  # type: ignore[no-any-return]

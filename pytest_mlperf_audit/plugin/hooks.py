@@ -118,13 +118,36 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Let a report carry what an audit directory came to."""
+    """Let a report carry which check it is on, or what an audit directory came to."""
     report = yield
+    if RUNS in item.config.stash:
+        from . import collection
+
+        collection.carry(item, report)
     if ROUNDS in item.config.stash:
         from .results.collection import carry
 
         carry(item, report)
     return report
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> bool | None:
+    """Have pytest-timeout leave our checks alone."""
+    if RUNS not in item.config.stash:
+        return None
+    from . import limits
+
+    return limits.set_timer(item, settings)
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_timeout_cancel_timer(item: pytest.Item) -> None:
+    """Know whether a clock of pytest-timeout runs."""
+    if RUNS in item.config.stash:
+        from . import limits
+
+        limits.forget(item)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

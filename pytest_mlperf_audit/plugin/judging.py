@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,25 @@ def judge(planned: PlannedAudit, long: LongReplies | None = None) -> Verdict:
             long.look(phase.spec.label, measured[phase.spec.label].queries, phase.source)
     verdict = third_party.verify(planned.audit, planned.cfg, planned.checks, measured)
     told = counter_notes({label: record.counters for label, record in records.items()})
-    return msgspec.structs.replace(verdict, notes=(*verdict.notes, *told))
+    verdict = msgspec.structs.replace(verdict, notes=(*verdict.notes, *told))
+    again = [label for label, record in records.items() if record.attempt > 1]
+    return retaken(verdict, planned.audit, again) if again else verdict
+
+
+def retaken(verdict: Verdict, audit: Audit[Any], again: Sequence[str]) -> Verdict:
+    """Return a verdict on phases of which some were sent `again`: what a first attempt alone can show is undecided."""
+    said = (
+        f"sent again after an attempt that was cut short: {', '.join(again)}; a cache may know the queries of that "
+        "attempt, and the endpoint may still have been at them"
+    )
+    cure = f"{said}; empty the endpoint's caches, as by a restart, and run the audit in a new session"
+    checks = tuple(
+        msgspec.structs.replace(check, passed=None, reason=f"{cure} ({check.reason})")
+        if check.name.partition("[")[0] in audit.first_time
+        else check
+        for check in verdict.checks
+    )
+    return msgspec.structs.replace(verdict, checks=checks, notes=(*verdict.notes, said))
 
 
 def complete_records(planned: PlannedAudit) -> dict[str, PhaseRecord]:

@@ -7,6 +7,7 @@ import signal
 from importlib.metadata import version
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from ..audits.verdict import Check
@@ -23,6 +24,7 @@ from .run import AuditRun
 from .session import AuditSession
 from .signals import deferred
 from .terminal import write_lines
+from .told import Told
 
 
 class Recorder:
@@ -33,20 +35,23 @@ class Recorder:
         self._layout = layout
         self._workers = workers
         self._started_at = now()
-        self._outcomes: dict[str, CheckStatus] = {}
+        self._told = Told(
+            f"{run.node_id}::{planned.id}::{name}"
+            for run in session.runs
+            for planned in run.plans
+            for name in planned.checks
+        )
         self._failed_elsewhere = False
         self._problems: list[str] = []
         self.results: list[tuple[AuditRun, RunOutcome]] = []
 
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note the outcome of a check; the last word of a rerun counts."""
-        if not self._is_ours(report.nodeid):
+        """Note the outcome of a check."""
+        if self._is_ours(report.nodeid):
+            self._told.note(report)
+        else:
             self._failed_elsewhere = self._failed_elsewhere or report.failed
-        elif report.failed:
-            self._outcomes[report.nodeid] = "failed" if report.when == "call" else "error"
-        elif report.when == "call" and report.passed:
-            self._outcomes[report.nodeid] = "passed"
 
     @pytest.hookimpl(trylast=True)  # when xdist has seen its workers off
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -105,7 +110,7 @@ class Recorder:
 
     def _audit(self, run: AuditRun, planned: PlannedAudit, long: LongReplies) -> AuditOutcome:
         verdict, why_none = judged_or_why(planned, long)
-        return audit_outcome(
+        outcome = audit_outcome(
             planned,
             verdict,
             why_none,
@@ -113,9 +118,14 @@ class Recorder:
             config=run.node_id,
             statuses=lambda name, check: self._status(f"{run.node_id}::{planned.id}::{name}", check),
         )
+        lost = self._told.lost(check.node_id for check in outcome.checks)
+        if not lost or outcome.status != "NO_VERDICT":
+            return outcome
+        reason = f"{lost}, so that a test of this audit never ended; {outcome.reason or 'run the audit again'}"
+        return msgspec.structs.replace(outcome, reason=reason)
 
     def _status(self, node_id: str, check: Check | None) -> CheckStatus:
-        status = self._outcomes.get(node_id, "not_run")
+        status = self._told.status(node_id)
         if status in {"passed", "failed"} and (check is None or check.passed != (status == "passed")):
             return "error"  # the records no longer say what the test saw
         return status
@@ -126,6 +136,6 @@ class Recorder:
             write_mlperf_files(run, outcome, self._layout)
             write_report(outcome, run.report_dir)
             if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-                ci_summary.append(outcome, Path(summary))
+                ci_summary.append(ci_summary.markdown(outcome), Path(summary))
         except OSError as error:
             self._problems.append(f"{run.report_dir}: the report could not be written ({error.strerror or error})")

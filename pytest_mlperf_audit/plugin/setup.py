@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ def _configure_audits(config: pytest.Config, paths: list[Path], finished: list[P
 
 
 def _plan(config: pytest.Config, paths: list[Path], audits: Any) -> None:
+    from .limits import lifted
     from .planning import Request, plan_runs
     from .sources import gather_adapters
 
@@ -76,6 +78,8 @@ def _plan(config: pytest.Config, paths: list[Path], audits: Any) -> None:
     )
     runs = plan_runs(request, audits, adapters)
     config.stash[RUNS] = runs
+    for run in runs:
+        run.without_limit = partial(lifted, config)
     _collect_too(config, paths)
     if hasattr(config, "workerinput"):
         for run in runs:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from .clean import number, plain, seconds
 from .document import AuditEntry, CheckEntry, PhaseEntry, VerdictDocument, describe
 from .outcome import RunOutcome
+from .round import words as round_words
+from .round.document import RoundDocument
 from .tables import failures
 from .words import SIMULATED, STATUS_WORDS, check_word, observed, summary
 
@@ -31,10 +33,30 @@ def markdown(outcome: RunOutcome) -> str:
     return "\n".join(lines) + "\n"
 
 
-def append(outcome: RunOutcome, path: Path) -> None:
-    """Append the summary to a file, as GITHUB_STEP_SUMMARY names one. Raises OSError."""
+def round_markdown(document: RoundDocument) -> str:
+    """Return the job summary of a submission tree: its status, its counts, and a table of what did not pass."""
+    wrong = [case for case in document.cases if case.status in ("FAIL", "NO_VERDICT")]
+    rows = [
+        (round_words.STATUS_WORDS[case.status], _text(case.id, 200), _text(case.reason, 300))
+        for case in wrong[:_MAX_CHECKS]
+    ]
+    name = _text(PurePath(document.tree).name, 120)
+    lines = [
+        f"## {round_words.STATUS_WORDS[document.status]}: {name}",
+        "",
+        _text(round_words.summary(document), 1500),
+        "",
+    ]
+    lines += _table(("Result", "Audit", "Why"), rows)
+    if len(wrong) > _MAX_CHECKS:
+        lines += ["", f"and {len(wrong) - _MAX_CHECKS} more"]
+    return "\n".join(lines) + "\n"
+
+
+def append(text: str, path: Path) -> None:
+    """Append a summary to a file, as GITHUB_STEP_SUMMARY names one. Raises OSError."""
     with path.open("a", encoding="utf-8") as file:
-        file.write("\n" + markdown(outcome))
+        file.write("\n" + text)
 
 
 def _audit(audit: AuditEntry, run: VerdictDocument) -> Iterator[str]:

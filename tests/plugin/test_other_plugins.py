@@ -73,3 +73,58 @@ def test_without_terminal_a_mistake_is_still_named(audit, sut):
     result = audit.run("-p", "no:terminal")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: wan22.yaml:*samples: 99 *"])
+
+
+PARAMETRIZED = """
+def pytest_generate_tests(metafunc):
+    metafunc.fixturenames.append("twice")
+    metafunc.parametrize("twice", [1, 2])
+"""
+ASKING = """
+def test_own(mlperf_verdict):
+    assert mlperf_verdict["test04"].passed
+"""
+
+
+def test_repeated_tests_judge_again_and_send_once(audit, sut, lone_or_spread):
+    audit.config(sut)
+    result = audit.run("-p", "pytest_repeat", "--count=2", *lone_or_spread)
+    result.assert_outcomes(passed=10)
+    assert sut.received == 16
+    assert audit.verdict()["status"] == "PASS"
+    recheck = audit.run("-p", "pytest_repeat", "--count=2", f"--mlperf-recheck={audit.report()}", config=None)
+    assert recheck.ret == 0
+
+
+def test_of_repeated_tests_the_worst_counts(audit, start_sut):
+    audit.config(start_sut(fault="500", fault_after=8))
+    result = audit.run("-p", "pytest_repeat", "--count=2")
+    assert result.ret == 1
+    assert audit.verdict()["status"] == "FAIL"
+
+
+def test_a_conftest_that_parametrizes_every_test(audit, sut):
+    (audit.path / "conftest.py").write_text(PARAMETRIZED)
+    audit.config(sut)
+    audit.run().assert_outcomes(passed=10)
+    assert sut.received == 16
+    assert audit.verdict()["status"] == "PASS"
+
+
+@pytest.mark.parametrize("method", ["signal", "thread"])
+@pytest.mark.parametrize("place", ["option", "ini"])
+def test_a_time_limit_for_tests_does_not_cut_phases_short(audit, start_sut, method, place):
+    sut = start_sut(service_ms=30, repeat_ms=60)
+    audit.config(sut)
+    (audit.path / "test_own.py").write_text(ASKING)
+    settings = {"timeout": "0.3", "timeout_method": method}
+    if place == "ini":
+        (audit.path / "pytest.ini").write_text("[pytest]\n" + "".join(f"{k} = {v}\n" for k, v in settings.items()))
+        options = []
+    else:
+        options = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
+    result = audit.run("-p", "pytest_timeout", "-p", "rerunfailures", "--reruns=1", *options)
+    result.assert_outcomes(passed=6)
+    assert result.ret == 0
+    assert sut.received == 16
+    assert audit.phase("reference")["attempt"] == 1

@@ -229,3 +229,12 @@ def test_a_live_run_beside_it(audit, sut):
 def test_upstreams_word_where_it_differs(results):
     result = results("-rA", "-k", "R760 and resnet50")
     result.stdout.fnmatch_lines(["*upstream: PASS because*", "*known defect:*"])
+
+
+def test_a_job_summary(results, audit, monkeypatch):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(audit.path / "summary.md"))
+    results()
+    text = (audit.path / "summary.md").read_text()
+    assert "## FAIL: v5.1" in text
+    assert text.count("\n| FAIL |") == 1
+    assert text.count("\n| NO VERDICT |") == 1

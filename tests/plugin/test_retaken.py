@@ -1,4 +1,4 @@
-"""A group of phases that is sent again: with seeds of its own."""
+"""A group of phases that is sent again: with seeds of its own, and what it cannot show is undecided."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HONEST = {"service_ms": 15, "repeat_ms": 20}
 def retaken(audit, start_sut):
     (audit.path / "conftest.py").write_text(BROKEN_OFF)
     audit.config(start_sut(**HONEST), audit={"probe": True})
-    audit.run()
+    assert audit.run().ret == 6
     return audit
 
 
@@ -38,3 +38,16 @@ def test_every_attempt_draws_new_seeds(retaken):
     assert len(seeds) == 2
     first, second = ((place / "queries.jsonl").read_text() for place in (trial / "attempt-1", trial))
     assert json.loads(first)["request"] != json.loads(second)["request"]
+
+
+def test_a_ratio_on_a_reference_that_was_sent_before_is_undecided(retaken):
+    verdict = retaken.verdict()
+    assert verdict["status"] == "NO_VERDICT"
+    [audit] = verdict["audits"]
+    undecided = [check["name"] for check in audit["checks"] if check["passed"] is None]
+    assert undecided == ["throughput_ratio"]
+    assert "sent again after an attempt that was cut short: cache_probe_trial, reference" in audit["reason"]
+    assert any("sent again after an attempt that was cut short" in note for note in audit["notes"])
+    recheck = retaken.run(f"--mlperf-recheck={retaken.report()}", config=None)
+    assert recheck.ret == 6
+    recheck.stdout.fnmatch_lines(["CONFIRMED: stored NO_VERDICT*"])

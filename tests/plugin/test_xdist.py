@@ -38,6 +38,11 @@ def test_another_worker_takes_over_from_a_killed_one(audit, start_sut, until):
     assert len(first_attempt.read_text().splitlines()) == 8
     assert sut.received == 32
     assert "crashed while running" in output
+    reason = verdict["audits"][0]["reason"]
+    assert reason.startswith("worker 'gw")
+    assert "crashed, so that a test of this audit never ended; " in reason
+    [ratio] = [check for check in verdict["audits"][0]["checks"] if check["name"] == "throughput_ratio"]
+    assert ratio["passed"] is None
 
 
 def test_a_worker_whose_controller_is_killed_stops_sending(audit, start_sut, until):

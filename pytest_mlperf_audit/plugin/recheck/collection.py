@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typing_extensions import Self, override
 
-from ..collection import CheckFile, Group, group_of, note_figures
+from ..collection import CheckFile, Group, check_of, group_of, note_figures
 from .finished import RECORDS
 from .recompute import Recheck
 from .results import AUDIT, names_of_records, result
@@ -46,7 +46,7 @@ class RecheckFile(CheckFile):
 
     @override
     def prepared(self, item: pytest.Item) -> Callable[[], None]:
-        found = result(self.recheck, group_of(item), item.name)
+        found = result(self.recheck, group_of(item), check_of(item))
         item.user_properties.append((STATE, found.state))
         note_figures(item, found.figures)
         if found.state == "not_run":

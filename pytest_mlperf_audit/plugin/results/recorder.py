@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ...errors import ReportDirError
+from ...report import ci_summary
 from ...report.round import words
 from ...report.round.document import RoundDocument, describe
 from ...report.round.outcome import CaseOutcome
@@ -84,6 +87,8 @@ class RoundRecorder:
         )
         try:
             write_report(document, found.report_dir)
+            if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+                ci_summary.append(ci_summary.round_markdown(document), Path(summary))
         except OSError as error:
             self._problems.append(f"{found.report_dir}: the report could not be written ({error.strerror or error})")
         else:

@@ -66,8 +66,8 @@ def test_ten_megabytes_become_a_line(make_run):
 def test_it_is_appended_to_what_is_there(make_run, tmp_path):
     path = tmp_path / "summary.md"
     path.write_text("earlier step\n")
-    append(make_run(), path)
-    append(make_run(simulated=True, audits=()), path)
+    append(markdown(make_run()), path)
+    append(markdown(make_run(simulated=True, audits=())), path)
     text = path.read_text(encoding="utf-8")
     assert text.startswith("earlier step\n\n## PASS: ")
     assert text.count("\n## ") == 2
