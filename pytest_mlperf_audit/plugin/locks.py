@@ -10,10 +10,9 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from filelock import FileLock, Timeout
-
 from ..errors import ReportDirError
 from ..load.target import Target
+from .flock import Lock
 from .signals import sigterm_deferred
 
 #: What a lock's file is called, before the id of the process in mid-phase that holds it.
@@ -33,10 +32,10 @@ def runtime_dir() -> Path:
     return directory
 
 
-def named_lock(kind: str, name: str) -> FileLock:
+def named_lock(kind: str, name: str) -> Lock:
     """Return the lock of that kind and name, not yet acquired."""
     digest = hashlib.sha256(name.encode()).hexdigest()[:16]
-    return FileLock(runtime_dir() / f"{kind}-{digest}.lock")
+    return Lock(runtime_dir() / f"{kind}-{digest}.lock")
 
 
 @contextmanager
@@ -51,28 +50,27 @@ def endpoint_lock(target: Target, waiting: Callable[[], None]) -> Iterator[None]
         yield
 
 
-def _acquired(lock: FileLock, waiting: Callable[[], None]) -> AbstractContextManager[object]:
-    try:
-        return lock.acquire(timeout=0)
-    except Timeout:
+def _acquired(lock: Lock, waiting: Callable[[], None]) -> AbstractContextManager[object]:
+    if not lock.try_acquire():
         waiting()
-        return lock.acquire(poll_interval=0.1)
+        lock.acquire()
+    return lock
 
 
 @contextmanager
 def measuring(session_dir: Path) -> Iterator[None]:
     """Let the session know that this process is in mid-phase, so that it can end the phase by SIGTERM."""
-    with FileLock(session_dir / f"{_MEASURING}{os.getpid()}"), sigterm_deferred():
+    with Lock(session_dir / f"{_MEASURING}{os.getpid()}"), sigterm_deferred():
         yield
 
 
 def processes_measuring(session_dir: Path) -> Iterator[int]:
     """Yield the ids of processes that are in mid-phase; one that was killed no longer holds its lock."""
     for path in session_dir.glob(f"{_MEASURING}*"):
-        try:
-            with FileLock(path).acquire(timeout=0):
-                continue
-        except Timeout:
+        lock = Lock(path)
+        if lock.try_acquire():
+            lock.release()
+        else:
             yield int(path.name.removeprefix(_MEASURING))
 
 

@@ -6,9 +6,8 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from ..errors import ReportDirError
+from .flock import Lock
 from .locks import named_lock
 
 #: What a query leaves in queries.jsonl, about, and what the report and the rest need.
@@ -65,18 +64,16 @@ def _move_aside(directory: Path, kept: Path) -> None:
         ) from error
 
 
-def claim(directory: Path, n_queries: int) -> FileLock:
+def claim(directory: Path, n_queries: int) -> Lock:
     """Lock a report directory, move an earlier run aside, and make sure that the new one's records fit.
 
     Returns the lock, to be held while the run lasts. Raises ReportDirError.
     """
     lock = named_lock("report", str(directory))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
+    if not lock.try_acquire():
         raise ReportDirError(
             f"report_dir {directory} is in use by another run; wait for it, or set --mlperf-report-dir"
-        ) from None
+        )
     try:
         if kept := kept_as(directory):
             _move_aside(directory, kept)

@@ -26,7 +26,7 @@ from .run import AuditRun
 from .signals import interrupt, on_sigterm
 
 if TYPE_CHECKING:
-    from filelock import FileLock
+    from .flock import Lock
 
 NEEDED = "needed"
 
@@ -39,7 +39,7 @@ class AuditSession:
         self.kept_as = {run.node_id: kept for run in runs if (kept := kept_as(run.report_dir))}
         self.directory = Path(tempfile.mkdtemp(prefix="mlperf-audit-"))
         self.prepared: list[AuditRun] = []
-        self._locks: list[FileLock] = []
+        self._locks: list[Lock] = []
         self._simulated: list[SimulatedProcess] = []
         self._display = Display(ProgressFile(self.directory / "progress.json"))
         self._sigterm = on_sigterm(interrupt)

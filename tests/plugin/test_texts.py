@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = ["pydantic", "aiohttp", "numpy", "scipy", "yaml", "jinja2", "matplotlib", "msgspec", "filelock", "tqdm"]
+HEAVY = ["pydantic", "aiohttp", "numpy", "scipy", "yaml", "jinja2", "matplotlib", "msgspec", "tqdm"]
 PRINT_HEAVY = f"""
 import sys
 def pytest_unconfigure():

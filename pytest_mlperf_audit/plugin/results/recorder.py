@@ -21,7 +21,7 @@ from .collection import carried
 from .round import Round
 
 if TYPE_CHECKING:
-    from filelock import FileLock
+    from ..flock import Lock
 
 
 class RoundRecorder:
@@ -35,7 +35,7 @@ class RoundRecorder:
         self._failed_elsewhere = False
         self._documents: list[tuple[Round, RoundDocument]] = []
         self._problems: list[str] = []
-        self._locks: list[FileLock] = []
+        self._locks: list[Lock] = []
 
     @pytest.hookimpl
     def pytest_sessionstart(self) -> None:
