@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 from importlib.metadata import version
 from pathlib import Path
@@ -42,6 +43,7 @@ class Recorder:
             for name in planned.checks
         )
         self._failed_elsewhere = False
+        self._broken_beside = False
         self._problems: list[str] = []
         self.results: list[tuple[AuditRun, RunOutcome]] = []
 
@@ -52,6 +54,12 @@ class Recorder:
             self._told.note(report)
         else:
             self._failed_elsewhere = self._failed_elsewhere or report.failed
+
+    @pytest.hookimpl
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note that something beside the audits cannot be collected, which ends the session before they run."""
+        ours = self._is_ours(f"{report.nodeid}::")
+        self._broken_beside = self._broken_beside or (report.failed and not ours)
 
     @pytest.hookimpl(trylast=True)  # when xdist has seen its workers off
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -74,6 +82,12 @@ class Recorder:
             write_lines(terminalreporter, text.terminal_lines(outcome))
             terminalreporter.write_line(f"report: {run.report_dir / 'report.html'}")
         write_lines(terminalreporter, ((problem, "fail") for problem in self._problems))
+        if self._broken_beside:
+            paths = [os.path.relpath(run.path) for run in self._session.runs]
+            alone = shlex.join([*paths, *(f"--mlperf-config={path}" for path in paths)])
+            terminalreporter.write_line(
+                f"mlperf-audit: a file beside the audits cannot be collected; to run them alone: pytest {alone}"
+            )
 
     @pytest.hookimpl
     def pytest_unconfigure(self) -> None:

@@ -129,3 +129,13 @@ def test_a_report_turned_into_a_pass_is_no_pass(audit, start_sut):
     result.assert_outcomes(passed=5)
     assert result.ret == 6
     assert audit.verdict()["status"] == "NO_VERDICT"
+
+
+def test_a_file_that_cannot_be_imported_is_told_how_to_leave_out(audit, sut):
+    audit.config(sut)
+    (audit.path / "test_theirs.py").write_text("import nowhere_to_be_found\n")
+    result = audit.run()
+    assert result.ret == 2
+    result.stdout.fnmatch_lines(["*to run them alone: pytest wan22.yaml --mlperf-config=wan22.yaml"])
+    assert sut.received == 0
+    audit.run("wan22.yaml").assert_outcomes(passed=5)
