@@ -110,12 +110,14 @@ class DatasetConfig(Block):
     path: Path | None = Field(
         default=None, description="File of rows, relative to the YAML's directory or else the working directory"
     )
-    format: Annotated[Literal["jsonl", "json", "csv", "parquet"] | None, BeforeValidator(_without_dot)] = Field(
+    format: Annotated[Literal["jsonl", "json", "csv", "tsv", "parquet"] | None, BeforeValidator(_without_dot)] = Field(
         default=None, description="Format of the file; null: by its suffix"
     )
     samples: int | None = Field(default=None, gt=0, description="Use the first so many rows; null: all")
     parser: dict[str, str] | None = Field(
-        default=None, description="Columns to rename, as `new name: name in the file` (prompt: article)"
+        default=None,
+        description="Columns to rename, as `new name: name in the file` (prompt: article), or a path into a "
+        "column (messages: body.messages, prompt: 'conversations[0].value')",
     )
     eval_method: str | None = Field(default=None, description="Scorer of an accuracy data set (older form)")
     accuracy_config: AccuracyConfig | None = Field(default=None, description="How an accuracy data set is scored")

@@ -71,7 +71,7 @@ def _find(config: DatasetConfig, search: Iterable[Path]) -> Path:
     if config.path is None:
         raise DatasetError(
             f"data set {config.name!r}: has no path; data sets known by name alone belong to the endpoints tool, "
-            "so give the path of a JSONL, JSON, CSV or Parquet file"
+            "so give the path of a JSONL, JSON, CSV, TSV or Parquet file"
         )
     wanted = config.path.expanduser()
     places = [wanted] if wanted.is_absolute() else list(dict.fromkeys(directory / wanted for directory in search))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
+import json as stdlib_json
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +19,7 @@ from ..errors import DatasetError
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
 _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 _BOM = b"\xef\xbb\xbf"
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _BYTE = re.compile(r"byte (\d+)")
 
 
@@ -34,25 +37,40 @@ Reader = Callable[[Path], Iterator[Read]]
 def jsonl(path: Path) -> Iterator[Read]:
     """Read one JSON object a line; blank lines are skipped, and counted."""
     with path.open("rb") as file:
-        for number, line in enumerate(_lines(file), start=1):
+        for number, line in enumerate(_lines(file, path), start=1):
             if raw := line.strip():
-                yield Read(_object(raw, path, f"line {number}"), number, raw)
+                yield _read(raw, path, f"line {number}", number)
 
 
-def _lines(file: BinaryIO) -> Iterator[bytes]:
+def _lines(file: BinaryIO, path: Path) -> Iterator[bytes]:
+    if file.read(2) in _UTF_16:
+        yield from io.BytesIO(_utf8(path.read_bytes(), path))
+        return
+    file.seek(0)
     yield file.readline().removeprefix(_BOM)
     yield from file
 
 
-def _object(raw: bytes | msgspec.Raw, path: Path, at: str) -> dict[str, Any]:
+def _read(raw: bytes | msgspec.Raw, path: Path, at: str, number: int) -> Read:
     try:
-        return _OBJECT.decode(raw)
+        return Read(_OBJECT.decode(raw), number, bytes(raw))
     except UnicodeDecodeError:
         raise DatasetError(f"{path} {at}: is not UTF-8; save the file as UTF-8") from None
     except msgspec.ValidationError:
         raise DatasetError(f'{path} {at}: is not a JSON object; write each row as {{"prompt": "..."}}') from None
     except (msgspec.DecodeError, RecursionError) as error:
+        if (row := _with_nan(bytes(raw))) is not None:
+            return Read(row, number)
         raise DatasetError(f"{path} {at}: is not valid JSON ({_plain(error)}); correct or remove it") from None
+
+
+def _with_nan(raw: bytes) -> dict[str, Any] | None:
+    """Return a row in which a value is absent as Python writes it, NaN, or None where that is not what is wrong."""
+    try:
+        row = stdlib_json.loads(raw, parse_constant=lambda _: None) if b"NaN" in raw or b"Infinity" in raw else None
+    except (ValueError, RecursionError):
+        return None
+    return row if isinstance(row, dict) else None
 
 
 def _plain(error: Exception) -> str:
@@ -60,30 +78,56 @@ def _plain(error: Exception) -> str:
 
 
 def json(path: Path) -> Iterator[Read]:
-    """Read a JSON array of objects, or an object whose only key `data` holds one; the line is the row's number."""
-    text = _utf8(path.read_bytes().removeprefix(_BOM), path).strip()
+    """Read a JSON array of objects, or an object with such a list in one member; the line is the row's number."""
+    text = _utf8(path.read_bytes(), path).strip()
     items = _items(text, path)
     for number, raw in enumerate(items, start=1):
-        yield Read(_object(raw, path, f"row {number}"), number, bytes(raw))
+        yield _read(raw, path, f"row {number}", number)
 
 
 def _items(text: bytes, path: Path) -> list[msgspec.Raw]:
     try:
         if text.startswith(b"{"):
-            wrapped = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-            text = bytes(wrapped["data"]) if set(wrapped) == {"data"} else text
+            text = _wrapped(msgspec.json.decode(text, type=dict[str, msgspec.Raw]), path)
         return _ITEMS.decode(text)
     except msgspec.ValidationError:
         cure = "give a list of objects, or one object a line in a .jsonl file"
         raise DatasetError(f"{path}: is not a JSON array of rows; {cure}") from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
+        if (b"NaN" in text or b"Infinity" in text) and (items := _items_with_nan(text)) is not None:
+            return items
         found = _BYTE.search(str(error))
         line = text.count(b"\n", 0, int(found[1]) if found else len(text)) + 1
         raise DatasetError(f"{path} line {line}: is not valid JSON ({_plain(error)}); correct it") from None
 
 
-def _utf8(data: bytes, path: Path) -> bytes:
+def _wrapped(members: dict[str, msgspec.Raw], path: Path) -> bytes:
+    """Return the one list of objects in an object: its `data`, or else its only such member."""
+    lists = {name: bytes(raw) for name, raw in members.items() if re.match(rb"\[\s*\{", bytes(raw).lstrip())}
+    if "data" in lists or set(members) == {"data"}:
+        return bytes(members["data"])
+    if len(lists) == 1:
+        return next(iter(lists.values()))
+    raise DatasetError(
+        f"{path}: is not a JSON array of rows; give a list of objects, or one object a line in a .jsonl file (it is "
+        f"one object with the members {', '.join(members) or 'none'})"
+    )
+
+
+def _items_with_nan(text: bytes) -> list[msgspec.Raw] | None:
     try:
+        value = stdlib_json.loads(text, parse_constant=lambda _: None)
+        return _ITEMS.decode(msgspec.json.encode(value))
+    except (ValueError, TypeError, RecursionError):
+        return None
+
+
+def _utf8(data: bytes, path: Path) -> bytes:
+    """Return a file's text as UTF-8 without a byte order mark; UTF-16 is known by its own."""
+    try:
+        if data.startswith(_UTF_16):
+            return data.decode("utf-16").encode()
+        data = data.removeprefix(_BOM)
         data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
@@ -92,27 +136,46 @@ def _utf8(data: bytes, path: Path) -> bytes:
 
 
 def comma_separated(path: Path) -> Iterator[Read]:
-    """Read CSV whose first row names the columns; every value is text. Blank lines are skipped, and counted."""
-    text = _utf8(path.read_bytes().removeprefix(_BOM), path).decode()
-    records = _records(text, path)
+    """Read CSV whose first row names the columns; every value is text. Blank lines are skipped, and counted.
+
+    A blank cell is an absent value. A header without a comma is one of semicolons or of tabs, as spreadsheets write it.
+    """
+    return _separated(path, ",;\t")
+
+
+def tab_separated(path: Path) -> Iterator[Read]:
+    """Read what CSV is with tabs."""
+    return _separated(path, "\t")
+
+
+def _separated(path: Path, separators: str) -> Iterator[Read]:
+    text = _utf8(path.read_bytes(), path).decode()
+    header_line = text.lstrip("\r\n").partition("\n")[0]
+    separator = next((one for one in separators if one in header_line), separators[0])
+    records = _records(text, path, separator)
     header = next(records, None)
     if header is None:
         return
     _, names = header
-    if "" in names or len(set(names)) < len(names):
+    named = [name for name in names if name]  # a column without a name is an index that pandas wrote
+    if len(set(named)) < len(named) or len(names) - len(named) > 1 or not named:
         raise DatasetError(f"{path} line 1: column names must be present and distinct; correct the first line")
     for line, values in records:
         if len(values) != len(names):
-            cure = "quote values that hold commas"
+            cure = f"quote values that hold {_SEPARATORS[separator]}"
             raise DatasetError(f"{path} line {line}: has {len(values)} values for {len(names)} columns; {cure}")
-        yield Read(dict(zip(names, values, strict=True)), line)
+        cells = zip(names, values, strict=True)
+        yield Read({name: value or None for name, value in cells if name}, line)
 
 
-def _records(text: str, path: Path) -> Iterator[tuple[int, list[str]]]:
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+
+
+def _records(text: str, path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
     """Yield (first line, values) of each record that is not blank."""
     previous_limit = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     try:
-        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
         line = 1
         try:
             for values in reader:
@@ -151,5 +214,6 @@ READERS: dict[str, tuple[Reader, str]] = {
     "jsonl": (jsonl, "line"),
     "json": (json, "row"),
     "csv": (comma_separated, "line"),
+    "tsv": (tab_separated, "line"),
     "parquet": (parquet, "row"),
 }

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ..datasets import Dataset
+from ..datasets.columns import listed, parser_line
 from ..errors import DatasetError, PlanError
 from ..runs.script import NO_EDIT, Edit
 from ..runs.spec import Keep
-from .base import EndpointAdapter, Reply
+from .base import EndpointAdapter, Reply, Row
+from .replies import printable
 from .tokenizer import LocalTokenizer, load_tokenizer
 
 
@@ -114,7 +117,33 @@ class RequestSource:
     def check_rows(self) -> None:
         """Raise DatasetError, naming file and line, for the first row that cannot be sent."""
         for index in range(len(self)):
-            if problem := self.adapter.problem(self.dataset[index]):
+            row = self.dataset[index]
+            if problem := self.adapter.problem(row):
                 raise DatasetError(
-                    f"{self.where(index)}: cannot be sent to api_type {self.adapter.api_type}: {problem}"
+                    f"{self.where(index)}: cannot be sent to api_type {self.adapter.api_type}: {problem}{_cure(row)}"
                 )
+
+    def model_warning(self) -> str | None:
+        """Return a sentence about rows that name another model than the YAML, which is then asked for, or None."""
+        own = self.adapter.params.name
+        rows = (self.dataset[index] for index in range(len(self)))
+        others = Counter(str(row["model"]) for row in rows if row.get("model") not in {None, own})
+        if not others or self.adapter.api_type not in _ROWS_NAME_MODELS:
+            return None
+        model, _ = others.most_common(1)[0]
+        return (
+            f"data set {self.dataset.name}: {others.total()} rows have a column 'model', which is sent in place of "
+            f"model_params.name ({printable(model)} and not {printable(own or 'none')}); drop it if that is not meant"
+        )
+
+
+#: APIs whose rows may say which model is asked for.
+_ROWS_NAME_MODELS = frozenset({"openai", "openai_completions"})
+
+
+def _cure(row: Row) -> str:
+    """Return what to write where a row has its prompt in a column of another name, "" where it has one."""
+    if any(row.get(column) for column in ("prompt", "messages", "input_tokens", "token_ids")):
+        return ""
+    line = parser_line(row)
+    return f"; its columns are {listed(row)}" + (f"; write '{line}' into the data set's block" if line else "")

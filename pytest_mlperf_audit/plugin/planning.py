@@ -56,7 +56,7 @@ def _plan_run(path: Path, request: Request, audits: registry.Registry, adapters:
         plans=tuple(plans),
         source=sources.main(),
         between=Between(loaded.benchmark.settings.between_phases, request.between, path.parent),
-        left_out=tuple(unscored(loaded.benchmark)),
+        left_out=(*unscored(loaded.benchmark), *sources.warnings),
         target=target_of(loaded),
         report_dir=report_dir,
     )

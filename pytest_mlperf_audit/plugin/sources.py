@@ -41,6 +41,11 @@ class Sources:
         """The files that were read."""
         return [source.dataset.path for source in self._sources.values()]
 
+    @property
+    def warnings(self) -> list[str]:
+        """What the user should know of the rows, though they can be sent."""
+        return [warning for source in self._sources.values() if (warning := source.model_warning())]
+
     def of(self, name: str | None) -> RequestSource:
         """Return a data set by name, the performance data set without one. Raises ConfigError or DatasetError."""
         benchmark = self._loaded.benchmark

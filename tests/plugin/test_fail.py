@@ -57,7 +57,6 @@ def assert_junit(audit, failed):
     ("fault", "reason"),
     [
         ("500", "http_500"),
-        ("reset", "reset"),
         ("hang", "timeout"),
         ("truncated", "truncated"),
         ("malformed", "malformed"),

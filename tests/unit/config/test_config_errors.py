@@ -111,7 +111,7 @@ MISTAKES = {
     "a path that is none": ("report_dir: [a]\n", "wan22.yaml:6: report_dir: expected a file path, got a list"),
     "a long value is cut": (
         f"    format: {'x' * 200}\n",
-        f"wan22.yaml:6: datasets[0].format: '{'x' * 56}... is not one of jsonl, json, csv, parquet",
+        f"wan22.yaml:6: datasets[0].format: '{'x' * 56}... is not one of jsonl, json, csv, tsv, parquet",
     ),
     "not a duration": (
         "settings:\n  runtime:\n    min_duration_ms: 10 minutes\n",

@@ -109,5 +109,5 @@ def test_a_value_from_the_environment_is_not_shown(fault, minimal: str):
     message = fault(minimal + "    samples: ${ROWS}\n    format: ${FMT}\n", {"ROWS": "hunter2", "FMT": "hunter2"})
     assert message.splitlines() == [
         "wan22.yaml:6: datasets[0].samples: expected a whole number",
-        "wan22.yaml:7: datasets[0].format: expected one of jsonl, json, csv, parquet",
+        "wan22.yaml:7: datasets[0].format: expected one of jsonl, json, csv, tsv, parquet",
     ]

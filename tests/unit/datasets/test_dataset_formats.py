@@ -51,9 +51,40 @@ def test_format_wins_over_suffix(rows):
 
 def test_csv_rows(rows):
     dataset = rows("x.csv", BOM + b'prompt,n\r\na b,1\r\n\r\n"two\r\nlines, ""quoted""",\r\n')
-    assert all_of(dataset) == [{"prompt": "a b", "n": "1"}, {"prompt": 'two\r\nlines, "quoted"', "n": ""}]
+    assert all_of(dataset) == [{"prompt": "a b", "n": "1"}, {"prompt": 'two\r\nlines, "quoted"', "n": None}]
     assert dataset.where(0) == "x.csv line 2"
     assert dataset.where(1) == "x.csv line 4"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("x.tsv", "prompt\tn\na, b\t1\nc\t\n"),
+        ("x.csv", 'prompt\tn\n"a, b"\t1\nc\t\n'),
+        ("x.csv", "prompt;n\na, b;1\nc;\n"),
+        ("x.csv", ',prompt,n\n0,"a, b",1\n1,c,\n'),
+        ("x.csv", "prompt;n\na, b;1\nc;\n".encode("utf-16")),
+    ],
+    ids=["tsv", "tabs", "semicolons", "pandas index", "utf-16"],
+)
+def test_tables_as_spreadsheets_and_pandas_write_them(rows, name: str, content: str | bytes):
+    assert all_of(rows(name, content)) == [{"prompt": "a, b", "n": "1"}, {"prompt": "c", "n": None}]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("x.jsonl", '{"prompt": "a", "n": NaN}\n{"prompt": "b", "n": -Infinity}\n'),
+        ("x.json", '[{"prompt": "a", "n": NaN}, {"prompt": "b", "n": Infinity}]'),
+        ("x.json", '{"version": 2, "rows": [{"prompt": "a", "n": null}, {"prompt": "b"}]}'),
+        ("x.jsonl", '{"prompt": "a"}\n{"prompt": "b"}\n'.encode("utf-16")),
+        ("x.json", '[{"prompt": "a"}, {"prompt": "b"}]'.encode("utf-16")),
+    ],
+    ids=["NaN in lines", "NaN in a list", "wrapped", "utf-16 lines", "utf-16 list"],
+)
+def test_json_as_other_tools_write_it(rows, name: str, content: str | bytes):
+    read = [{key: value for key, value in row.items() if value is not None} for row in all_of(rows(name, content))]
+    assert read == [{"prompt": "a"}, {"prompt": "b"}]
 
 
 def test_a_csv_value_longer_than_the_csv_modules_limit(rows):
@@ -117,7 +148,7 @@ def test_pyarrow_is_not_loaded_for_other_formats(tmp_path: Path):
         ('"text"\n', "x.jsonl line 1: is not a JSON object"),
         ('{"a": 1} {"a": 2}\n', "x.jsonl line 1: is not valid JSON (trailing characters"),
         (b'{"a": 1}\n{"a": "\xff"}\n', "x.jsonl line 2: is not UTF-8; save the file as UTF-8"),
-        ('{"a": NaN}\n', "x.jsonl line 1: is not valid JSON"),
+        ('{"a": NaN, "b": }\n', "x.jsonl line 1: is not valid JSON"),
         ("prompt,n\na,1\n", "x.jsonl line 1: is not valid JSON"),
         ('{"a": ' + "[" * 100_000, "x.jsonl line 1: is not valid JSON"),
         (b"\x89PNG\r\n\x1a\n\x00", "x.jsonl line 1: is not"),
@@ -163,7 +194,8 @@ def test_broken_json(fault, content: str | bytes, message: str):
         ('prompt,n\na,1\n"b" x,2\n', "x.csv line 3: is not valid CSV"),
         ('prompt,n\na,1\n"b,2\n', "x.csv line 3: is not valid CSV (unexpected end of data); correct its quotes"),
         ("prompt,prompt\na,b\n", "x.csv line 1: column names must be present and distinct; correct the first line"),
-        ("prompt,\na,b\n", "x.csv line 1: column names must be present and distinct; correct the first line"),
+        ("prompt,,\na,b,c\n", "x.csv line 1: column names must be present and distinct; correct the first line"),
+        ("prompt\tn\na\n", "x.csv line 2: has 1 values for 2 columns; quote values that hold tabs"),
         (b"prompt\na\n\xff\n", "x.csv line 3: is not UTF-8; save the file as UTF-8"),
     ],
 )

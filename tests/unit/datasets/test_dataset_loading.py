@@ -10,7 +10,7 @@ import pytest
 
 from pytest_mlperf_audit.config.dataset import DatasetConfig
 from pytest_mlperf_audit.datasets import load_dataset
-from pytest_mlperf_audit.datasets.columns import renamed
+from pytest_mlperf_audit.datasets.columns import parser_line, renamed
 from pytest_mlperf_audit.errors import DatasetError
 
 ROWS = "".join(f'{{"prompt": "p{at}"}}\n' for at in range(5))
@@ -47,7 +47,7 @@ def test_no_path():
     message = fault_of(DatasetConfig(name="open_orca::llama2_70b"))
     assert message == (
         "data set 'open_orca::llama2_70b': has no path; data sets known by name alone belong to the endpoints tool, "
-        "so give the path of a JSONL, JSON, CSV or Parquet file"
+        "so give the path of a JSONL, JSON, CSV, TSV or Parquet file"
     )
 
 
@@ -58,7 +58,7 @@ def test_a_directory(tmp_path: Path):
 
 
 def test_an_unknown_suffix(fault):
-    message = "x.txt: its suffix names no known format; add 'format:' with one of jsonl, json, csv, parquet"
+    message = "x.txt: its suffix names no known format; add 'format:' with one of jsonl, json, csv, tsv, parquet"
     assert fault("x.txt", "a") == message
 
 
@@ -120,7 +120,7 @@ def test_a_row_that_needs_no_change_is_not_copied():
 def test_a_missing_column_names_line_and_columns(fault):
     content = '{"article": "a"}\n\n{"prompt": "b", "n": 1}\n'
     assert fault("x.jsonl", content, parser={"prompt": "article"}) == (
-        "x.jsonl line 3: has no column 'article', which parser names; its columns are prompt, n"
+        "x.jsonl line 3: has no column 'article', which parser names; its columns are 'prompt', 'n'"
     )
     assert "its columns are none" in fault("x.jsonl", "{}\n", parser={"prompt": "article"})
 
@@ -153,3 +153,48 @@ def test_a_million_rows_cost_less_than_twice_their_file(tmp_path: Path):
     command = [sys.executable, "-c", MEASURE, str(path)]
     result = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=120)
     assert float(result.stdout) < 2
+
+
+SHAREGPT = '[{"id": 1, "conversations": [{"from": "system", "value": "be kind"}, {"from": "human", "value": "why?"}]}]'
+BATCH = '{"custom_id": "1", "body": {"model": "m", "messages": [{"role": "user", "content": "why?"}]}}'
+
+
+def test_a_path_of_parser_leads_into_a_column(rows):
+    assert rows("x.json", SHAREGPT, parser={"prompt": "conversations[1].value"})[0]["prompt"] == "why?"
+    assert rows("x.json", SHAREGPT, parser={"prompt": "conversations.1.value"})[0]["prompt"] == "why?"
+    batch = rows("x.jsonl", BATCH, parser={"messages": "body.messages", "model": "body.model"})[0]
+    assert (batch["messages"], batch["model"]) == ([{"role": "user", "content": "why?"}], "m")
+
+
+@pytest.mark.parametrize("path", ["conversations[7].value", "conversations.value", "conversation[0]", "[", ""])
+def test_a_path_that_leads_nowhere(fault, path):
+    assert "has no column" in fault("x.json", SHAREGPT, parser={"prompt": path})
+
+
+def test_instruction_and_input_are_one_prompt(rows):
+    both = rows(
+        "x.jsonl", '{"instruction": "Sum up.", "input": "News", "output": "-"}\n{"instruction": "Say", "input": ""}'
+    )
+    assert [row["prompt"] for row in (both[0], both[1])] == ["Sum up.\n\nNews", "Say"]
+    assert rows("x.jsonl", '{"instruction": "x", "input": "y", "prompt": "p"}')[0]["prompt"] == "p"
+
+
+@pytest.mark.parametrize(
+    ("row", "line"),
+    [
+        (
+            {"id": 1, "conversations": [{"from": "gpt", "value": "hi"}, {"from": "human", "value": "q"}]},
+            "prompt: conversations[1].value",
+        ),
+        ({"custom_id": "a", "body": {"messages": [{"role": "user", "content": "q"}]}}, "messages: body.messages"),
+        ({"question_id": 1, "turns": ["q"]}, "prompt: turns[0]"),
+        ({"id": "a long identifier, longer than the text", "Text": "q"}, "prompt: Text"),
+        ({"id": "1", "story": "once upon a time"}, "prompt: story"),
+    ],
+)
+def test_the_parser_that_a_message_proposes(row, line):
+    assert parser_line(row) == f"parser: {{{line}}}"
+
+
+def test_no_parser_for_a_row_without_text():
+    assert parser_line({"n": 1, "ids": [1, 2]}) is None
