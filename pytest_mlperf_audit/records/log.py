@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -102,8 +103,37 @@ def read_queries(path: Path) -> Iterator[QueryRecord]:
 
 
 def read_columns(path: Path) -> QueryColumns:
-    """Return a log as columns; the same QueryColumns that the live phase gathered. Raises RecordError."""
+    """Return a log as columns; the same QueryColumns that the live phase gathered. Raises RecordError.
+
+    Checks, charts and MLPerf's files ask for the same logs one after the other. Those read last are kept, for as long
+    as their file is the same one with the same size and time. A file that was written just now is read again, since
+    a second write would have the same time.
+    """
     try:
-        return QueryColumns(read_queries(path))
-    except OverflowError as error:
-        raise RecordError(f"{path}: has a number too large for a query record; the file was edited") from error
+        identity = _identity(path)
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read ({error.strerror})") from error
+    if (known := _kept.pop(path, None)) is None or known[0] != identity:
+        try:
+            known = identity, QueryColumns(read_queries(path))
+        except OverflowError as error:
+            raise RecordError(f"{path}: has a number too large for a query record; the file was edited") from error
+    if time.time_ns() - identity[-1] > _SETTLED_NS:
+        _kept[path] = known
+    while len(_kept) > 1 and sum(len(columns) for _, columns in _kept.values()) > _MOST_KEPT:
+        del _kept[next(iter(_kept))]
+    return known[1]
+
+
+#: Queries whose columns are kept in memory, 57 bytes each; the log read last is kept whatever its size.
+_MOST_KEPT = 4_000_000
+
+#: File systems tell times by the kernel's tick, which is 10 ms at most.
+_SETTLED_NS = 100_000_000
+
+_kept: dict[Path, tuple[tuple[int, ...], QueryColumns]] = {}
+
+
+def _identity(path: Path) -> tuple[int, ...]:
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

@@ -42,7 +42,8 @@ class QueryColumns:
         self._tokens.append(_ABSENT if record.tokens is None else _bounded(record.tokens))
         self._outcome.append(_COMPLETED if record.outcome == COMPLETED else self._code(record.outcome))
         self._requests += bytes.fromhex(record.request)
-        self.cached_tokens += _bounded(record.cached_tokens or 0)
+        if record.cached_tokens:
+            self.cached_tokens += _bounded(record.cached_tokens)
 
     def _code(self, outcome: str) -> int:
         if outcome not in self._codes:
@@ -108,4 +109,4 @@ class QueryColumns:
 
 def _bounded(count: int) -> int:
     """Return a count that an endpoint reported as one that fits a column."""
-    return max(0, min(count, _MOST_TOKENS))
+    return count if 0 <= count <= _MOST_TOKENS else max(0, min(count, _MOST_TOKENS))

@@ -145,6 +145,24 @@ def test_a_log_that_cannot_be_read_is_named(tmp_path, kind):
         read_columns(path)
 
 
+def test_columns_are_read_once_and_anew_when_the_file_changes(tmp_path, query):
+    path = tmp_path / "queries.jsonl"
+    write(path, query, b"")
+    os.utime(path, (1, 1))
+    once = read_columns(path)
+    assert read_columns(path) is once
+    os.utime(path, (2, 2))
+    assert read_columns(path) is not once
+    assert len(read_columns(path)) == len(once)
+
+
+def test_columns_of_a_file_that_was_just_written_are_read_again(tmp_path, query):
+    path = tmp_path / "queries.jsonl"
+    write(path, query, b"")
+    os.utime(path)
+    assert read_columns(path) is not read_columns(path)
+
+
 def fill(log, records):
     for record in records:
         log.append(record)
