@@ -12,13 +12,13 @@ import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 from time import perf_counter
 
 from ..endpoints.source import RequestSource
 from ..records.log import QueryLog, fail_completed
 from ..records.store import QUERIES_FILE, set_aside, write_phase
+from ..runs.clock import Clock
 from ..runs.figures import figures
 from ..runs.phase import PhaseRecord
 from ..runs.script import Script
@@ -70,14 +70,17 @@ def run_group(
     target: Target,
     *,
     title: str = "",
+    clock: Clock | None = None,
     report: Callable[[Progress], None] = lambda _: None,
 ) -> list[PhaseRecord]:
     """Run phases back to back and return their records, each also on disk; stops at the first that is not complete.
 
-    What an earlier attempt left in a directory is set aside first. `report` gets a snapshot four times a second.
+    What an earlier attempt left in a directory is set aside first. `report` gets a snapshot four times a second;
+    `clock` is what the run's other processes tell the time by.
     Raises KeyboardInterrupt after SIGINT or SIGTERM, once all records are written; OSError when they cannot be.
     """
     attempt = max(set_aside(planned.directory) for planned in phases)
+    clock = clock or Clock.read()
     ended: list[_Ended] = []
 
     def snapshot(phase: Phase, *, over: bool = False) -> None:
@@ -92,7 +95,7 @@ def run_group(
             for planned in phases:
                 await transport.connect(in_flight(planned.spec))
                 phase = _phase(planned, source if planned.source is None else planned.source, target, transport)
-                ended.append(_Ended(phase, planned, attempt, _now(), before=pages))
+                ended.append(_Ended(phase, planned, attempt, clock.now("milliseconds"), before=pages))
                 await _run_reporting(phase, snapshot)
                 ended[-1].ended_s = perf_counter()
                 if phase.status != "complete":
@@ -195,10 +198,6 @@ def _record(one: _Ended, target: Target) -> PhaseRecord:
         simulated=target.simulated,
         counters=server_counters(one.before, one.after, target),
     )
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
 
 
 @contextmanager

@@ -1,10 +1,9 @@
-"""What the files of a session say of the machine and the time; and the exit status of a session without a verdict."""
+"""What the files of a session say of the machine; and the exit status of a session without a verdict."""
 
 from __future__ import annotations
 
 import os
 import platform
-from datetime import datetime, timezone
 from importlib.metadata import version
 
 import pytest
@@ -24,8 +23,3 @@ def environment(workers: int) -> dict[str, Figure]:
         "pytest_mlperf_audit": version("pytest-mlperf-audit"),
         "xdist_workers": workers,
     }
-
-
-def now() -> str:
-    """Return the time in UTC, ISO 8601 to the second."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")

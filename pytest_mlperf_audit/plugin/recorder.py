@@ -17,7 +17,7 @@ from ..report import ci_summary, text
 from ..report.outcome import AuditOutcome, CheckStatus, RunOutcome
 from ..report.status import run_status
 from ..report.write import write_report
-from .environment import EXIT_NO_VERDICT, environment, now
+from .environment import EXIT_NO_VERDICT, environment
 from .judging import PlannedAudit, audit_outcome, judged_or_why
 from .long_replies import LongReplies
 from .mlperf_files import write_mlperf_files
@@ -35,7 +35,7 @@ class Recorder:
         self._session = session
         self._layout = layout
         self._workers = workers
-        self._started_at = now()
+        self._started_at = session.clock.now()
         self._told = Told(
             f"{run.node_id}::{planned.id}::{name}"
             for run in session.runs
@@ -116,10 +116,10 @@ class Recorder:
             api_type=benchmark.endpoint_config.api_type,
             model=benchmark.model_params.name,
             started_at=self._started_at,
-            finished_at=now(),
+            finished_at=self._session.clock.now(),
             environment={**environment(self._workers), "aiohttp": version("aiohttp"), "event_loop": loop_name()},
             audits=audits,
-            warnings=(*run.warnings, *long.warnings),
+            warnings=(*run.warnings, *long.warnings, *filter(None, [self._session.clock.set_by()])),
         )
 
     def _audit(self, run: AuditRun, planned: PlannedAudit, long: LongReplies) -> AuditOutcome:

@@ -22,6 +22,7 @@ from ..load.target import Target
 from ..mlperf.loadgen.write_accuracy import write_accuracy_log
 from ..records.log import read_queries
 from ..records.store import QUERIES_FILE, SCORE_FILE, read_phase
+from ..runs.clock import Clock
 from ..runs.phase import PhaseRecord
 from .attempt import drawn
 from .between import Between
@@ -49,6 +50,7 @@ class AuditRun:
     target: Target | None
     report_dir: Path
     session_dir: Path | None = None
+    clock: Clock | None = None
     controller: int | None = None
     selected: set[str] = field(default_factory=set)
     between: Between | None = None
@@ -167,7 +169,7 @@ class AuditRun:
             if self.between and before:
                 self.between(before, group[0].spec.label, target.urls)
             sent = [drawn(planned, phase) for phase in group]
-            records = run_group(sent, self.source, target, title=planned.id, report=report)
+            records = run_group(sent, self.source, target, title=planned.id, clock=self.clock, report=report)
             if not all(record.complete for record in records):
                 return
             before = group[-1].spec.label

@@ -19,6 +19,7 @@ from ..errors import UserError
 from ..load.preflight import check_endpoint
 from ..load.progress import ProgressFile
 from ..records.atomic import write_atomic
+from ..runs.clock import Clock
 from .display import Display
 from .locks import processes_measuring
 from .report_dir import claim, kept_as
@@ -37,6 +38,7 @@ class AuditSession:
     def __init__(self, runs: list[AuditRun]) -> None:
         self.runs = runs
         self.kept_as = {run.node_id: kept for run in runs if (kept := kept_as(run.report_dir))}
+        self.clock = Clock.read()
         self.directory = Path(tempfile.mkdtemp(prefix="mlperf-audit-"))
         self.prepared: list[AuditRun] = []
         self._locks: list[Lock] = []
@@ -45,6 +47,7 @@ class AuditSession:
         self._sigterm = on_sigterm(interrupt)
         for run in runs:
             run.session_dir = self.directory
+            run.clock = self.clock
 
     def prepare(self, node_ids: Iterable[str]) -> None:
         """Claim directories and make sure of endpoints for the runs named, before anything is sent.

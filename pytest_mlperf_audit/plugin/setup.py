@@ -82,9 +82,12 @@ def _plan(config: pytest.Config, paths: list[Path], audits: Any) -> None:
         run.without_limit = partial(lifted, config)
     _collect_too(config, paths)
     if hasattr(config, "workerinput"):
+        from ..runs.clock import Clock
+
         for run in runs:
             run.session_dir = Path(config.workerinput["mlperf_session_dir"])
             run.controller = os.getppid()
+            run.clock = Clock(*config.workerinput["mlperf_clock"])
     elif _records(config):
         _open_session(config)
 
@@ -179,8 +182,10 @@ def _asks_for_endpoint(item: pytest.Item) -> bool:
 
 
 def configure_worker(node: Any) -> None:
-    """Give a worker the session's directory."""
-    node.workerinput["mlperf_session_dir"] = str(node.config.stash[SESSION].directory)
+    """Give a worker the session's directory and clock."""
+    session = node.config.stash[SESSION]
+    node.workerinput["mlperf_session_dir"] = str(session.directory)
+    node.workerinput["mlperf_clock"] = (session.clock.read_ns, session.clock.counted_ns)
 
 
 def prepare_for_workers(config: pytest.Config) -> None:

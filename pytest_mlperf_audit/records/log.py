@@ -118,7 +118,8 @@ def read_columns(path: Path) -> QueryColumns:
             known = identity, QueryColumns(read_queries(path))
         except OverflowError as error:
             raise RecordError(f"{path}: has a number too large for a query record; the file was edited") from error
-    if time.time_ns() - identity[-1] > _SETTLED_NS:
+    since_ns = time.time_ns() - identity[-1]  # noqa: TID251 - file systems use the same clock
+    if abs(since_ns) > _SETTLED_NS:  # below 0 where the clock was set back
         _kept[path] = known
     while len(_kept) > 1 and sum(len(columns) for _, columns in _kept.values()) > _MOST_KEPT:
         del _kept[next(iter(_kept))]

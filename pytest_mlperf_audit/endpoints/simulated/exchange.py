@@ -56,7 +56,7 @@ def answer_to(ask: Ask, reused_words: int = 0, *, says: str = "", dishonest: Dis
     """Return what the model says to a request, under a new id."""
     return Answer(
         id=uuid.uuid4().hex,
-        created_s=int(time.time()),
+        created_s=int(time.time()),  # noqa: TID251 - servers tell the machine's time
         source=ask.prompt.encode() + (b" to another model" if dishonest == "other_model" else b""),
         says=says,
         dishonest=dishonest,

@@ -14,7 +14,8 @@ from ...report.round import words
 from ...report.round.document import RoundDocument, describe
 from ...report.round.outcome import CaseOutcome
 from ...report.round.write import write_report
-from ..environment import EXIT_NO_VERDICT, environment, now
+from ...runs.clock import Clock
+from ..environment import EXIT_NO_VERDICT, environment
 from ..report_dir import claim
 from ..terminal import write_lines
 from .collection import carried
@@ -30,7 +31,8 @@ class RoundRecorder:
     def __init__(self, rounds: list[Round], workers: int) -> None:
         self._rounds = rounds
         self._workers = workers
-        self._started_at = now()
+        self._clock = Clock.read()
+        self._started_at = self._clock.now()
         self._cases: dict[str, CaseOutcome] = {}
         self._failed_elsewhere = False
         self._documents: list[tuple[Round, RoundDocument]] = []
@@ -82,7 +84,7 @@ class RoundRecorder:
             tree=str(found.tree),
             found=len(found.audits),
             started_at=self._started_at,
-            finished_at=now(),
+            finished_at=self._clock.now(),
             environment=environment(self._workers),
         )
         try:
