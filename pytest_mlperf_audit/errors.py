@@ -4,7 +4,7 @@ MlperfAuditError
 ├── UserError            the run cannot start as asked; exit status 4, nothing was sent
 │   ├── ConfigError      the YAML or an option
 │   ├── DatasetError     the data set named by the YAML
-│   ├── PlanError        an audit cannot be planned on this data set or load pattern
+│   ├── PlanError        an audit cannot be planned on this data set, load pattern or limit on open files
 │   ├── EndpointError    the endpoint does not answer, refuses the key, or fails TLS
 │   └── ReportDirError   the report directory cannot take this run
 ├── NoVerdictError       a phase crashed, was cut short, or left partial records; exit status 6

@@ -23,6 +23,7 @@ from ..runs.figures import figures
 from ..runs.phase import PhaseRecord
 from ..runs.script import Script
 from ..runs.spec import RunSpec
+from .files import limit_given_back
 from .http import AiohttpTransport
 from .loop import run_until_done
 from .metrics import MetricsReader, Snapshot, server_counters
@@ -107,7 +108,7 @@ def run_group(
             await transport.close()
 
     try:
-        with _undisturbed():
+        with _undisturbed(), limit_given_back():
             run_until_done(run)
     except BaseException:
         with suppress(OSError):  # what stopped the load matters more

@@ -19,6 +19,7 @@ from aiohttp.connector import Connection
 from ..errors import EndpointError
 from .address import Address, addresses
 from .conversation import CLIENT_ERRORS, Books, Conversation, NoReplyError, reason_of, text_of, unread
+from .files import NoFilesError, out_of_files
 from .target import Target
 from .transport import Message, ReplyEvents, TransportError
 
@@ -199,6 +200,8 @@ class AiohttpTransport:
         except asyncio.TimeoutError as error:
             raise TransportError("connect", "no connection within the time limit") from error
         except CLIENT_ERRORS as error:
+            if isinstance(error, OSError) and out_of_files(error):
+                raise NoFilesError(error.errno or 0) from error
             raise TransportError(reason_of(error), text_of(error)) from error
 
     async def _ask(

@@ -5,41 +5,24 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-import resource
 from collections.abc import Callable, Coroutine, Iterator
 from time import perf_counter_ns
 from typing import Any
 
-from ..runs.spec import Concurrency, MaxThroughput, Poisson, RunSpec
-
-#: The most connections that MaxThroughput opens unless told otherwise; beyond it queries wait for a free one.
-MOST_IN_FLIGHT = 4096
-_SPARE_FILES = 256
+from ..runs.spec import MaxThroughput, Poisson, RunSpec
+from .files import MOST_IN_FLIGHT, room_for, wanted_by
 
 #: Sends the next query and returns whether there was one; the argument is when it was due, None for "now".
 SendNext = Callable[[int | None], Coroutine[Any, Any, bool]]
 
 
 def in_flight(spec: RunSpec) -> int:
-    """Return how many connections a phase needs from its start."""
-    if isinstance(spec.load, Concurrency):
-        _file_limit(spec.load.target)
-        return spec.load.target if spec.min_duration_ms else min(spec.load.target, spec.n_samples)
+    """Return how many connections a phase needs from its start, and make room for them."""
+    wanted = wanted_by(spec)
     if isinstance(spec.load, MaxThroughput):
-        wanted = spec.load.max_in_flight if spec.load.max_in_flight > 0 else MOST_IN_FLIGHT
-        return min(spec.n_samples, wanted, _file_limit(wanted))
-    _file_limit(MOST_IN_FLIGHT)
-    return 1
-
-
-def _file_limit(wanted: int) -> int:
-    """Raise this process's limit on open files as far as allowed; return how many connections it leaves."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = wanted + _SPARE_FILES
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return wanted if soft == resource.RLIM_INFINITY else max(1, soft - _SPARE_FILES)
+        return room_for(wanted)
+    room_for(MOST_IN_FLIGHT if isinstance(spec.load, Poisson) else wanted)
+    return wanted
 
 
 def senders(spec: RunSpec, send_next: SendNext) -> Iterator[Coroutine[Any, Any, None]]:

@@ -17,6 +17,7 @@ from ..runs.query import QueryRecord
 from ..runs.script import NO_EDIT, Edit, Step
 from ..runs.spec import Keep, RunSpec
 from .exchange import send
+from .files import NoFilesError
 from .pattern import senders
 from .progress import Progress
 from .target import Target
@@ -86,6 +87,8 @@ class Phase:
             raise
         except RefusedError as error:
             self.status, self.reason = "refused", str(error)
+        except NoFilesError as error:
+            self.status, self.reason = "crashed", str(error)
         except _LogError as error:
             self.status, self.reason = "crashed", f"the records could not be written: {error}"
         except Exception as error:  # noqa: BLE001 - an adapter's or our own defect: recorded, and never a verdict

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..audits import registry
 from ..config.benchmark import Benchmark
 from ..config.load import load_config
+from ..load.files import turns
 from .between import Between, Hook
 from .collection import node_id
 from .endpoint import redirected, target_of, with_prompts_found
@@ -49,6 +50,8 @@ def _plan_run(path: Path, request: Request, audits: registry.Registry, adapters:
     inputs = [path, request.cwd, request.rootpath, *sources.paths]
     known_prompts = loaded.benchmark.endpoint_config.simulated.known_prompts
     check_harmless(report_dir, [*inputs, *([known_prompts] if known_prompts else [])])
+    target = target_of(loaded)
+    crowded = turns([spec for planned in plans for spec in planned.specs], target)
     return AuditRun(
         path=path,
         loaded=loaded,
@@ -56,8 +59,8 @@ def _plan_run(path: Path, request: Request, audits: registry.Registry, adapters:
         plans=tuple(plans),
         source=sources.main(),
         between=Between(loaded.benchmark.settings.between_phases, request.between, path.parent),
-        left_out=(*unscored(loaded.benchmark), *sources.warnings),
-        target=target_of(loaded),
+        left_out=(*unscored(loaded.benchmark), *sources.warnings, *crowded),
+        target=target,
         report_dir=report_dir,
     )
 

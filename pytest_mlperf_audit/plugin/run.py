@@ -16,6 +16,7 @@ from ..config.benchmark import Benchmark
 from ..config.load import LoadedConfig
 from ..endpoints.source import RequestSource
 from ..errors import NoVerdictError
+from ..load.files import NoFilesError, out_of_files
 from ..load.group import PlannedPhase, run_group
 from ..load.progress import Progress, ProgressFile
 from ..load.target import Target
@@ -149,13 +150,18 @@ class AuditRun:
             except OSError as error:
                 with suppress(OSError):
                     given_up.touch()
-                raise NoVerdictError(
-                    f"the records of {planned.id} could not be written to {self.report_dir} "
-                    f"({error.strerror or error}); free some space, or set --mlperf-report-dir"
-                ) from error
+                raise NoVerdictError(self._unwritten(planned, error)) from error
             except NoVerdictError as error:
                 given_up.write_text(str(error))
                 raise
+
+    def _unwritten(self, planned: PlannedAudit, error: OSError) -> str:
+        if out_of_files(error):
+            return f"the phases of {planned.id} were not sent to their end: {NoFilesError(error.errno or 0)}"
+        return (
+            f"the records of {planned.id} could not be written to {self.report_dir} "
+            f"({error.strerror or error}); free some space, or set --mlperf-report-dir"
+        )
 
     def _send(self, planned: PlannedAudit, target: Target, report: Callable[[Progress], None]) -> None:
         """Send an audit's phases back to back, or with what the user has done between two of them."""

@@ -16,6 +16,7 @@ import pytest
 from ..config.redact import resolved_yaml
 from ..endpoints.simulated.process import SimulatedProcess, start
 from ..errors import UserError
+from ..load.files import check_files
 from ..load.preflight import check_endpoint
 from ..load.progress import ProgressFile
 from ..records.atomic import write_atomic
@@ -58,6 +59,7 @@ class AuditSession:
         runs = [run for run in self.runs if run.node_id in wanted and run not in self.prepared]
         try:
             for run in runs:
+                check_files([spec for planned in run.plans for spec in planned.specs], run.target)
                 if run.target is not None:
                     check_endpoint(run.source.adapter, run.target)
             for run in runs:
