@@ -19,8 +19,8 @@ T = TypeVar("T")
 
 
 def bad(reason: str, detail: str) -> BadReplyError:
-    """Return a BadReplyError whose detail is at most 200 printable characters."""
-    return BadReplyError(reason, printable(detail))
+    """Return a BadReplyError whose detail is 1 to 200 printable characters."""
+    return BadReplyError(reason, printable(detail) or "the reply says nothing that can be shown")
 
 
 def printable(text: str, limit: int = MAX_DETAIL) -> str:

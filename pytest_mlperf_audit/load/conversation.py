@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from functools import partial
 from types import TracebackType
 
 import aiohttp
@@ -27,6 +28,7 @@ class Books:
     def __init__(self) -> None:
         self.unasked = 0
         self._asked: set[ResponseHandler] = set()
+        self._bodies: dict[ResponseHandler, aiohttp.StreamReader] = {}
 
     def was_asked(self, protocol: ResponseHandler | None) -> bool:
         """Whether this connection has answered before, and so is a kept one."""
@@ -44,6 +46,28 @@ class Books:
             self._asked.add(protocol)
         else:
             self._asked.discard(protocol)
+
+    def reading(self, protocol: ResponseHandler, body: aiohttp.StreamReader) -> None:
+        """Note the body that is read on a connection, whose reader is told when the connection is lost.
+
+        aiohttp tells it of a body that was cut. After some broken chunks it tells the connection alone; then who waits
+        for the body would wait for ever, and no time limit could end it, since there is nothing left to cut.
+        """
+        known = protocol in self._bodies
+        self._bodies[protocol] = body
+        if known:
+            return
+        if (closed := protocol.closed) is None:
+            self._lost(protocol)
+        else:
+            closed.add_done_callback(partial(self._lost, protocol))
+
+    def _lost(self, protocol: ResponseHandler, closed: asyncio.Future[None] | None = None) -> None:
+        if closed is not None and not closed.cancelled():
+            closed.exception()  # asyncio complains of one that nobody has looked at
+        body = self._bodies.pop(protocol)
+        if not body.is_eof() and body.exception() is None:
+            body.set_exception(protocol.exception() or aiohttp.ServerDisconnectedError())
 
     def forget_closed(self) -> None:
         """Drop the connections that are gone."""

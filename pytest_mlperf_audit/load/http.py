@@ -218,6 +218,7 @@ class AiohttpTransport:
                 raise NoReplyError(reason_of(error), text_of(error)) from error
             while head.code < _FINAL and head.code != _SWITCHING:
                 head, content = await protocol.read()
+            self._books.reading(protocol, content)
             reply.on_head(head.code, head.headers)
             left = most_bytes
             while not content.at_eof():

@@ -169,6 +169,15 @@ def test_sglang_that_stops_without_finishing():
     assert refused(adapter, b'{"text": "Hello"}').reason == "truncated"
 
 
+@pytest.mark.parametrize("shown", ["\\u0000", "\\u202e", "\\ud800", "\\u0007\\r\\n"])
+def test_a_failure_whose_words_cannot_be_shown_is_told_all_the_same(shown):
+    decoder = OpenAIChatAdapter(ModelParams(name="m")).decoder()
+    decoder.feed(b'{"error": "%b"}' % shown.encode(), 0)
+    with pytest.raises(BadReplyError, match="the reply says nothing that can be shown") as caught:
+        decoder.finish()
+    assert caught.value.reason == "server_error"
+
+
 def test_what_an_error_says():
     deep: Any = "bottom"
     for _ in range(1000):
