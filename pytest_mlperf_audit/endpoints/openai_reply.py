@@ -2,7 +2,8 @@
 
 What counts as output is content, which completions call text, reasoning, a refusal or a tool call. A reply without any
 is `empty`, unless it has a finish reason and reports at least one completion token: such a model answered with
-end-of-sequence or with tokens that have no text, which is work done and a completed query.
+end-of-sequence or with tokens that have no text, which is work done and a completed query. A usage of no tokens beside
+output, as LiteLLM puts into each chunk of a streamed completion, is no count.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class _Collector:
                 self._take_ids(choice.token_ids or [])
         if part.usage is not None:
             self._take_usage(part.usage)
-            self._counted = not brought_output and bool(self._hashes)
+            self._counted = not brought_output and bool(self._hashes) and self._tokens != 0
         return brought_output
 
     def _take_usage(self, usage: Usage) -> None:
@@ -100,6 +101,8 @@ class _Collector:
             raise bad("server_error", self._remark)
         if not self._hashes and not (self.finish_reason and self._tokens):
             raise bad("empty", f"the reply has no output (finish_reason: {self.finish_reason or 'none'})")
+        if self._tokens == 0:
+            self._tokens = None
         self._endings.check(
             finish_reason=self.finish_reason, counted=self._counted or (not streamed and self._tokens is not None)
         )

@@ -101,7 +101,7 @@ class _Gathered:
             digest=hashlib.sha256(text.encode() or (ids or array("i")).tobytes()).hexdigest()[:32],
             id=short_id(self.meta.id),
             output=text if keep_output else None,
-            tokens=self.meta.completion_tokens,
+            tokens=self.meta.completion_tokens or None,
             cached_tokens=self.meta.cached_tokens,
             finish_reason=short_id(reason.type),
             first_token_ns=first_token_ns,

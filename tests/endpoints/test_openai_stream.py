@@ -163,3 +163,24 @@ def test_no_stream_raises_anything_else(pieces):
     detail = detail_of(*pieces)
     assert 0 < len(detail) <= 200
     assert detail.isprintable()
+
+
+NO_COUNT = {"completion_tokens": 0, "prompt_tokens": 0, "total_tokens": 0}
+
+
+def test_a_usage_of_no_tokens_beside_output_is_no_count():
+    """LiteLLM 1.80 puts one into each chunk of a streamed completion; the true count comes last, where it is asked."""
+    said = [chunk({"content": "hello"}, usage=NO_COUNT), chunk({}, "length", usage=NO_COUNT)]
+    assert decode(*said, DONE).tokens is None
+    assert decode(*said, USAGE, DONE).tokens == 2
+
+
+def test_a_usage_of_no_tokens_is_no_ending():
+    adapter = OpenAIChatAdapter(ModelParams(name="m"), streaming=True)
+    whole, broken = adapter.decoder(keep_output=False), adapter.decoder(keep_output=False)
+    whole.feed(b"".join(STREAM), 1)
+    whole.finish()
+    broken.feed(chunk({"content": "hel"}) + chunk({}, usage=NO_COUNT) + DONE, 1)
+    with pytest.raises(BadReplyError) as caught:
+        broken.finish()
+    assert caught.value.reason == "truncated"
