@@ -45,8 +45,11 @@ audit:
 * **Variables**: `${NAME}` and `${NAME:-default}` in any value are replaced from the environment (`$NAME` too, as in the
   endpoints tool); the default holds when the variable is unset or empty. An unset variable without a default is an
   error. Write `$$` for a dollar sign. Inside `[ ]` and `{ }`, put `${NAME}` in quotes.
-* **Secrets** (`api_key`, values of `headers`) are best given as variables. They appear in no message, log, report or
-  file, nor does a value that came from a variable appear in an error.
+* **Secrets** are best given as variables: `api_key`, values of `headers`, the query strings of URLs, values of
+  `chat_template_kwargs` and `extras` whose key looks like a credential's, and every variable whose name does. They
+  appear in no message, log, report or file, also where a server gives them back escaped, coded, in another case or
+  cut; nor does a value that came from a variable appear in an error. `config.yaml` has `${NAME}` where the file had it,
+  but for names, numbers and URLs. The arguments of a `command` have their variables replaced when it is run.
 * **Errors** are found before anything is sent, all at once, each with file, line and key:
   `wan22.yaml:14: audit.sampels: unknown key; did you mean 'samples'?`
 * **Keys of the endpoints tool without meaning here** are accepted with one warning; they are listed at the end.

@@ -48,7 +48,7 @@ class AccuracyConfig(Block):
         min_length=1,
         description="External scorer, as a list of arguments; no shell is used. {accuracy_log} (LoadGen's form), "
         "{queries} (queries.jsonl) and {outputs} (JSON lines of index, output and expected) become paths. Its exit "
-        "status counts. Give it secrets through the environment: arguments are recorded",
+        "status counts. Give it secrets as variables, which are not recorded",
     )
     timeout_ms: DurationMs = Field(
         default=3_600_000, description="Longest time for `command` in milliseconds (or 600s, 10m, 4h)"
@@ -94,7 +94,7 @@ class AccuracyConfig(Block):
                 yield ("command", at), "has a NUL character; take it out"
             elif at == 0 and not argument:
                 yield ("command", at), "is empty; name a program"
-            for name in re.findall(r"\{(\w+)\}", argument):
+            for name in re.findall(r"(?<!\$)\{(\w+)\}", argument):
                 near = get_close_matches(name, PLACEHOLDERS, 1, 0.7)
                 if near and name not in PLACEHOLDERS:
                     yield ("command", at), f"unknown placeholder {{{name}}}; did you mean {{{near[0]}}}?"

@@ -15,12 +15,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from .block import REJECTED
+from .secret_names import is_secret_name
 from .yaml_source import KeyPath, YamlSource
 
 _MAX_SHOWN = 60
-_SECRET_NAME = re.compile(
-    r"(^|_)(api_?key|secret|password|authorization|auth|credentials?)(_|$)|_(key|token)$", re.IGNORECASE
-)
 #: Keys of endpoint_config that cannot hold a credential.
 _PLAIN_ENDPOINT_KEYS = {"api_type", "simulated"}
 
@@ -167,11 +165,6 @@ def _shown(value: Any) -> str:
 def _known_keys(key: str, model: type[BaseModel], loc: KeyPath) -> str:
     names = [name for block in _blocks_at(model, loc) for name in block.model_fields]
     return closest(key, names) or (f"; known here: {', '.join(dict.fromkeys(names))}" if names else "; take it out")
-
-
-def is_secret_name(name: str) -> bool:
-    """Whether a key of this name holds a credential: api_key, hf_token, password."""
-    return _SECRET_NAME.search(name) is not None
 
 
 def _is_secret(path: KeyPath) -> bool:

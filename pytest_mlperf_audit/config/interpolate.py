@@ -28,6 +28,27 @@ def interpolate(text: str, environ: Mapping[str, str]) -> str:
     return _REFERENCE.sub(lambda match: _replacement(match, environ), text)
 
 
+def has_variable(text: str) -> bool:
+    """Whether `text` refers to a variable."""
+    return any(not match["dollar"] for match in _REFERENCE.finditer(text))
+
+
+def has_default(text: str) -> bool:
+    """Whether `text` holds a default, ${NAME:-default}: a value in the clear."""
+    return any(match["default"] is not None for match in _REFERENCE.finditer(text))
+
+
+def as_written(text: str) -> str:
+    """Return `text` with its references as they stand, and `$$` as the dollar that it is."""
+    return _REFERENCE.sub(lambda match: "$" if match["dollar"] else match[0], text)
+
+
+def values_in(text: str, environ: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return name and value of each variable in `text`. Raises InterpolationError."""
+    found = (match for match in _REFERENCE.finditer(text) if not match["dollar"])
+    return [(match["braced"] or match["bare"] or "", _replacement(match, environ)) for match in found]
+
+
 def _replacement(match: re.Match[str], environ: Mapping[str, str]) -> str:
     if match["dollar"]:
         return "$"

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from ..errors import ConfigError
 from .audit import AuditBlock
 from .benchmark import Benchmark, benchmark_model
 from .explain import explain
 from .ignored import strip_ignored, warning
-from .interpolate import interpolate
+from .interpolate import as_written, has_variable, interpolate, values_in
+from .secret_names import is_command, is_secret_name, looks_secret, secrets_below
 from .yaml_source import MAX_BYTES, KeyPath, YamlSource, read_yaml
 
 
 @dataclass(frozen=True)
 class LoadedConfig:
-    """A configuration file as loaded; `path` is absolute."""
+    """A configuration file as loaded; `path` is absolute.
+
+    `written` has the text, as it stands in the file, of values that hold a variable. `secrets` are values that are to
+    be seen nowhere, beside those of `endpoint_config`.
+    """
 
     path: Path
     benchmark: Benchmark
     warnings: tuple[str, ...]
     source: YamlSource = field(repr=False)
+    written: Mapping[KeyPath, str] = field(default_factory=dict, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     def where(self, *key_path: str | int) -> str:
         """Return file, line and key path for a message: 'wan22.yaml:14: audit.sample_index'."""
@@ -33,14 +40,17 @@ class LoadedConfig:
 
 
 def load_config(
-    path: Path, audit_models: Mapping[str, type[AuditBlock]], *, environ: Mapping[str, str]
+    path: Path, audit_models: Mapping[str, type[AuditBlock]], *, environ: Mapping[str, str] | None
 ) -> LoadedConfig:
     """Read, interpolate and validate a configuration file.
 
-    `audit_models` are the configurations of the audits that `audit:` may name, by audit id.
+    `audit_models` are the configurations of the audits that `audit:` may name, by audit id. Without `environ`,
+    variables stay as they are written. In the arguments of a command they always do, since arguments are recorded, and
+    are replaced when it is run.
     Raises ConfigError, one line for each fault found.
     """
-    source = read_yaml(_read(path), path.name, partial(interpolate, environ=environ), _holds_text)
+    substitute = as_written if environ is None else partial(interpolate, environ=environ)
+    source = read_yaml(_read(path), path.name, substitute, _holds_text, is_command)
     data, ignored = strip_ignored(source)
     model = benchmark_model(audit_models)
     try:
@@ -49,8 +59,15 @@ def load_config(
         message = explain(error, source, model)
     else:
         # The source is kept for its lines alone; its data hold secrets in the clear.
-        lines = YamlSource(source.name, {}, source.lines, frozenset())
-        return LoadedConfig(path.resolve(), benchmark, warning(source, ignored), lines)
+        lines = YamlSource(source.name, {}, source.lines, {})
+        return LoadedConfig(
+            path.resolve(),
+            benchmark,
+            warning(source, ignored),
+            lines,
+            written={at: text for at, text in source.from_env.items() if has_variable(text)},
+            secrets=tuple(_secrets(source, benchmark, environ)) if environ is not None else (),
+        )
     # Raised outside the handler, so that no traceback carries pydantic's error, which holds the input.
     raise ConfigError(message)
 
@@ -70,3 +87,21 @@ def _read(path: Path) -> bytes:
 def _holds_text(path: KeyPath) -> bool:
     """Credentials are text even where they look like numbers: 0123 must not become 83."""
     return path[-1] == "api_key" or "headers" in path
+
+
+def _secrets(source: YamlSource, benchmark: Benchmark, environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield the values that a key's or a variable's name, or the type of a key, calls secret."""
+    for path, text in source.from_env.items():
+        telling = any(is_secret_name(part) for part in path if isinstance(part, str))
+        for name, value in values_in(text, environ):
+            if telling or looks_secret(name):
+                yield value
+        if path[0] == "endpoint_config" and "://" in text:
+            # A part of a URL's path, such as a key; the whole of a URL is no secret, nor is its host.
+            yield from (value for _, value in values_in(text.partition("://")[2].partition("/")[2], environ))
+    for params in (benchmark.model_params, *(dataset.generation_config_override for dataset in benchmark.datasets)):
+        yield from secrets_below(params and params.chat_template_kwargs)
+    for dataset in benchmark.datasets:
+        yield from secrets_below(dataset.accuracy_config and dataset.accuracy_config.extras)
+    for block in benchmark.audit:
+        yield from (value.get_secret_value() for _, value in block if isinstance(value, SecretStr))

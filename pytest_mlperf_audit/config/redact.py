@@ -6,19 +6,45 @@ it (mlcommons/inference, tools/submission/submission_checker/constants.py, ENDPO
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
 
 from .benchmark import Benchmark
 from .block import Block
-from .explain import is_secret_name
+from .interpolate import has_default
+from .secret_names import is_command, is_free_map, is_secret_name, looks_secret
+from .yaml_source import KeyPath
 
 REDACTED = "**********"
 
+#: A shorter value is too likely to be a part of another.
+_LEAST_SECRET = 8
 
-def resolved_yaml(benchmark: Benchmark) -> str:
-    """Return the configuration with every default filled in and every secret replaced; it loads again."""
+#: What names a thing in every report, or is one of a few words, is written as it was understood, as are numbers: a
+#: variable that is not set where the file is read again must not change what was run. Of a URL, no query is written.
+_RESOLVED = frozenset(
+    {
+        *((key,) for key in ("name", "type", "version", "benchmark_mode", "audit_order")),
+        ("model_params", "name"),
+        ("model_params", "streaming"),
+        ("endpoint_config", "api_type"),
+        ("endpoint_config", "path"),
+    }
+)
+_RESOLVED_BELOW = frozenset({"submission_ref", "endpoints", "metrics", "runtime", "load_pattern"})
+_RESOLVED_NAMES = frozenset({"name", "type", "format", "dataset", "test", "eval_method", "extractor"})
+
+
+def resolved_yaml(
+    benchmark: Benchmark, written: Mapping[KeyPath, str] | None = None, secrets: Sequence[str] = ()
+) -> str:
+    """Return the configuration with every default filled in and every secret replaced; it loads again.
+
+    `written` has what the file says where it names a variable: that is written again, and not the variable's value.
+    `secrets` are written nowhere, nor are the values of api_key and headers.
+    """
     data = benchmark.model_dump(mode="json", exclude_none=True)
     data["model_params"]["streaming"] = "on" if benchmark.streaming else "off"
     data["datasets"] = [
@@ -28,7 +54,12 @@ def resolved_yaml(benchmark: Benchmark) -> str:
     # The union's members are dumped by their own fields, not by those of the base class that types the field.
     blocks = [_audit_block(block) for block in benchmark.audit]
     data["audit"] = blocks[0] if len(blocks) == 1 else blocks or None
-    text: str = yaml.safe_dump(_safe(data), sort_keys=False, allow_unicode=True, width=120)
+    text: str = yaml.safe_dump(
+        _Safe(written or {}, [*secrets, *_credentials(benchmark)]).value(data, ()),
+        sort_keys=False,
+        allow_unicode=True,
+        width=120,
+    )
     return text
 
 
@@ -65,12 +96,62 @@ def _endpoint(benchmark: Benchmark, dump: dict[str, Any]) -> None:
         del dump["simulated"]
 
 
-def _safe(value: Any, name: str = "") -> Any:
-    if name and is_secret_name(name) and value is not None and not isinstance(value, dict):
-        return REDACTED
-    if isinstance(value, dict):
-        return {key: _safe(inner, str(key)) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_safe(inner) for inner in value]
-    # Read again, a dollar sign must not become a variable.
-    return value.replace("$", "$$") if isinstance(value, str) else value
+def _credentials(benchmark: Benchmark) -> Iterator[str]:
+    endpoint = benchmark.endpoint_config
+    for secret in (endpoint.api_key, *endpoint.headers.values()):
+        yield from secret.get_secret_value().split() if secret else ()
+
+
+class _Safe:
+    """The dump of a configuration without secrets, with variables as they were `written`."""
+
+    def __init__(self, written: Mapping[KeyPath, str], secrets: Iterable[str]) -> None:
+        self._written = written
+        self._secrets = sorted((secret for secret in secrets if len(secret) >= _LEAST_SECRET), key=len, reverse=True)
+
+    def value(self, value: Any, path: KeyPath, *, hidden: bool = False) -> Any:
+        """Return what may be written of the value at `path`; one that is `hidden` stands below a telling key."""
+        if isinstance(value, dict):
+            return {key: self._named(inner, (*path, key), hidden=hidden) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [self.value(inner, (*path, at), hidden=hidden) for at, inner in enumerate(value)]
+        if hidden and value is not None and not isinstance(value, bool):
+            return self._as_written(path, default_shown=False) or REDACTED
+        if not isinstance(value, str):
+            return value
+        if is_command(path):
+            return self._without_secrets(value)  # its variables are replaced when it is run
+        resolved = _is_resolved(path)
+        if text := None if resolved else self._as_written(path):
+            return text
+        shown = value if resolved and not _is_url(path) else self._without_secrets(value)
+        return shown.replace("$", "$$")  # read again, a dollar sign must not become a variable
+
+    def _without_secrets(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, REDACTED)
+        return text
+
+    def _named(self, value: Any, path: KeyPath, *, hidden: bool) -> Any:
+        telling = is_secret_name(str(path[-1])) or value == REDACTED
+        if telling and not isinstance(value, (dict, str)) and value is not None:
+            return REDACTED  # a list, whose length tells something, too
+        loose = is_free_map(path[:-1]) and looks_secret(str(path[-1])) and not isinstance(value, (int, float))
+        return self.value(value, path, hidden=hidden or telling or loose)
+
+    def _as_written(self, path: KeyPath, *, default_shown: bool = True) -> str | None:
+        # One block of a list of one, or one that stands alone: the two are the same.
+        alone = (path[0], 0, *path[1:]) if path[:1] == ("audit",) else path
+        text = self._written.get(path) or self._written.get(alone)
+        return text if text and (default_shown or not has_default(text)) else None
+
+
+def _is_url(path: KeyPath) -> bool:
+    return path[:1] == ("endpoint_config",) and path[1] in {"endpoints", "metrics", "path"}
+
+
+def _is_resolved(path: KeyPath) -> bool:
+    in_free_map = is_free_map(path[:-1])
+    return not in_free_map and (
+        path in _RESOLVED or path[-1] in _RESOLVED_NAMES or any(part in _RESOLVED_BELOW for part in path)
+    )

@@ -5,7 +5,8 @@ PyYAML composes the node graph; the walk below builds the data, so that duplicat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -25,16 +26,21 @@ _SCALARS = frozenset(_PREFIX + name for name in ("str", "int", "float", "bool", 
 #: No key holds a date, so what YAML takes for one stays text.
 _DATE = _PREFIX + "timestamp"
 _MERGE = _PREFIX + "merge"
+#: A value that begins with an exclamation mark is read as a tag, and may be a password.
+_PLAIN_TAG = re.compile(r"!![a-z:/._]+")
 
 
 @dataclass(frozen=True)
 class YamlSource:
-    """A YAML file as data. `lines` has the line of every key path; `from_env` the paths that held a variable."""
+    """A YAML file as data. `lines` has the line of every key path.
+
+    `from_env` has the text, as it was written, of the paths that held a variable.
+    """
 
     name: str
     data: dict[str, Any] = field(repr=False)
     lines: dict[KeyPath, int] = field(repr=False)
-    from_env: frozenset[KeyPath] = field(repr=False)
+    from_env: Mapping[KeyPath, str] = field(repr=False)
 
     def known(self, path: KeyPath) -> KeyPath:
         """Return the part of `path` that the file has, less the index of a block that stands alone."""
@@ -66,9 +72,18 @@ class YamlSource:
         return shown
 
 
+#: What is shown of a key below endpoint_config: where a blank or a colon is missing, a credential is part of the key.
+_PLAIN_KEY = re.compile(r"[A-Za-z]+(?:[-_][A-Za-z]+){0,7}")
+
+
 def dotted(path: KeyPath) -> str:
     """Return a key path as text: datasets[0].samples."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+    below = len(path) > 1 and path[0] == "endpoint_config"
+    parts = (
+        "(a key that is not shown)" if below and isinstance(part, str) and not _PLAIN_KEY.fullmatch(part) else part
+        for part in path
+    )
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).removeprefix(".")
 
 
 def _never(_path: KeyPath) -> bool:
@@ -80,11 +95,13 @@ def read_yaml(
     name: str,
     substitute: Callable[[str], str] = str,
     stays_text: Callable[[KeyPath], bool] = _never,
+    stays_written: Callable[[KeyPath], bool] = _never,
 ) -> YamlSource:
     """Parse one YAML document whose top level is a mapping.
 
     `substitute` replaces variables in the text of a scalar; where that changes an unquoted scalar it is typed anew,
-    unless `stays_text` says that the key holds text. Raises ConfigError, one line for each fault found.
+    unless `stays_text` says that the key holds text, or `stays_written` that its variables are replaced later.
+    Raises ConfigError, one line for each fault found.
     """
     if len(raw) > MAX_BYTES:
         raise ConfigError(f"{name}: larger than {MAX_BYTES // 2**20} MiB; is this the configuration file?")
@@ -93,14 +110,14 @@ def read_yaml(
         raise ConfigError(f"{name}: is empty; it needs at least 'type:' and 'model_params:'")
     if not isinstance(node, yaml.MappingNode):
         raise ConfigError(f"{name}:{_line(node)}: the top level must be a mapping of keys, as in 'type: offline'")
-    walk = _Walk(name, loader, substitute, stays_text)
+    walk = _Walk(name, loader, substitute, stays_text, stays_written)
     try:
         data = walk.mapping(node, ())
     except RecursionError:
         raise ConfigError(f"{name}: '<<' merges a mapping into itself") from None
     if walk.problems:
         raise ConfigError("\n".join(walk.problems))
-    return YamlSource(name=name, data=data, lines=walk.lines, from_env=frozenset(walk.from_env))
+    return YamlSource(name=name, data=data, lines=walk.lines, from_env=walk.from_env)
 
 
 def _decode(raw: bytes, name: str) -> str:
@@ -133,7 +150,8 @@ def _refuse(error: yaml.MarkedYAMLError, text: str, name: str) -> NoReturn:
     source = text.splitlines()
     near = source[line - 1] if line <= len(source) else ""
     cure = "put ${...} in quotes inside [ ] or { }" if "${" in near else "check indentation, quotes and colons here"
-    raise ConfigError(f"{name}:{line}: is not valid YAML ({error.problem}); {cure}") from None
+    problem = re.sub(r"\b(alias|anchor|handle) '[^']*'", r"\1", str(error.problem))
+    raise ConfigError(f"{name}:{line}: is not valid YAML ({problem}); {cure}") from None
 
 
 def _line(node: yaml.Node) -> int:
@@ -149,13 +167,15 @@ class _Walk:
         loader: yaml.SafeLoader,
         substitute: Callable[[str], str],
         stays_text: Callable[[KeyPath], bool],
+        stays_written: Callable[[KeyPath], bool],
     ) -> None:
         self.name = name
         self.loader = loader
         self.substitute = substitute
         self.stays_text = stays_text
+        self.stays_written = stays_written
         self.lines: dict[KeyPath, int] = {(): 1}
-        self.from_env: set[KeyPath] = set()
+        self.from_env: dict[KeyPath, str] = {}
         self.problems: list[str] = []
         self._nodes = 0
 
@@ -175,7 +195,9 @@ class _Walk:
             return [self._item(child, (*path, at)) for at, child in enumerate(node.value)]
         if isinstance(node, yaml.ScalarNode) and node.tag in {*_SCALARS, _DATE}:
             return self._scalar(node, path)
-        self._problem(node, path, f"the tag {node.tag.replace(_PREFIX, '!!')} is not allowed; take it out")
+        tag = node.tag.replace(_PREFIX, "!!")
+        named = f"the tag {tag}" if _PLAIN_TAG.fullmatch(tag) else "a tag ('!' before a value)"
+        self._problem(node, path, f"{named} is not allowed; take it out")
         return None
 
     def _item(self, node: yaml.Node, path: KeyPath) -> Any:
@@ -223,7 +245,9 @@ class _Walk:
             return None
         tag = node.tag
         if "$" in node.value:
-            self.from_env.add(path)
+            self.from_env[path] = node.value
+            if self.stays_written(path):
+                return node.value
             if node.style is not None or self.stays_text(path):
                 return text
             tag = self.loader.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]  # stub lacks it

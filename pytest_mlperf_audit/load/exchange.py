@@ -107,7 +107,7 @@ async def send(
         reply = exchange.reply()
         _take(record, reply, target, zero_ns)
         if keep is not None and keep.outputs:
-            record.output = _redacted(reply.output, target)
+            record.output = target.redact_output(reply.output) if reply.output else reply.output
         if keep is not None and keep.token_ids and ids_of is not None:
             _take_ids(record, ids_of(reply))
     except (TransportError, BadReplyError) as error:
@@ -150,7 +150,7 @@ def _hex(ids: Sequence[int] | None) -> str | None:
 
 def _redacted(text: str | None, target: Target) -> str | None:
     """Return text of the server's without our secrets, which it may echo anywhere."""
-    return target.redact(text) if text and target.secrets else text
+    return target.redact(text) if text else text
 
 
 def _fail(record: QueryRecord, reason: str, detail: str, zero_ns: int) -> None:

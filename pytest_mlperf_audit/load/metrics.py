@@ -20,7 +20,7 @@ from ..runs.counters import ServerCounters
 from .exposition import NotReadableError, cache_page, change, require_exposition
 from .http import tls
 from .loop import run_until_done
-from .target import Target, plain_url
+from .target import Target
 
 #: A page lies between two phases, so it is not waited for long, and not again once it was waited for in vain.
 _PATIENCE_S = 2.0
@@ -73,7 +73,7 @@ class MetricsReader:
             await self._session.close()
 
     async def _read(self, url: str) -> Fetched:
-        shown = plain_url(url)
+        shown = self._target.shown(url)
         if url in self._given_up:
             return self._given_up[url]
         try:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
-REDACTED = "**********"
+from yarl import URL
 
-#: Shorter values ("1", "on") are no secrets, and taking them out would make messages unreadable.
-_LEAST_SECRET = 4
+from .redaction import Redactor
+
+#: Of these only the whole value is hidden: a piece of it, such as a date or a media type, is part of much else.
+_PLAIN_HEADERS = frozenset({"accept", "accept-encoding", "accept-language", "content-type", "user-agent"})
+_PLAIN_PARAMETERS = frozenset({"api-version", "api_version", "version", "v", "alt", "format"})
+#: What these name stands in messages and records on its own account.
+_PUBLIC_PARAMETERS = frozenset({"model", "deployment", "deployment-id", "engine"})
 
 
 @dataclass(frozen=True)
@@ -37,45 +42,49 @@ class Target:
     @property
     def label(self) -> str:
         """The endpoint for records and messages: scheme, host, port and path, never credentials or a query string."""
-        return ", ".join(sorted({plain_url(url) for url in self.urls}))
+        return ", ".join(sorted({self.shown(url) for url in self.urls}))
+
+    def shown(self, url: str) -> str:
+        """Return scheme, host, port and path of a URL, as it may be shown: a path may hold a key."""
+        scheme, _, rest = plain_url(url).partition("://")
+        host, slash, path = rest.partition("/")
+        return f"{scheme}://{host}{slash}{self.redact(path)}"
 
     def redact(self, text: str) -> str:
-        """Return `text` without any secret that a server may have echoed, be it cut off at the end."""
-        for secret in self._hidden:
-            text = text.replace(secret, REDACTED)
-        return _without_cut_secret(text, self._hidden)
+        """Return `text` without any secret that a server may have echoed, in whatever form."""
+        return self.redactor.redact(text)
+
+    def redact_output(self, text: str) -> str:
+        """Return a model's output without any secret; other words of its own it keeps, since it is judged."""
+        return self.redactor.redact(text, prose=True)
 
     @cached_property
-    def _hidden(self) -> tuple[str, ...]:
-        """All that must not be shown, longest first, so that no part of one is left over from a shorter one."""
-        found = {
-            *self.secrets,
-            *_last_words(self.secrets),
-            *_query_values((*self.urls, *self.metrics, self.path or "")),
-        }
-        return tuple(sorted((text for text in found if len(text) >= _LEAST_SECRET), key=len, reverse=True))
+    def redactor(self) -> Redactor:
+        """What takes the secrets out: keys, header values, and the URLs' queries as written, as sent and as read."""
+        queries = [*_queries((*self.urls, *self.metrics, self.path or ""))]
+        pairs = [(name.lower(), value) for query in queries for name, value in parse_qsl(query)]
+        values = [(name, value) for name, value in pairs if name not in _PUBLIC_PARAMETERS]
+        headers = {value for name, value in self.headers.items() if name.lower() in _PLAIN_HEADERS}
+        secret = [text for text in self.secrets if text not in headers]
+        secret += [value for name, value in values if name not in _PLAIN_PARAMETERS]
+        whole = [*self.secrets, *queries, *(value for _, value in values)]
+        return Redactor([*_credentials(secret)], whole)
 
 
-def _last_words(secrets: tuple[str, ...]) -> Iterator[str]:
-    """Yield the credential of each 'Bearer <credential>', which may be echoed without its scheme."""
-    return (words[-1] for secret in secrets if (words := secret.split()))
-
-
-def _query_values(urls: tuple[str, ...]) -> Iterator[str]:
-    for url in urls:
-        query = urlsplit(url).query
-        yield query
-        yield from (value for _, value in parse_qsl(query))
-
-
-def _without_cut_secret(text: str, secrets: tuple[str, ...]) -> str:
-    """Return `text` without the start of a secret that a length limit ended."""
-    stem = text.removesuffix("...")
+def _credentials(secrets: Iterable[str]) -> Iterator[str]:
+    """Yield the credential of each 'Bearer <credential>': its scheme is no secret, alone or with what may follow it."""
     for secret in secrets:
-        for length in range(len(secret) - 1, _LEAST_SECRET - 1, -1):
-            if stem.endswith(secret[:length]):
-                return stem[:-length] + REDACTED
-    return text
+        scheme, _, credential = secret.partition(" ")
+        yield credential.strip() if credential and scheme.isalpha() else secret
+        yield from secret.split()[-1:]
+
+
+def _queries(urls: Iterable[str]) -> Iterator[str]:
+    """Yield each URL's query as it is written, and as it is sent, which undoes needless escapes."""
+    for url in urls:
+        if query := urlsplit(url).query:
+            yield query
+            yield URL(f"http://host/?{query}").raw_query_string
 
 
 def plain_url(url: str) -> str:

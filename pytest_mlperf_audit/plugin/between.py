@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..config.interpolate import interpolate, values_in
 from ..config.settings import BetweenPhases
 from ..endpoints.replies import printable
 from ..errors import NoVerdictError
+from ..load.redaction import Redactor
 from .commands import run
 
 #: Called with the labels of the phase that has ended and of the one that is to come, and the endpoint's URLs.
@@ -21,11 +23,16 @@ _SHOWN = 400
 
 @dataclass(frozen=True)
 class Between:
-    """Done between every two phases of a run. `cwd` is the YAML's directory."""
+    """Done between every two phases of a run. `cwd` is the YAML's directory, `environ` has the command's variables.
+
+    `redact` takes secrets out of what a command or a hook says.
+    """
 
     config: BetweenPhases | None
     hook: Hook | None
     cwd: Path
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    redact: Callable[[str], str] = field(default=str, repr=False)
 
     def __bool__(self) -> bool:
         return self.config is not None or self.hook is not None
@@ -39,25 +46,27 @@ class Between:
                 self.hook(before, after, urls)
             except Exception as error:
                 raise NoVerdictError(
-                    f"pytest_mlperf_between_phases, before the phase {after}: {type(error).__name__}: {error}"
+                    f"pytest_mlperf_between_phases, before the phase {after}: "
+                    f"{type(error).__name__}: {self.redact(str(error))}"
                 ) from error
 
     def _run(self, config: BetweenPhases, before: str, after: str, url: str) -> str:
         """Run the command; return what went wrong, "" if nothing did."""
-        command = [
-            _filled(argument, {"{before}": before, "{after}": after, "{url}": url}) for argument in config.command
-        ]
+        asked = {"{before}": before, "{after}": after, "{url}": url}
+        command = [_filled(interpolate(argument, self.environ), asked) for argument in config.command]
+        named = config.command[0]
         try:
             ended = run(command, self.cwd, config.timeout_s)
         except OSError as error:
-            return f"{command[0]} could not be started ({error.strerror or error})"
+            return f"{named} could not be started ({error.strerror or error})"
         if ended.exit_status == 0:
             return ""
-        said = printable(ended.tail[-_SHOWN:].decode("utf-8", "replace"))
+        own = Redactor([value for argument in config.command for _, value in values_in(argument, self.environ)])
+        said = printable(own.redact(self.redact(ended.tail.decode("utf-8", "replace")))[-_SHOWN:])
         what = (
-            f"{command[0]} ran longer than its time limit of {config.timeout_s:g} s"
+            f"{named} ran longer than its time limit of {config.timeout_s:g} s"
             if ended.exit_status is None
-            else f"{command[0]} ended with status {ended.exit_status}"
+            else f"{named} ended with status {ended.exit_status}"
         )
         return f"{what}; it said: {said}" if said else what
 

@@ -75,7 +75,7 @@ def target_of(loaded: LoadedConfig) -> Target | None:
         path=config.path,
         headers=headers,
         metrics=config.metrics,
-        secrets=tuple(filter(None, secret_values)),
+        secrets=tuple(filter(None, (*secret_values, *loaded.secrets))),
         insecure=client.insecure,
         ca_file=Path(loaded.path.parent, client.ca_file) if client.ca_file else None,
         connect_timeout_s=client.connect_timeout_s,

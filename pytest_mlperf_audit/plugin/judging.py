@@ -13,8 +13,8 @@ from ..audits.contract import Audit
 from ..audits.counters import counter_notes
 from ..audits.verdict import Check, Figure, Verdict
 from ..config.audit import AuditBlock
-from ..config.explain import is_secret_name
 from ..config.redact import REDACTED
+from ..config.secret_names import is_secret_name
 from ..errors import NoVerdictError, RecordError
 from ..load.group import PlannedPhase
 from ..records.consistency import consistent, require_planned

@@ -10,6 +10,7 @@ from ..audits import registry
 from ..config.benchmark import Benchmark
 from ..config.load import load_config
 from ..load.files import turns
+from ..load.redaction import Redactor
 from .between import Between, Hook
 from .collection import node_id
 from .endpoint import redirected, target_of, with_prompts_found
@@ -52,13 +53,16 @@ def _plan_run(path: Path, request: Request, audits: registry.Registry, adapters:
     check_harmless(report_dir, [*inputs, *([known_prompts] if known_prompts else [])])
     target = target_of(loaded)
     crowded = turns([spec for planned in plans for spec in planned.specs], target)
+    hidden = target.redactor if target else Redactor(loaded.secrets)
     return AuditRun(
         path=path,
         loaded=loaded,
         node_id=node_id(path, request.rootpath),
         plans=tuple(plans),
         source=sources.main(),
-        between=Between(loaded.benchmark.settings.between_phases, request.between, path.parent),
+        between=Between(
+            loaded.benchmark.settings.between_phases, request.between, path.parent, request.environ, hidden.redact
+        ),
         left_out=(*unscored(loaded.benchmark), *sources.warnings, *crowded),
         target=target,
         report_dir=report_dir,

@@ -89,7 +89,7 @@ class AuditRun:
     def endpoint(self) -> Target:
         """Return the endpoint, once the session has prepared this run. Raises NoVerdictError before that."""
         ticket = self.ticket(self._prepared())
-        return self.target or Target(urls=(ticket.read_text(),), simulated=True)
+        return self.target or Target(urls=(ticket.read_text(),), secrets=self.loaded.secrets, simulated=True)
 
     def _prepared(self) -> Path:
         """Return the session's directory, once the session has prepared this run."""

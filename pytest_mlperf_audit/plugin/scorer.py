@@ -15,6 +15,8 @@ from typing import Final
 import msgspec
 
 from ..config.dataset import PLACEHOLDERS
+from ..config.interpolate import interpolate, values_in
+from ..load.redaction import Redactor
 from ..records.log import read_queries
 from ..records.score import write_score
 from ..records.store import QUERIES_FILE
@@ -43,7 +45,7 @@ def command_problem(scoring: Scoring, cwd: Path) -> str | None:
     """Return why a scorer's command cannot be run, with the cure; None when it can, or there is none."""
     if not scoring.command:
         return None
-    program = scoring.command[0]
+    program = interpolate(scoring.command[0], os.environ)
     found = shutil.which(str(Path(cwd, program)) if os.sep in program else program)
     if found:
         return None
@@ -67,14 +69,18 @@ def run_command(
     and RecordError when queries.jsonl cannot be read.
     """
     with _files(directory, accuracy_log) as files:
-        arguments = [_filled(argument, files) for argument in scoring.command]
+        variables = [pair for argument in scoring.command for pair in values_in(argument, os.environ)]
+        own = Redactor([value for _, value in variables])
+        arguments = [_filled(interpolate(argument, os.environ), files) for argument in scoring.command]
         try:
             ended = run(arguments, cwd, scoring.timeout_s, tick)
         except OSError as error:
-            score = _failed(files, f"the scorer {arguments[0]!r} could not be started ({error.strerror or error})")
+            score = _failed(
+                files, f"the scorer {scoring.command[0]!r} could not be started ({error.strerror or error})"
+            )
         else:
-            score = _score(scoring, files, ended, redact)
-    redacted = msgspec.structs.replace(score, error=redact(score.error) if score.error else None)
+            score = _score(scoring, files, ended, lambda text: own.redact(redact(text)))
+    redacted = msgspec.structs.replace(score, error=own.redact(redact(score.error)) if score.error else None)
     write_score(directory, redacted)
     return redacted
 

@@ -90,7 +90,8 @@ class AuditSession:
     def _prepare(self, run: AuditRun) -> None:
         n_queries = sum(spec.n_samples for planned in run.plans for spec in planned.specs)
         self._locks.append(claim(run.report_dir, n_queries))
-        write_atomic(run.report_dir / "config.yaml", resolved_yaml(run.benchmark).encode())
+        config = resolved_yaml(run.benchmark, run.loaded.written, run.loaded.secrets)
+        write_atomic(run.report_dir / "config.yaml", config.encode())
         url = "" if run.target else self._simulate(run).url
         write_atomic(run.ticket(self.directory), url.encode())
         self.prepared.append(run)

@@ -11,8 +11,10 @@ import pytest
 
 from pytest_mlperf_audit.errors import EndpointError
 from pytest_mlperf_audit.load.preflight import check_endpoint
-from pytest_mlperf_audit.load.target import REDACTED, Target
+from pytest_mlperf_audit.load.redaction import REDACTED
+from pytest_mlperf_audit.load.target import Target
 from pytest_mlperf_audit.runs.spec import Concurrency
+from tests.support.sut import FORMS
 
 KEY = "sk-0123456789abcdef"
 
@@ -75,6 +77,66 @@ def test_a_query_string_is_shown_nowhere(engine, start_sut):
 )
 def test_redaction(secrets, text, shown):
     assert Target(urls=("http://h",), secrets=secrets).redact(text) == shown
+
+
+AZURE = "http://h/?code=SEKRET%2Fq3R%3D%3D&api-version=2024-05-01"
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("raw", [b"Bearer sk-1/2+3=4'5", b"/v1?code=SEKRET%2Fq3R%3D%3D", b"x: SEKRET/q3R=="])
+def test_redaction_of_every_form(form, raw):
+    target = Target(urls=(AZURE,), secrets=("Bearer sk-1/2+3=4'5",))
+    shown = target.redact(form(raw).decode())
+    assert REDACTED in shown
+    assert not re.search("q3r|1/2|2f3|r%3d", shown, re.IGNORECASE)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Cannot POST /v1?code=SEKRET/q3R%3D%3D&x=1", f"Cannot POST /v1?code={REDACTED}&x=1"),
+        ("gpt-4o-2024-05-13", "gpt-4o-2024-05-13"),
+        ("the version 2024-05-01 is unknown", f"the version {REDACTED} is unknown"),
+        ("&lt;SEKRET%2fq3R==&gt;", f"&lt;{REDACTED}&gt;"),
+        ("a \\ b % c &d; &#x110000; \\u12", "a \\ b % c &d; &#x110000; \\u12"),
+        ("\u0130 SEKRET/q3R== \u0130", f"\u0130 {REDACTED} \u0130"),
+    ],
+)
+def test_redaction_takes_no_more_than_the_secret(text, shown):
+    assert Target(urls=(AZURE,)).redact(text) == shown
+
+
+@pytest.mark.parametrize("header", ["Basic bWU6aHVudGVyMi1s", "basic bWU6aHVudGVyMi1s"])
+def test_the_password_in_a_basic_credential_is_a_secret(header):
+    redact = Target(urls=("http://h",), headers={"Authorization": header}, secrets=(header,)).redact
+    assert redact("user me, password hunter2-l") == f"user me, password {REDACTED}"
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "Token"])
+def test_a_scheme_is_no_secret(scheme):
+    redact = Target(urls=("http://h",), secrets=(f"{scheme} sk-0123456789",)).redact
+    said = f"the {scheme} said no; send {scheme} sk-..., not {scheme}"
+    assert redact(said) == said
+    assert redact(f"{scheme} sk-0123456789") == REDACTED
+
+
+def test_an_output_keeps_words_that_a_key_is_spelt_from():
+    target = Target(urls=("http://h/?model=gpt-4o-mini",), secrets=("EMPTY", "sk-0123456789"))
+    assert target.redact_output("the empty set") == "the empty set"
+    assert target.redact_output("EMPTY, SK-0123456789") == f"{REDACTED}, {REDACTED}"
+    assert target.redact("the key Empty is wrong") == f"the key {REDACTED} is wrong"
+    assert target.redact("gpt-4o-mini") == "gpt-4o-mini"
+
+
+def test_much_of_a_secret_is_taken_out_at_once():
+    redact = Target(urls=("http://h",), secrets=("a1" * 100,)).redact
+    assert redact("a1" * 10_000) == REDACTED
+
+
+def test_a_media_type_is_hidden_whole_alone():
+    header = "application/json"
+    redact = Target(urls=("http://h",), headers={"Accept": header}, secrets=(header,)).redact
+    assert redact("the application is applied") == "the application is applied"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import pytest
 
@@ -46,10 +47,37 @@ def test_secrets_in_a_refusal(audit, start_sut):
     assert not [text for text in [*texts, f"{result.stdout}{result.stderr}"] if leaks(text)]
 
 
+PLACES: dict[str, dict[str, Any]] = {
+    "api_key": {"endpoint_config": {"api_key": "${SUT_KEY}"}},
+    "header": {"endpoint_config": {"headers": {"X-Token": "Token ${SUT_KEY}"}}},
+    "header in the clear": {"endpoint_config": {"headers": {"X-Token": KEY}}},
+    "query": {"endpoint_config": {"endpoints": ["URL?code=${SUT_KEY}&v=1"]}},
+    "query of the path": {"endpoint_config": {"path": "/v1/videos/generations?code=${SUT_KEY}"}},
+    "path": {"endpoint_config": {"endpoints": ["URL/${SUT_KEY}"]}},
+    "command": {"settings": {"between_phases": {"command": ["sh", "-c", "echo bad key $0; exit 3", "${SUT_KEY}"]}}},
+    "free map": {"model_params": {"chat_template_kwargs": {"token": KEY, "a": {"of": ["${SUT_KEY}"]}}}},
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_secret_that_comes_back_in_any_form_is_nowhere(audit, start_sut, place, monkeypatch):
+    monkeypatch.setenv("SUT_KEY", KEY)
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(audit.path / "summary.md"))
+    sut = start_sut(fault="echo", fault_after=8, echo_forms=True)
+    text = audit.config(sut, audit={"audit_samples": 40}, **PLACES[place])
+    text.write_text(text.read_text().replace("URL", sut.url))
+    result = audit.run("-vv", "--showlocals", "--junitxml=junit.xml")
+    assert result.ret in {1, 4, 6}
+    written = [*audit.report().rglob("*"), audit.path / "junit.xml", audit.path / "summary.md"]
+    texts = [path.read_text(errors="replace") for path in written if path.is_file()]
+    assert len(texts) >= 4
+    assert not [found for text in [*texts, f"{result.stdout}{result.stderr}"] for found in leaks(text)]
+
+
 def leaks(text):
-    """Any eight characters of a secret in a row are a leak."""
-    pieces = [secret[at : at + 8] for secret in (KEY, HEADER) for at in range(len(secret) - 7)]
-    return [piece for piece in pieces if piece in text]
+    """Any eight characters of a secret in a row are a leak, in any case."""
+    pieces = [secret[at : at + 8].lower() for secret in (KEY, HEADER) for at in range(len(secret) - 7)]
+    return [piece for piece in pieces if piece in text.lower()]
 
 
 def base64_heads(sut):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import html
 import json
 import os
 import random
@@ -19,6 +20,8 @@ import re
 import ssl
 import sys
 import time
+import urllib.parse
+from collections.abc import Callable
 from typing import Any
 
 OPTIONS = {
@@ -37,6 +40,7 @@ OPTIONS = {
     "fault": "none",  # see Sut.fault
     "fault_after": 0,  # requests answered well before the fault begins
     "fault_every": 1,  # of the requests after that, each so-manieth is faulty
+    "echo_forms": False,  # an echo is escaped, coded or cut, in another way each time
     "location": "http://127.0.0.1:9/elsewhere",  # of the fault "redirect"
     "close": False,  # every reply closes its connection
     "metrics": "page",  # what GET /metrics gives, see Sut.metrics
@@ -46,6 +50,26 @@ OPTIONS = {
     "tls": None,  # (certificate, key)
     "seed": 1,
 }
+
+#: How servers and proxies write what they quote.
+FORMS: tuple[Callable[[bytes], bytes], ...] = (
+    lambda text: urllib.parse.quote_from_bytes(text, safe="").encode(),
+    lambda text: urllib.parse.quote_from_bytes(urllib.parse.quote_from_bytes(text, safe="").encode()).encode(),
+    urllib.parse.unquote_to_bytes,
+    lambda text: html.escape(text.decode()).encode(),
+    lambda text: html.escape(html.escape(text.decode())).replace("=", "&#61;").encode(),
+    lambda text: json.dumps(text.decode()).replace("/", "\\/").encode(),
+    lambda text: json.dumps(json.dumps(text.decode()).replace("-", "\\u002d")).encode(),
+    lambda text: text.upper(),
+    lambda text: text.lower(),
+    base64.b64encode,
+    base64.urlsafe_b64encode,
+    lambda text: base64.b64encode(b"." + text),
+    lambda text: text.hex().encode(),
+    lambda text: b" ".join(word[1:] for word in text.split()),
+    lambda text: b" ".join(word[:-2] for word in text.split()),
+    lambda text: json.dumps({"url": html.escape(text.decode().swapcase())}).encode(),
+)
 
 
 class Sut:
@@ -269,7 +293,8 @@ class Sut:
 
     def quoted(self, request_head: bytes) -> bytes:
         """Quote a request behind one more character each time, so that whatever cuts the text cuts it everywhere."""
-        return b"x" * (self.received % 250) + request_head
+        form = FORMS[self.received % len(FORMS)] if self.o["echo_forms"] else bytes
+        return b"x" * (self.received % 250) + form(request_head)
 
     async def reply(
         self, writer: asyncio.StreamWriter, status: int, body: bytes, headers: dict[str, str] | None = None

@@ -31,7 +31,7 @@ def read_config(directory: Path, audits: registry.Registry, ids: Iterable[str]) 
     path = directory / CONFIG_FILE
     _require_regular(path)
     try:
-        return load_config(path, registry.models(audits) | unknown, environ={}).benchmark
+        return load_config(path, registry.models(audits) | unknown, environ=None).benchmark
     except ConfigError as error:
         raise RecordError(f"{path}: cannot be used, so nothing can be judged by it ({error})") from error
 

@@ -74,6 +74,18 @@ def load(tmp_path: Path) -> Load:
 
 
 @pytest.fixture
+def load_as_written(tmp_path: Path) -> Load:
+    """As `load`, with variables left as they stand."""
+
+    def load(text: str | bytes, environ: Mapping[str, str] | None = None, name: str = "config.yaml") -> LoadedConfig:
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return load_config(path, AUDITS, environ=environ)
+
+    return load
+
+
+@pytest.fixture
 def fault(load: Load) -> Fault:
     def fault(text: str | bytes, environ: Mapping[str, str] | None = None, name: str = "wan22.yaml") -> str:
         with pytest.raises(ConfigError) as caught:

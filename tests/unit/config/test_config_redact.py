@@ -95,6 +95,64 @@ def test_secrets_are_replaced_and_queries_dropped(load, minimal: str):
     assert "simulated" not in data["endpoint_config"]
 
 
+WRITTEN = {
+    "a command": "settings: {between_phases: {command: [curl, -H, 'Authorization: Bearer ${KEY}', $KEY, 'a $$5']}}\n",
+    "a scorer": "    accuracy_config: {eval_method: x, command: [judge, '--key=${KEY}', '${NONE:-some}']}\n",
+    "a credential": "endpoint_config: {api_key: '${KEY}', headers: {X-A: 'Bearer ${KEY}'}, endpoints: ['http://h']}\n",
+    "a path": "report_dir: out/${KEY}\n",
+    "an audit's": "audit: {test: judged, hidden: '${KEY}'}\n",
+    "one of a list of audits": "audit: [{test: judged, judge_password: '${KEY}'}]\n",
+}
+
+
+@pytest.mark.parametrize("which", WRITTEN)
+def test_a_variable_is_written_as_a_variable(load, minimal: str, which: str):
+    first = load(minimal + WRITTEN[which], {"KEY": "hunter2"})
+    text = resolved_yaml(first.benchmark, first.written)
+    assert "hunter2" not in text
+    assert "${KEY}" in text
+    again = load(text, {"KEY": "hunter2"}, name="config.yaml")
+    assert again.benchmark.audit == first.benchmark.audit
+    assert again.benchmark.endpoint_config.api_key == first.benchmark.endpoint_config.api_key
+    assert again.benchmark.endpoint_config.headers == first.benchmark.endpoint_config.headers
+    assert again.benchmark.report_dir == first.benchmark.report_dir
+    assert again.benchmark.settings == first.benchmark.settings
+    assert resolved_yaml(again.benchmark, again.written) == text
+
+
+def test_a_free_map_has_its_variables_as_written(load, minimal: str):
+    text = minimal.replace("name: wan22\n", "name: wan22\n  chat_template_kwargs: {who: '${WHO}', n: [$WHO, a$$b]}\n")
+    first = load(text, {"WHO": "me"})
+    data = yaml.safe_load(resolved_yaml(first.benchmark, first.written))
+    assert first.benchmark.model_params.chat_template_kwargs == {"who": "me", "n": ["me", "a$b"]}
+    assert data["model_params"]["chat_template_kwargs"] == {"who": "${WHO}", "n": ["$WHO", "a$$b"]}
+
+
+def test_a_default_of_a_credential_is_not_written(load, minimal: str):
+    first = load(minimal + "endpoint_config: {api_key: '${KEY:-hunter2}', endpoints: ['http://h']}\n")
+    assert yaml.safe_load(resolved_yaml(first.benchmark, first.written))["endpoint_config"]["api_key"] == REDACTED
+
+
+def test_names_numbers_and_words_are_written_as_understood(load):
+    text = (
+        "type: ${TYPE}\nmodel_params: {name: '${MODEL}'}\ndatasets: [{path: '${DATA}/a.jsonl', name: '${SET}'}]\n"
+        "settings: {runtime: {min_duration_ms: $TIME}}\n"
+    )
+    environ = {"TYPE": "offline", "MODEL": "m", "DATA": "data", "SET": "s", "TIME": "600s"}
+    first = load(text, environ)
+    data = yaml.safe_load(resolved_yaml(first.benchmark, first.written))
+    assert (data["type"], data["model_params"]["name"]) == ("offline", "m")
+    assert data["datasets"][0]["name"] == "s"
+    assert data["datasets"][0]["path"] == "${DATA}/a.jsonl"
+    assert data["settings"]["runtime"]["min_duration_ms"] == 600000
+
+
+def test_a_file_whose_variables_are_not_set_can_be_read_as_written(load_as_written, load, minimal: str):
+    first = load(minimal + WRITTEN["a command"], {"KEY": "hunter2"})
+    again = load_as_written(resolved_yaml(first.benchmark, first.written))
+    assert again.benchmark.settings.between_phases == first.benchmark.settings.between_phases
+
+
 @given(st.text(min_size=1).filter(lambda text: text == text.strip() and text.isprintable()))
 def test_any_name_survives(name: str):
     data = {"type": "offline", "name": name, "model_params": {"name": "x"}, "datasets": [{"path": "a"}]}

@@ -25,6 +25,11 @@ GOOD = {
     "a: [{hf_token: '${KEY}'}]}\n",
     "scorer": "datasets:\n  - path: a\n    accuracy_config: {extras: {judge: "
     "{access_token: hunter2, password: [hunter2]}}}\n",
+    "chat template, names that only look like it": "model_params:\n  name: x\n  chat_template_kwargs: {token: hunter2, "
+    "myKey: hunter2, auth: {user: hunter2}, who: '${KEY}', cookies: {Cookie: [hunter2]}}\n",
+    "between phases": "settings:\n  between_phases: {command: [curl, -H, 'Authorization: Bearer ${KEY}', $KEY]}\n",
+    "command of a scorer": "datasets:\n  - path: a\n  - {path: b, type: accuracy, accuracy_config: "
+    "{eval_method: x, command: [judge, '--key=${KEY}']}}\n",
     "ignored": "settings:\n  client: {api_key: hunter2}\n",
     "an audit's": "audit: {test: judged, judge_password: hunter2, hidden: '${KEY}'}\n",
 }
@@ -55,6 +60,13 @@ BAD = {
     "wrong beside a right key": "endpoint_config: {api_key: hunter2}\nsettings: {runtime: {min_duration_ms: x}}\n",
     "no YAML": 'endpoint_config:\n  api_key: "hunter2\n',
     "no YAML, in a flow": "endpoint_config: {api_key: hunter2, ]\n",
+    "key as an alias": "endpoint_config: {api_key: *hunter2 }\n",
+    "key as a tag": "endpoint_config: {api_key: !hunter2 }\n",
+    "key as a tag of YAML": "endpoint_config: {api_key: !!hunter2 x}\n",
+    "key in a header's name": "endpoint_config: {headers: {Authorization:hunter2}}\n",
+    "key and scheme in a header's name": "endpoint_config: {headers: {'Authorization: Bearer hunter2': x}}\n",
+    "key as a header's name, twice": "endpoint_config: {headers: {hunter2: x, hunter2: x}}\n",
+    "key as a key": "endpoint_config: {api_key:hunter2: x}\n",
     "a tag": "endpoint_config: {api_key: !x hunter2}\n",
     "twice": "endpoint_config:\n  api_key: hunter2\n  api_key: hunter2\n",
     "checks across blocks": "type: submission\nendpoint_config: {api_key: hunter2, headers: {X: hunter2}}\n",
@@ -84,7 +96,7 @@ def test_a_loaded_secret_does_not_show(load, way: str):
         str(benchmark.endpoint_config),
         *loaded.warnings,
         loaded.where("endpoint_config", "api_key"),
-        resolved_yaml(benchmark),
+        resolved_yaml(benchmark, loaded.written),
     ]
     for text in shown:
         assert SECRET not in text
