@@ -50,7 +50,7 @@ audit:
   appear in no message, log, report or file, also where a server gives them back escaped, coded, in another case or
   cut; nor does a value that came from a variable appear in an error. `config.yaml` has `${NAME}` where the file had it,
   but for names, numbers and URLs. The arguments of a `command` have their variables replaced when it is run.
-* **Errors** are found before anything is sent, all at once, each with file, line and key:
+* **Errors** are found before anything is sent, the first 20 at once (more are counted), with file, line and key:
   `wan22.yaml:14: audit.sampels: unknown key; did you mean 'samples'?`
 * **Keys of the endpoints tool without meaning here** are accepted with one warning; they are listed at the end.
 * **Durations** in `_ms` keys are milliseconds, or text with a unit: `600000ms`, `600s`, `10m`, `4h`.

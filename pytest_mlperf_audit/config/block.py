@@ -10,6 +10,9 @@ from typing import Annotated, Any, ClassVar, NoReturn, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
+_MAX_DIGITS = 20
+_TOO_LARGE = re.compile(rf"\s*[+-]?[0-9_]{{{_MAX_DIGITS + 1},}}(?:\.0*)?\s*", re.ASCII)
+
 
 class Block(BaseModel):
     """Base of the configuration's models.
@@ -31,15 +34,25 @@ class Block(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _no_slips(cls, data: Any) -> Any:
-        """Refuse `true` for a number, which pydantic reads as 1, and NUL, which no path, URL or header may have."""
+        """Refuse `true` for a number, which pydantic reads as 1, and NUL, which no path, URL or header may have.
+
+        So also text of more digits than a number has, which pydantic reads as one.
+        """
         for name, value in data.items() if isinstance(data, Mapping) else ():
             if isinstance(value, str) and "\0" in value:
                 reject("has a NUL character; take it out", at=[name])
-            if isinstance(value, bool) and (field := cls.model_fields.get(name)):
-                kinds = _kinds(field.annotation)
-                if kinds & {int, float} and bool not in kinds:
-                    reject(f"expected a number, got {str(value).lower()}", at=[name])
+            if not isinstance(value, (bool, str, list)) or not (field := cls.model_fields.get(name)):
+                continue
+            kinds = _kinds(field.annotation)
+            if isinstance(value, bool) and kinds & {int, float} and bool not in kinds:
+                reject(f"expected a number, got {str(value).lower()}", at=[name])
+            if int in kinds and any(_is_too_large(item) for item in (value if isinstance(value, list) else [value])):
+                reject(f"has more than {_MAX_DIGITS} digits", at=[name])
         return data
+
+
+def _is_too_large(value: Any) -> bool:
+    return isinstance(value, str) and _TOO_LARGE.fullmatch(value) is not None
 
 
 def _kinds(annotation: Any) -> set[Any]:
@@ -69,6 +82,8 @@ def reject_all(problems: Sequence[Problem]) -> NoReturn:
 
 _DURATION = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>ms|s|m|h)?", re.ASCII)
 _UNIT_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
+#: In milliseconds; a signed number of 64 bits.
+_MAX_MS = 2**63
 _DURATION_CURE = "expected milliseconds, or a number with a unit (600000ms, 600s, 10m, 4h)"
 
 
@@ -78,18 +93,24 @@ def parse_duration_ms(value: Any) -> int:
     Raises pydantic's custom error (see `reject`) for anything else, a negative number included.
     """
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
+        return _bounded(value)
     match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
         reject(_DURATION_CURE)
     try:
         milliseconds = Decimal(match["number"]) * _UNIT_MS[match["unit"] or "ms"]
-        whole = int(milliseconds)
+        whole = _bounded(_MAX_MS if milliseconds >= _MAX_MS else int(milliseconds))
     except (InvalidOperation, ValueError):
         reject(_DURATION_CURE)
     if whole != milliseconds:
         reject("expected a duration that comes to a whole number of milliseconds")
     return whole
+
+
+def _bounded(milliseconds: int) -> int:
+    if milliseconds >= _MAX_MS:
+        reject("is longer than any run; give it in a shorter form, such as 4h")
+    return milliseconds
 
 
 DurationMs = Annotated[

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import partial
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -16,9 +17,11 @@ from pydantic_core import ErrorDetails
 
 from .block import REJECTED
 from .secret_names import is_secret_name
-from .yaml_source import KeyPath, YamlSource
+from .yaml_source import MAX_FAULTS, KeyPath, YamlSource, told
 
 _MAX_SHOWN = 60
+#: Makes the text of a fault.
+_Text = Callable[[], str]
 #: Keys of endpoint_config that cannot hold a credential.
 _PLAIN_ENDPOINT_KEYS = {"api_type", "simulated"}
 
@@ -45,15 +48,17 @@ _BOUNDS = {
 
 
 def explain(error: ValidationError, source: YamlSource, model: type[BaseModel]) -> str:
-    """Return one line for each error, in the order of the file."""
-    faults: dict[KeyPath, list[str]] = {}
+    """Return one line for each of the first faults, in the order of the file, and how many more there are."""
+    faults: dict[KeyPath, list[_Text]] = {}
     for details in error.errors(include_url=False):
         for path, text in _faults(details, source, model):
             faults.setdefault(path, []).append(text)
     # Where a value may be one of several kinds, pydantic reports each: the deepest says most.
-    kept = [path for path in faults if not _says_less(path, faults)]
+    deeper = _deeper(faults)
+    kept = [path for path, texts in faults.items() if not (path in deeper and _says_less(texts, deeper[path]))]
     kept.sort(key=source.line)
-    return "\n".join(f"{source.where(*path)}: {_joined(faults[path])}" for path in kept)
+    lines = [f"{source.where(*path)}: {_joined(faults[path])}" for path in kept[:MAX_FAULTS]]
+    return told(lines, len(kept), source.name)
 
 
 def closest(name: str, names: Iterable[str]) -> str:
@@ -62,16 +67,24 @@ def closest(name: str, names: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
-def _says_less(path: KeyPath, faults: Mapping[KeyPath, list[str]]) -> bool:
-    """Whether faults lie deeper, and these only name the other kinds that the value might be of."""
-    depth = len(path)
-    deeper = [other[depth] for other in faults if other[:depth] == path and len(other) > depth]
-    is_list = any(isinstance(part, int) for part in deeper)
-    return is_list or (bool(deeper) and all(text.startswith("expected ") for text in faults[path]))
+def _deeper(paths: Collection[KeyPath]) -> dict[KeyPath, bool]:
+    """Return those of `paths` below which others lie, and whether some do so in a list."""
+    found: dict[KeyPath, bool] = {}
+    for path in paths:
+        for depth in range(len(path)):
+            above = path[:depth]
+            if above in paths:
+                found[above] = found.get(above, False) or isinstance(path[depth], int)
+    return found
 
 
-def _joined(texts: list[str]) -> str:
-    first, *others = dict.fromkeys(texts)
+def _says_less(texts: list[_Text], is_list: bool) -> bool:
+    """Whether these only name the other kinds that a value might be of, below which faults lie."""
+    return is_list or all(text().startswith("expected ") for text in texts)
+
+
+def _joined(texts: list[_Text]) -> str:
+    first, *others = dict.fromkeys(text() for text in texts)
     wanted = [other.removeprefix("expected ").partition(",")[0] for other in others if other.startswith("expected ")]
     if not wanted or not first.startswith("expected "):
         return first
@@ -79,22 +92,35 @@ def _joined(texts: list[str]) -> str:
     return " or ".join([expected, *wanted]) + comma + got
 
 
-def _faults(details: ErrorDetails, source: YamlSource, model: type[BaseModel]) -> Iterator[tuple[KeyPath, str]]:
+def _faults(details: ErrorDetails, source: YamlSource, model: type[BaseModel]) -> Iterator[tuple[KeyPath, _Text]]:
+    """Yield where each fault is, and what makes its text: few are told, and to find the nearest key takes its time."""
     loc, kind = details["loc"], details["type"]
     path = _in_file(loc, source)
-    hidden = path in source.from_env or _is_secret(path) or _holds_secret(model, loc)
     if kind == REJECTED:
         for at, message in details["ctx"]["problems"]:
-            got = "" if at or hidden or isinstance(details["input"], dict) else f", got {_shown(details['input'])}"
-            yield (*path, *at), f"{message}{got}"
+            yield (*path, *at), partial(_rejected_text, details, path, source, model, message, shows=not at)
     elif kind == "missing":
-        yield (*path, loc[-1]), "is required; add it"
+        yield (*path, loc[-1]), lambda: "is required; add it"
     elif kind == "extra_forbidden":
-        yield path, f"unknown key{_known_keys(str(loc[-1]), model, loc[:-1])}"
+        yield path, lambda: f"unknown key{_known_keys(str(loc[-1]), model, loc[:-1])}"
     elif kind in {"union_tag_invalid", "union_tag_not_found"}:
-        yield _tag_fault(details, path)
+        key = str(details["ctx"]["discriminator"]).strip("'")
+        yield (*path, key), partial(_tag_text, details)
     else:
-        yield path, _value_text(details, "" if hidden else _shown(details["input"]))
+        yield path, lambda: _value_text(details, "" if _hidden(path, loc, source, model) else _shown(details["input"]))
+
+
+def _hidden(path: KeyPath, loc: KeyPath, source: YamlSource, model: type[BaseModel]) -> bool:
+    return path in source.from_env or _is_secret(path) or _holds_secret(model, loc)
+
+
+def _rejected_text(
+    details: ErrorDetails, path: KeyPath, source: YamlSource, model: type[BaseModel], message: str, *, shows: bool
+) -> str:
+    value = details["input"]
+    if not shows or isinstance(value, dict) or _hidden(path, details["loc"], source, model):
+        return message
+    return f"{message}, got {_shown(value)}"
 
 
 def _in_file(loc: KeyPath, source: YamlSource) -> KeyPath:
@@ -106,12 +132,11 @@ def _in_file(loc: KeyPath, source: YamlSource) -> KeyPath:
     return path
 
 
-def _tag_fault(details: ErrorDetails, path: KeyPath) -> tuple[KeyPath, str]:
-    context = details["ctx"]
-    key = str(context["discriminator"]).strip("'")
+def _tag_text(details: ErrorDetails) -> str:
     if details["type"] == "union_tag_not_found":
-        return (*path, key), "is required; it names the audit"
-    return (*path, key), _not_one_of(str(context["tag"]), _quoted(str(context["expected_tags"])))
+        return "is required; it names the audit"
+    context = details["ctx"]
+    return _not_one_of(str(context["tag"]), _quoted(str(context["expected_tags"])))
 
 
 def _value_text(details: ErrorDetails, shown: str) -> str:

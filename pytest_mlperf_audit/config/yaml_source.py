@@ -6,25 +6,30 @@ PyYAML composes the node graph; the walk below builds the data, so that duplicat
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 import yaml
 
 from ..errors import ConfigError
 from .interpolate import InterpolationError
+from .yaml_nodes import MAX_BYTES, MAX_DEPTH, compose, decode
 
 KeyPath = tuple[str | int, ...]
 
-MAX_BYTES = 2**20
 MAX_NODES = 100_000
-MAX_DEPTH = 40
+#: So many faults of a file are told; it may have a hundred thousand.
+MAX_FAULTS = 20
+#: A number is below this: of a seed, an unsigned one of 64 bits (LoadGen's).
+_MAX_NUMBER = 2**64
 
 _PREFIX = "tag:yaml.org,2002:"
 _SCALARS = frozenset(_PREFIX + name for name in ("str", "int", "float", "bool", "null"))
 #: No key holds a date, so what YAML takes for one stays text.
 _DATE = _PREFIX + "timestamp"
+_CONVERTED = _SCALARS - {_PREFIX + "str"}
+_READ = _SCALARS | {_DATE}
 _MERGE = _PREFIX + "merge"
 #: A value that begins with an exclamation mark is read as a tag, and may be a password.
 _PLAIN_TAG = re.compile(r"!![a-z:/._]+")
@@ -76,6 +81,10 @@ class YamlSource:
 _PLAIN_KEY = re.compile(r"[A-Za-z]+(?:[-_][A-Za-z]+){0,7}")
 
 
+#: Of a longer key the beginning is shown.
+_MAX_KEY = 60
+
+
 def dotted(path: KeyPath) -> str:
     """Return a key path as text: datasets[0].samples."""
     below = len(path) > 1 and path[0] == "endpoint_config"
@@ -83,11 +92,23 @@ def dotted(path: KeyPath) -> str:
         "(a key that is not shown)" if below and isinstance(part, str) and not _PLAIN_KEY.fullmatch(part) else part
         for part in path
     )
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).removeprefix(".")
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{_cut(part)}" for part in parts).removeprefix(".")
+
+
+def _cut(key: str) -> str:
+    return key if len(key) <= _MAX_KEY else f"{key[: _MAX_KEY - 3]}..."
 
 
 def _never(_path: KeyPath) -> bool:
     return False
+
+
+def told(lines: Sequence[str], n_faults: int, name: str) -> str:
+    """Return the message of a file's faults: the first lines of `lines`, and how many faults are not told."""
+    shown = list(lines[:MAX_FAULTS])
+    if more := n_faults - len(shown):
+        shown.append(f"{name}: {more:,} more {'fault' if more == 1 else 'faults'}, shown once these are mended")
+    return "\n".join(shown)
 
 
 def read_yaml(
@@ -105,7 +126,7 @@ def read_yaml(
     """
     if len(raw) > MAX_BYTES:
         raise ConfigError(f"{name}: larger than {MAX_BYTES // 2**20} MiB; is this the configuration file?")
-    node, loader = _compose(_decode(raw, name), name)
+    node, loader = compose(decode(raw, name), name)
     if node is None:
         raise ConfigError(f"{name}: is empty; it needs at least 'type:' and 'model_params:'")
     if not isinstance(node, yaml.MappingNode):
@@ -116,42 +137,8 @@ def read_yaml(
     except RecursionError:
         raise ConfigError(f"{name}: '<<' merges a mapping into itself") from None
     if walk.problems:
-        raise ConfigError("\n".join(walk.problems))
+        raise ConfigError(told(walk.problems, len(walk.problems), name))
     return YamlSource(name=name, data=data, lines=walk.lines, from_env=walk.from_env)
-
-
-def _decode(raw: bytes, name: str) -> str:
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{name}:{line}: is not UTF-8 text; save the file as UTF-8") from None
-
-
-def _compose(text: str, name: str) -> tuple[yaml.Node | None, yaml.SafeLoader]:
-    try:
-        loader = yaml.SafeLoader(text)
-        return loader.get_single_node(), loader
-    except yaml.MarkedYAMLError as error:
-        _refuse(error, text, name)
-    except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        raise ConfigError(f"{name}:{line}: has a character that YAML does not allow; take it out") from None
-    except RecursionError:
-        raise ConfigError(f"{name}: is nested too deeply (more than {MAX_DEPTH} levels)") from None
-
-
-def _refuse(error: yaml.MarkedYAMLError, text: str, name: str) -> NoReturn:
-    # Never the error's own snippet of the file, which may hold a key.
-    mark = error.problem_mark or error.context_mark
-    line = mark.line + 1 if mark else 1
-    if "single document" in str(error.context):
-        raise ConfigError(f"{name}:{line}: holds a second YAML document; keep one to a file") from None
-    source = text.splitlines()
-    near = source[line - 1] if line <= len(source) else ""
-    cure = "put ${...} in quotes inside [ ] or { }" if "${" in near else "check indentation, quotes and colons here"
-    problem = re.sub(r"\b(alias|anchor|handle) '[^']*'", r"\1", str(error.problem))
-    raise ConfigError(f"{name}:{line}: is not valid YAML ({problem}); {cure}") from None
 
 
 def _line(node: yaml.Node) -> int:
@@ -193,7 +180,7 @@ class _Walk:
             return self.mapping(node, path)
         if isinstance(node, yaml.SequenceNode) and node.tag == _PREFIX + "seq":
             return [self._item(child, (*path, at)) for at, child in enumerate(node.value)]
-        if isinstance(node, yaml.ScalarNode) and node.tag in {*_SCALARS, _DATE}:
+        if isinstance(node, yaml.ScalarNode) and node.tag in _READ:
             return self._scalar(node, path)
         tag = node.tag.replace(_PREFIX, "!!")
         named = f"the tag {tag}" if _PLAIN_TAG.fullmatch(tag) else "a tag ('!' before a value)"
@@ -239,7 +226,7 @@ class _Walk:
 
     def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> Any:
         try:
-            text = self.substitute(node.value)
+            text = self.substitute(node.value) if "$" in node.value else node.value
         except InterpolationError as error:
             self._problem(node, path, str(error))
             return None
@@ -251,10 +238,14 @@ class _Walk:
             if node.style is not None or self.stays_text(path):
                 return text
             tag = self.loader.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]  # stub lacks it
-        if tag not in _SCALARS:
+        if tag not in _CONVERTED:
             return text
         try:
-            return self.loader.construct_object(yaml.ScalarNode(tag, text, node.start_mark, node.end_mark))
+            value = self.loader.construct_object(yaml.ScalarNode(tag, text, node.start_mark, node.end_mark))
         except (yaml.YAMLError, ValueError, OverflowError):
             self._problem(node, path, f"cannot be read as {tag.removeprefix(_PREFIX)}; put it in quotes")
             return None
+        if isinstance(value, int) and abs(value) >= _MAX_NUMBER:
+            self._problem(node, path, "is too large for a number (2^64 or more); if it is text, put it in quotes")
+            return None
+        return value

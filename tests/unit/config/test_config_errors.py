@@ -7,6 +7,7 @@ from typing import Literal
 import pytest
 from pydantic import field_validator
 
+from pytest_mlperf_audit.config import explain
 from pytest_mlperf_audit.config.audit import AuditBlock
 from pytest_mlperf_audit.config.load import load_config
 from pytest_mlperf_audit.errors import ConfigError
@@ -291,6 +292,45 @@ def test_whole_files(fault, text: str, message: str):
 def test_all_mistakes_at_once_in_the_order_of_the_file(fault):
     message = fault("settings:\n  runtime:\n    n_samples_to_issue: -1\ntype: offlin\naudit: [{test: nope}]\nnam: x\n")
     assert [line.partition(": ")[0] for line in message.splitlines()] == [f"wan22.yaml:{line}" for line in (3, 4, 5, 6)]
+
+
+def test_twenty_faults_are_told_and_the_others_counted(fault, minimal: str):
+    *told, last = fault(minimal + "".join(f"key{at}: 1\n" for at in range(5000))).splitlines()
+    assert told[19].startswith("wan22.yaml:25: key19: unknown key; known here: name")
+    assert (len(told), last) == (20, "wan22.yaml: 4,980 more faults, shown once these are mended")
+
+
+def test_the_nearest_key_is_sought_for_what_is_told_alone(fault, minimal: str, monkeypatch):
+    sought: list[str] = []
+
+    def closest(name: str, _names: object) -> str:
+        sought.append(name)
+        return ""
+
+    monkeypatch.setattr(explain, "closest", closest)
+    fault(minimal + "".join(f"key{at}: 1\n" for at in range(500)))
+    assert sought == [f"key{at}" for at in range(20)]
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        "audit: {{test: test04, samples: {number}}}\n",
+        "audit: {{test: test04, samples: -{number}}}\n",
+        "audit: {{test: test04, samples: '{number}'}}\n",
+        "audit: {{test: test04, samples: 4, sample_index: [1, '{number}']}}\n",
+        "audit: {{test: test04, samples: 4, threshold: {number}.5}}\n",
+        "audit: {{test: '{number}'}}\n",
+        "? a{number}\n: 1\n",
+        "settings: {{runtime: {{min_duration_ms: {number}}}}}\n",
+        "settings: {{runtime: {{min_duration_ms: {number}s}}}}\n",
+        "settings: {{runtime: {{n_samples_to_issue: '{number}'}}}}\n",
+    ],
+)
+def test_a_number_of_thousands_of_digits_is_not_repeated(fault, minimal: str, mistake: str):
+    message = fault(minimal + mistake.format(number="9" * 4000))
+    assert message.startswith("wan22.yaml:6: ")
+    assert len(message) < 250
 
 
 def test_checks_across_blocks_tell_all_they_found(fault):

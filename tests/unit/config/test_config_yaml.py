@@ -7,7 +7,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_mlperf_audit.config.yaml_source import MAX_BYTES, YamlSource, read_yaml
+from pytest_mlperf_audit.config.yaml_nodes import MAX_BYTES
+from pytest_mlperf_audit.config.yaml_source import YamlSource, read_yaml
 from pytest_mlperf_audit.errors import ConfigError
 
 
@@ -38,7 +39,8 @@ def test_every_key_and_item_knows_its_line():
 
 
 text = st.text(max_size=8)
-plain = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | text
+numbers = st.integers(min_value=1 - 2**64, max_value=2**64 - 1)
+plain = st.none() | st.booleans() | numbers | st.floats(allow_nan=False) | text
 nested = st.recursive(
     plain, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3), max_leaves=8
 )
@@ -49,6 +51,43 @@ nested = st.recursive(
 def test_data_is_what_pyyaml_reads(data: dict[str, object]):
     text = yaml.safe_dump(data, allow_unicode=True)
     assert read(text).data == yaml.safe_load(text)
+
+
+def test_a_large_file_is_read_alike():
+    lines = [f"k{at}: [{at}, 'x: y', \"\\t\"]  # \u00e9\n" for at in range(4000)]
+    source = read("a: &a {b: 1}\nc: {<<: *a, d: on}\n" + "".join(lines))
+    assert source.data == yaml.safe_load("a: {b: 1}\nc: {b: 1, d: on}\n" + "".join(lines))
+    assert source.line(("k3999", 1)) == 4002
+
+
+@pytest.mark.parametrize(
+    ("end", "message"),
+    [
+        ("a: [1\n", "f.yaml:30002: is not valid YAML"),
+        ("a: *nowhere\n", "f.yaml:30001: is not valid YAML (found undefined alias)"),
+        ("a: \x01\n", "f.yaml:30001: has a character that YAML does not allow"),
+        ("b: " + "[" * 50_000, "f.yaml: is nested too deeply"),
+        ("- " * 50_000, "f.yaml: is nested too deeply"),
+        ("a: 1\n---\nb: 1\n", "f.yaml:30002: holds a second YAML document"),
+    ],
+)
+def test_a_large_broken_file(end: str, message: str):
+    assert fault("# \u00e9\n" * 30_000 + end).startswith(message)
+
+
+def test_twenty_faults_are_told_and_the_others_counted():
+    *told, last = fault("a: 1\n" * 1000).splitlines()
+    assert told[-1] == "f.yaml:21: a: is given twice, first on line 1; keep one"
+    assert (len(told), last) == (20, "f.yaml: 979 more faults, shown once these are mended")
+    assert fault("a: 1\n" * 22).splitlines()[-1] == "f.yaml: 1 more fault, shown once these are mended"
+
+
+@pytest.mark.parametrize("digits", ["9" * 4000, "-" + "9" * 4000, "9" * 40_000, "0x" + "f" * 4000, "0b" + "1" * 9999])
+def test_a_number_of_thousands_of_digits_is_not_repeated(digits: str):
+    message = fault(f"a:\n  - {digits}\n")
+    assert message.startswith("f.yaml:2: a[0]: ")
+    assert "put it in quotes" in message
+    assert len(message) < 120
 
 
 def test_on_and_dates_and_numbers_as_keys_stay_text():
