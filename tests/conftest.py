@@ -93,7 +93,8 @@ class Sut:
 
     def _get(self, what: str) -> Any:
         context = ssl._create_unverified_context() if self.url.startswith("https") else None
-        with urllib.request.urlopen(f"{self.url}/{what}", timeout=PATIENCE_S, context=context) as reply:
+        handlers = [urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)]
+        with urllib.request.build_opener(*handlers).open(f"{self.url}/{what}", timeout=PATIENCE_S) as reply:
             return json.load(reply)
 
 

@@ -8,6 +8,7 @@ from ..errors import EndpointError
 from .http import AiohttpTransport
 from .loop import run_until_done
 from .metrics import check_metrics
+from .proxies import unused_proxy
 from .target import Target
 from .transport import TransportError
 
@@ -50,5 +51,9 @@ def _cannot_use(target: Target, error: TransportError) -> str:
             "authority's file, or settings.client.insecure: true to skip the check"
         )
     if error.reason in {"connect", "timeout", "reset"}:
-        return f"endpoint {target.label}: cannot be reached ({detail}); start it, or correct endpoint_config.endpoints"
+        proxy = unused_proxy(target.urls)
+        return (
+            f"endpoint {target.label}: cannot be reached ({detail}); start it, or correct endpoint_config.endpoints"
+            f"{proxy and '. '}{proxy}"
+        )
     return f"endpoint {target.label}: does not answer in HTTP ({detail}); correct endpoint_config.endpoints"

@@ -10,6 +10,7 @@ from ..audits import registry
 from ..config.benchmark import Benchmark
 from ..config.load import load_config
 from ..load.files import turns
+from ..load.proxies import unused_proxy
 from ..load.redaction import Redactor
 from .between import Between, Hook
 from .collection import node_id
@@ -54,6 +55,7 @@ def _plan_run(path: Path, request: Request, audits: registry.Registry, adapters:
     target = target_of(loaded)
     crowded = turns([spec for planned in plans for spec in planned.specs], target)
     hidden = target.redactor if target else Redactor(loaded.secrets)
+    proxy = unused_proxy((*target.urls, *target.metrics), request.environ) if target else ""
     return AuditRun(
         path=path,
         loaded=loaded,
@@ -63,7 +65,7 @@ def _plan_run(path: Path, request: Request, audits: registry.Registry, adapters:
         between=Between(
             loaded.benchmark.settings.between_phases, request.between, path.parent, request.environ, hidden.redact
         ),
-        left_out=(*unscored(loaded.benchmark), *sources.warnings, *crowded),
+        left_out=(*unscored(loaded.benchmark), *sources.warnings, *crowded, *filter(None, [proxy])),
         target=target,
         report_dir=report_dir,
     )
