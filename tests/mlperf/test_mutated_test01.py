@@ -135,3 +135,15 @@ def test_a_detail_log_that_cannot_be_read_is_no_verdict(tmp_path: Path) -> None:
     ours = judged(performance, found)
     assert ours.status == "NO_VERDICT"
     assert "mlperf_log_detail.txt" in ours.reason
+
+
+@pytest.mark.parametrize("metadata", [b'"\\ud800"', b"NaN", b"-Infinity"])
+def test_an_event_that_is_no_json_is_no_verdict_though_pythons_json_reads_it(tmp_path: Path, metadata: bytes) -> None:
+    reference, audit = logs()
+    lines = reference.split(b"\n")
+    at = next(at for at, line in enumerate(lines) if b"result_validity" in line)
+    lines[at] = lines[at].replace(b'"is_error": false', b'"is_error": false, "x": ' + metadata)
+    found = judge(tmp_path, (b"\n".join(lines), audit))
+    assert (found.status, check(found, "valid")) == ("NO_VERDICT", None)
+    assert found.upstream[0].verdict == "PASS"
+    assert [difference.defect for difference in found.differences] == ["no_json_is_read"]

@@ -106,6 +106,14 @@ def test_the_numbers_count_and_not_the_words(tmp_path: Path, record: bytes, stat
     assert all(each.defect for each in came.differences)
 
 
+@pytest.mark.parametrize("summary", [b"", b"Accuracy score: 1_000", b"Acc1racy score: 62.15"])
+def test_a_summary_without_a_score_is_no_verdict_whatever_was_printed(tmp_path: Path, summary: bytes) -> None:
+    record = record07().replace(b"Accuracy score: 62.15", summary)
+    came = judged07(tmp_path, log_bytes(gpqa()), record)
+    assert came.status == "NO_VERDICT"
+    assert (word(came, SCRIPT07), defects(came, SCRIPT07)) == ("PASS", ["summary_not_read"])
+
+
 def test_a_lower_threshold_than_mlperfs_is_pointed_out(tmp_path: Path) -> None:
     came = judged07(tmp_path, log_bytes(gpqa()), record07("59.0", threshold="50"))
     assert any("threshold 50" in note for note in came.notes)

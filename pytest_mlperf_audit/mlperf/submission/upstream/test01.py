@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, Final
 
+import msgspec
+
 from ....audits.rules.score import tolerance
 from ....report.round.outcome import Upstream
 from ..case import Defect
@@ -64,6 +66,10 @@ CRASH_SCORE: Final = Defect(
     "traceback_on_score", SCRIPT, "a log without a score, or with one that is no number, ends it with a traceback"
 )
 
+LENIENT: Final = Defect(
+    "no_json_is_read", SCRIPT, "it reads events that are no JSON, since Python takes NaN, Infinity and half a surrogate"
+)
+
 #: Key of the score in the detail log, by scenario.
 SCORE_KEYS: Final = {
     "Offline": "result_samples_per_second",
@@ -86,7 +92,7 @@ _LAST_KEYS: Final = (
 class _Log:
     """One log as the script sees it. `first` has the first event of each key that it asks for.
 
-    `latency` is the target latency that it compares, for Server alone.
+    `latency` is the target latency that it compares, for Server alone. `is_lenient`: one of those events is no JSON.
     """
 
     run: str
@@ -96,6 +102,7 @@ class _Log:
     scenario: str = ""
     score: float = 0.0
     latency: Any = None
+    is_lenient: bool = False
 
     def read(self, data: bytes | None) -> None:
         """Read a log and its result, or raise End where the script ends in it."""
@@ -134,6 +141,7 @@ class _Log:
             raise self._crash(f"has an event that it cannot read: {text.strip():.60}", CRASH_LINE) from None
         if event["key"] in _NEEDED:
             self.first.setdefault(event["key"], event)
+            self.is_lenient |= not _is_json(text)
         self.errors.append(event.get("metadata"))
 
     def _read_score(self, value: Any) -> None:
@@ -165,6 +173,14 @@ class _Log:
         return End("CRASH", f"the {self.run} run's detail log {what}, and it ends with a traceback", defect)
 
 
+def _is_json(text: str) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+        return False
+    return True
+
+
 def said(reference: bytes | None, audit: bytes | None) -> tuple[Upstream, list[Defect]]:
     """Return what the script says of two detail logs, None for one that is not there, and the defects that they hit."""
     logs = _Log("reference"), _Log("audit")
@@ -179,6 +195,7 @@ def said(reference: bytes | None, audit: bytes | None) -> tuple[Upstream, list[D
     except End as ended:
         end = ended
         defects += [end.defect] if end.defect else []
+    defects += [LENIENT] if any(log.is_lenient for log in logs) else []
     upstream = Upstream(
         script=SCRIPT,
         verdict=end.verdict,

@@ -24,6 +24,12 @@ ANY_THRESHOLD: Final = Defect(
 NO_SCORE: Final = Defect(
     "no_score_is_failed", SCRIPT, "the script takes a score that it cannot find for one that is too low"
 )
+UNREAD: Final = Defect(
+    "summary_not_read",
+    SCRIPT,
+    "the script judges what the accuracy script prints, and never the summary that it writes below, so one without a "
+    "score goes unseen",
+)
 WORDS: Final = Defect(
     "words_not_figures",
     CHECKER,
@@ -48,9 +54,8 @@ def printed_score(record: VerifyRecord) -> float | None:
 
 def said(record: VerifyRecord, wanted: Threshold | None, ours: Sequence[Check]) -> tuple[list[Upstream], list[Defect]]:
     """Return the words of script and checker on a record, and which of their defects show beside our checks."""
-    score = printed_score(record)
-    if score is None:
-        score = record.number("Accuracy score")
+    printed, recorded = printed_score(record), record.number("Accuracy score")
+    score = recorded if printed is None else printed
     threshold = record.number("Accuracy threshold")
     if threshold is None and wanted:
         threshold = wanted.score
@@ -59,6 +64,8 @@ def said(record: VerifyRecord, wanted: Threshold | None, ours: Sequence[Check]) 
     found = "found" if words == "PASS" else "not found"
     checker = Upstream(script=CHECKER, verdict=words, reason=f"the words TEST PASS are {found}", checks=CHECKS)
     defects = _defects(threshold, wanted, ours)
+    if printed is not None and recorded is None:
+        defects.append(UNREAD)
     return [script, checker], [*defects, NO_SCORE] if score is None else defects
 
 
