@@ -1,0 +1,169 @@
+"""Raw replies, heads above all, through the client itself: aiohttp's parser and connections, in memory, no socket.
+
+Oracle: `send` raises nothing; the outcome is one that is known, its detail short and printable; a reply that was cut
+is no completion; no query is given another one's reply unless the client says of itself that replies came unasked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp.client_proto import ResponseHandler
+
+from pytest_mlperf_audit.config.model_params import ModelParams
+from pytest_mlperf_audit.endpoints.base import digest
+from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
+from pytest_mlperf_audit.endpoints.replies import MAX_DETAIL
+from pytest_mlperf_audit.load.exchange import send
+from pytest_mlperf_audit.load.http import AiohttpTransport
+from pytest_mlperf_audit.load.target import Target
+from pytest_mlperf_audit.load.transport import Message
+from pytest_mlperf_audit.runs.query import COMPLETED, REASONS, QueryRecord
+
+from .kind import require
+from .raw_replies import SECOND, Answer, answer, with_length
+
+_REQUEST = digest(b"")
+#: Turns of the loop that a server which keeps its connection open waits for the client before it closes all the same.
+_PATIENCE = 12
+
+
+class _Wire(asyncio.Transport):
+    """A connection in memory, whose server has an answer for each request that is written to it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, answers: list[Answer], busy: Callable[[], bool]) -> None:
+        super().__init__()
+        self._loop, self._answers, self._busy = loop, answers, busy
+        self.protocol = ResponseHandler(loop)
+        self.pending = 0
+        self._closed = False
+        self.protocol.connection_made(self)
+
+    def write(self, data: Any) -> None:  # noqa: ARG002 - the server does not look at what it is asked
+        answer = self._answers.pop(0) if self._answers else Answer((with_length(SECOND),), keeps=True)
+        self.pending += 1
+        self._loop.call_soon(self._send, list(answer.parts), answer.keeps)
+
+    def _send(self, parts: list[bytes], keeps: bool) -> None:
+        if parts and not self._closed:
+            if data := parts.pop(0):
+                self.protocol.data_received(data)
+            self._loop.call_soon(self._send, parts, keeps)
+        elif keeps:
+            self._wait(_PATIENCE)
+        else:
+            self._end()
+
+    def _wait(self, turns: int) -> None:
+        """Close only a connection on which the client waits for more than there is."""
+        if turns and not self._closed:
+            self._loop.call_soon(self._wait, turns - 1)
+        elif self._busy():
+            self._end()
+        else:
+            self.pending -= 1
+
+    def _end(self) -> None:
+        self.pending -= 1
+        if not self._closed:
+            self._closed = True
+            self.protocol.eof_received()
+            self.protocol.connection_lost(None)
+
+    def is_closing(self) -> bool:
+        return self._closed
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._loop.call_soon(self.protocol.connection_lost, None)
+
+    def abort(self) -> None:
+        self.close()
+
+    def pause_reading(self) -> None:
+        """Nothing here is large enough to wait for."""
+
+    def resume_reading(self) -> None:
+        """See pause_reading."""
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:  # noqa: ARG002 - a connection in memory has none
+        return default
+
+
+class Heads:
+    """Two queries to a server whose first reply is not as it should be."""
+
+    name = "heads"
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._loop.set_exception_handler(self._note)
+        self._noted: list[str] = []
+        self._adapter = OpenAIChatAdapter(ModelParams(name="m"))
+        self._target = Target(urls=("http://127.0.0.1:9",))
+
+    def try_one(self, drawn: random.Random) -> None:
+        """Send two queries; the second one's own reply is a good one."""
+        self._noted.clear()
+        first, cut = answer(drawn)
+        self._loop.run_until_complete(self._exchanges(first, cut=cut))
+        require(not self._noted, f"{first!r}: the loop was told of {self._noted}")
+
+    def close(self) -> None:
+        """Close the loop."""
+        self._loop.close()
+
+    def _note(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        self._noted.append(f"{context.get('message')}: {context.get('exception')!r}")
+
+    async def _exchanges(self, answer: Answer, *, cut: bool) -> None:
+        transport = AiohttpTransport(self._target, self._adapter.path, {}, self._adapter.max_reply_bytes)
+        answers, wires, busy = [answer], list[_Wire](), [True]
+
+        async def opened(*_: Any) -> ResponseHandler:
+            wires.append(_Wire(self._loop, answers, lambda: busy[0]))
+            return wires[-1].protocol
+
+        transport._connector._create_connection = opened  # type: ignore[assignment]
+        try:
+            first = await self._query(transport, busy)
+            await _quiet(wires)
+            second = await self._query(transport, busy)
+            unasked = transport.unasked()
+        finally:
+            busy[0] = False
+            await transport.close()
+            await _quiet(wires)
+        require(not (cut and first.ok), f"{answer!r}: a part is taken for a whole reply")
+        good = second.reply == digest(b"second") or not second.ok or unasked
+        require(good, f"{answer!r}: the second query was given {second!r}")
+
+    async def _query(self, transport: AiohttpTransport, busy: list[bool]) -> QueryRecord:
+        record = QueryRecord(query=0, sample=0, issued_ns=0, completed_ns=0, request=_REQUEST)
+        busy[0] = True
+        await send(transport, self._adapter, self._target, record, Message(b"{}"), zero_ns=0, timeout_s=None)
+        busy[0] = False
+        _require_known(record)
+        return record
+
+
+async def _quiet(wires: list[_Wire]) -> None:
+    """Let the loop turn until no server has anything more to send."""
+    while any(wire.pending for wire in wires):  # noqa: ASYNC110 - wires have no event, and nothing takes any time
+        await asyncio.sleep(0)
+
+
+def _require_known(record: QueryRecord) -> None:
+    known = record.outcome in REASONS or record.outcome in (COMPLETED, f"http_{record.status}")
+    require(known, f"an outcome that nobody knows: {record!r}")
+    require(record.outcome != "crashed", f"crashed: {record!r}")
+    require(record.outcome != COMPLETED or record.status == 200, f"no reply with status 200: {record!r}")
+    detail = record.detail or "-"
+    require(len(detail) <= MAX_DETAIL and detail.isprintable(), f"a detail that cannot be shown: {detail!r}")
+
+
+MAKE: Callable[[], Heads] = Heads
