@@ -43,6 +43,11 @@ def as_written(text: str) -> str:
     return _REFERENCE.sub(lambda match: "$" if match["dollar"] else match[0], text)
 
 
+def names_in(text: str) -> list[str]:
+    """Return the names of the variables in `text`."""
+    return [match["braced"] or match["bare"] or "" for match in _REFERENCE.finditer(text) if not match["dollar"]]
+
+
 def values_in(text: str, environ: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return name and value of each variable in `text`. Raises InterpolationError."""
     found = (match for match in _REFERENCE.finditer(text) if not match["dollar"])

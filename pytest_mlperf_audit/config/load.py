@@ -16,10 +16,10 @@ from .audit import AuditBlock
 from .benchmark import Benchmark, benchmark_model
 from .explain import explain
 from .ignored import strip_ignored, warning
-from .interpolate import as_written, has_variable, interpolate, values_in
-from .secret_names import is_command, is_secret_name, looks_secret, secrets_below
+from .interpolate import as_written, has_variable, interpolate, names_in, values_in
+from .secret_names import is_command, is_public, is_secret_name, looks_secret, secrets_below
 from .yaml_nodes import MAX_BYTES
-from .yaml_source import KeyPath, YamlSource, read_yaml
+from .yaml_source import KeyPath, YamlSource, read_yaml, told
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,8 @@ def load_config(
 def _load(path: Path, audit_models: Mapping[str, type[AuditBlock]], environ: Mapping[str, str] | None) -> LoadedConfig:
     substitute = as_written if environ is None else partial(interpolate, environ=environ)
     source = read_yaml(_read(path), path.name, substitute, _holds_text, is_command)
+    if environ is not None and (public := [*_credentials_shown(source)]):
+        raise ConfigError(told(public, len(public), source.name))
     data, ignored = strip_ignored(source)
     model = benchmark_model(audit_models)
     try:
@@ -107,6 +109,17 @@ def _read(path: Path) -> bytes:
 def _holds_text(path: KeyPath) -> bool:
     """Credentials are text even where they look like numbers: 0123 must not become 83."""
     return path[-1] == "api_key" or "headers" in path
+
+
+def _credentials_shown(source: YamlSource) -> Iterator[str]:
+    """Yield a line for each variable that its name calls a credential, where its value would be seen by all."""
+    for path, text in source.from_env.items():
+        for name in filter(is_secret_name, names_in(text)):
+            if is_public(path):
+                yield (
+                    f"{source.where(*path)}: ${{{name}}} is a credential by its name, and what stands here is shown in "
+                    "reports; take it out, or give the variable another name"
+                )
 
 
 def _secrets(source: YamlSource, benchmark: Benchmark, environ: Mapping[str, str]) -> Iterator[str]:

@@ -38,6 +38,16 @@ def is_command(path: KeyPath) -> bool:
     return path[-2:-1] == ("command",) and path[-3:-2] in {("between_phases",), ("accuracy_config",)}
 
 
+def is_public(path: KeyPath) -> bool:
+    """Whether a key's value names a thing or a file, and so stands in messages and reports."""
+    last = path[-1]
+    return (
+        path[0] in {"name", "version", "report_dir", "submission_ref"}
+        or path == ("model_params", "name")
+        or (path[0] == "datasets" and len(path) == 3 and last in {"name", "path"})
+    )
+
+
 def secrets_below(value: Any, *, hidden: bool = False) -> Iterator[str]:
     """Yield the texts of a map of the user's own keys that stand under a key which looks like a credential's."""
     if isinstance(value, dict):

@@ -55,7 +55,14 @@ PLACES: dict[str, dict[str, Any]] = {
     "query of the path": {"endpoint_config": {"path": "/v1/videos/generations?code=${SUT_KEY}"}},
     "path": {"endpoint_config": {"endpoints": ["URL/${SUT_KEY}"]}},
     "command": {"settings": {"between_phases": {"command": ["sh", "-c", "echo bad key $0; exit 3", "${SUT_KEY}"]}}},
-    "free map": {"model_params": {"chat_template_kwargs": {"token": KEY, "a": {"of": ["${SUT_KEY}"]}}}},
+    "command, behind an option": {
+        "settings": {"between_phases": {"command": ["sh", "-c", "echo $0; exit 3", "--key=$SUT_KEY"]}}
+    },
+    "metrics": {"endpoint_config": {"metrics": ["URL/metrics?token=${SUT_KEY}"]}},
+    "free map": {
+        "endpoint_config": {"api_type": "openai"},
+        "model_params": {"chat_template_kwargs": {"token": KEY, "a": {"of": ["${SUT_KEY}"]}}},
+    },
 }
 
 

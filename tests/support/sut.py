@@ -135,7 +135,7 @@ class Sut:
             o = self.o
             turn = number - o["fault_after"]
             if o["fault"] != "none" and turn > 0 and turn % o["fault_every"] == 0:
-                return await self.fault(o["fault"], reader, writer, head)
+                return await self.fault(o["fault"], reader, writer, head + body)
             hit = self.o["cache"] == "exact" and body in self.store
             answer = await self.answer(path.partition(b"?")[0], body)
             done = await self.reply(writer, 200, answer, {**o["headers"], **(o["hit_headers"] if hit else {})})
@@ -218,15 +218,15 @@ class Sut:
         return self.store[body]
 
     async def fault(
-        self, kind: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request_head: bytes
+        self, kind: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes
     ) -> bool:
         if kind == "echo":
-            return await self.reply(writer, 500, self.quoted(request_head))
+            return await self.reply(writer, 500, self.quoted(request))
         if kind == "echo_id":
-            answer = {"video_id": self.quoted(request_head).decode(), "video_path": "/videos/1.mp4"}
+            answer = {"video_id": self.quoted(request).decode(), "video_path": "/videos/1.mp4"}
             return await self.reply(writer, 200, json.dumps(answer).encode())
         if kind == "echo_200":
-            message = {"message": self.quoted(request_head).decode()}
+            message = {"message": self.quoted(request).decode()}
             return await self.reply(writer, 200, json.dumps({"error": message}).encode())
         head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
         if kind == "500":
@@ -291,10 +291,10 @@ class Sut:
             raise ValueError(kind)
         return False
 
-    def quoted(self, request_head: bytes) -> bytes:
+    def quoted(self, request: bytes) -> bytes:
         """Quote a request behind one more character each time, so that whatever cuts the text cuts it everywhere."""
         form = FORMS[self.received % len(FORMS)] if self.o["echo_forms"] else bytes
-        return b"x" * (self.received % 250) + form(request_head)
+        return b"x" * (self.received % 250) + form(request)
 
     async def reply(
         self, writer: asyncio.StreamWriter, status: int, body: bytes, headers: dict[str, str] | None = None

@@ -35,6 +35,10 @@ GOOD = {
 }
 
 BAD = {
+    "key as a name": "name: run ${API_KEY}\n",
+    "key in a path": "report_dir: out/$API_KEY\n",
+    "key as a data set's name": "datasets: [{path: a, name: '${API_KEY}'}]\n",
+    "key as the model": "model_params: {name: '${API_KEY}'}\n",
     "key is a list": "endpoint_config:\n  api_key: [hunter2]\n",
     "key is a mapping": "endpoint_config:\n  api_key: {hunter2: hunter2}\n",
     "key with a line break": 'endpoint_config:\n  api_key: "hunter2\\nx"\n',
@@ -106,7 +110,7 @@ def test_a_loaded_secret_does_not_show(load, way: str):
 @pytest.mark.parametrize("way", BAD)
 def test_a_secret_shows_in_no_error(load, way: str):
     with pytest.raises(ConfigError) as caught:
-        load(whole(BAD[way]), {"KEY": SECRET})
+        load(whole(BAD[way]), {"KEY": SECRET, "API_KEY": SECRET})
     assert SECRET not in str(caught.value)
     assert SECRET not in "".join(traceback.format_exception(caught.value))
     assert caught.value.__cause__ is None
