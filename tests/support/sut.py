@@ -72,6 +72,14 @@ FORMS: tuple[Callable[[bytes], bytes], ...] = (
 )
 
 
+def _telling(request: bytes) -> bytes:
+    """Return a request's first line, the headers that its sender chose, and the templates' arguments in its body."""
+    head, _, body = request.partition(b"\r\n\r\n")
+    usual = (b"host:", b"content-", b"accept", b"user-agent:", b"connection:")
+    lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(usual)]
+    return b"\r\n".join([*lines, *re.findall(rb'"chat_template_kwargs".*', body)])
+
+
 class Sut:
     def __init__(self, options: dict[str, Any]) -> None:
         self.o = {**OPTIONS, **options}
@@ -292,9 +300,9 @@ class Sut:
         return False
 
     def quoted(self, request: bytes) -> bytes:
-        """Quote a request behind one more character each time, so that whatever cuts the text cuts it everywhere."""
+        """Quote what may be secret in a request, shifted each time, so that what cuts the text cuts it everywhere."""
         form = FORMS[self.received % len(FORMS)] if self.o["echo_forms"] else bytes
-        return b"x" * (self.received % 250) + form(request)
+        return b"x" * (self.received * 7 % 200) + form(_telling(request))
 
     async def reply(
         self, writer: asyncio.StreamWriter, status: int, body: bytes, headers: dict[str, str] | None = None
