@@ -28,3 +28,14 @@ def oldest(session: nox.Session) -> None:
     session.chdir("..")
     session.install("-q", "-e", ".[test]", "pytest==9.0.0")
     session.run("python", "-m", "pytest", "-q", *PLUGIN)
+
+
+@nox.session(default=False)
+def real_servers(session: nox.Session) -> None:
+    """Audit servers that nobody here wrote: 10 GB of packages, kept in nox's cache, and a quarter of an hour."""
+    folder = str((session.cache_dir / "real-servers").absolute())
+    session.chdir("..")
+    session.install("-q", "-e", ".[test]")
+    session.run("python", "-m", "tests.support.real_servers", folder)
+    tests = ["-m", "nightly", "-n", "0", "tests/nightly/test_real_servers.py"]
+    session.run("python", "-m", "pytest", *tests, env={"REAL_SERVERS": folder})
