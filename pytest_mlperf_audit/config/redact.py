@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
+from pydantic import BaseModel
 
 from .benchmark import Benchmark
 from .block import Block
@@ -46,6 +47,7 @@ def resolved_yaml(
     `secrets` are written nowhere, nor are the values of api_key and headers.
     """
     data = benchmark.model_dump(mode="json", exclude_none=True)
+    _keep_nulls(benchmark, data)
     data["model_params"]["streaming"] = "on" if benchmark.streaming else "off"
     data["datasets"] = [
         _dataset(config, dump) for config, dump in zip(benchmark.datasets, data["datasets"], strict=True)
@@ -61,6 +63,22 @@ def resolved_yaml(
         width=120,
     )
     return text
+
+
+def _keep_nulls(block: BaseModel, dump: dict[str, Any]) -> None:
+    """Write down each null of the file that stands in the place of another default, below `audit` aside."""
+    for name, field in type(block).model_fields.items():
+        value = getattr(block, name)
+        if (
+            value is None
+            and name in block.model_fields_set
+            and field.get_default(call_default_factory=False) is not None
+        ):
+            dump[name] = None
+        inner, dumped = (value, dump.get(name)) if isinstance(value, tuple) else ((value,), [dump.get(name)])
+        for one, its_dump in zip(inner, dumped or [], strict=False):
+            if isinstance(one, BaseModel) and isinstance(its_dump, dict) and name != "audit":
+                _keep_nulls(one, its_dump)
 
 
 def _dataset(config: Any, dump: dict[str, Any]) -> dict[str, Any]:

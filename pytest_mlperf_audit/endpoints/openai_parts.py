@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import msgspec
 
 from .failures import failure, remark
-from .lenient import as_count, as_counts, as_list, as_mapping, as_text, as_word, compact
+from .lenient import as_count, as_counts, as_list, as_mapping, as_text, as_unicode, as_word, compact
 from .replies import bad, parse_leniently, parse_strictly
 
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
@@ -160,7 +160,7 @@ def _choice(said: Mapping[str, Any]) -> Choice:
 
 def _message(said: Any) -> Message:
     if isinstance(said, str):
-        return Message(content=said)
+        return Message(content=as_unicode(said))
     member = as_mapping(said)
     content = member.get("content")
     return Message(

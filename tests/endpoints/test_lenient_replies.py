@@ -153,3 +153,12 @@ def test_no_value_anywhere_raises_anything_else(members, message, finish):
     said = {"text": message, **reply(message, finish), **members}
     for read in (chat, generated):
         assert isinstance(said_of(read, said).encode(), bytes)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_half_a_surrogate_in_a_message_that_is_a_text_is_read_as_a_replacement_character(streaming: bool):
+    said = {
+        "id": "c",
+        "choices": [{"index": 0, "delta" if streaming else "message": "a\ud800", "finish_reason": "stop"}],
+    }
+    assert chat(said, streaming=streaming).output == "a\ufffd"

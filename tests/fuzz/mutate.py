@@ -42,7 +42,19 @@ ODD_BYTES: Sequence[bytes] = (
         b"NaN",
         b"-",
     ),
-    *(b"1e999", b"9" * 30, b"data:", b"data: [DONE]\n\n", b"event: error\n", b"0\r\n\r\n", b"\x1f\x8b", b"\x1b[31m"),
+    *(
+        b"1e999",
+        b"9" * 30,
+        b"9" * 5000,
+        b"[" * 2500,
+        b'{"a":' * 2500,
+        b"data:",
+        b"data: [DONE]\n\n",
+        b"event: error\n",
+        b"0\r\n\r\n",
+        b"\x1f\x8b",
+        b"\x1b[31m",
+    ),
 )
 
 #: Values of any type, among them what other languages write for nothing.

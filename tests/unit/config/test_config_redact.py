@@ -23,6 +23,7 @@ FILES = {
     "endpoints": "endpoint_config: {endpoints: ['http://h:1', 'http://h:2/v1'], api_type: videogen}\n",
     "metrics": "endpoint_config: {endpoints: ['http://h:1'], metrics: ['http://h:2/metrics']}\n",
     "override": "    generation_config_override: {temperature: 0.5, top_p: null, max_new_tokens: 7}\n",
+    "a null for another default": "    accuracy_config: {eval_method: f1, ground_truth: null}\n",
     "durations": "settings: {runtime: {min_duration_ms: 10m, max_duration_ms: 4h}}\n",
     "dollars and oddities": "name: 'costs $$HOME ${X:-a: #b}'\nversion: 'on'\nreport_dir: '~/x y'\n",
     "columns": "    parser: {prompt: article, on: 'off'}\n    accuracy_config: {extras: {a: [1, null, {b: 'null'}]}}\n",
