@@ -28,6 +28,16 @@ _CLIENT = (
     "worker_graceful_shutdown_wait",
     "worker_initialization_timeout",
 )
+_TIMEOUTS = (
+    "run_timeout_s",
+    "warmup_drain_timeout_s",
+    "performance_drain_timeout_s",
+    "accuracy_drain_timeout_s",
+    "metrics_drain_timeout_s",
+    "worker_initialization_timeout_s",
+    "worker_graceful_shutdown_wait_s",
+    "worker_force_kill_timeout_s",
+)
 _DRAIN = ("accuracy_timeout_s", "metrics_drain_timeout_s", "metrics_tokenizer_workers", "warmup_timeout_s")
 
 #: Key paths; "*" stands for any list index.
@@ -45,6 +55,7 @@ IGNORED: tuple[KeyPath, ...] = (
     ("settings", "service_ready_timeout_s"),
     ("settings", "load_pattern", "use_legacy_loadgen_qps_metrics"),
     *(("settings", "client", key) for key in _CLIENT),
+    *(("settings", "timeouts", key) for key in _TIMEOUTS),
     *(("settings", "drain", key) for key in _DRAIN),
 )
 

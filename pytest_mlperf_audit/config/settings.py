@@ -123,6 +123,16 @@ class Drain(Block):
     )
 
 
+class Timeouts(Block):
+    """Time limits of the run."""
+
+    service_ready_timeout_s: float = Field(
+        default=30.0,
+        ge=0,
+        description="Seconds for which an endpoint that answers the first query with 503 or 429 is waited for",
+    )
+
+
 class BetweenPhases(Block):
     """A command between every two phases, to restart or flush the SUT."""
 
@@ -147,6 +157,7 @@ class Settings(Block):
     client: Client = Field(default_factory=Client, description="The HTTP client")
     warmup: Warmup = Field(default_factory=Warmup, description="Queries before the first phase")
     drain: Drain = Field(default_factory=Drain, description="How long to wait for queries in flight")
+    timeouts: Timeouts = Field(default_factory=Timeouts, description="Time limits of the run")
     between_phases: BetweenPhases | None = Field(
         default=None, description="What is done between every two phases; null: nothing, they are sent back to back"
     )

@@ -18,6 +18,7 @@ from ..runs.script import NO_EDIT, Edit, Step
 from ..runs.spec import Keep, RunSpec
 from .exchange import send
 from .files import NoFilesError
+from .hope import Hope, HopelessError
 from .pattern import senders
 from .progress import Progress
 from .target import Target
@@ -63,6 +64,7 @@ class Phase:
         self._transport = transport
         self._rows: Iterator[int] = iter(())
         self._edits = _edits(spec)
+        self._hope = Hope(spec)
         self._n_issued = 0
         self._n_completed = 0
         self._n_failed = 0
@@ -89,6 +91,8 @@ class Phase:
             self.status, self.reason = "refused", str(error)
         except NoFilesError as error:
             self.status, self.reason = "crashed", str(error)
+        except HopelessError as error:
+            self.status, self.reason = await self._lost() or ("refused", str(error))
         except _LogError as error:
             self.status, self.reason = "crashed", f"the records could not be written: {error}"
         except Exception as error:  # noqa: BLE001 - an adapter's or our own defect: recorded, and never a verdict
@@ -160,13 +164,16 @@ class Phase:
         if unasked := self._transport.unasked():
             self.distrust(unasked)
             return self.status, self.reason
+        return await self._lost() or ("complete", None)
+
+    async def _lost(self) -> tuple[Status, str] | None:
         if self._connections_broke and (refusal := await self._transport.refusal()):
             what = printable(self._target.redact(refusal.detail))
             return "endpoint_lost", (
                 f"the endpoint was lost: it takes no connection any more ({what}); "
                 f"{self._n_completed} of {self.spec.n_samples} queries had completed"
             )
-        return "complete", None
+        return None
 
     async def _send_next(self, due_ns: int | None) -> bool:
         """Send the next query and log it; return False when the phase has nothing more to send."""
@@ -209,6 +216,7 @@ class Phase:
             self._note(record)
         if keep is not None and keep.token_ids:
             self._require_ids(record)
+        self._hope.require(record, self._n_issued - self._n_completed - self._n_failed)
         return record
 
     def _require_ids(self, record: QueryRecord) -> None:

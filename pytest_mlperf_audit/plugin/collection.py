@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from typing_extensions import Self, override
 
-from ..audits.verdict import Figure
+from ..audits.verdict import Figure, Verdict
 from ..errors import NoVerdictError, RecordError
 from ..report.text import failure_text
 from .run import AuditRun
@@ -90,10 +90,7 @@ class AuditFile(CheckFile):
     @override
     def prepared(self, item: pytest.Item) -> Callable[[], None]:
         audit_id = group_of(item)
-        try:
-            verdict = self.run.verdict(audit_id)
-        except (NoVerdictError, RecordError) as error:
-            pytest.fail(f"{audit_id}: no verdict: {error}", pytrace=False)
+        verdict = self._verdict(item, audit_id)
         check = verdict.check(check_of(item))
         if check.passed is None:
             pytest.fail(f"{audit_id}: no verdict: {check.reason}", pytrace=False)
@@ -105,6 +102,16 @@ class AuditFile(CheckFile):
                 pytest.fail(failure_text(audit_id, check, records), pytrace=False)
 
         return report
+
+    def _verdict(self, item: pytest.Item, audit_id: str) -> Verdict:
+        """Return the verdict. Fails the test where there is none; the first test says why, and the others name it."""
+        try:
+            return self.run.verdict(audit_id)
+        except (NoVerdictError, RecordError) as error:
+            why = str(error)
+        # Outside of the handler, or pytest would show the error once more as the cause.
+        first = self.run.said_by.setdefault(f"{audit_id}: {why}", item.nodeid)
+        pytest.fail(f"{audit_id}: no verdict: {why if first == item.nodeid else f'see {first}'}", pytrace=False)
 
 
 def node_id(path: Path, rootpath: Path) -> str:

@@ -101,6 +101,19 @@ def _cost(spec: RunSpec) -> str:
     return _about(spec.n_samples / spec.load.target, _SERVICE_TIMES_S)
 
 
+def estimate(specs: Sequence[RunSpec], service_s: float) -> str:
+    """Return what a run will take if all its queries take as long as one did, "" where its load does not say."""
+    total_s = 0.0
+    for spec in specs:
+        if is_scripted(spec):
+            total_s += least(spec) * service_s
+        elif isinstance(spec.load, Concurrency):
+            total_s += max(spec.n_samples / spec.load.target * service_s, spec.min_duration_ms / 1000)
+        else:
+            return ""
+    return f"; about {span(total_s)} in all at this rate"
+
+
 def _about(services: float, times_s: Sequence[float]) -> str:
     first, *others = (f"{span(services * time_s)} at {time_s:g} s" for time_s in times_s)
     return f"; about {first} a query" + "".join(f", {other}" for other in others)

@@ -39,8 +39,9 @@ ACCURACY_LOG = "mlperf_log_accuracy.json"
 class AuditRun:
     """One YAML, planned. `selected` are the ids of audits that this session's tests need, set after collection.
 
-    `left_out` says, a sentence each, what of the YAML cannot be run. `without_limit` is entered while phases run, and
-    holds off a time limit that somebody has set on the test that asked for them.
+    `left_out` says, a sentence each, what of the YAML cannot be run; `seen`, what is odd about the first answer.
+    `without_limit` is entered while phases run, and holds off a time limit that somebody has set on the test that asked
+    for them. `said_by` are the tests that said why there is no verdict.
     """
 
     path: Path
@@ -56,6 +57,8 @@ class AuditRun:
     selected: set[str] = field(default_factory=set)
     between: Between | None = None
     left_out: tuple[str, ...] = ()
+    seen: tuple[str, ...] = ()
+    said_by: dict[str, str] = field(default_factory=dict)
     without_limit: Callable[[], AbstractContextManager[None]] = nullcontext
     _verdicts: dict[str, Verdict] = field(default_factory=dict)
 
@@ -67,7 +70,14 @@ class AuditRun:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the user should know of the configuration, though it can be run."""
-        return (*self.loaded.warnings, *self.left_out)
+        return (*self.loaded.warnings, *self.left_out, *self.seen)
+
+    @property
+    def query_timeout_s(self) -> float | None:
+        """How long a query may take."""
+        return (
+            max((spec.query_timeout_s or 0.0 for planned in self.plans for spec in planned.specs), default=0.0) or None
+        )
 
     @property
     def simulated(self) -> bool:

@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,12 +17,14 @@ from ..config.redact import resolved_yaml
 from ..endpoints.simulated.process import SimulatedProcess, start
 from ..errors import UserError
 from ..load.files import check_files
+from ..load.first_query import ask_first
 from ..load.preflight import check_endpoint
 from ..load.progress import ProgressFile
 from ..records.atomic import write_atomic
 from ..runs.clock import Clock
 from .display import Display
-from .locks import processes_measuring
+from .locks import endpoint_lock, processes_measuring
+from .plan_view import estimate
 from .report_dir import claim, kept_as
 from .run import AuditRun
 from .signals import interrupt, on_sigterm
@@ -36,8 +38,9 @@ NEEDED = "needed"
 class AuditSession:
     """Prepares each run when it is known that a selected test needs it, and cleans up at the end."""
 
-    def __init__(self, runs: list[AuditRun]) -> None:
+    def __init__(self, runs: list[AuditRun], tell: Callable[[str], None] = lambda _: None) -> None:
         self.runs = runs
+        self._tell = tell
         self.kept_as = {run.node_id: kept for run in runs if (kept := kept_as(run.report_dir))}
         self.clock = Clock.read()
         self.directory = Path(tempfile.mkdtemp(prefix="mlperf-audit-"))
@@ -60,14 +63,33 @@ class AuditSession:
         try:
             for run in runs:
                 check_files([spec for planned in run.plans for spec in planned.specs], run.target)
-                if run.target is not None:
-                    check_endpoint(run.source.adapter, run.target)
+                self._make_sure_of(run)
             for run in runs:
                 self._prepare(run)
         except UserError as error:
             raise pytest.UsageError(str(error)) from error
         if self.prepared:
             self._display.start()
+
+    def _make_sure_of(self, run: AuditRun) -> None:
+        """Send one query to an endpoint that is not ours; what is odd about its answer is a warning of the run's."""
+        if run.target is None:
+            return
+        check_endpoint(run.source.adapter, run.target)
+        with endpoint_lock(run.target, lambda: self._tell("waiting for another run against this endpoint")):
+            first = ask_first(
+                run.source,
+                run.target,
+                timeout_s=run.query_timeout_s,
+                ready_timeout_s=run.benchmark.settings.timeouts.service_ready_timeout_s,
+                tell=self._tell,
+            )
+        run.seen = first.warnings
+        if first.latency_s is not None:
+            specs = [spec for planned in run.plans for spec in planned.specs]
+            self._tell(f"{run.node_id}: the first query took {first.latency_s:.3g} s{estimate(specs, first.latency_s)}")
+        for warning in first.warnings:
+            self._tell(f"warning: {warning}")
 
     def stop_measuring(self) -> None:
         """Have a worker that is in mid-phase end it in good order: the session is over, and xdist would only wait."""

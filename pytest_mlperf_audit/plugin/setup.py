@@ -111,7 +111,7 @@ def _open_session(config: pytest.Config) -> None:
     from .session import AuditSession
 
     layout = options.layout(config)  # before the session has anything to close
-    session = AuditSession(config.stash[RUNS])
+    session = AuditSession(config.stash[RUNS], _teller(config))
     config.stash[SESSION] = session
     recorder = Recorder(session, options.workers(config), layout)
     config.pluginmanager.register(recorder, "mlperf_recorder")
@@ -129,6 +129,18 @@ def _collect_nothing_else(config: pytest.Config) -> None:
     ):
         config.args.clear()
         config.stash[ALONE] = True
+
+
+def _teller(config: pytest.Config) -> Callable[[str], None]:
+    """Return what shows a line that belongs to the header, and is known after it."""
+
+    def tell(text: str) -> None:
+        reporter = config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None and reporter.verbosity >= 0:
+            reporter.ensure_newline()
+            reporter.write_line(f"mlperf-audit: {text}")
+
+    return tell
 
 
 def _collect_too(config: pytest.Config, paths: list[Path], option: str = "mlperf_config") -> None:

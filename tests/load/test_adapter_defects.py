@@ -81,7 +81,8 @@ def test_an_adapter_s_os_error_is_not_taken_for_a_full_disk(engine, start_sut):
 def test_an_adapter_s_own_reasons_are_failed_queries(engine, start_sut):
     with_decoder(engine, finish=lambda: fail(BadReplyError("off_topic", "about\x00something \u202eelse")))
     ended = engine.drive(start_sut(service_ms=0).url, n_samples=4)
-    assert ended.record.status == "complete"
+    assert ended.record.status == "refused"
+    assert "all refused in one way: off_topic (about something else)" in ended.record.reason
     assert ended.record.figures.failures == {"off_topic": 4}
     assert ended.queries[0].detail == "about something else"
 

@@ -68,11 +68,11 @@ def test_a_server_that_closes_every_connection_is_asked_at_most_twice(engine, st
 @pytest.mark.parametrize("fault", ["500", "hang"])
 def test_a_server_that_never_answers_well_completes_nothing(engine, start_sut, fault):
     sut = start_sut(service_ms=0, fault=fault, lanes=64)
-    ended = engine.drive(sut.url, n_samples=8, query_timeout_s=0.3)
-    assert ended.record.status == "complete"
+    ended = engine.drive(sut.url, n_samples=64, query_timeout_s=0.3)
+    assert ended.record.status == "refused"
     assert ended.record.figures.n_completed == 0
     assert ended.record.figures.qps is None
-    assert sut.received == 8
+    assert len(ended.queries) < 24, "it does not go on for long"
 
 
 def test_what_a_server_said_is_quoted_and_counted(engine, start_sut):
@@ -158,7 +158,8 @@ def test_a_query_timeout_covers_connecting(engine):
 def test_a_flood_neither_hangs_nor_fills_memory(phase_process, ended, start_sut, fault):
     sut = start_sut(service_ms=0, lanes=64, fault=fault)
     found = ended(phase_process(sut.url, n=4, target=4, query_timeout_s=2.0))
-    assert found["status"] == ["complete"]
+    # Whether each reply ends at its size or at its time is the machine's: refused in one way, or in two and complete.
+    assert found["status"] in (["refused"], ["complete"])
     assert found["grown_mib"] < 64
 
 

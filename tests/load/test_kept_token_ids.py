@@ -112,7 +112,9 @@ def test_a_server_that_does_not_know_the_field_is_refused(engine, start_sut):
 def test_errors_say_nothing_of_token_ids(engine, start_sut):
     engine.adapter = OpenAIChatAdapter(ModelParams(name="m"))
     ended = engine.drive(start_sut(service_ms=0, fault="500").url, keep=IDS)
-    assert (ended.record.status, ended.outcomes) == ("complete", {"http_500"})
+    assert (ended.record.status, ended.outcomes - {"cancelled"}) == ("refused", {"http_500"})
+    assert "http_500" in ended.record.reason
+    assert "token" not in ended.record.reason
 
 
 def test_a_scripted_phase_is_refused_as_well(engine, start_sut):

@@ -121,12 +121,9 @@ def test_an_endpoint_that_takes_known_prompts_alone(audit, chat, start_sut):
     sut = start_sut(**HONEST, refuse_unknown=r"scene \d+")
     chat(sut)
     result = audit.run()
-    assert result.ret == 6
-    assert sut.received == 1
-    reason = audit.verdict()["audits"][-1]["reason"]
-    assert "answers http_400 to a prompt that is not of the data set" in reason
-    assert "design: single" in reason
-    result.stdout.fnmatch_lines(["NO VERDICT cache_probe*"])
+    assert result.ret == 4
+    assert sut.received == 0
+    result.stderr.fnmatch_lines(["ERROR: endpoint * answers 400 to the first query (not with us); *"])
 
 
 def test_an_endpoint_that_refuses_repeats(audit, chat, start_sut):

@@ -81,7 +81,7 @@ def test_failed_queries_fail_completion_with_their_reason(audit, start_sut, faul
 def test_job_summary(audit, start_sut, monkeypatch):
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(audit.path / "summary.md"))
     (audit.path / "summary.md").write_text("# Before\n")
-    audit.config(start_sut(fault="500", fault_after=8))
+    audit.config(start_sut(fault="500", fault_after=9), audit={"min_completion": 1.0})
     audit.run("-n", "2")
     summary = (audit.path / "summary.md").read_text()
     assert summary.startswith("# Before\n")

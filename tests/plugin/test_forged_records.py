@@ -40,7 +40,7 @@ FORGERIES = {
 
 @pytest.mark.parametrize("forgery", FORGERIES)
 def test_edited_between_the_checks(audit, start_sut, forgery):
-    sut = start_sut(fault="500", fault_after=8)
+    sut = start_sut(fault="500", fault_after=9)
     audit.config(sut, audit={"min_completion": 1.0})
     forge = FORGERIES[forgery].strip()
     (audit.path / "conftest.py").write_text(FORGE.format(before="throughput_ratio", forge=forge))

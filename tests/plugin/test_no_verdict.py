@@ -53,8 +53,8 @@ def test_queries_in_flight_at_the_end(audit, start_sut):
 
 
 def test_failing_audit_beside_one_without_verdict_is_a_fail(audit, start_sut):
-    sut = start_sut(fault="500", fault_after=8)
-    audit.config(sut, "a.yaml")
+    sut = start_sut(fault="500", fault_after=9)
+    audit.config(sut, "a.yaml", audit={"min_completion": 1.0})
     audit.config(start_sut(fault="die", fault_after=12), "b.yaml")
     assert audit.run("--mlperf-config=a.yaml", "--mlperf-config=b.yaml", config=None).ret == 1
 

@@ -19,7 +19,7 @@ def test_asyncio_in_auto_mode(audit, sut):
 
 
 def test_html(audit, start_sut):
-    audit.config(start_sut(fault="500", fault_after=8))
+    audit.config(start_sut(fault="500", fault_after=9))
     result = audit.run(
         "-p", "pytest_metadata.plugin", "-p", "pytest_html.plugin", "--html=all.html", "--self-contained-html"
     )
@@ -30,7 +30,7 @@ def test_html(audit, start_sut):
 
 
 def test_reruns_send_nothing_again(audit, start_sut, lone_or_spread):
-    sut = start_sut(fault="500", fault_after=8)
+    sut = start_sut(fault="500", fault_after=9)
     audit.config(sut)
     result = audit.run("-p", "rerunfailures", "--reruns", "2", *lone_or_spread)
     result.assert_outcomes(passed=3, failed=2)
@@ -60,7 +60,7 @@ def test_with_every_plugin_that_is_installed(audit, sut, monkeypatch):
 
 
 def test_without_terminal_the_verdict_is_written(audit, start_sut, lone_or_spread):
-    sut = start_sut(fault="500", fault_after=8)
+    sut = start_sut(fault="500", fault_after=9)
     audit.config(sut)
     result = audit.run("-p", "no:terminal", *lone_or_spread)
     assert result.ret == 1

@@ -108,8 +108,8 @@ def test_a_users_own_failure_leaves_the_verdict_alone(audit, sut):
 
 @pytest.mark.parametrize("mark", ["skip", "xfail"])
 def test_a_check_that_a_conftest_skips_is_no_pass(audit, start_sut, mark):
-    sut = start_sut(fault="500", fault_after=8)
-    audit.config(sut)
+    sut = start_sut(fault="500", fault_after=9)
+    audit.config(sut, audit={"min_completion": 1.0})
     (audit.path / "conftest.py").write_text(
         "import pytest\ndef pytest_collection_modifyitems(items):\n"
         f"    for item in items: item.add_marker(pytest.mark.{mark}(reason='no'))\n"
@@ -119,8 +119,8 @@ def test_a_check_that_a_conftest_skips_is_no_pass(audit, start_sut, mark):
 
 
 def test_a_report_turned_into_a_pass_is_no_pass(audit, start_sut):
-    sut = start_sut(fault="500", fault_after=8)
-    audit.config(sut)
+    sut = start_sut(fault="500", fault_after=9)
+    audit.config(sut, audit={"min_completion": 1.0})
     (audit.path / "conftest.py").write_text(
         "import pytest\n@pytest.hookimpl(wrapper=True)\ndef pytest_runtest_makereport(item, call):\n"
         "    report = yield\n    report.outcome = 'passed'\n    report.longrepr = None\n    return report\n"

@@ -24,6 +24,9 @@ import urllib.parse
 from collections.abc import Callable
 from typing import Any
 
+#: The first query of a session has 128 random bits before its prompt, all others have 64 at most.
+FIRST = re.compile(rb"\b[0-9a-f]{32} ")
+
 OPTIONS = {
     "service_ms": 5.0,
     "repeat_ms": 0.0,  # added to the service time of a body seen before: surely no cache, whatever the machine does
@@ -88,6 +91,7 @@ class Sut:
         self.store: dict[bytes, bytes] = {}
         self.computed = 0
         self.received = 0
+        self.first = 0  # queries by which a session learns whether it asks the right thing; no part of any count
         self.in_flight = 0
         self.most_in_flight = 0
         self.times: list[tuple[int, int]] = []
@@ -129,8 +133,12 @@ class Sut:
             if refused and self.o["token_on_get"] and not admin:
                 return await self.reply(writer, 401, b'{"error":"bad key"}')
             return await self.reply(writer, 200 if admin else 405, self.admin(path))
-        self.received += 1
-        self.wire.append(head + body)
+        first = FIRST.search(body) is not None
+        if first:
+            self.first += 1
+        else:
+            self.received += 1
+            self.wire.append(head + body)
         if refused:
             return await self.reply(writer, 401, f'{{"error":"bad key {token}"}}'.encode())
         if status := self.refusal(path, body):
@@ -141,12 +149,15 @@ class Sut:
         number = self.received
         try:
             o = self.o
-            turn = number - o["fault_after"]
+            turn = (1 if first else number) - o["fault_after"]
             if o["fault"] != "none" and turn > 0 and turn % o["fault_every"] == 0:
                 return await self.fault(o["fault"], reader, writer, head + body)
             hit = self.o["cache"] == "exact" and body in self.store
             answer = await self.answer(path.partition(b"?")[0], body)
             done = await self.reply(writer, 200, answer, {**o["headers"], **(o["hit_headers"] if hit else {})})
+            if first:
+                self.computed -= 1
+                return done
             self.times.append((received_ns, time.perf_counter_ns()))
             return done
         finally:
@@ -176,6 +187,7 @@ class Sut:
                 b"/counts": {
                     "received": self.received,
                     "computed": self.computed,
+                    "first": self.first,
                     "most_in_flight": self.most_in_flight,
                 },
             }.get(path, {})

@@ -155,12 +155,11 @@ def _require_taken(probe: Probe, reply: QueryRecord) -> None:
     if _keeps_rows(probe):
         raise RefusedError(
             f"the endpoint answers {reply.outcome} to a row of the data set with other first words{said}; if it takes "
-            "the rows as they are, no probe is possible, so leave it out (in test04: probe: false)"
+            "the rows as they are alone, nothing can be told of its caches"
         )
     raise RefusedError(
         f"the endpoint answers {reply.outcome} to a prompt that is not of the data set{said}; if it takes the data "
-        "set's, set the probe's design: single, which changes only a row's first words, or leave the probe out (in "
-        "test04: probe: false)"
+        "set's, set the probe's design: single, which changes only a row's first words"
     )
 
 

@@ -1,0 +1,149 @@
+"""Why the first query has no answer, in one line: the URL asked, the server's own words, and the cure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urljoin
+
+import aiohttp
+from yarl import URL
+
+from ..endpoints.base import EndpointAdapter
+from ..endpoints.first_answer import asked, models_of
+from ..endpoints.registry import shipped
+from ..endpoints.replies import printable
+from .address import joined
+from .http import tls
+from .target import Target, plain_url
+
+_OK = 200
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_NO_SUCH_PATH = frozenset({404, 405, 410, 501})
+_PATH_IS_THERE = frozenset({400, 405, 415, 422})
+_MOST_NAMED = 8
+_MOST_BYTES = 2**20
+_PATIENCE = aiohttp.ClientTimeout(total=5.0)
+_KEY = "set endpoint_config.api_key to a key it accepts, for example api_key: ${API_KEY}"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What came in place of an answer; `detail` is fit to show, header names are in lower case."""
+
+    reason: str
+    detail: str
+    status: int
+    headers: Mapping[str, str]
+    request: bytes
+    took_s: float
+
+
+async def why(refusal: Refusal, adapter: EndpointAdapter, target: Target, address: int) -> str:
+    """Return the line; a refusal that may be a wrong model or API is looked into by GET."""
+    url = joined(target.urls[address], adapter.path if target.path is None else target.path)
+    words = f" ({refusal.detail})" if refusal.detail else ""
+    what, cure = await _cause(refusal, adapter, _Page(target, target.urls[address]), url)
+    return f"endpoint {plain_url(url)}: {what}{words}; {cure}"
+
+
+async def _cause(refusal: Refusal, adapter: EndpointAdapter, page: _Page, url: str) -> tuple[str, str]:
+    status = refusal.status
+    what = f"answers {status} to the first query"
+    if status in {401, 403}:
+        return f"answers {status} to our credentials", _KEY
+    if status in _REDIRECTS:
+        to = printable(plain_url(urljoin(url, refusal.headers.get("location", ""))))
+        return f"{what} and names {to} instead", "name that in endpoint_config.endpoints; no redirect is followed"
+    if status in {400, 404, 422} and (cure := await _model(refusal, page, url)):
+        return what, cure
+    if status in _NO_SUCH_PATH:
+        return what, await _path(adapter, page)
+    if status in {400, 422}:
+        return what, (
+            "take what it does not know out of model_params or the data set's columns; an endpoint that takes the data "
+            "set's own rows alone, with no word before them, cannot be audited"
+        )
+    if status in {429, 503}:
+        return what, "wait until it is ready, or raise settings.timeouts.service_ready_timeout_s"
+    if status not in {0, 200}:
+        return what, "see the server's log"
+    return _not_an_answer(refusal, adapter)
+
+
+def _not_an_answer(refusal: Refusal, adapter: EndpointAdapter) -> tuple[str, str]:
+    if (coding := refusal.headers.get("content-encoding", "identity").lower()) not in {"", "identity"}:
+        coded = printable(coding, 40)
+        return (
+            f"answers the first query in a coding that was not asked for, {coded}",
+            "switch compression off in the server, or in the proxy before it",
+        )
+    if refusal.reason == "timeout":
+        limit = f"{refusal.took_s:.3g} s"
+        return f"has no whole reply to the first query within {limit}", "raise settings.client.query_timeout_s"
+    if refusal.reason in {"malformed", "truncated", "empty"}:
+        return (
+            f"answers the first query with what is no reply of api_type {adapter.api_type}: {refusal.reason}",
+            "correct endpoint_config.api_type or endpoints, or see the server's log",
+        )
+    return f"has no answer to the first query: {refusal.reason}", "see the server's log"
+
+
+async def _model(refusal: Refusal, page: _Page, url: str) -> str | None:
+    """Return the cure where the server does not have the model, by its list or by its own words."""
+    model = asked(refusal.request).get("model")
+    if not isinstance(model, str):
+        return None
+    served = await page.models(url)
+    if served and model not in served:
+        more = ", ..." if len(served) > _MOST_NAMED else ""
+        names = ", ".join(printable(name, 80) for name in served[:_MOST_NAMED])
+        return f"it serves: {names}{more}; correct model_params.name"
+    if not served and model in refusal.detail and "model" in refusal.detail.lower():
+        return "correct model_params.name"
+    return None
+
+
+async def _path(adapter: EndpointAdapter, page: _Page) -> str:
+    """Return the cure for a path where nothing is, naming the API that is at another."""
+    for other in shipped():
+        if other.path != adapter.path and await page.status(other.path) in _PATH_IS_THERE:
+            return f"{other.path} is there: set endpoint_config.api_type: {other.api_type}, or correct the URL"
+    return "correct endpoint_config.endpoints, or set endpoint_config.path to the path behind them"
+
+
+class _Page:
+    """What GET says of other paths of an address; nothing where it says nothing."""
+
+    def __init__(self, target: Target, base: str) -> None:
+        self._target = target
+        self._base = base
+
+    async def status(self, path: str) -> int:
+        """Return the status of GET of a path behind the base URL, 0 without one."""
+        return (await self._get(self._base, path))[0]
+
+    async def models(self, url: str) -> list[str]:
+        """Return the ids of the models served, by the page beside the path that was asked."""
+        beside = url.partition("?")[0]
+        for ending in ("/chat/completions", "/completions", "/generate"):
+            beside = beside.removesuffix(ending)
+        for base, path in dict.fromkeys([(beside, "/models"), (self._base, "/v1/models")]):
+            status, body = await self._get(base, path)
+            if status == _OK and (found := models_of(body)):
+                return [self._target.redact(one) for one in found]
+        return []
+
+    async def _get(self, base: str, path: str) -> tuple[int, bytes]:
+        url = URL(joined(base, path), encoded=True)
+        try:
+            async with (
+                aiohttp.ClientSession(
+                    connector=aiohttp.TCPConnector(ssl=tls(self._target)), timeout=_PATIENCE
+                ) as session,
+                session.get(url, headers=self._target.headers, allow_redirects=False) as reply,
+            ):
+                return reply.status, await reply.content.read(_MOST_BYTES)
+        except (aiohttp.ClientError, OSError, ValueError, asyncio.TimeoutError):
+            return 0, b""

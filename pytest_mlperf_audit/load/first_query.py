@@ -1,0 +1,168 @@
+"""One real query before any phase: its whole answer is judged, so that no wrong address becomes a guilty system."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter, perf_counter_ns
+from typing import NamedTuple
+
+from ..endpoints.base import BadReplyError, Reply
+from ..endpoints.first_answer import oddities, said
+from ..endpoints.replies import printable
+from ..endpoints.source import RequestSource
+from ..errors import EndpointError
+from ..runs.script import Edit
+from .cures import Refusal, why
+from .http import AiohttpTransport
+from .loop import run_until_done
+from .target import Target
+from .transport import Message, TransportError
+
+_OK = 200
+#: By these a server says that it is not there yet, or not for us now; asked again until the time limit is over.
+_NOT_READY = frozenset({429, 503})
+_AGAIN_S = 1.0
+#: By these it speaks of more than one row, so that another need not be tried.
+_FINAL = frozenset({301, 302, 303, 307, 308, 401, 402, 403, 404, 405, 410, 422, *_NOT_READY})
+_ROWS_TRIED = 3
+_MOST_BYTES = 2**16
+_VARYING = re.compile(r"[0-9a-f-]*\d[0-9a-f-]*", re.IGNORECASE)
+
+
+class FirstAnswer(NamedTuple):
+    """How long the first query took, None where its row got no answer, and what is odd about it."""
+
+    latency_s: float | None
+    warnings: tuple[str, ...]
+
+
+class _Heard:
+    """Takes a reply: its head, the start of its body, and what the decoder makes of it."""
+
+    def __init__(self, source: RequestSource) -> None:
+        self._decoder = source.adapter.decoder()
+        self.status = 0
+        self.headers: Mapping[str, str] = {}
+        self.body = b""
+
+    def on_head(self, status: int, headers: Mapping[str, str]) -> None:
+        """Note the head."""
+        self.status = status
+        self.headers = {name.lower(): value for name, value in headers.items()}
+
+    def on_data(self, data: bytes, at_ns: int) -> None:
+        """Note the start of the body, and have an answer decoded."""
+        self.body += data[: _MOST_BYTES - len(self.body)]
+        if self.status == _OK:
+            self._decoder.feed(data, at_ns)
+
+    def on_resent(self) -> None:
+        """Nothing of the reply had come, so there is nothing to forget."""
+
+    def reply(self) -> Reply:
+        """Return the answer. Raises BadReplyError."""
+        if self.status != _OK:
+            raise BadReplyError(f"http_{self.status}", said(self.body))
+        return self._decoder.finish()
+
+
+class _Asker:
+    """Asks one endpoint; to be used on one loop."""
+
+    def __init__(self, source: RequestSource, target: Target, transport: AiohttpTransport) -> None:
+        self._source = source
+        self._target = target
+        self._transport = transport
+
+    async def ask(self, address: int, timeout_s: float | None, patience: _Patience) -> FirstAnswer:
+        """Send a row to an address, up to three where one is refused. Raises EndpointError when all are, in one way."""
+        refusals: list[Refusal] = []
+        for row in _rows(len(self._source)):
+            body = self._source.body(row, Edit(lead=secrets.token_hex(16)))
+            answer = await self._ask_row(address, body, timeout_s, patience)
+            if isinstance(answer, FirstAnswer):
+                return answer
+            refusals.append(answer)
+            if answer.reason == "timeout" or answer.status in _FINAL:
+                break
+        if len({(one.reason, _VARYING.sub("#", one.detail)) for one in refusals}) == 1:
+            raise EndpointError(await why(refusals[0], self._source.adapter, self._target, address))
+        told = "; ".join(f"{one.reason} ({one.detail})" for one in refusals)
+        return FirstAnswer(None, (f"{len(refusals)} queries of other rows failed before the first phase: {told}",))
+
+    async def _ask_row(
+        self, address: int, body: bytes, timeout_s: float | None, patience: _Patience
+    ) -> FirstAnswer | Refusal:
+        while True:
+            heard, began_s, began_ns = _Heard(self._source), perf_counter(), perf_counter_ns()
+            try:
+                await self._transport.post(Message(body, route=address), heard, timeout_s)
+                took_s = perf_counter() - began_s
+                reply = heard.reply()
+            except (TransportError, BadReplyError) as error:
+                detail = printable(self._target.redact(error.detail))
+                if heard.status in _NOT_READY and await patience.goes_on(error.reason, detail):
+                    continue
+                took_s = (perf_counter_ns() - began_ns) / 1e9
+                return Refusal(error.reason, detail, heard.status, heard.headers, body, took_s)
+            except Exception as error:  # noqa: BLE001 - an adapter's defect: the first phase says so, with its records
+                return FirstAnswer(None, (f"the first query could not be read ({type(error).__name__})",))
+            odd = (self._target.redact(one) for one in oddities(body, heard.headers, heard.body, reply))
+            return FirstAnswer(took_s, tuple(odd))
+
+
+class _Patience:
+    """Waits for an endpoint that says it is not ready, up to a time limit for all."""
+
+    def __init__(self, limit_s: float, tell: Callable[[str], None]) -> None:
+        self._limit_s = limit_s
+        self._tell = tell
+        self._since_s: float | None = None
+
+    async def goes_on(self, reason: str, detail: str) -> bool:
+        """Wait a while; return False when the time is over."""
+        if self._since_s is None:
+            self._since_s = perf_counter()
+            self._tell(f"the endpoint is not ready ({reason}: {detail}); waiting for up to {self._limit_s:g} s")
+        left_s = self._since_s + self._limit_s - perf_counter()
+        if left_s <= 0:
+            return False
+        await asyncio.sleep(min(_AGAIN_S, left_s))
+        return True
+
+
+def ask_first(
+    source: RequestSource,
+    target: Target,
+    *,
+    timeout_s: float | None,
+    ready_timeout_s: float,
+    tell: Callable[[str], None] = lambda _: None,
+) -> FirstAnswer:
+    """Send one row to each address, other words before it so that no cache learns the data set, and judge the answers.
+
+    An endpoint that is loading (503) is waited for, `ready_timeout_s` in all; `tell` gets a sentence then. Raises
+    EndpointError, naming the URL, the server's words and the cure, for what cannot be an answer.
+    """
+
+    async def ask() -> Sequence[FirstAnswer]:
+        adapter, patience = source.adapter, _Patience(ready_timeout_s, tell)
+        transport = AiohttpTransport(target, adapter.path, adapter.headers, adapter.max_reply_bytes)
+        try:
+            asker = _Asker(source, target, transport)
+            return [await asker.ask(address, timeout_s, patience) for address in range(len(target.urls))]
+        finally:
+            await transport.close()
+
+    answers = run_until_done(ask)
+    times = [answer.latency_s for answer in answers if answer.latency_s is not None]
+    warnings = dict.fromkeys(warning for answer in answers for warning in answer.warnings)
+    return FirstAnswer(max(times, default=None), tuple(warnings))
+
+
+def _rows(n_rows: int) -> list[int]:
+    """Return the first row, and two far from it in case it is an odd one."""
+    return list(dict.fromkeys([0, n_rows // 2, n_rows - 1]))[:_ROWS_TRIED]

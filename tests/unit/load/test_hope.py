@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+
+from pytest_mlperf_audit.load.hope import Hope, HopelessError
+from pytest_mlperf_audit.runs.order import Scripted, without_replacement
+from pytest_mlperf_audit.runs.query import COMPLETED, QueryRecord
+from pytest_mlperf_audit.runs.spec import Concurrency, RunSpec
+
+
+def spec(n=100, order=None):
+    return RunSpec(
+        label="phase",
+        n_samples=n,
+        order=order or without_replacement(1, wrap=True),
+        load=Concurrency(target=4),
+        query_timeout_s=2.0,
+    )
+
+
+def told(hope, outcomes, in_flight=0):
+    """Return why it is given up, and after how many records; None and all where it is not."""
+    for number, outcome in enumerate(outcomes):
+        reason, _, detail = outcome.partition(":")
+        record = QueryRecord(query=number, sample=0, issued_ns=0, completed_ns=1, request="0" * 32, outcome=reason)
+        record.detail = detail or None
+        try:
+            hope.require(record, in_flight)
+        except HopelessError as error:
+            return str(error), number + 1
+    return None, len(outcomes)
+
+
+def test_ten_refusals_in_one_way_are_enough():
+    why, after = told(Hope(spec()), [f"http_400:no field seed, request id 7f3a-{number}" for number in range(50)])
+    assert after == 10
+    assert why.startswith(
+        "the first 10 queries were all refused in one way: http_400 (no field seed, request id 7f3a-9)"
+    )
+
+
+def test_a_short_phase_needs_no_ten():
+    assert told(Hope(spec(4)), ["server_error:died"] * 4)[1] == 4
+    assert told(Hope(spec(1)), ["empty"])[0].startswith("the only query was refused in one way: empty")
+
+
+@pytest.mark.parametrize(
+    "outcomes",
+    [
+        [COMPLETED, *["http_500:x"] * 40],
+        [*["http_500:x"] * 9, COMPLETED, *["http_500:x"] * 40],
+        [*["http_500:x"] * 9, *["http_500:y"] * 40],
+        [*["http_500:x"] * 9, *["empty:x"] * 40],
+        ["connect:refused"] * 50,
+        [*["timeout"] * 2, COMPLETED] * 10,
+        [*["timeout"] * 2, "http_500:x"] * 1 + [COMPLETED] + ["timeout"] * 2,
+    ],
+)
+def test_what_is_left_to_the_audit(outcomes):
+    assert told(Hope(spec()), outcomes)[0] is None
+
+
+def test_a_wave_of_timeouts_ends_a_phase_wherever_it_is():
+    assert told(Hope(spec()), [COMPLETED] * 20 + ["timeout"] * 10)[1] == 23
+    why, after = told(Hope(spec()), ["timeout"] * 50, in_flight=7)
+    assert after == 8
+    assert why == "the endpoint hangs: 8 queries in a row had no whole reply within 2 s"
+
+
+def test_timeouts_among_queries_that_completed_are_no_wave():
+    """All are sent at once, and the good replies are there long before the first time limit is over."""
+    hope = Hope(spec())
+    for query in (1, 3, 5, 7, 9):
+        hope.require(QueryRecord(query=query, sample=0, issued_ns=0, completed_ns=1, request="0" * 32), 5)
+    for query in (0, 2, 4, 6, 8):
+        record = QueryRecord(query=query, sample=0, issued_ns=0, completed_ns=9, request="0" * 32, outcome="timeout")
+        hope.require(record, 0)
+
+
+def test_a_script_gets_ten_records_however_short_it_is():
+    assert told(Hope(spec(4, Scripted())), ["http_400:no"] * 4)[0] is None
