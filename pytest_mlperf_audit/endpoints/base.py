@@ -24,6 +24,8 @@ Row = Mapping[str, Any]
 class Reply(msgspec.Struct, kw_only=True, gc=False):
     """What a reply says. `digest` identifies the output; `first_token_ns` is on the clock `feed` was given.
 
+    `model` is the one that the server says it comes from.
+
     `output_ids` are the output's tokens where the reply has them, `first_ids` those of the first piece of a stream that
     had output: empty where that piece was a text without any. With the output kept, `text` is everything in the reply
     that is text where that is more than `output` (reasoning, say), and `first_text` the first piece of it in a stream.
@@ -31,6 +33,7 @@ class Reply(msgspec.Struct, kw_only=True, gc=False):
 
     digest: str
     id: str | None = None
+    model: str | None = None
     output: str | None = None
     tokens: int | None = None
     cached_tokens: int | None = None

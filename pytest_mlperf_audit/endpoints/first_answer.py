@@ -90,13 +90,18 @@ def oddities(request: bytes, headers: Mapping[str, str], body: bytes, reply: Rep
         yield f"the reply is coded ({printable(coding, 40)}), though none was asked for: its decoding is not measured"
     model, wanted = model_of(body), fields.get("model")
     if model and isinstance(wanted, str) and model != wanted:
-        yield (
-            f"the reply comes from model {printable(model, MAX_DETAIL)!r}, not {printable(wanted)!r} of "
-            "model_params.name; make sure that it is the model to be audited"
-        )
+        yield other_model(model, wanted)
     if fields.get("stream") and reply.first_token_ns is None:
         yield "the reply is not streamed, though that was asked for; no time of a first token can be told"
     yield from _lengths(fields, reply)
+
+
+def other_model(model: str, asked_for: str) -> str:
+    """Return what to say when another model answers than was asked for."""
+    return (
+        f"replies come from model {printable(model, MAX_DETAIL)!r}, not {printable(asked_for)!r} of model_params.name; "
+        "make sure that it is the model to be audited"
+    )
 
 
 def _lengths(fields: Mapping[str, Any], reply: Reply) -> Iterator[str]:

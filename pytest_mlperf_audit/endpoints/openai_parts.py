@@ -82,6 +82,7 @@ class Completion(msgspec.Struct, gc=False):
     """A reply, or one chunk of a streamed one. `remark` is a message where an answer should be."""
 
     id: str | None = None
+    model: str | None = None
     choices: list[Choice] | None = None
     usage: Usage | None = None
     error: Any = None
@@ -135,6 +136,7 @@ def _completion(said: Mapping[str, Any]) -> Completion:
     details = as_mapping(usage.get("prompt_tokens_details"))
     return Completion(
         id=as_word(said.get("id")),
+        model=as_word(said.get("model")),
         choices=[_choice(choice) for choice in _choices(said)],
         usage=Usage(
             completion_tokens=as_count(usage.get("completion_tokens")),

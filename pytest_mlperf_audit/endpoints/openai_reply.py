@@ -38,6 +38,7 @@ class _Collector:
         self._tokens: int | None = None
         self._cached_tokens: int | None = None
         self._id: str | None = None
+        self._model: str | None = None
         self._ids: array[int] | None = None
         self._first_ids: list[int] | None = None
         self.finish_reason: str | None = None
@@ -45,6 +46,7 @@ class _Collector:
     def take(self, part: Completion) -> bool:
         """Add a document or chunk; return whether it brought output. Raises BadReplyError where one was given up."""
         self._id = self._id or part.id
+        self._model = self._model or part.model
         self._remark = self._remark or part.remark
         for other in part.choices or ():
             if other.finish_reason and GAVE_UP.search(other.finish_reason):
@@ -111,6 +113,7 @@ class _Collector:
         return Reply(
             digest=self._digest(),
             id=short_id(self._id),
+            model=short_id(self._model),
             output=output if self._keep_output else None,
             tokens=self._tokens,
             cached_tokens=self._cached_tokens,

@@ -12,6 +12,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.http import HttpProcessingError
 
+from .backlog import Backlog
 from .transport import TransportError
 
 
@@ -27,6 +28,7 @@ class Books:
 
     def __init__(self) -> None:
         self.unasked = 0
+        self.backlog = Backlog()
         self._asked: set[ResponseHandler] = set()
         self._bodies: dict[ResponseHandler, aiohttp.StreamReader] = {}
 
@@ -39,13 +41,20 @@ class Books:
         self.unasked += unread(protocol)
         return not protocol.should_close
 
-    def note(self, protocol: ResponseHandler, *, well: bool) -> None:
-        """Note that a request on this connection has ended."""
+    def began(self, protocol: ResponseHandler, at_s: float) -> None:
+        """Note that a request goes out on this connection."""
+        if protocol not in self._asked:
+            self.backlog.sent(protocol, at_s)
+
+    def ended(self, protocol: ResponseHandler, began_s: float, now_s: float, *, well: bool) -> bool:
+        """Note that a request on this connection has ended; return whether to keep it for another."""
         self.unasked += well and unread(protocol)
+        self.backlog.ended(protocol, began_s, now_s, well=well)
         if well and not protocol.should_close:
             self._asked.add(protocol)
-        else:
-            self._asked.discard(protocol)
+            return not self.backlog.wants_a_place()
+        self._asked.discard(protocol)
+        return well
 
     def reading(self, protocol: ResponseHandler, body: aiohttp.StreamReader) -> None:
         """Note the body that is read on a connection, whose reader is told when the connection is lost.
@@ -85,7 +94,7 @@ class Conversation:
     What went wrong leaves as a TransportError. At `due_at` on the loop's clock the connection is cut.
     """
 
-    __slots__ = ("_books", "_connection", "_overdue", "_protocol", "_timer")
+    __slots__ = ("_began_s", "_books", "_connection", "_loop", "_overdue", "_protocol", "_timer")
 
     def __init__(
         self, connection: Connection, loop: asyncio.AbstractEventLoop, due_at: float | None, books: Books
@@ -93,6 +102,8 @@ class Conversation:
         self._connection = connection
         self._protocol = connection.protocol
         self._books = books
+        self._loop = loop
+        self._began_s = loop.time()
         self._overdue = False
         self._timer = None if due_at is None else loop.call_at(due_at, self._cut)
 
@@ -101,6 +112,7 @@ class Conversation:
         if protocol is None or protocol.transport is None:
             self._end(well=False)
             raise TransportError("reset", "the connection was closed before the query was sent")
+        self._books.began(protocol, self._began_s)
         return protocol
 
     def __exit__(
@@ -121,7 +133,7 @@ class Conversation:
         if self._timer is not None:
             self._timer.cancel()
         if self._protocol is not None:
-            self._books.note(self._protocol, well=well)
+            well = self._books.ended(self._protocol, self._began_s, self._loop.time(), well=well)
         if well:
             self._connection.release()
         else:

@@ -131,6 +131,7 @@ def _take(record: QueryRecord, reply: Reply, target: Target, zero_ns: int) -> No
     record.outcome = COMPLETED
     record.reply = reply.digest
     record.reply_id = _redacted(reply.id, target)
+    record.model = _redacted(reply.model, target)
     record.tokens = reply.tokens
     record.cached_tokens = reply.cached_tokens
     record.finish_reason = _redacted(reply.finish_reason, target)

@@ -63,6 +63,8 @@ class _Ended:
     ended_s: float = 0.0
     before: Snapshot = ()
     after: Snapshot = ()
+    taken: int | None = None
+    starved: int = 0
 
 
 def run_group(
@@ -96,9 +98,12 @@ def run_group(
             for planned in phases:
                 await transport.connect(in_flight(planned.spec))
                 phase = _phase(planned, source if planned.source is None else planned.source, target, transport)
-                ended.append(_Ended(phase, planned, attempt, clock.now("milliseconds"), before=pages))
-                await _run_reporting(phase, snapshot)
+                started_at = clock.now("milliseconds")
+                ended.append(_Ended(phase, planned, attempt, started_at, before=pages, taken=transport.taken()))
+                so_far = transport.starved()
+                await _run_reporting(phase, transport, snapshot)
                 ended[-1].ended_s = perf_counter()
+                ended[-1].starved = transport.starved() - so_far
                 if phase.status != "complete":
                     break
                 pages = ended[-1].after = await metrics.read()
@@ -129,10 +134,11 @@ def _phase(planned: PlannedPhase, source: RequestSource, target: Target, transpo
     return ScriptedPhase(planned.spec, planned.script, source, target, transport, log)
 
 
-async def _run_reporting(phase: Phase, snapshot: Callable[..., None]) -> None:
+async def _run_reporting(phase: Phase, transport: Transport, snapshot: Callable[..., None]) -> None:
     async def tick() -> None:
         while True:
             snapshot(phase)
+            transport.relieve()
             await asyncio.sleep(_PROGRESS_EVERY_S)
 
     ticker = asyncio.ensure_future(tick())
@@ -198,6 +204,8 @@ def _record(one: _Ended, target: Target) -> PhaseRecord:
         endpoint=target.label,
         simulated=target.simulated,
         counters=server_counters(one.before, one.after, target),
+        connections_taken=one.taken,
+        starved=one.starved,
     )
 
 

@@ -20,6 +20,7 @@ from ..errors import EndpointError
 from .address import Address, addresses
 from .conversation import CLIENT_ERRORS, Books, Conversation, NoReplyError, reason_of, text_of, unread
 from .files import NoFilesError, out_of_files
+from .gate import Gate
 from .target import Target
 from .transport import Message, ReplyEvents, TransportError
 
@@ -29,6 +30,8 @@ _MOST_GET_BYTES = 2**20
 #: A connection that is not closed within this time is taken for one that a server holds.
 _HELD_S = 0.3
 _REFUSAL_TRIES = 3
+#: How a greeting fails on a connection that no thread of the server has taken.
+_NOT_TAKEN = frozenset({"timeout", "connect"})
 
 _READ_BYTES = 2**16
 _FINAL = 200
@@ -48,6 +51,8 @@ class AiohttpTransport:
         self._next_address = itertools.cycle(self._addresses)
         self._connect_timeout_s = target.connect_timeout_s
         self._max_reply_bytes = max_reply_bytes
+        # Connections that were greeted are idle meanwhile, and must not be closed before the last has answered.
+        self._greeting_s = min(_PATIENCE_S, 0.75 * target.max_idle_s)
         self._connector = aiohttp.TCPConnector(
             limit=0, ttl_dns_cache=None, keepalive_timeout=target.max_idle_s, ssl=tls(target)
         )
@@ -59,6 +64,7 @@ class AiohttpTransport:
         self._greeted: set[ResponseHandler] = set()
         self._greetings: dict[Address, set[int]] = {}
         self._books = Books()
+        self._gates: dict[Address, Gate] = {}
 
     async def connect(self, connections: int) -> list[TransportError]:
         """Open connections, shared evenly by the addresses, each with a GET that no server takes for a query.
@@ -68,23 +74,51 @@ class AiohttpTransport:
         self._greeted = {protocol for protocol in self._greeted if protocol.is_connected()}
         self._books.forget_closed()
         share = -(-connections // len(self._addresses))
-        held: list[tuple[Address, Connection]] = []
+        failed = await asyncio.gather(*(self._open(address, share) for address in self._addresses))
+        return [error for errors in failed for error in errors]
 
-        async def hold(address: Address) -> TransportError | None:
+    async def _open(self, address: Address, share: int) -> list[TransportError]:
+        """Open connections to one address; where it takes some of them and not the others, it gets no more queries."""
+        if address in self._gates:
+            share = min(share, self._gates[address].width)
+        held: list[Connection] = []
+
+        async def hold() -> TransportError | None:
             try:
-                held.append((address, await self._acquire(address, _PATIENCE_S)))
+                held.append(await self._acquire(address, _PATIENCE_S))
             except TransportError as error:
                 return error
             return None
 
         try:
-            failed = await asyncio.gather(*(hold(address) for address in self._addresses for _ in range(share)))
-            fresh = [(address, one) for address, one in held if one.protocol not in self._greeted]
-            failed += await asyncio.gather(*(self._greet(address, one) for address, one in fresh))
+            failed = await asyncio.gather(*(hold() for _ in range(share)))
+            fresh = [one for one in held if one.protocol not in self._greeted]
+            failed += await asyncio.gather(*(self._greet(address, one) for one in fresh))
         finally:
-            for _, connection in held:
+            for connection in held:
                 connection.release()
-        return [error for error in failed if error is not None]
+        errors = [error for error in failed if error is not None]
+        not_taken = sum(error.reason in _NOT_TAKEN for error in errors)
+        if 0 < not_taken < share:
+            self._gates[address] = Gate(share - not_taken)
+        return errors
+
+    def taken(self) -> int | None:
+        """Return how many connections the addresses take that were found to take fewer than offered; None without."""
+        return sum(gate.width for gate in self._gates.values()) or None
+
+    def relieve(self) -> None:
+        """Close a kept connection for each query that waits on one which the server does not take."""
+        starving = self._books.backlog.look(self._loop.time())
+        if starving:
+            idle = [protocol for kept in self._connector._conns.values() for protocol, _ in kept]  # noqa: SLF001
+            for protocol in idle[:starving]:
+                protocol.close()
+            self._books.backlog.want(max(0, starving - len(idle)))
+
+    def starved(self) -> int:
+        """Return how many queries so far have waited on a connection that the server did not take."""
+        return self._books.backlog.starved
 
     async def status(self) -> list[int]:
         """Return each address's status for a GET of the query's path: 401 or 403 tells of a refused key.
@@ -94,7 +128,7 @@ class AiohttpTransport:
         replies = []
         for address in self._addresses:
             replies.append(_StatusOnly())
-            await self._get(address, await self._acquire(address, None), replies[-1])
+            await self._get(address, await self._acquire(address, None), replies[-1], _PATIENCE_S)
         return [reply.status for reply in replies]
 
     async def refusal(self) -> TransportError | None:
@@ -163,6 +197,15 @@ class AiohttpTransport:
         else:
             address = self._addresses[message.route % len(self._addresses)]
         due_at = None if timeout_s is None else self._loop.time() + timeout_s
+        if gate := self._gates.get(address):
+            async with gate.through(timeout_s):
+                await self._post(address, message, reply, due_at, timeout_s)
+        else:
+            await self._post(address, message, reply, due_at, timeout_s)
+
+    async def _post(
+        self, address: Address, message: Message, reply: ReplyEvents, due_at: float | None, timeout_s: float | None
+    ) -> None:
         request = address.post(message.body, message.query)
         connection = await self._acquire(address, timeout_s)
         kept = self._books.was_asked(connection.protocol)
@@ -228,9 +271,7 @@ class AiohttpTransport:
                     if left < 0:
                         raise TransportError("too_large", f"the reply exceeds {most_bytes} bytes")
 
-    async def _get(
-        self, address: Address, connection: Connection, reply: ReplyEvents, patience_s: float = _PATIENCE_S
-    ) -> None:
+    async def _get(self, address: Address, connection: Connection, reply: ReplyEvents, patience_s: float) -> None:
         due_at = self._loop.time() + patience_s
         await self._ask(connection, address.get_head, reply, due_at, _MOST_GET_BYTES)
 
@@ -238,7 +279,7 @@ class AiohttpTransport:
         protocol = connection.protocol
         reply = _StatusOnly()
         try:
-            await self._get(address, connection, reply)
+            await self._get(address, connection, reply, self._greeting_s)
         except TransportError as error:
             return error
         self._greetings.setdefault(address, set()).add(reply.status)

@@ -58,7 +58,7 @@ class MetricsReader:
         self._session: aiohttp.ClientSession | None = None
         if target.metrics:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=tls(target)),
+                connector=aiohttp.TCPConnector(ssl=tls(target), force_close=True),  # a kept one may cost a thread
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,  # a small reply could become a large one
             )

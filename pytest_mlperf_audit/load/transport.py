@@ -49,6 +49,15 @@ class Transport(Protocol):
     async def connect(self, connections: int) -> list[TransportError]:
         """Open and keep that many connections without sending a query; return what went wrong with any of them."""
 
+    def taken(self) -> int | None:
+        """Return how many connections the endpoint takes, where those are fewer than were offered, else None."""
+
+    def relieve(self) -> None:
+        """See whether queries starve on connections that the endpoint does not take, and make room for them."""
+
+    def starved(self) -> int:
+        """Return how many queries have starved so far."""
+
     async def refusal(self) -> TransportError | None:
         """Return why the endpoint takes no connection now, None when it does."""
 

@@ -24,7 +24,7 @@ from ..report.status import audit_status
 from ..runs.phase import PhaseRecord
 from ..runs.spec import RunSpec
 from . import third_party
-from .long_replies import LongReplies
+from .phase_warnings import PhaseWarnings
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,13 @@ class PlannedAudit:
         return (self.warmup, *self.phases) if self.warmup else self.phases
 
 
-def judge(planned: PlannedAudit, long: LongReplies | None = None) -> Verdict:
-    """Return the verdict on what is on disk; `long` looks at its phases, too. Raises NoVerdictError or RecordError."""
+def judge(planned: PlannedAudit, odd: PhaseWarnings | None = None) -> Verdict:
+    """Return the verdict on what is on disk; `odd` looks at its phases, too. Raises NoVerdictError or RecordError."""
     records = complete_records(planned)
     measured = {phase.spec.label: consistent(phase.directory, records[phase.spec.label]) for phase in planned.phases}
-    if long is not None:
+    if odd is not None:
         for phase in planned.phases:
-            long.look(phase.spec.label, measured[phase.spec.label].queries, phase.source)
+            odd.look(records[phase.spec.label], measured[phase.spec.label].queries, phase.source)
     verdict = third_party.verify(planned.audit, planned.cfg, planned.checks, measured)
     told = counter_notes({label: record.counters for label, record in records.items()})
     verdict = msgspec.structs.replace(verdict, notes=(*verdict.notes, *told))
@@ -95,10 +95,10 @@ def complete_records(planned: PlannedAudit) -> dict[str, PhaseRecord]:
     return records
 
 
-def judged_or_why(planned: PlannedAudit, long: LongReplies | None = None) -> tuple[Verdict | None, str]:
+def judged_or_why(planned: PlannedAudit, odd: PhaseWarnings | None = None) -> tuple[Verdict | None, str]:
     """Return the verdict, or None and the reason why there is none; see judge."""
     try:
-        return judge(planned, long), ""
+        return judge(planned, odd), ""
     except (NoVerdictError, RecordError) as error:
         return None, str(error)
 

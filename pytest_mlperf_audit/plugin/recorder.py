@@ -19,8 +19,8 @@ from ..report.status import run_status
 from ..report.write import write_report
 from .environment import EXIT_NO_VERDICT, environment
 from .judging import PlannedAudit, audit_outcome, judged_or_why
-from .long_replies import LongReplies
 from .mlperf_files import write_mlperf_files
+from .phase_warnings import PhaseWarnings
 from .run import AuditRun
 from .session import AuditSession
 from .signals import deferred
@@ -104,8 +104,8 @@ class Recorder:
         ) and not self._failed_elsewhere
 
     def _outcome(self, run: AuditRun) -> RunOutcome:
-        long = LongReplies(run.source)
-        audits = tuple(self._audit(run, planned, long) for planned in run.plans)
+        odd = PhaseWarnings(run.source)
+        audits = tuple(self._audit(run, planned, odd) for planned in run.plans)
         benchmark = run.benchmark
         return RunOutcome(
             name=benchmark.name or run.path.stem,
@@ -119,11 +119,13 @@ class Recorder:
             finished_at=self._session.clock.now(),
             environment={**environment(self._workers), "aiohttp": version("aiohttp"), "event_loop": loop_name()},
             audits=audits,
-            warnings=(*run.warnings, *long.warnings, *filter(None, [self._session.clock.set_by()])),
+            warnings=tuple(
+                dict.fromkeys((*run.warnings, *odd.warnings, *filter(None, [self._session.clock.set_by()])))
+            ),
         )
 
-    def _audit(self, run: AuditRun, planned: PlannedAudit, long: LongReplies) -> AuditOutcome:
-        verdict, why_none = judged_or_why(planned, long)
+    def _audit(self, run: AuditRun, planned: PlannedAudit, odd: PhaseWarnings) -> AuditOutcome:
+        verdict, why_none = judged_or_why(planned, odd)
         outcome = audit_outcome(
             planned,
             verdict,

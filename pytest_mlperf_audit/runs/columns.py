@@ -14,6 +14,9 @@ _ABSENT = -1
 _COMPLETED = 0
 _MOST_TOKENS = 2**31 - 1
 _DIGEST_BYTES = 16
+_MOST_MODELS = 32
+#: Stands for all further names of models, when there are too many.
+OTHER_MODELS = "(others)"
 
 
 class QueryColumns:
@@ -30,6 +33,7 @@ class QueryColumns:
         self.outcomes: list[str] = [COMPLETED]
         self._codes = {COMPLETED: _COMPLETED}
         self.cached_tokens = 0
+        self.models: dict[str, int] = {}
         for record in records:
             self.append(record)
 
@@ -44,6 +48,14 @@ class QueryColumns:
         self._requests += bytes.fromhex(record.request)
         if record.cached_tokens:
             self.cached_tokens += _bounded(record.cached_tokens)
+        if record.model:
+            self._count_model(record.model)
+
+    def _count_model(self, model: str) -> None:
+        """Count a reply by the model that it names; one that names ever new ones does not fill the memory."""
+        if model not in self.models and len(self.models) >= _MOST_MODELS:
+            model = OTHER_MODELS
+        self.models[model] = self.models.get(model, 0) + 1
 
     def _code(self, outcome: str) -> int:
         if outcome not in self._codes:

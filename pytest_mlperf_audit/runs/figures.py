@@ -43,4 +43,5 @@ def figures(queries: QueryColumns, load: Load) -> PhaseFigures:
         first_request=queries.first_request(),
         output_tokens=int(queries.tokens[counted].sum()) if counted.any() else None,
         cached_tokens=queries.cached_tokens,
+        models=dict(sorted(queries.models.items())),
     )

@@ -21,7 +21,8 @@ class PhaseFigures(msgspec.Struct, frozen=True, kw_only=True):
     """Every figure of a phase, computed from its query records by `runs.figures.figures` and nothing else.
 
     `window_s` runs from the first issue to the last completion; `qps` is completed / window_s
-    (None when nothing completed); latencies are of completed queries, in seconds.
+    (None when nothing completed); latencies are of completed queries, in seconds. `models` counts the replies by the
+    model that they name.
     """
 
     n_issued: int
@@ -38,6 +39,7 @@ class PhaseFigures(msgspec.Struct, frozen=True, kw_only=True):
     first_request: str | None
     output_tokens: int | None
     cached_tokens: int
+    models: dict[str, int] = {}
 
     @property
     def n_failed(self) -> int:
@@ -49,6 +51,8 @@ class PhaseRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One phase: what was asked (`spec`), how it ended (`status`), what it measured (`figures`).
 
     `counters` is what the servers' metrics pages say of it, None where none were asked or the phase was cut short.
+    `connections_taken` is how many connections the endpoint takes at a time, where it was offered more,
+    and `starved` how many queries waited on a connection that it did not take while it answered on others.
     """
 
     label: str
@@ -63,6 +67,8 @@ class PhaseRecord(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: str = ""
     simulated: bool = False
     counters: ServerCounters | None = None
+    connections_taken: int | None = None
+    starved: int = 0
     schema_version: int = 1
 
     @property

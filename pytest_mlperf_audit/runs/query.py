@@ -36,7 +36,8 @@ class QueryRecord(msgspec.Struct, omit_defaults=True, gc=False):
     `request` is a digest of the request as sent (method, path, headers without credentials, body);
     `reply` one of the output in the reply. Both are the first 128 bits of a SHA-256, in hex. `tag` is a scripted
     query's; `cache_header` quotes the reply headers by which a cache says that it answered; `resent` says that the
-    query went out twice, since a kept connection was closed before any byte of the reply.
+    query went out twice, since a kept connection was closed before any byte of the reply. `model` is the one that the
+    reply says it comes from.
 
     Only where the phase keeps them: `output`, the text; `output_ids`, its tokens, and `first_ids`, those of the first
     piece of a streamed reply; `ids_from`, the local tokenizer that made them of the text, where one did; `expected`,
@@ -55,6 +56,7 @@ class QueryRecord(msgspec.Struct, omit_defaults=True, gc=False):
     reply: str | None = None
     reply_bytes: int = 0
     reply_id: str | None = None
+    model: str | None = None
     tokens: int | None = None
     cached_tokens: int | None = None
     finish_reason: str | None = None

@@ -171,7 +171,7 @@ def test_a_coded_reply_is_named_as_such(ask, server):
 
 
 ODD: dict[str, tuple[dict[str, Any], str]] = {
-    "another model": ({"model": "m-mini"}, "the reply comes from model 'm-mini', not 'm' of model_params.name"),
+    "another model": ({"model": "m-mini"}, "replies come from model 'm-mini', not 'm' of model_params.name"),
     "too long": ({"usage": {"completion_tokens": 40}}, "the reply has 40 tokens, more than the limit of 16"),
     "cut": (
         {"choices": [{"index": 0, "message": {"content": "a"}, "finish_reason": "length"}]},

@@ -10,7 +10,7 @@ from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.datasets import Dataset
 from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
 from pytest_mlperf_audit.endpoints.source import RequestSource
-from pytest_mlperf_audit.plugin.long_replies import LongReplies
+from pytest_mlperf_audit.plugin.long_replies import long_replies
 from pytest_mlperf_audit.runs.columns import QueryColumns
 from pytest_mlperf_audit.runs.query import QueryRecord
 
@@ -19,27 +19,26 @@ class Rows(list[dict[str, Any]]):
     """A data set in memory."""
 
 
-def warnings(*tokens: int | None, rows: list[dict[str, Any]], **params: Any) -> tuple[str, ...]:
+def warning(*tokens: int | None, rows: list[dict[str, Any]], **params: Any) -> str:
     made = [
         QueryRecord(query=at, sample=at % len(rows), issued_ns=at, completed_ns=at + 1, request="0" * 32, tokens=n)
         for at, n in enumerate(tokens)
     ]
     data: Dataset = Rows(rows)  # type: ignore[assignment]
-    long = LongReplies(RequestSource(data, OpenAIChatAdapter(ModelParams(name="m", **params))))
-    long.look("reference", QueryColumns(made), None)
-    return long.warnings
+    source = RequestSource(data, OpenAIChatAdapter(ModelParams(name="m", **params)))
+    return long_replies("reference", QueryColumns(made), source)
 
 
 def test_a_limit_that_is_kept():
-    assert warnings(16, 3, None, rows=[{"prompt": "p"}], max_new_tokens=16) == ()
-    assert warnings(5000, rows=[{"prompt": "p"}], max_new_tokens=None) == ()
-    assert warnings(40, rows=[{"prompt": "p", "max_tokens": "40"}], max_new_tokens=16) == ()
-    assert warnings(32, rows=[{"prompt": "p", "n": 2}], max_new_tokens=16) == (), "usage counts all choices"
+    assert warning(16, 3, None, rows=[{"prompt": "p"}], max_new_tokens=16) == ""
+    assert warning(5000, rows=[{"prompt": "p"}], max_new_tokens=None) == ""
+    assert warning(40, rows=[{"prompt": "p", "max_tokens": "40"}], max_new_tokens=16) == ""
+    assert warning(32, rows=[{"prompt": "p", "n": 2}], max_new_tokens=16) == "", "usage counts all choices"
 
 
 @pytest.mark.parametrize(("field", "other"), [(None, "max_tokens"), ("max_tokens", "max_completion_tokens")])
 def test_a_limit_that_is_not(field, other):
-    [told] = warnings(16, 500, None, rows=[{"prompt": "p"}], max_new_tokens=16, length_field=field)
+    told = warning(16, 500, None, rows=[{"prompt": "p"}], max_new_tokens=16, length_field=field)
     assert told.startswith(
         "reference: 1 of 2 replies report more tokens than max_new_tokens allows (row 0: 500 for 16)"
     )

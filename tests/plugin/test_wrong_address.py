@@ -60,5 +60,5 @@ def test_what_is_odd_is_told_and_kept(audit, server):
     server.post = lambda _path, _body: (200, {**ANSWER, "model": "another"})
     audit.config(server.url, endpoint_config={"api_type": "openai"})
     result = audit.run()
-    result.stdout.fnmatch_lines(["*warning: the reply comes from model 'another', not 'wan22'*"])
+    result.stdout.fnmatch_lines(["*warning: replies come from model 'another', not 'wan22'*"])
     assert any("'another'" in warning for warning in audit.verdict()["warnings"])

@@ -1,0 +1,66 @@
+"""What of an audit's phases is odd, though it decides nothing: another model, too long replies, too few connections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..endpoints.first_answer import other_model
+from ..endpoints.replies import printable
+from ..endpoints.source import RequestSource
+from ..load.pattern import in_flight
+from ..runs.columns import QueryColumns
+from ..runs.phase import PhaseRecord
+from .long_replies import long_replies
+
+
+class PhaseWarnings:
+    """Look at each phase, then ask for `warnings`. `source` has the rows of phases that do not bring their own."""
+
+    def __init__(self, source: RequestSource) -> None:
+        self._source = source
+        self._warnings: list[str] = []
+        self._asked = source.adapter.params.name
+        self._models: dict[str, Mapping[str, int]] = {}
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One sentence for each oddity."""
+        return (*self._warnings, *filter(None, [self._other_models()]))
+
+    def look(self, record: PhaseRecord, queries: QueryColumns, source: RequestSource | None) -> None:
+        """Take in a phase."""
+        source = source or self._source
+        label = record.spec.label
+        if record.figures.models:
+            self._models[label] = record.figures.models
+        if longer := long_replies(label, queries, source):
+            self._warnings.append(longer)
+        if record.starved:
+            self._warnings.append(
+                f"{label}: {record.starved} queries waited on connections that the endpoint did not take while it "
+                "answered on others; give it more threads, or lower settings.load_pattern.target_concurrency"
+            )
+        if (taken := record.connections_taken) is not None and taken < (offered := in_flight(record.spec)):
+            self._warnings.append(
+                f"{label}: the endpoint took {taken} of {offered} connections, so that no more queries than that were "
+                f"in flight; give it more threads, or set settings.load_pattern.target_concurrency: {taken}"
+            )
+
+    def _other_models(self) -> str:
+        """Return what to say of the models that answered, "" where it was the one asked for in all phases."""
+        found = {frozenset(models) for models in self._models.values()}
+        names = frozenset[str]().union(*found)
+        if names <= {self._asked}:
+            return ""
+        if len(names) == 1:
+            return other_model("".join(names), self._asked)
+        told = "; ".join(f"{label}: {_counts(models)}" for label, models in self._models.items())
+        what = "the model that answers changes between phases" if len(found) > 1 else "several models answer"
+        return (
+            f"{what} ({told}), though {printable(self._asked)!r} of model_params.name was asked for; have one "
+            "model answer all queries of an audit"
+        )
+
+
+def _counts(models: Mapping[str, int]) -> str:
+    return ", ".join(f"{n_replies} from {printable(model)!r}" for model, n_replies in models.items())
