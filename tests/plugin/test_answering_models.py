@@ -38,7 +38,7 @@ def test_another_model_is_named_once(audit, server):
 
 def test_models_that_change_between_phases_are_named(audit, server):
     [told] = run(audit, server, ["m"] * 9 + ["tiny"] * 8)
-    assert "changes between phases (reference: 8 from 'm'; audit: 8 from 'tiny')" in told
+    assert "changes between phases (reference: 8 from 'm'; output_caching: 8 from 'tiny')" in told
 
 
 def test_models_that_take_turns_are_named(audit, server):
