@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urljoin
@@ -24,6 +25,7 @@ _NO_SUCH_PATH = frozenset({404, 405, 410, 501})
 _PATH_IS_THERE = frozenset({400, 405, 415, 422})
 _MOST_NAMED = 8
 _MOST_BYTES = 2**20
+_ECHO = re.compile(r"""["']model["']\s*:\s*["'][^"']*["']""")
 _PATIENCE = aiohttp.ClientTimeout(total=5.0)
 _KEY = "set endpoint_config.api_key to a key it accepts, for example api_key: ${API_KEY}"
 
@@ -100,9 +102,15 @@ async def _model(refusal: Refusal, page: _Page, url: str) -> str | None:
         more = ", ..." if len(served) > _MOST_NAMED else ""
         names = ", ".join(printable(name, 80) for name in served[:_MOST_NAMED])
         return f"it serves: {names}{more}; correct model_params.name"
-    if not served and model in refusal.detail and "model" in refusal.detail.lower():
-        return "correct model_params.name"
-    return None
+    return "correct model_params.name" if not served and _names(refusal.detail, model) else None
+
+
+def _names(words: str, model: str) -> bool:
+    """Whether words are about a model: it is in quotes, or they say model; an echo of the query is neither."""
+    own = _ECHO.sub("", words)
+    if re.search(rf"""['"`]{re.escape(model)}['"`]""", own):
+        return True
+    return "model" in own.lower() and re.search(rf"(?<!\w){re.escape(model)}(?!\w)", own) is not None
 
 
 async def _path(adapter: EndpointAdapter, page: _Page) -> str:

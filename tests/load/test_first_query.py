@@ -110,6 +110,21 @@ def test_a_model_that_is_not_served(ask, server, base, status):
         ask(url=server.url + base)
 
 
+@pytest.mark.parametrize(
+    ("words", "cure"),
+    [
+        ("Server is pinned to 'llama'; requested 'm'.", "correct model_params.name"),  # transformers 5.23 serve
+        ("no model m here", "correct model_params.name"),
+        ("unknown field top_k of {'model': 'm'}, see the model card", "take what it does not know out of model_params"),
+    ],
+)
+def test_a_server_that_lists_no_models_is_taken_at_its_word(ask, server, words, cure):
+    server.post = lambda _path, _body: (400, {"detail": words})
+    server.get = lambda _path: (500, {})
+    with pytest.raises(EndpointError, match=rf"answers 400 .*; {cure}"):
+        ask()
+
+
 @pytest.mark.parametrize("status", [307, 308, 301])
 def test_a_redirect_names_its_target_and_is_not_followed(ask, server, status):
     server.post = lambda _path, _body: (status, b"", {"Location": f"{server.url}/new/path?key=x"})
