@@ -120,3 +120,21 @@ def test_output_lengths_convict_nobody(real, audit):
     no_test04 = dict.fromkeys(("sample_index", "threshold", "probe"))
     result = ask(audit, real, "openai", "on", test="test09", **bounds, **no_test04)
     assert result.ret in ((0,) if real.server is VLLM else (0, 6)), result.outlines[-40:]
+
+
+def test_a_wrong_path_is_said_in_one_line(real, audit):
+    result = ask(audit, real._replace(url=f"{real.url}/nowhere"), "openai", "on")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["ERROR: endpoint *: answers 404 to the first query*"])
+
+
+def test_a_wrong_model_is_said_in_one_line_with_those_served(real, audit):
+    result = ask(audit, real._replace(model="no-such-model"), "openai", "on")
+    if real.server is LLAMA:  # it answers, whatever model is asked for, and says who it is
+        assert result.ret == 0
+        result.stdout.fnmatch_lines(["*warning: the reply comes from model '*tiny.gguf', not 'no-such-model'*"])
+        return
+    assert result.ret == 4
+    (line,) = [line for line in result.errlines if line.startswith("ERROR: endpoint ")]
+    assert real.model in line
+    assert line.endswith("correct model_params.name")
