@@ -14,6 +14,8 @@ MAX_DETAIL = 200
 _MAX_ID = 200
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _CODED = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))
+#: Bytes at the start of a body that tell a coding.
+LONGEST_MARK = max(len(start) for start, _ in _CODED)
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 from .base import BadReplyError, Reply, ReplyDecoder
 from .failures import error_text, failure
-from .replies import BYTE_ORDER_MARK, bad, read_object, refuse_coded
+from .replies import BYTE_ORDER_MARK, LONGEST_MARK, bad, read_object, refuse_coded
 from .sse import ErrorEvent, EventParser, StrayObject
 
 
@@ -43,7 +43,10 @@ class EventStream(ABC):
 
     def feed(self, data: bytes, at_ns: int) -> None:
         """Take the next piece of the body, received at `at_ns`."""
-        if not self._begun and (data := self._start(data)):
+        if self._begun:
+            if len(self._head) < LONGEST_MARK:  # by its first bytes a coded reply is known, however they are cut
+                self._head += data
+        elif data := self._start(data):
             self._begun = True
             if data.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"{"):
                 self._document = self._if_document

@@ -107,9 +107,12 @@ def test_what_encoders_make_of_json():
 
 @pytest.mark.parametrize(("start", "name"), [(b"\x1f\x8b\x08\x00", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd")])
 @pytest.mark.parametrize("streaming", [True, False])
-def test_a_coded_body_is_named(start, name, streaming):
+@pytest.mark.parametrize("cut", [1, 3, 34])
+def test_a_coded_body_is_named(start, name, streaming, cut):
     decoder = OpenAIChatAdapter(PARAMS, streaming=streaming).decoder()
-    decoder.feed(start + b"\x00" * 30, 1)
+    body = start + b"\x00" * 30
+    for at in range(0, len(body), cut):
+        decoder.feed(body[at : at + cut], 1)
     with pytest.raises(BadReplyError, match=f"coded in {name}") as caught:
         decoder.finish()
     assert caught.value.reason == "malformed"
