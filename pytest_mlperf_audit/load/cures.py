@@ -47,7 +47,7 @@ async def why(refusal: Refusal, adapter: EndpointAdapter, target: Target, addres
     url = joined(target.urls[address], adapter.path if target.path is None else target.path)
     words = f" ({refusal.detail})" if refusal.detail else ""
     what, cure = await _cause(refusal, adapter, _Page(target, target.urls[address]), url)
-    return f"endpoint {plain_url(url)}: {what}{words}; {cure}"
+    return target.redact(f"endpoint {plain_url(url)}: {what}{words}; {cure}")
 
 
 async def _cause(refusal: Refusal, adapter: EndpointAdapter, page: _Page, url: str) -> tuple[str, str]:

@@ -75,6 +75,14 @@ REFUSED = {
 }
 
 
+def test_a_secret_in_the_path_is_not_shown(ask, server):
+    server.post = lambda path, _body: (404, {"detail": f"no {path}"})
+    with pytest.raises(EndpointError) as caught:
+        ask(url=f"{server.url}/sk-123456")
+    assert "sk-123456" not in str(caught.value)
+    assert str(caught.value).startswith(f"endpoint {server.url}/**********{CHAT}: answers 404")
+
+
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_is_refused_is_told_in_a_line(ask, server, case):
     status, said, told = REFUSED[case]

@@ -86,7 +86,7 @@ def pytest_runtest_setup(item):
 def test_records_of_an_earlier_run_are_not_taken_for_this_one(audit, sut, start_sut):
     audit.config(sut)
     audit.run().assert_outcomes(passed=5)
-    faulty = start_sut(fault="500")
+    faulty = start_sut(fault="500", fault_after=1)
     audit.config(faulty, audit={"samples": 7})
     (audit.path / "conftest.py").write_text(MADE_UP)
     result = audit.run()

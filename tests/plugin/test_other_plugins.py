@@ -19,22 +19,22 @@ def test_asyncio_in_auto_mode(audit, sut):
 
 
 def test_html(audit, start_sut):
-    audit.config(start_sut(fault="500", fault_after=9))
+    audit.config(start_sut(fault="500", fault_after=9), audit={"min_completion": 1.0})
     result = audit.run(
         "-p", "pytest_metadata.plugin", "-p", "pytest_html.plugin", "--html=all.html", "--self-contained-html"
     )
-    result.assert_outcomes(passed=3, failed=2)
+    result.assert_outcomes(passed=4, failed=1)
     page = (audit.path / "all.html").read_text()
     assert "wan22.yaml::test04::throughput_ratio" in page
-    assert "0 of 8 queries completed" in page
+    assert "1 of 8 queries completed" in page
 
 
 def test_reruns_send_nothing_again(audit, start_sut, lone_or_spread):
     sut = start_sut(fault="500", fault_after=9)
-    audit.config(sut)
+    audit.config(sut, audit={"min_completion": 1.0})
     result = audit.run("-p", "rerunfailures", "--reruns", "2", *lone_or_spread)
-    result.assert_outcomes(passed=3, failed=2)
-    result.stdout.fnmatch_lines(["*2 failed, 3 passed, 4 rerun in*"])
+    result.assert_outcomes(passed=4, failed=1)
+    result.stdout.fnmatch_lines(["*1 failed, 4 passed, 2 rerun in*"])
     assert result.ret == 1
     assert sut.received == 16
     assert audit.verdict()["status"] == "FAIL"
@@ -61,7 +61,7 @@ def test_with_every_plugin_that_is_installed(audit, sut, monkeypatch):
 
 def test_without_terminal_the_verdict_is_written(audit, start_sut, lone_or_spread):
     sut = start_sut(fault="500", fault_after=9)
-    audit.config(sut)
+    audit.config(sut, audit={"min_completion": 1.0})
     result = audit.run("-p", "no:terminal", *lone_or_spread)
     assert result.ret == 1
     assert sut.received == 16
@@ -97,7 +97,7 @@ def test_repeated_tests_judge_again_and_send_once(audit, sut, lone_or_spread):
 
 
 def test_of_repeated_tests_the_worst_counts(audit, start_sut):
-    audit.config(start_sut(fault="500", fault_after=8))
+    audit.config(start_sut(fault="500", fault_after=9), audit={"min_completion": 1.0})
     result = audit.run("-p", "pytest_repeat", "--count=2")
     assert result.ret == 1
     assert audit.verdict()["status"] == "FAIL"

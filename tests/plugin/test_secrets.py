@@ -41,8 +41,8 @@ def test_secrets_in_a_refusal(audit, start_sut):
     sut = start_sut(token=KEY, token_on_get=False)
     audit.config(sut, endpoint_config={"api_key": "WRONG" + KEY, "headers": {"X-Tenant": HEADER}})
     result = audit.run("-n", "2", "--showlocals")
-    assert result.ret == 1
-    result.stdout.fnmatch_lines(["*8 http_401*"])
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*answers 401 to our credentials*api_key*"])
     texts = [path.read_text(errors="replace") for path in audit.report().rglob("*") if path.is_file()]
     assert not [text for text in [*texts, f"{result.stdout}{result.stderr}"] if leaks(text)]
 

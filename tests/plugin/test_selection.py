@@ -101,8 +101,8 @@ def test_quiet(audit, sut):
 
 
 def test_exitfirst_stops_at_the_first_failing_check(audit, start_sut):
-    sut = start_sut(fault="500")
-    audit.config(sut)
+    sut = start_sut(fault="500", fault_every=8)
+    audit.config(sut, audit={"min_completion": 1.0})
     result = audit.run("-x")
     assert result.ret == 1
     result.assert_outcomes(failed=1)

@@ -25,7 +25,7 @@ from collections.abc import Callable
 from typing import Any
 
 #: The first query of a session has 128 random bits before its prompt, all others have 64 at most.
-FIRST = re.compile(rb"\b[0-9a-f]{32} ")
+FIRST = re.compile(rb"\b[0-9a-f]{32} ", re.IGNORECASE)
 
 OPTIONS = {
     "service_ms": 5.0,
@@ -226,7 +226,7 @@ class Sut:
                 await asyncio.sleep(service_ms / 1000 * max(0.05, spread))
             self.computed += 1
         name = hashlib.sha256(body).hexdigest()[:12]
-        if path == b"/v1/videos/generations":
+        if path.endswith(b"/v1/videos/generations"):
             answer: dict[str, Any] = {"video_id": f"v{self.computed}", "video_path": f"/videos/{name}.mp4"}
         else:
             answer = {
