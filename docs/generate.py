@@ -1,8 +1,8 @@
-"""Write what is generated from the configuration's models: docs/configuration.md and config/schema.json.
+"""Write what is generated from the models: docs/configuration.md, config/schema.json and report/verdict.schema.json.
 
     python docs/generate.py
 
-A test fails while either file is not what this would write.
+Tests fail while a file is not what this would write.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from pytest_mlperf_audit.audits.registry import models, shipped
 from pytest_mlperf_audit.config.ignored import IGNORED
 from pytest_mlperf_audit.config.schema import json_schema
+from pytest_mlperf_audit.report.document import SCHEMA_FILE, verdict_schema
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "configuration.md"
@@ -173,9 +174,10 @@ def _bounds(value: Schema) -> str:
 
 
 def main() -> None:
-    """Write both files."""
+    """Write the files."""
     REFERENCE.write_text(configuration(), encoding="utf-8")
     SCHEMA.write_text(schema_text(), encoding="utf-8")
+    SCHEMA_FILE.write_text(json.dumps(verdict_schema(), indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 from yarl import URL
@@ -21,12 +21,25 @@ from .target import Target, plain_url
 
 _OK = 200
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+#: With the others a client goes on by GET (RFC 9110, 15.4).
+_KEEPS_POST = frozenset({301, 307, 308})
 _NO_SUCH_PATH = frozenset({404, 405, 410, 501})
 _PATH_IS_THERE = frozenset({400, 405, 415, 422})
 _MOST_NAMED = 8
 _MOST_BYTES = 2**20
 _ECHO = re.compile(r"""["']model["']\s*:\s*["'][^"']*["']""")
 _PATIENCE = aiohttp.ClientTimeout(total=5.0)
+#: What every request has, and what words may speak of in other ways.
+_NO_FIELDS = frozenset({"model", "messages", "prompt", "text", "input", "sampling_params"})
+#: A field's name as servers give it: in quotes, behind a dot, or alone.
+_NAMED = r"""(?:['"`.]|^|(?<=\s)){}(?:['"`:.,]|$|(?=\s))"""
+#: The keys that leave out what is sent unasked.
+_KEYS = {
+    "stream_options": "set model_params.stream_usage: false",
+    "stream": "set model_params.streaming: off",
+    "max_tokens": "set model_params.length_field: max_completion_tokens, or max_new_tokens: null",
+    "max_completion_tokens": "set model_params.length_field: max_tokens, or max_new_tokens: null",
+}
 _KEY = "set endpoint_config.api_key to a key it accepts, for example api_key: ${API_KEY}"
 
 
@@ -45,8 +58,13 @@ class Refusal:
 async def why(refusal: Refusal, adapter: EndpointAdapter, target: Target, address: int) -> str:
     """Return the line; a refusal that may be a wrong model or API is looked into by GET."""
     url = joined(target.urls[address], adapter.path if target.path is None else target.path)
-    words = f" ({refusal.detail})" if refusal.detail else ""
-    what, cure = await _cause(refusal, adapter, _Page(target, target.urls[address]), url)
+    page = _Page(target, target.urls[address])
+    if refusal.status in _REDIRECTS:
+        words = ""  # a redirect's body is for browsers
+        what, cure = _redirected(refusal, url, page)
+    else:
+        words = f" ({refusal.detail})" if refusal.detail else ""
+        what, cure = await _cause(refusal, adapter, page, url)
     return target.redact(f"endpoint {plain_url(url)}: {what}{words}; {cure}")
 
 
@@ -54,24 +72,49 @@ async def _cause(refusal: Refusal, adapter: EndpointAdapter, page: _Page, url: s
     status = refusal.status
     what = f"answers {status} to the first query"
     if status in {401, 403}:
-        return f"answers {status} to our credentials", _KEY
-    if status in _REDIRECTS:
-        to = printable(plain_url(urljoin(url, refusal.headers.get("location", ""))))
-        return f"{what} and names {to} instead", "name that in endpoint_config.endpoints; no redirect is followed"
+        return f"answers {status} to {'our credentials' if page.has_key else 'a query without a key'}", _KEY
     if status in {400, 404, 422} and (cure := await _model(refusal, page, url)):
         return what, cure
     if status in _NO_SUCH_PATH:
         return what, await _path(adapter, page)
     if status in {400, 422}:
-        return what, (
-            "take what it does not know out of model_params or the data set's columns; an endpoint that takes the data "
-            "set's own rows alone, with no word before them, cannot be audited"
-        )
+        return what, _field(refusal)
     if status in {429, 503}:
         return what, "wait until it is ready, or raise settings.timeouts.service_ready_timeout_s"
     if status not in {0, 200}:
         return what, "see the server's log"
     return _not_an_answer(refusal, adapter)
+
+
+def _redirected(refusal: Refusal, url: str, page: _Page) -> tuple[str, str]:
+    """Return where a redirect leads, and the keys that name it; a slash at the end may be all that differs."""
+    to = urljoin(url, refusal.headers.get("location", ""))
+    was, parts = urlsplit(url), urlsplit(to)
+    shown = printable(plain_url(to) + "/" * (parts.path.endswith("/") and parts.path != "/"))
+    what = f"answers {refusal.status} to the first query and names {shown} instead"
+    if refusal.status not in _KEEPS_POST and parts.path != was.path:
+        return (
+            what,
+            "see what is there, such as a login, or correct endpoint_config.endpoints; no redirect is followed",
+        )
+    keys = []
+    if (parts.scheme, parts.netloc) != (was.scheme, was.netloc) or page.has_path:
+        keys.append(f"endpoint_config.endpoints: [{parts.scheme}://{parts.netloc}]")
+    if parts.path != was.path or page.has_path:
+        keys.append(f"endpoint_config.path: {parts.path}")
+    return what, f"set {printable(' and '.join(keys))}; no redirect is followed"
+
+
+def _field(refusal: Refusal) -> str:
+    """Return the cure for a refused field, by the key that leaves it out where the server names one of ours."""
+    for name in asked(refusal.request):
+        if name not in _NO_FIELDS and re.search(_NAMED.format(re.escape(name)), refusal.detail):
+            key = _KEYS.get(name, f"take {name} out of model_params or the data set's columns")
+            return key if name in _KEYS else f"{key}, or correct it there"
+    return (
+        "take what it does not know out of model_params or the data set's columns; an endpoint that takes the data "
+        "set's own rows alone, with no word before them, cannot be audited"
+    )
 
 
 def _not_an_answer(refusal: Refusal, adapter: EndpointAdapter) -> tuple[str, str]:
@@ -118,7 +161,12 @@ async def _path(adapter: EndpointAdapter, page: _Page) -> str:
     for other in shipped():
         if other.path != adapter.path and await page.status(other.path) in _PATH_IS_THERE:
             return f"{other.path} is there: set endpoint_config.api_type: {other.api_type}, or correct the URL"
-    return "correct endpoint_config.endpoints, or set endpoint_config.path to the path behind them"
+    if not adapter.api_type.startswith("openai") and await page.models(""):
+        return "/v1/models is there: set endpoint_config.api_type: openai, or correct the URL"
+    return (
+        f"correct endpoint_config.endpoints or api_type (now {adapter.api_type}), or set endpoint_config.path to the "
+        "path behind them"
+    )
 
 
 class _Page:
@@ -127,6 +175,8 @@ class _Page:
     def __init__(self, target: Target, base: str) -> None:
         self._target = target
         self._base = base
+        self.has_key = bool(target.secrets)
+        self.has_path = bool(urlsplit(base).path.strip("/"))
 
     async def status(self, path: str) -> int:
         """Return the status of GET of a path behind the base URL, 0 without one."""

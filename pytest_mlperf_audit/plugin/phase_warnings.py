@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from ..endpoints.first_answer import other_model
 from ..endpoints.replies import printable
@@ -20,12 +20,14 @@ class PhaseWarnings:
         self._source = source
         self._warnings: list[str] = []
         self._asked = source.adapter.params.name
+        self._starved: dict[str, int] = {}
+        self._taken: dict[tuple[int, int], list[str]] = {}
         self._models: dict[str, Mapping[str, int]] = {}
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """One sentence for each oddity."""
-        return (*self._warnings, *filter(None, [self._other_models()]))
+        return (*self._warnings, *self._few_connections(), *filter(None, [self._other_models()]))
 
     def look(self, record: PhaseRecord, queries: QueryColumns, source: RequestSource | None) -> None:
         """Take in a phase."""
@@ -36,14 +38,22 @@ class PhaseWarnings:
         if longer := long_replies(label, queries, source):
             self._warnings.append(longer)
         if record.starved:
-            self._warnings.append(
-                f"{label}: {record.starved} queries waited on connections that the endpoint did not take while it "
-                "answered on others; give it more threads, or lower settings.load_pattern.target_concurrency"
-            )
+            self._starved[label] = record.starved
         if (taken := record.connections_taken) is not None and taken < (offered := in_flight(record.spec)):
-            self._warnings.append(
-                f"{label}: the endpoint took {taken} of {offered} connections, so that no more queries than that were "
-                f"in flight; give it more threads, or set settings.load_pattern.target_concurrency: {taken}"
+            self._taken.setdefault((taken, offered), []).append(label)
+
+    def _few_connections(self) -> Iterator[str]:
+        for (taken, offered), labels in self._taken.items():
+            yield (
+                f"{', '.join(labels)}: the endpoint took {taken} of {offered} connections, so that no more queries "
+                "than that were in flight; give it more threads, or set settings.load_pattern.target_concurrency: "
+                f"{taken}"
+            )
+        if self._starved:
+            yield (
+                f"{', '.join(self._starved)}: {sum(self._starved.values())} queries waited on connections that the "
+                "endpoint did not take while it answered on others; give it more threads, or lower "
+                "settings.load_pattern.target_concurrency"
             )
 
     def _other_models(self) -> str:

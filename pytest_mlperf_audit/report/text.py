@@ -60,7 +60,10 @@ def _sentences(reason: str) -> list[str]:
     whole = plain(reason, 1000)
     first = first_sentence(reason)
     rest = whole.removeprefix(first).lstrip(".; ")
-    return [plain(first, 400), *(textwrap.wrap(rest, WIDTH - 2) if rest else [])]
+    return [
+        plain(first, 400),
+        *(textwrap.wrap(rest, WIDTH - 2, break_on_hyphens=False) if rest else []),
+    ]
 
 
 def _audit(audit: AuditEntry, run: VerdictDocument) -> Iterator[Line]:
@@ -102,5 +105,11 @@ def _undecided(audit: AuditEntry) -> Iterator[str]:
 
 
 def _wrapped(text: str, kind: Kind, indent: str = "") -> list[Line]:
-    lines = textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ")
+    lines = textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent + "  ",
+        break_on_hyphens=False,  # a path is copied as a whole
+    )
     return [(line, kind) for line in lines]

@@ -28,9 +28,9 @@ def server():
 def ask(engine, server):
     """Ask the server its first query, as of a YAML with the model and token limit given."""
 
-    def ask(*, url=None, path=None, streaming=False, ready_timeout_s=0.0, told=None, **params):
+    def ask(*, url=None, path=None, streaming=False, ready_timeout_s=0.0, told=None, keyless=False, **params):
         engine.adapter = OpenAIChatAdapter(ModelParams(name="m", max_new_tokens=16, **params), streaming=streaming)
-        target = Target(urls=(url or server.url,), path=path, secrets=("sk-123456",))
+        target = Target(urls=(url or server.url,), path=path, secrets=() if keyless else ("sk-123456",))
         tell = (told if told is not None else []).append
         return ask_first(engine.source, target, timeout_s=5, ready_timeout_s=ready_timeout_s, tell=tell)
 
@@ -135,10 +135,64 @@ def test_a_server_that_lists_no_models_is_taken_at_its_word(ask, server, words, 
 
 @pytest.mark.parametrize("status", [307, 308, 301])
 def test_a_redirect_names_its_target_and_is_not_followed(ask, server, status):
-    server.post = lambda _path, _body: (status, b"", {"Location": f"{server.url}/new/path?key=x"})
-    with pytest.raises(EndpointError, match=rf"answers {status} .* names {server.url}/new/path instead; name that in"):
+    to = f"{server.url}/new/path"
+    server.post = lambda _path, _body: (status, b"", {"Location": f"{to}?key=x"})
+    with pytest.raises(
+        EndpointError, match=rf"answers {status} .* names {to} instead; set endpoint_config.path: /new/"
+    ):
         ask()
     assert len(server.posts) == 1
+
+
+@pytest.mark.parametrize(
+    ("base", "location", "cure"),
+    [
+        ("", f"{CHAT}/", f"set endpoint_config.path: {CHAT}/; no"),
+        ("", f"https://other:8443{CHAT}", "set endpoint_config.endpoints: [https://other:8443]; no"),
+        (
+            "",
+            "https://other/v2/chat",
+            "set endpoint_config.endpoints: [https://other] and endpoint_config.path: /v2/chat;",
+        ),
+        ("/v1", f"{CHAT}/", f"endpoints: [URL] and endpoint_config.path: {CHAT}/; no"),
+    ],
+)
+def test_the_keys_that_name_a_redirects_target(ask, server, base, location, cure):
+    server.post = lambda _path, _body: (307, {}, {"Location": location})
+    with pytest.raises(EndpointError) as caught:
+        ask(url=server.url + base)
+    assert cure.replace("URL", server.url) in str(caught.value)
+    assert "error object" not in str(caught.value)
+
+
+def test_a_query_without_a_key_is_not_called_one_with(ask, server):
+    server.post = lambda _path, _body: (401, {"detail": "Missing bearer"})
+    with pytest.raises(
+        EndpointError, match=r"answers 401 to a query without a key \(Missing bearer\); set endpoint_config"
+    ):
+        ask(keyless=True)
+
+
+def test_a_login_is_no_place_for_queries(ask, server):
+    server.post = lambda _path, _body: (302, b"", {"Location": "/login"})
+    with pytest.raises(EndpointError, match=r"names .*/login instead; see what is there, such as a login"):
+        ask()
+
+
+@pytest.mark.parametrize(
+    ("words", "cure"),
+    [
+        ("body.stream_options: Extra inputs are not permitted", "set model_params.stream_usage: false"),
+        ("Unrecognized request argument supplied: 'max_completion_tokens'", "length_field: max_tokens"),
+        ("temperature: must be 1", "take temperature out of model_params or the data set's columns, or correct it"),
+        ("the prompt is too long", "take what it does not know out"),
+    ],
+)
+def test_the_key_behind_a_refused_field(ask, server, words, cure):
+    server.post = lambda _path, _body: (400, {"detail": words})
+    with pytest.raises(EndpointError) as caught:
+        ask(streaming=True, temperature=0.5, length_field="max_completion_tokens")
+    assert cure in str(caught.value)
 
 
 def test_a_server_that_loads_is_waited_for(ask, server, monkeypatch):

@@ -21,7 +21,7 @@ WRONG: dict[str, tuple[tuple[Any, ...], dict[str, tuple[Any, ...]], str]] = {
     "model": ((404, NO_MODEL), {"/v1/models": (200, MODELS)}, "wan22.*it serves: llama, qwen.*model_params.name"),
     "path": ((404, {"detail": "Not Found"}), {}, "Not Found.*endpoint_config.path"),
     "api": ((404, {"detail": "Not Found"}), {"/generate": (405, b"")}, "/generate is there.*api_type: sglang"),
-    "redirect": ((307, b"", {"Location": "/v2/chat"}), {}, "/v2/chat instead.*endpoint_config.endpoints"),
+    "redirect": ((307, b"", {"Location": "/v2/chat"}), {}, "/v2/chat instead; set endpoint_config.path: /v2/chat"),
     "field": ((422, NO_FIELD), {}, "body.seed: Extra inputs.*model_params"),
     "loading": ((503, LOADING), {}, "Loading model.*service_ready_timeout_s"),
     "page": ((200, b"<html>Welcome to nginx!</html>"), {}, "no reply of api_type openai"),

@@ -22,7 +22,7 @@ from pytest_mlperf_audit.report.document import (
 from pytest_mlperf_audit.report.outcome import AuditOutcome, CheckOutcome
 
 DOCS = Path(__file__).parents[3] / "docs/verdict-format.md"
-REGENERATE = "not current; write json.dumps(verdict_schema(), indent=2) and a newline to SCHEMA_FILE"
+REGENERATE = "not current; run python docs/generate.py"
 
 
 def _strict(text: bytes):
