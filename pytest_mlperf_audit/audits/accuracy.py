@@ -15,7 +15,7 @@ from ..runs.measured import MeasuredPhase
 from ..runs.order import without_replacement
 from ..runs.scoring import Scoring
 from ..runs.spec import Keep, RunSpec
-from .completion import completion
+from .completion import completion, unless_turned_away
 from .contract import Audit, AuditContext, Samples
 from .scored import score_check, score_figures, score_of
 from .verdict import Check, Figure, Verdict
@@ -51,7 +51,7 @@ class Accuracy(Audit[AccuracyBlock]):
             floor = run.spec.scoring.threshold if run.spec.scoring else None
             checks += [
                 completion(run, 1.0, name=f"completion[{label}]"),
-                score_check(score, floor, name=f"score[{label}]"),
+                unless_turned_away(score_check(score, floor, name=f"score[{label}]"), run),
             ]
             figures |= {f"{name}_{label}": value for name, value in score_figures(score).items()}
         return Verdict(audit=self.id, checks=tuple(checks), figures=figures)

@@ -1,10 +1,17 @@
-"""Checks that several audits make of a phase: that it completed, and that it lasted."""
+"""Checks that several audits make of a phase: that it completed, and that it lasted.
+
+A query that a rate limit, a quota or an expired key refused is a failed query, never a completion; but it says nothing
+of the system, so that what fails by such queries alone is undecided.
+"""
 
 from __future__ import annotations
 
 from math import ceil
 
+import msgspec
+
 from ..runs.measured import MeasuredPhase
+from ..runs.refusals import cure, is_turned_away, n_turned_away
 from .verdict import Check
 
 
@@ -12,18 +19,37 @@ def completion(run: MeasuredPhase, min_completion: float, *, name: str) -> Check
     """Require completed >= requested x `min_completion` (0 to 1).
 
     The requested count is the plan's, so that queries never issued count against the phase as failed ones do.
-    A phase longer than its count, because of a duration floor, owes the same share of what it issued.
+    A phase longer than its count, because of a duration floor, owes the same share of what it issued. Undecided where
+    it fails only by queries that were turned away.
     """
     figures = run.figures
-    requested = max(run.spec.n_samples, figures.n_issued)
-    needed = max(1, ceil(round(requested * min_completion, 6)))  # 55 % of 100 is 55.00000000000001 in floats
-    passed = figures.n_completed >= needed
+    requested, needed = _requested(run), _needed(run, min_completion)
     reason = f"{figures.n_completed} of {requested} queries completed, at least {needed} needed"
     if figures.failures:
         reason += "; failed: " + ", ".join(f"{count} {reason}" for reason, count in figures.failures.items())
     if figures.n_issued < run.spec.n_samples:
         reason += f"; {run.spec.n_samples - figures.n_issued} never sent ({_why_stopped(run)})"
+    passed: bool | None = figures.n_completed >= needed
+    if not passed and figures.n_completed + n_turned_away(figures.failures) >= needed:
+        passed, reason = None, f"{reason}; {_server_words(run)}"
     return Check(name=name, passed=passed, observed=figures.n_completed, limit=needed, reason=reason)
+
+
+def completed_enough(run: MeasuredPhase, min_completion: float) -> bool:
+    """Whether `completion` passes."""
+    return run.figures.n_completed >= _needed(run, min_completion)
+
+
+def unless_turned_away(check: Check, *runs: MeasuredPhase) -> Check:
+    """Return a check that failed as undecided where queries that it rests on were turned away."""
+    refused = sum(n_turned_away(run.figures.failures) for run in runs)
+    return in_doubt(check, refused) if refused and check.passed is False else check
+
+
+def in_doubt(check: Check, n_refused: int) -> Check:
+    """Return a check as undecided because so many queries were turned away."""
+    reason = f"{check.reason}; undecided, for {n_refused} queries were refused by a rate limit or for want of access"
+    return msgspec.structs.replace(check, passed=None, reason=reason)
 
 
 def duration(run: MeasuredPhase, *, name: str) -> Check:
@@ -33,7 +59,23 @@ def duration(run: MeasuredPhase, *, name: str) -> Check:
     reason = f"the phase lasted {window_s:.3f} s, the floor is {floor_s:g} s"
     if window_s < floor_s:
         reason += f" ({_why_stopped(run)})"
-    return Check(name=name, passed=window_s >= floor_s, observed=window_s, limit=floor_s, reason=reason)
+    check = Check(name=name, passed=window_s >= floor_s, observed=window_s, limit=floor_s, reason=reason)
+    return unless_turned_away(check, run)
+
+
+def _requested(run: MeasuredPhase) -> int:
+    return max(run.spec.n_samples, run.figures.n_issued)
+
+
+def _needed(run: MeasuredPhase, min_completion: float) -> int:
+    return max(1, ceil(round(_requested(run) * min_completion, 6)))  # 55 % of 100 is 55.00000000000001 in floats
+
+
+def _server_words(run: MeasuredPhase) -> str:
+    """Return what the server says to the first query that it turned away, and the cure."""
+    first = next(query for query in run.read() if is_turned_away(query.outcome))
+    words = f" ({first.detail})" if first.detail else ""
+    return f"a refusal says nothing of the system: {first.outcome}{words}; {cure(first.outcome)}"
 
 
 def _why_stopped(run: MeasuredPhase) -> str:

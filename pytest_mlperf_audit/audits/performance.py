@@ -10,7 +10,7 @@ from ..runs.measured import MeasuredPhase
 from ..runs.order import without_replacement
 from ..runs.spec import Concurrency, RunSpec
 from ..stats.early_stopping import P90_FLOOR
-from .completion import completion, duration
+from .completion import completion, duration, unless_turned_away
 from .contract import Audit, AuditContext, Samples
 from .verdict import Check, Verdict
 
@@ -70,7 +70,8 @@ def _early_stopping(run: MeasuredPhase) -> Check:
     reason = f"{completed} queries completed, LoadGen's early-stopping 90th percentile needs {P90_FLOOR}"
     if estimate_s is not None:
         reason += f" and is {estimate_s * 1000:.4g} ms"
-    return Check(name=_FLOOR, passed=estimate_s is not None, observed=completed, limit=P90_FLOOR, reason=reason)
+    check = Check(name=_FLOOR, passed=estimate_s is not None, observed=completed, limit=P90_FLOOR, reason=reason)
+    return unless_turned_away(check, run)
 
 
 def _notes(run: MeasuredPhase) -> tuple[str, ...]:

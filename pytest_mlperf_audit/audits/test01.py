@@ -25,7 +25,7 @@ from ..runs.measured import MeasuredPhase
 from ..runs.order import without_replacement
 from ..runs.scoring import Scoring
 from ..runs.spec import Keep, Parameter, RunSpec
-from .completion import completion, duration
+from .completion import completion, duration, unless_turned_away
 from .contract import Audit, AuditContext, Samples
 from .models import TEST01_OUTPUTS, TEST01_SEED, accuracy_delta_percent, find_model
 from .rules.outputs import Compared
@@ -137,8 +137,8 @@ class Test01(Audit[Test01Block]):
         checks += [duration(run, name=f"duration[{run.label}]") for run in phases if run.spec.min_duration_ms]
         found = comparison(accuracy, performance, tokens=cfg.match == "tokens")
         scores = scores_of(accuracy, performance) if cfg.match == "score_delta" else None
-        checks += _of_outputs(cfg, found, scores, performance)
-        checks.append(_score_within(cfg, reference, performance))
+        checks += _of_outputs(cfg, found, scores, (accuracy, performance))
+        checks.append(unless_turned_away(_score_within(cfg, reference, performance), reference, performance))
         return Verdict(
             audit=self.id,
             checks=tuple(checks),
@@ -173,11 +173,15 @@ def _parameters(cfg: Test01Block, name: str) -> dict[str, Parameter]:
     return {"delta_percent": cfg.delta_percent or accuracy_delta_percent(name, "")}
 
 
-def _of_outputs(cfg: Test01Block, found: Matching, scores: Scores | None, performance: MeasuredPhase) -> list[Check]:
+def _of_outputs(
+    cfg: Test01Block, found: Matching, scores: Scores | None, runs: tuple[MeasuredPhase, MeasuredPhase]
+) -> list[Check]:
+    """Return what the accuracy and the performance run come to; outputs that differ do so whatever was refused."""
     if scores is None:
-        return [found.matches(cfg.min_matches), found.outputs_match()]
-    limit = msgspec.convert(performance.spec.parameters, _Parameters).delta_percent
-    return [scores.matches(cfg.min_matches), scores.score_delta(limit)]
+        return [unless_turned_away(found.matches(cfg.min_matches), *runs), found.outputs_match()]
+    limit = msgspec.convert(runs[1].spec.parameters, _Parameters).delta_percent
+    checks = [scores.matches(cfg.min_matches), scores.score_delta(limit)]
+    return [unless_turned_away(check, *runs) for check in checks]
 
 
 class _Parameters(msgspec.Struct):

@@ -22,7 +22,7 @@ from ..runs.measured import MeasuredPhase
 from ..runs.order import Single, WithoutReplacement, single, without_replacement
 from ..runs.script import Script
 from ..runs.spec import Poisson, RunSpec
-from . import test04_evidence, test04_script
+from . import test04_evidence, test04_ratio, test04_script
 from .completion import completion, duration
 from .contract import Audit, AuditContext, Samples
 from .probe.conclusion import Conclusion
@@ -30,7 +30,6 @@ from .probe.plan import PHASE, TRIAL, phase, planned, probe_of, trial_phase
 from .probe.replay import as_planned
 from .probe.script import script, trial
 from .probe.settings import ProbeSettings
-from .rules.score import speed_up
 from .verdict import Check, Figure, Verdict
 
 REFERENCE = "reference"
@@ -159,7 +158,10 @@ class Test04(Audit[Test04Block]):
         ]
         checks.append(_requests_distinct(reference))
         checks += [_requests_identical(label, run) for label, run in repeats.items()]
-        checks += [_throughput_ratio(label, run, reference, cfg.threshold) for label, run in repeats.items()]
+        checks += [
+            test04_ratio.throughput_ratio(_ratio_name(label), reference, run, cfg.threshold, cfg.completion_floor)
+            for label, run in repeats.items()
+        ]
         verdict = Verdict(
             audit=self.id,
             checks=tuple(checks),
@@ -243,20 +245,6 @@ def _requests_identical(label: str, run: MeasuredPhase) -> Check:
         limit=1,
         reason=f"{distinct} different requests among {run.figures.n_issued} on the wire, by hash of the bytes sent",
     )
-
-
-def _throughput_ratio(label: str, run: MeasuredPhase, reference: MeasuredPhase, threshold: float) -> Check:
-    before, after = reference.figures.qps, run.figures.qps
-    if before is None or after is None:
-        silent = REFERENCE if before is None else label
-        return Check(
-            name=_ratio_name(label),
-            passed=False,
-            observed=None,
-            limit=1 + threshold,
-            reason=f"no throughput: the {silent} phase completed no query",
-        )
-    return speed_up(before, after, threshold, name=_ratio_name(label))
 
 
 def _figures(cfg: Test04Block, reference: MeasuredPhase, repeats: Mapping[str, MeasuredPhase]) -> dict[str, Figure]:

@@ -20,7 +20,7 @@ from ..errors import PlanError
 from ..runs.measured import MeasuredPhase
 from ..runs.order import without_replacement
 from ..runs.spec import Keep, Parameter, RunSpec
-from .completion import completion
+from .completion import completion, unless_turned_away
 from .contract import Audit, AuditContext, Samples
 from .models import TEST06_SAMPLES, find_model
 from .token_evidence import TokenEvidence
@@ -88,7 +88,7 @@ class Test06(Audit[Test06Block]):
         evidence = TokenEvidence(run, frozenset(parameters.eos_ids), first_token_needed=parameters.streamed)
         return Verdict(
             audit=self.id,
-            checks=(completion(run, cfg.min_completion, name=f"completion[{PHASE}]"), *_checks(evidence)),
+            checks=(completion(run, cfg.min_completion, name=f"completion[{PHASE}]"), *_checks(evidence, run)),
             figures={
                 **evidence.rules.figures,
                 "eos_ids": ", ".join(map(str, parameters.eos_ids)),
@@ -122,8 +122,10 @@ def _eos(cfg: Test06Block, name: str) -> tuple[tuple[int, ...], str]:
     return tuple(sorted(model.eos_ids)), model.name
 
 
-def _checks(evidence: TokenEvidence) -> list[Check]:
+def _checks(evidence: TokenEvidence, run: MeasuredPhase) -> list[Check]:
     checks = evidence.rules.checks()
+    if not evidence.rules.n_samples:  # only then is a failure not the replies' own
+        checks = [unless_turned_away(check, run) for check in checks]
     if not evidence.counts.by_text:
         return checks
     return [_as_visible(check, evidence) for check in checks]

@@ -20,7 +20,7 @@ from ..runs.measured import MeasuredPhase
 from ..runs.order import without_replacement
 from ..runs.scoring import Scoring
 from ..runs.spec import Keep, Parameter, RunSpec
-from .completion import completion
+from .completion import completion, unless_turned_away
 from .contract import Audit, AuditContext, Samples
 from .models import Threshold, find_model
 from .rules.output_length import SampleCount
@@ -95,7 +95,7 @@ class Test07(Audit[Test07Block]):
         checks = (
             completion(run, cfg.min_completion, name=f"completion[{PHASE}]"),
             each_once(run),
-            score_check(score, parameters.threshold),
+            unless_turned_away(score_check(score, parameters.threshold), run),
         )
         figures: dict[str, Figure] = {
             **score_figures(score),

@@ -1,24 +1,25 @@
-"""When to go on would be in vain: the first queries all refused in one way, or a wave of timeouts without an answer."""
+"""When to go on would be in vain: all is refused in one way, access ends, or timeouts come without an answer."""
 
 from __future__ import annotations
 
-import re
-
 from ..runs.order import Scripted
 from ..runs.query import QueryRecord
+from ..runs.refusals import NO_ACCESS, RATE_LIMITED, cure
 from ..runs.spec import RunSpec
 
 #: A phase ends when so many queries, the first that it sent, are refused in one way.
 _FIRST_QUERIES = 10
+
+#: It does when so many are refused for want of access, or by a rate limit, which comes in waves, with nothing completed
+#: since, wherever it is; those of all that is in flight, so that some rows refused among many good ones are not enough.
+_NO_ACCESS_TO_END = 10
+_RATE_LIMITED_TO_END = 30
 
 #: It does as well when so many time limits run out in a row, and those of all that is in flight.
 _TIMEOUTS_TO_END = 3
 
 #: Failures with endings of their own.
 _NO_REFUSALS = frozenset({"connect", "cancelled", "crashed", "timeout"})
-
-#: What servers put into each sentence anew: numbers, times, ids.
-_VARYING = re.compile(r"[0-9a-f-]*\d[0-9a-f-]*", re.IGNORECASE)
 
 
 class HopelessError(Exception):
@@ -34,22 +35,32 @@ class Hope:
         self._limit_s = spec.query_timeout_s or 0.0
         self._latest_completed = -1
         self._n_refused = 0
-        self._ways: set[tuple[str, str]] = set()
+        self._ways: set[str] = set()
         self._timeouts: list[int] = []
+        self._no_access: list[int] = []
+        self._rate_limited: list[int] = []
 
     def require(self, record: QueryRecord, n_in_flight: int) -> None:
         """Take the next record. Raises HopelessError, quoting the server, when it takes the last hope."""
         if record.ok:
-            self._latest_completed = max(self._latest_completed, record.query)
+            if record.query > self._latest_completed:
+                self._latest_completed = record.query
+                self._forget_before(record.query)
             return
         if record.outcome == "timeout":
             self._take_timeout(record, n_in_flight)
         if record.query < self._first and record.outcome not in _NO_REFUSALS:
             self._take_refusal(record)
+        self._take_turned_away(record, n_in_flight)
+
+    def _forget_before(self, completed: int) -> None:
+        """Forget failures before a query that completed: a lost reply among good ones is no hang, and so on."""
+        for failed in (self._timeouts, self._no_access, self._rate_limited):
+            failed[:] = [query for query in failed if query > completed]
 
     def _take_timeout(self, record: QueryRecord, n_in_flight: int) -> None:
-        """Count those alone after which no query was sent that completed: a lost reply among good ones is no hang."""
-        self._timeouts = [query for query in (*self._timeouts, record.query) if query > self._latest_completed]
+        if record.query > self._latest_completed:
+            self._timeouts.append(record.query)
         if len(self._timeouts) >= max(_TIMEOUTS_TO_END, n_in_flight + 1):
             raise HopelessError(
                 f"the endpoint hangs: {len(self._timeouts)} queries in a row had no whole reply within "
@@ -57,9 +68,30 @@ class Hope:
             )
 
     def _take_refusal(self, record: QueryRecord) -> None:
+        """Count by outcome alone: servers put ids, times and the query's own words into each sentence anew."""
         self._n_refused += 1
-        self._ways.add((record.outcome, _VARYING.sub("#", record.detail or "")))
+        self._ways.add(record.outcome)
         if self._n_refused == self._first and len(self._ways) == 1 and self._latest_completed < 0:
-            words = f" ({record.detail})" if record.detail else ""
             what = f"the first {self._first} queries were all" if self._first > 1 else "the only query was"
-            raise HopelessError(f"{what} refused in one way: {record.outcome}{words}; see the server's log")
+            raise HopelessError(f"{what} refused in one way: {_said(record)}")
+
+    def _take_turned_away(self, record: QueryRecord, n_in_flight: int) -> None:
+        if record.query < self._latest_completed:
+            return
+        if record.outcome in NO_ACCESS:
+            counted, least = self._no_access, _NO_ACCESS_TO_END
+        elif record.outcome in RATE_LIMITED:
+            counted, least = self._rate_limited, _RATE_LIMITED_TO_END
+        else:
+            return
+        counted.append(record.query)
+        if len(counted) >= max(least, n_in_flight + 1):
+            raise HopelessError(
+                f"{len(counted)} queries were refused and none completed since, which says nothing of the system: "
+                f"{_said(record)}"
+            )
+
+
+def _said(record: QueryRecord) -> str:
+    words = f" ({record.detail})" if record.detail else ""
+    return f"{record.outcome}{words}; {cure(record.outcome)}"

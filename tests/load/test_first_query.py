@@ -222,10 +222,16 @@ def test_one_row_that_is_refused_does_not_end_the_run(ask, server):
 
 
 def test_rows_that_fail_in_ways_of_their_own_are_a_warning(ask, server):
-    server.post = lambda _path, _body: (500, {"detail": "abc"[len(server.posts) - 1]})
+    server.post = lambda _path, _body: (499 + len(server.posts), {"detail": "abc"[len(server.posts) - 1]})
     first = ask()
     assert first.latency_s is None
-    assert "http_500 (a); http_500 (b); http_500 (c)" in first.warnings[0]
+    assert "http_500 (a); http_501 (b); http_502 (c)" in first.warnings[0]
+
+
+def test_rows_refused_in_other_words_each_end_the_run(ask, server):
+    server.post = lambda _path, _body: (500, {"detail": f"request req_{'abc'[len(server.posts) - 1]}"})
+    with pytest.raises(EndpointError, match=r"answers 500 to the first query \(request req_a\)"):
+        ask()
 
 
 @pytest.mark.parametrize("body", [b"<html>Welcome</html>", b"", b'{"choices": []}'])

@@ -52,6 +52,42 @@ def test_queries_in_flight_at_the_end(audit, start_sut):
     assert sut.received == 16
 
 
+def assert_rechecked(audit):
+    """The records come to the same, and there is no file that could be submitted."""
+    result = audit.run(f"--mlperf-recheck={audit.report()}", config=None)
+    result.stdout.no_fnmatch_line("*DIFFER*")
+    result.stdout.fnmatch_lines(["CONFIRMED: stored NO_VERDICT; *"])
+    assert result.ret == 6
+    assert not list(audit.report().rglob("verify_*.txt"))
+
+
+def test_a_quota_that_is_over_in_mid_phase(audit, start_sut, lone_or_spread):
+    """Fewer refusals than end a phase: its completion is undecided, and so is the ratio."""
+    sut = start_sut(fault="429", fault_after=12)
+    audit.config(sut, audit={"min_completion": 0.9})
+    result = audit.run(*lone_or_spread)
+    assert result.ret == 6
+    (found,) = audit.verdict()["audits"]
+    undecided = [check["name"] for check in found["checks"] if check["status"] == "error"]
+    assert undecided == ["completion[output_caching]", "throughput_ratio"]
+    assert "failed: 4 http_429; a refusal says nothing of the system: http_429 ({" in found["reason"]
+    assert audit.phase("output_caching")["status"] == "complete"
+    assert_rechecked(audit)
+
+
+def test_a_key_that_expires_in_mid_phase_ends_it(audit, start_sut):
+    load = {"type": "concurrency", "target_concurrency": 2}
+    sut = start_sut(fault="401", fault_after=12)
+    audit.config(sut, type="online", audit={"audit_samples": 40}, settings={"load_pattern": load})
+    assert_no_verdict(audit, audit.run(), "queries were refused and none completed since")
+    assert (
+        'http_401 ({"error":"token expired"}); use credentials that are valid' in audit.verdict()["audits"][0]["reason"]
+    )
+    assert audit.phase("output_caching")["status"] == "refused"
+    assert sut.received < 8 + 40
+    assert_rechecked(audit)
+
+
 def test_failing_audit_beside_one_without_verdict_is_a_fail(audit, start_sut):
     sut = start_sut(fault="500", fault_after=9)
     audit.config(sut, "a.yaml", audit={"min_completion": 1.0})

@@ -251,6 +251,10 @@ class Sut:
         head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
         if kind == "500":
             return await self.reply(writer, 500, b'{"error":"boom"}')
+        if kind == "401":
+            return await self.reply(writer, 401, b'{"error":"token expired"}')
+        if kind == "429":
+            return await self.reply(writer, 429, b'{"error":"quota exceeded"}')
         if kind == "503":
             return await self.reply(writer, 503, b"busy")
         if kind == "redirect":

@@ -71,6 +71,7 @@ def phase() -> Callable[..., MeasuredPhase]:
         failed: int = 0,
         row: int | None = None,
         outcome: str = "http_500",
+        detail: str | None = None,
         cached: int | None = None,
         target: int = 8,
         floor_ms: int = 0,
@@ -86,6 +87,7 @@ def phase() -> Callable[..., MeasuredPhase]:
                 completed_ns=round((at + 1) * step),
                 request=f"{at if row is None else row:032x}",
                 outcome=outcome if at < failed else "completed",
+                detail=detail if at < failed else None,
                 cached_tokens=cached,
             )
             for at in range(sent)

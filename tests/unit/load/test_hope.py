@@ -18,6 +18,10 @@ def spec(n=100, order=None):
     )
 
 
+def refused(query, outcome):
+    return QueryRecord(query=query, sample=0, issued_ns=0, completed_ns=1, request="0" * 32, outcome=outcome)
+
+
 def told(hope, outcomes, in_flight=0):
     """Return why it is given up, and after how many records; None and all where it is not."""
     for number, outcome in enumerate(outcomes):
@@ -39,6 +43,13 @@ def test_ten_refusals_in_one_way_are_enough():
     )
 
 
+@pytest.mark.parametrize("word", ["req_kYzQ{}xB", "no answer to 'Explain salt, {}'", "at 10:0{}", "{} of many"])
+def test_what_a_server_says_in_other_words_each_time_is_one_way(word):
+    why, after = told(Hope(spec()), [f"http_500:{word.format('abcdefghijklmnop'[number])}" for number in range(16)])
+    assert after == 10
+    assert why.endswith(f"http_500 ({word.format('j')}); see the server's log")
+
+
 def test_a_short_phase_needs_no_ten():
     assert told(Hope(spec(4)), ["server_error:died"] * 4)[1] == 4
     assert told(Hope(spec(1)), ["empty"])[0].startswith("the only query was refused in one way: empty")
@@ -49,7 +60,10 @@ def test_a_short_phase_needs_no_ten():
     [
         [COMPLETED, *["http_500:x"] * 40],
         [*["http_500:x"] * 9, COMPLETED, *["http_500:x"] * 40],
-        [*["http_500:x"] * 9, *["http_500:y"] * 40],
+        [*["http_500:x"] * 9, *["http_502:x"] * 40],
+        [*[COMPLETED] * 3, *["http_500:x", "http_503:overloaded"] * 40],
+        [*["http_401:x"] * 9, COMPLETED] * 10,
+        [COMPLETED, *["http_429:slow down"] * 29] * 4,
         [*["http_500:x"] * 9, *["empty:x"] * 40],
         ["connect:refused"] * 50,
         [*["timeout"] * 2, COMPLETED] * 10,
@@ -75,6 +89,38 @@ def test_timeouts_among_queries_that_completed_are_no_wave():
     for query in (0, 2, 4, 6, 8):
         record = QueryRecord(query=query, sample=0, issued_ns=0, completed_ns=9, request="0" * 32, outcome="timeout")
         hope.require(record, 0)
+
+
+@pytest.mark.parametrize(
+    ("status", "after", "cure"),
+    [(401, 10, "credentials"), (402, 10, "paid"), (403, 10, "credentials"), (429, 30, "quota")],
+)
+def test_access_that_ends_in_mid_phase_ends_it(status, after, cure):
+    why, number = told(Hope(spec()), [*[COMPLETED] * 20, *[f"http_{status}:over"] * 60])
+    assert number == 20 + after
+    assert why.startswith(
+        f"{after} queries were refused and none completed since, which says nothing of the system: "
+        f"http_{status} (over); "
+    )
+    assert cure in why
+
+
+def test_refusals_among_other_failures_count_on():
+    assert told(Hope(spec()), [COMPLETED, *["http_401:over", "http_500:x"] * 20])[1] == 20
+
+
+def test_rows_that_are_refused_while_many_are_in_flight_do_not_end_it():
+    assert told(Hope(spec()), [COMPLETED, *["http_403:filtered"] * 40], in_flight=900)[0] is None
+
+
+def test_replies_that_were_on_their_way_are_no_hope():
+    """The good replies to queries sent before the key expired come after the first refusals."""
+    hope = Hope(spec())
+    for query in range(9, 18):
+        hope.require(refused(query, "http_401"), 8)
+        hope.require(QueryRecord(query=query - 9, sample=0, issued_ns=0, completed_ns=1, request="0" * 32), 8)
+    with pytest.raises(HopelessError, match="10 queries were refused"):
+        hope.require(refused(18, "http_401"), 8)
 
 
 def test_a_script_gets_ten_records_however_short_it_is():
