@@ -25,8 +25,9 @@ def queries(
     *,
     expected: Mapping[int, str] | None = None,
     window_s: float = 10.0,
+    failure: str = "http_500",
 ) -> list[QueryRecord]:
-    """Queries back to back, as the engine records them: an answer of None is a failed query."""
+    """Queries back to back, as the engine records them: an answer of None is a query that failed by `failure`."""
     sent = list(rows)
     step = window_s * S / max(len(sent), 1)
     keep = spec.keep
@@ -40,7 +41,7 @@ def queries(
             issued_ns=round(at * step),
             completed_ns=round((at + 1) * step),
             request=f"{row:032x}",
-            outcome="http_500" if text is None else "completed",
+            outcome=failure if text is None else "completed",
         )
         if text is not None:
             record.reply = hashlib.sha256(text.encode()).hexdigest()[:32]

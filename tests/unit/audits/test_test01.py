@@ -66,13 +66,13 @@ def judge(
     *,
     window_s: float = 10.0,
     expected: dict[int, str] | None = None,
+    failure: str = "http_500",
 ) -> Verdict:
+    keys: dict[str, Any] = {"expected": expected, "failure": failure}
     runs = {
-        "accuracy": measured(specs["accuracy"], sent(specs["accuracy"]), before, expected=expected),
-        "reference": measured(specs["reference"], sent(specs["reference"]), after),
-        "performance": measured(
-            specs["performance"], sent(specs["performance"]), after, expected=expected, window_s=window_s
-        ),
+        "accuracy": measured(specs["accuracy"], sent(specs["accuracy"]), before, **keys),
+        "reference": measured(specs["reference"], sent(specs["reference"]), after, failure=failure),
+        "performance": measured(specs["performance"], sent(specs["performance"]), after, window_s=window_s, **keys),
     }
     return AUDIT.verify(cfg or block(), runs)
 
@@ -244,6 +244,22 @@ def test_failed_queries_are_neither_matches_nor_differences(rows) -> None:
     assert outcomes(verdict) == {**ALL_PASS, "completion[reference]": False, "completion[performance]": False}
     lenient = block(min_completion=0.9)
     assert outcomes(judge(specs, failed, texts(), lenient)) == ALL_PASS
+
+
+def test_queries_that_a_rate_limit_refused_fail_nothing(rows) -> None:
+    specs = plan(rows)
+    failed: Texts = {**texts(), sampled_rows(specs)[0]: None}
+    verdict = judge(specs, texts(), failed, window_s=20.0, failure="http_429")
+    assert outcomes(verdict) == {
+        **ALL_PASS,
+        "completion[reference]": None,
+        "completion[performance]": None,
+        "score_within": None,
+    }
+    verdict = judge(
+        specs, texts(), {**failed, **dict.fromkeys(sampled_rows(specs)[1:], "another model")}, failure="http_429"
+    )
+    assert outcomes(verdict)["outputs_match"] is False
 
 
 def test_nothing_to_compare_is_no_pass(rows) -> None:

@@ -111,6 +111,15 @@ def test_failed_queries_count_against_completion():
     assert results(verdict(made, min_completion=0.75)) == FINE
 
 
+def test_where_a_rate_limit_refused_all_nothing_is_known():
+    assert set(results(verdict([failed(at, "http_429") for at in range(4)])).values()) == {None}
+
+
+def test_where_it_refused_some_the_others_are_judged():
+    made = [*records(output_ids=hex_ids([14, EOS, EOS]))[:3], failed(3, "http_429")]
+    assert results(verdict(made))["eos"] is False
+
+
 def test_of_no_reply_nothing_holds():
     found = verdict([failed(at) for at in range(4)])
     assert results(found) == {

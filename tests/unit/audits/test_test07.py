@@ -110,6 +110,13 @@ def test_right_and_wrong_over_many_seeds(rows) -> None:
         assert outcomes(verdict) == {**ALL_PASS, "score": drawn >= 60}
 
 
+def test_answers_that_a_rate_limit_refused_are_not_wrong_ones(rows) -> None:
+    given: dict[int, str | None] = {**answers(100, 60), **dict.fromkeys(range(50))}
+    verdict = judged(planned(rows), given, failure="http_429")
+    assert outcomes(verdict) == {**ALL_PASS, "completion[test07]": None, "score": None}
+    assert "undecided, for 50 queries were refused" in verdict.check("score").reason
+
+
 def test_a_skipped_sample(rows) -> None:
     given: dict[int, str | None] = {**answers(100, 100), 7: None}
     verdict = judged(planned(rows), given)

@@ -148,6 +148,11 @@ def test_one_sample_skipped():
     assert results(found) == {**FINE, "completion[test09]": False, "samples": False}
 
 
+def test_a_sample_that_a_rate_limit_refused_fails_nothing():
+    found = verdict([*replies(9, 9, 9), failed(3, "http_429")])
+    assert results(found) == {**FINE, "completion[test09]": None, "samples": None, "output_length": None}
+
+
 def test_one_sample_in_place_of_another():
     made = replies(2, 2, 2, 2)
     made[3].sample = 1
