@@ -22,6 +22,18 @@ _GOOD_CODES = {"", "0", "ok", "success", "none", "null", "false"}
 _FIRST_BAD_STATUS = 400
 _DEPTH = 4
 
+#: Where a document has any of these, all its members are looked at; without, an answer is what it seems.
+_MAY_FAIL = re.compile(rb'"(?:%b)"|"(?:object|type)"\s*:\s*"(?i:error)"' % "|".join((*_ERRORS, *_CODES)).encode())
+
+
+def may_fail(document: bytes | bytearray) -> bool:
+    """Whether a document may say of a failure beside its answer: a quick look at its bytes that overlooks none."""
+    # Each of those names has one of these words in it, and most documents have none.
+    has = document.__contains__
+    if has(b"err") or has(b"Err") or has(b"ERR") or has(b"exception") or has(b"fault") or has(b"failure"):
+        return _MAY_FAIL.search(document) is not None
+    return False
+
 
 def failure(said: Mapping[str, Any], *, answers: bool) -> str | None:
     """Return what an object of a reply says of a failure, None where it says nothing of one.

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from .failures import failure, remark
+from .failures import failure, may_fail, remark
 from .lenient import as_count, as_counts, as_list, as_mapping, as_text, as_unicode, as_word, compact
 from .replies import bad, parse_leniently, parse_strictly
 
@@ -74,7 +74,6 @@ class Choice(msgspec.Struct, gc=False):
     text: str | None = None
     finish_reason: str | None = None
     token_ids: list[_Count] | None = None
-    error: Any = None
     ids_unknown: bool = False
 
 
@@ -85,22 +84,7 @@ class Completion(msgspec.Struct, gc=False):
     model: str | None = None
     choices: list[Choice] | None = None
     usage: Usage | None = None
-    error: Any = None
-    errors: Any = None
-    error_code: Any = None
-    error_msg: Any = None
-    error_message: Any = None
-    object: str | None = None
     remark: str | None = None
-
-    def may_be_failure(self) -> bool:
-        """Whether all members have to be looked at; an answer without any of these is what it seems."""
-        return (
-            not self.choices
-            or bool(self.error or self.errors or self.error_code or self.error_msg or self.error_message)
-            or self.object == "error"
-            or any(choice.error for choice in self.choices)
-        )
 
 
 _DECODER = msgspec.json.Decoder(Completion)
@@ -109,7 +93,7 @@ _DECODER = msgspec.json.Decoder(Completion)
 def read_part(data: bytes | bytearray, what: str) -> Completion:
     """Return a document or chunk. Raises BadReplyError: `server_error` where it says that the server failed."""
     part = parse_strictly(_DECODER, data)
-    if part is not None and not part.may_be_failure():
+    if part is not None and part.choices and not may_fail(data):
         return part
     said = parse_leniently(data, what)
     if wrong := _failure(said):
@@ -123,7 +107,8 @@ def _failure(said: Mapping[str, Any]) -> str | None:
     choices = _choices(said)
     if wrong := failure(said, answers=bool(choices)):
         return wrong
-    return next((wrong for choice in choices if (wrong := failure(choice, answers=True))), None)
+    parts = [part for choice in choices for part in (choice, choice.get("delta"), choice.get("message"))]
+    return next((wrong for part in parts if (wrong := failure(as_mapping(part), answers=True))), None)
 
 
 def _choices(said: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from .failures import failure, remark
+from .failures import failure, may_fail, remark
 from .lenient import as_count, as_counts, as_mapping, as_text, as_word
 from .replies import bad, parse_leniently, parse_strictly
 
@@ -44,22 +44,8 @@ class Generated(msgspec.Struct, gc=False):
     text: str | None = None
     output_ids: list[_Count] | None = None
     meta_info: Meta | None = None
-    error: Any = None
-    errors: Any = None
-    error_code: Any = None
-    error_msg: Any = None
-    error_message: Any = None
-    object: str | None = None
     remark: str | None = None
     ids_unknown: bool = False
-
-    def may_be_failure(self) -> bool:
-        """Whether all members have to be looked at; an answer without any of these is what it seems."""
-        return (
-            self.meta_info is None
-            or bool(self.error or self.errors or self.error_code or self.error_msg or self.error_message)
-            or self.object == "error"
-        )
 
 
 _DECODER = msgspec.json.Decoder(Generated)
@@ -69,7 +55,7 @@ _ANSWER = ("meta_info", "text", "output_ids")
 def read_part(data: bytes | bytearray, what: str) -> Generated:
     """Return a document or event. Raises BadReplyError: `server_error` where it says that the server failed."""
     part = parse_strictly(_DECODER, data)
-    if part is not None and not part.may_be_failure():
+    if part is not None and part.meta_info is not None and not may_fail(data):
         return part
     said = parse_leniently(data, what)
     answers = any(said.get(name) for name in _ANSWER)

@@ -15,8 +15,8 @@ import msgspec
 
 from ..runs.script import NO_EDIT, Edit
 from .base import BadReplyError, EndpointAdapter, Reply, Row, digest
-from .failures import error_text
-from .replies import bad, parse, short_id
+from .failures import error_text, failure, may_fail
+from .replies import bad, parse, parse_leniently, short_id
 from .rows import unknown_column, unsendable
 from .video_boxes import VideoLength
 
@@ -153,6 +153,8 @@ class VideoReplyDecoder:
             return Reply(digest=self._raw.hexdigest()[:32])
         if not self._text.strip():
             raise bad("empty", "the reply has no body")
+        if may_fail(self._text) and (wrong := failure(parse_leniently(self._text, "the reply"), answers=True)):
+            raise bad("server_error", wrong)
         return self._read(parse(_DECODER, self._text, "the reply"))
 
     def _read(self, reply: _VideoReply) -> Reply:

@@ -157,7 +157,7 @@ async def _distrust(ended: Sequence[_Ended], transport: Transport) -> None:
     if any(one.phase.status != "complete" or one.phase.log.columns.failures() for one in ended):
         return
     longest_s = max(one.phase.log.columns.latencies_s().max(initial=0.0) for one in ended)
-    if owed := await transport.owed(_PATIENCE_S + longest_s):
+    if owed := await transport.owed(_PATIENCE_S + longest_s) or transport.unasked():
         for one in ended:
             one.phase.distrust(owed)
 

@@ -174,14 +174,14 @@ class AiohttpTransport:
 
     async def _owes(self, address: Address, connection: Connection, greetings: set[int], patience_s: float) -> bool:
         if connection.protocol is None or not self._books.usable(connection.protocol):
-            connection.close()
+            connection.close()  # what was unread on it is in the books
             return False
         reply = _StatusOnly()
         try:
             await self._get(address, connection, reply, patience_s)
         except TransportError as error:
             return error.reason == "timeout"
-        return reply.status not in greetings
+        return reply.status == _FINAL and reply.status not in greetings
 
     def unasked(self) -> str | None:
         """Return what shows that replies came unasked, so that none can be matched to its query, or None."""

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from pytest_mlperf_audit.config.model_params import ModelParams
+from pytest_mlperf_audit.endpoints import failures
 from pytest_mlperf_audit.endpoints.base import BadReplyError, EndpointAdapter, Reply
 from pytest_mlperf_audit.endpoints.failures import error_text, failure
 from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
 from pytest_mlperf_audit.endpoints.openai_completions import OpenAICompletionsAdapter
 from pytest_mlperf_audit.endpoints.sglang import SGLangAdapter
+from pytest_mlperf_audit.endpoints.videogen import VideoGenAdapter
 
 DONE = b"data: [DONE]\n\n"
 KINDS: list[type[EndpointAdapter]] = [OpenAIChatAdapter, OpenAICompletionsAdapter, SGLangAdapter]
@@ -186,3 +188,38 @@ def test_what_an_error_says():
     assert error_text({"x": 1}) == "an error object without a message"
     assert failure({"error": True, "message": SAID}, answers=False) == SAID
     assert failure({"status": "completed", "message": "done"}, answers=True) is None
+
+
+MEMBERS = [*failures._ERRORS, *failures._CODES]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.parametrize("member", [*MEMBERS, "type", "object"])
+def test_each_member_that_says_error_counts_beside_an_answer(kind, streaming, member):
+    value: Any = "Error" if member in {"type", "object"} else 500 if member in failures._CODES else SAID
+    said = part(kind, "Hello", "stop", **{member: value})
+    if streaming:
+        error = refused(adapter_of(kind), event(part(kind, "Hel")), event(said), DONE)
+    else:
+        choice = {"index": 0, "text": "Hello", "message": {"content": "Hello"}, "finish_reason": "stop"}
+        whole = said if kind is SGLangAdapter else {**said, "choices": [choice]}
+        error = refused(adapter_of(kind, streaming=False), json.dumps(whole).encode())
+    assert error.reason == "server_error"
+
+
+@pytest.mark.parametrize("place", ["choice", "message"])
+@pytest.mark.parametrize("member", MEMBERS)
+def test_and_within_it(place, member):
+    choice: dict[str, Any] = {"index": 0, "message": {"content": "Hello"}, "finish_reason": "stop"}
+    (choice if place == "choice" else choice["message"])[member] = 7 if member in failures._CODES else SAID
+    reply = json.dumps({"id": "c", "choices": [choice]}).encode()
+    assert refused(adapter_of(OpenAIChatAdapter, streaming=False), reply).reason == "server_error"
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+def test_and_beside_a_video(member):
+    adapter = VideoGenAdapter(ModelParams(name="m"))
+    reply = {"video_path": "/1.mp4", member: 7 if member in failures._CODES else SAID}
+    assert refused(adapter, json.dumps(reply).encode()).reason == "server_error"
+    assert read(adapter, json.dumps({"video_path": "/default/1.mp4", member: None}).encode()).digest

@@ -9,6 +9,7 @@ from functools import partial
 
 import pytest
 
+from pytest_mlperf_audit.load.target import Target
 from pytest_mlperf_audit.runs.spec import Concurrency
 
 _NOT_ALLOWED = b"HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n"
@@ -18,7 +19,7 @@ _REPLY = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 
 
 async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, extra_after: str) -> None:
     """Answer one request at a time, and `extra_after` a method once more than asked; "late": in a first query."""
-    ahead = extra_after == "late"
+    ahead, greeted = extra_after == "late", False
     try:
         while True:
             head = await reader.readuntil(b"\r\n\r\n")
@@ -26,6 +27,12 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ext
             if method == "POST":
                 await reader.readexactly(int(head.lower().partition(b"content-length:")[2].split()[0]))
             reply = _REPLY if method == "POST" else _NOT_ALLOWED
+            if b"/metrics" in head:
+                await asyncio.sleep(0.1)
+                reply = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\na_b 1"
+            elif method == "GET" and extra_after == "limit" and greeted:
+                reply = b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n"
+            greeted = greeted or method == "GET"
             if method == "POST":
                 await asyncio.sleep(0.02)
                 if ahead:  # from here on each query gets the reply of the one before it, at once
@@ -33,6 +40,9 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ext
                     ahead = False
                     await asyncio.sleep(0.02)
             writer.write(reply + (_REPLY if method == extra_after else b""))
+            if method == "POST" and extra_after == "behind":
+                await asyncio.sleep(0.03)
+                writer.write(_REPLY)
     except (asyncio.IncompleteReadError, ConnectionError):
         pass
     finally:
@@ -42,7 +52,7 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ext
 async def _serve_until(stop: asyncio.Event, urls: list[str], ready: threading.Event) -> None:
     servers = [
         await asyncio.start_server(partial(_serve, extra_after=extra), "127.0.0.1", 0)
-        for extra in ("GET", "POST", "late", "")
+        for extra in ("GET", "POST", "late", "behind", "limit", "")
     ]
     urls += [f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}" for server in servers]
     ready.set()
@@ -55,7 +65,10 @@ async def _serve_until(stop: asyncio.Event, urls: list[str], ready: threading.Ev
 
 @pytest.fixture
 def talkative() -> Iterator[list[str]]:
-    """Servers that send one reply too many after each GET, after each POST, once in mid-query, and never."""
+    """Servers that send a reply too many: after each GET, after each POST, once in mid-query, a while after each POST.
+
+    Two are honest; the first of them answers later GETs with 429.
+    """
     urls: list[str] = []
     ready, stop, loops = threading.Event(), asyncio.Event(), []
 
@@ -72,7 +85,7 @@ def talkative() -> Iterator[list[str]]:
 
 
 def test_a_server_that_answers_unasked_gives_no_verdict(engine, talkative):
-    *unasked, honest = talkative
+    *unasked, _, limiting, honest = talkative
     for url in unasked:
         ended = engine.drive(url, n_samples=8, load=Concurrency(target=2))
         record = ended.record
@@ -81,4 +94,12 @@ def test_a_server_that_answers_unasked_gives_no_verdict(engine, talkative):
         assert record.figures.failures == {"protocol": 8}
         assert not [query for query in ended.queries if query.ok]
         assert "answers what was not asked" in (record.reason or "")
-    assert engine.drive(honest, n_samples=8, load=Concurrency(target=2)).record.status == "complete"
+    for url in (limiting, honest):
+        assert engine.drive(url, n_samples=8, load=Concurrency(target=2)).record.status == "complete"
+
+
+def test_a_reply_that_comes_while_the_metrics_page_is_read_is_found(engine, talkative):
+    behind = talkative[3]
+    target = Target(urls=(behind,), metrics=(f"{behind}/metrics",))
+    record = engine.drive(target, n_samples=2, load=Concurrency(target=2)).record
+    assert (record.status, record.figures.n_completed) == ("refused", 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from itertools import pairwise
 
 import pytest
 
@@ -49,7 +50,7 @@ def test_the_run_is_not_disturbed(audit, sut, step_s, lone_or_spread):
     result = audit.run(*lone_or_spread, "--mlperf-layout=both")
     assert result.ret == 0
     told = list(moments(audit))
-    assert told == sorted(told)
+    assert all(later > earlier - 0.001 for earlier, later in pairwise(told)), "stamps are told to the millisecond"
     assert told[-1] - told[0] < 1800
     result.stdout.fnmatch_lines([f"*the machine's clock was set by {step_s:+} s while the run lasted*"])
     again = audit.run("--mlperf-recheck=mlperf-reports/wan22", config=None)
