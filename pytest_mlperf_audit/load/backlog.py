@@ -1,10 +1,16 @@
-"""Queries on connections that the server may not have taken: kept ones are given up for them, so that none starves."""
+"""Queries on connections that the server may not have taken, while it stays with kept ones: how many starve."""
 
 from __future__ import annotations
 
-from aiohttp.client_proto import ResponseHandler
+import asyncio
+import ssl
+from collections.abc import Iterable
 
-#: A query on a fresh connection is thought to starve when it has waited so long beyond twice the longest reply.
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from yarl import URL
+
+#: A query on a fresh connection is suspected to starve when it has waited so long beyond twice the longest reply.
 _PATIENCE_S = 1.0
 
 
@@ -17,23 +23,28 @@ class Backlog:
 
     def __init__(self) -> None:
         self.starved = 0
+        self.in_flight = 0
         self._waiting: dict[ResponseHandler, float] = {}
-        self._seen: set[ResponseHandler] = set()
-        self._longest_s = 0.0
+        self._starving: set[ResponseHandler] = set()
+        self._longest_s = {True: 0.0, False: 0.0}
         self._latest_s = 0.0
         self._wanted = 0
 
-    def sent(self, protocol: ResponseHandler, at_s: float) -> None:
-        """Note that a connection that never answered was sent a request."""
-        self._waiting[protocol] = at_s
+    def sent(self, protocol: ResponseHandler, at_s: float, *, kept: bool) -> None:
+        """Note that a connection was sent a request; one that is not `kept` never answered before."""
+        self.in_flight += 1
+        if not kept:
+            self._waiting[protocol] = at_s
 
     def ended(self, protocol: ResponseHandler, began_s: float, now_s: float, *, well: bool) -> None:
-        """Note that a request has ended."""
-        self._waiting.pop(protocol, None)
-        self._seen.discard(protocol)
+        """Note that a request has ended. What a starving one took says nothing of how long replies take."""
+        self.in_flight -= 1
+        kept = self._waiting.pop(protocol, None) is None
+        if well and protocol not in self._starving:
+            self._longest_s[kept] = max(self._longest_s[kept], now_s - began_s)
         if well:
-            self._longest_s = max(self._longest_s, now_s - began_s)
             self._latest_s = now_s
+        self._starving.discard(protocol)
 
     def wants_a_place(self) -> bool:
         """Whether a connection that has just answered is to be closed, so that a waiting one is taken in its place."""
@@ -41,14 +52,41 @@ class Backlog:
         self._wanted -= wanted
         return wanted
 
-    def look(self, now_s: float) -> int:
-        """Return how many queries starve now: others were answered meanwhile, and it has taken far longer than they."""
-        limit_s = _PATIENCE_S + 2 * self._longest_s
-        starving = [one for one, at_s in self._waiting.items() if now_s - at_s > limit_s and self._latest_s > at_s]
-        self.starved += len(set(starving) - self._seen)
-        self._seen.update(starving)
-        return len(starving)
+    def suspects(self, now_s: float) -> list[ResponseHandler]:
+        """Return the connections whose queries may starve: others were answered meanwhile, and far sooner."""
+        limit_s = _PATIENCE_S + 2 * (self._longest_s[True] or self._longest_s[False])
+        return [one for one, at_s in self._waiting.items() if now_s - at_s > limit_s and self._latest_s > at_s]
+
+    def taken(self, suspects: Iterable[ResponseHandler]) -> None:
+        """Note that the server takes connections, so that these are but slow to answer."""
+        for one in suspects:
+            self._waiting.pop(one, None)
+
+    def starving(self, suspects: Iterable[ResponseHandler]) -> int:
+        """Note that the server takes none; return how many of these still wait."""
+        waiting = self._waiting.keys() & set(suspects)
+        self.starved += len(waiting - self._starving)
+        self._starving |= waiting
+        return len(waiting)
 
     def want(self, places: int) -> None:
         """Have the next so many connections that answer closed."""
         self._wanted = places
+
+
+async def takes_connections(url: URL, tls: ssl.SSLContext | bool) -> bool:
+    """Whether a server answers a GET on a connection of its own, be it with an error; a GET is no query."""
+    patience = aiohttp.ClientTimeout(total=_PATIENCE_S)
+    connector = aiohttp.TCPConnector(ssl=tls, force_close=True)
+    try:
+        async with (
+            aiohttp.ClientSession(
+                connector=connector, timeout=patience, cookie_jar=aiohttp.DummyCookieJar()
+            ) as session,
+            session.get(url, allow_redirects=False),
+        ):
+            return True
+    except asyncio.TimeoutError:
+        return False
+    except (aiohttp.ClientError, OSError):
+        return True  # it was taken, whatever became of it

@@ -43,8 +43,7 @@ class Books:
 
     def began(self, protocol: ResponseHandler, at_s: float) -> None:
         """Note that a request goes out on this connection."""
-        if protocol not in self._asked:
-            self.backlog.sent(protocol, at_s)
+        self.backlog.sent(protocol, at_s, kept=protocol in self._asked)
 
     def ended(self, protocol: ResponseHandler, began_s: float, now_s: float, *, well: bool) -> bool:
         """Note that a request on this connection has ended; return whether to keep it for another."""
@@ -75,6 +74,7 @@ class Books:
         if closed is not None and not closed.cancelled():
             closed.exception()  # asyncio complains of one that nobody has looked at
         body = self._bodies.pop(protocol)
+        self._asked.discard(protocol)
         if not body.is_eof() and body.exception() is None:
             body.set_exception(protocol.exception() or aiohttp.ServerDisconnectedError())
 

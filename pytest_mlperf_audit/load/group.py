@@ -99,11 +99,11 @@ def run_group(
                 await transport.connect(in_flight(planned.spec))
                 phase = _phase(planned, source if planned.source is None else planned.source, target, transport)
                 started_at = clock.now("milliseconds")
-                ended.append(_Ended(phase, planned, attempt, started_at, before=pages, taken=transport.taken()))
+                ended.append(_Ended(phase, planned, attempt, started_at, before=pages))
                 so_far = transport.starved()
                 await _run_reporting(phase, transport, snapshot)
                 ended[-1].ended_s = perf_counter()
-                ended[-1].starved = transport.starved() - so_far
+                ended[-1].starved, ended[-1].taken = transport.starved() - so_far, transport.taken()
                 if phase.status != "complete":
                     break
                 pages = ended[-1].after = await metrics.read()

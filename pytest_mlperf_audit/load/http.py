@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from time import perf_counter_ns
 
 import aiohttp
@@ -18,6 +18,7 @@ from aiohttp.connector import Connection
 
 from ..errors import EndpointError
 from .address import Address, addresses
+from .backlog import takes_connections
 from .conversation import CLIENT_ERRORS, Books, Conversation, NoReplyError, reason_of, text_of, unread
 from .files import NoFilesError, out_of_files
 from .gate import Gate
@@ -65,6 +66,8 @@ class AiohttpTransport:
         self._greetings: dict[Address, set[int]] = {}
         self._books = Books()
         self._gates: dict[Address, Gate] = {}
+        self._tls = tls(target)
+        self._relief: asyncio.Task[None] | None = None
 
     async def connect(self, connections: int) -> list[TransportError]:
         """Open connections, shared evenly by the addresses, each with a GET that no server takes for a query.
@@ -100,7 +103,7 @@ class AiohttpTransport:
         errors = [error for error in failed if error is not None]
         not_taken = sum(error.reason in _NOT_TAKEN for error in errors)
         if 0 < not_taken < share:
-            self._gates[address] = Gate(share - not_taken)
+            self._narrow(address, share - not_taken)
         return errors
 
     def taken(self) -> int | None:
@@ -108,13 +111,31 @@ class AiohttpTransport:
         return sum(gate.width for gate in self._gates.values()) or None
 
     def relieve(self) -> None:
-        """Close a kept connection for each query that waits on one which the server does not take."""
-        starving = self._books.backlog.look(self._loop.time())
-        if starving:
-            idle = [protocol for kept in self._connector._conns.values() for protocol, _ in kept]  # noqa: SLF001
-            for protocol in idle[:starving]:
-                protocol.close()
-            self._books.backlog.want(max(0, starving - len(idle)))
+        """Look whether queries starve on connections that the server does not take, and make room for them."""
+        if self._relief is not None and not self._relief.done():
+            return
+        if suspects := self._books.backlog.suspects(self._loop.time()):
+            self._relief = self._loop.create_task(self._relieve(suspects))
+
+    async def _relieve(self, suspects: Sequence[ResponseHandler]) -> None:
+        """Give kept connections up for starving queries; a GET on a connection of its own tells them from slow ones."""
+        backlog = self._books.backlog
+        if all(await asyncio.gather(*(takes_connections(one.url, self._tls) for one in self._addresses))):
+            backlog.taken(suspects)
+            return
+        starving = backlog.starving(suspects)
+        idle = [protocol for kept in self._connector._conns.values() for protocol, _ in kept]  # noqa: SLF001
+        for protocol in idle[:starving]:
+            protocol.close()
+        backlog.want(max(0, starving - len(idle)))
+        if starving and len(self._addresses) == 1:
+            self._narrow(self._addresses[0], backlog.in_flight - starving + len(idle))
+
+    def _narrow(self, address: Address, width: int) -> None:
+        """Let no more queries be in flight at an address than it takes connections."""
+        gate = self._gates.get(address)
+        if gate is None or width < gate.width:
+            self._gates[address] = Gate(max(1, width))
 
     def starved(self) -> int:
         """Return how many queries so far have waited on a connection that the server did not take."""
@@ -221,6 +242,9 @@ class AiohttpTransport:
 
     async def close(self) -> None:
         """Close every connection; TLS connections get a turn of the loop to say goodbye."""
+        if self._relief is not None:
+            self._relief.cancel()
+            await asyncio.gather(self._relief, return_exceptions=True)
         await self._connector.close()
         await asyncio.sleep(0)
 

@@ -92,7 +92,19 @@ def complete_records(planned: PlannedAudit) -> dict[str, PhaseRecord]:
     for phase in planned.phases:
         record = records[phase.spec.label] = complete_phase(phase.directory)
         require_planned(phase.directory, record, phase.spec)
+        require_none_starved(record)
     return records
+
+
+def require_none_starved(record: PhaseRecord) -> None:
+    """Raise NoVerdictError for a phase whose times are not the system's alone: queries waited for a connection."""
+    if record.starved:
+        fewer = "" if record.connections_taken is None else f" to {record.connections_taken}"
+        raise NoVerdictError(
+            f"phase {record.spec.label}: {record.starved} queries waited on connections that the endpoint did not take "
+            "while it answered on others, so that the phase's times are not its own; give it more threads, or lower "
+            f"settings.load_pattern.target_concurrency{fewer}"
+        )
 
 
 def judged_or_why(planned: PlannedAudit, odd: PhaseWarnings | None = None) -> tuple[Verdict | None, str]:

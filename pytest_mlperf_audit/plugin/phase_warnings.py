@@ -20,7 +20,6 @@ class PhaseWarnings:
         self._source = source
         self._warnings: list[str] = []
         self._asked = source.adapter.params.name
-        self._starved: dict[str, int] = {}
         self._taken: dict[tuple[int, int], list[str]] = {}
         self._models: dict[str, Mapping[str, int]] = {}
 
@@ -37,8 +36,6 @@ class PhaseWarnings:
             self._models[label] = record.figures.models
         if longer := long_replies(label, queries, source):
             self._warnings.append(longer)
-        if record.starved:
-            self._starved[label] = record.starved
         if (taken := record.connections_taken) is not None and taken < (offered := in_flight(record.spec)):
             self._taken.setdefault((taken, offered), []).append(label)
 
@@ -48,12 +45,6 @@ class PhaseWarnings:
                 f"{', '.join(labels)}: the endpoint took {taken} of {offered} connections, so that no more queries "
                 "than that were in flight; give it more threads, or set settings.load_pattern.target_concurrency: "
                 f"{taken}"
-            )
-        if self._starved:
-            yield (
-                f"{', '.join(self._starved)}: {sum(self._starved.values())} queries waited on connections that the "
-                "endpoint did not take while it answered on others; give it more threads, or lower "
-                "settings.load_pattern.target_concurrency"
             )
 
     def _other_models(self) -> str:

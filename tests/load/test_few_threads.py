@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -16,6 +17,7 @@ _BODY = b'{"video_path": "/1.mp4"}'
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    slow_s: Iterator[float] = iter(())
 
     def do_GET(self):
         self.send_response(405)
@@ -23,7 +25,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def do_POST(self):
-        time.sleep(0.01)
+        time.sleep(next(self.slow_s, 0.01))
         self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(200)
         self.send_header("Content-Length", str(len(_BODY)))
@@ -91,9 +93,20 @@ def test_connections_that_a_server_does_not_take_are_noticed_and_cost_no_query(e
 @LOADS
 def test_kept_connections_are_given_up_for_queries_that_starve(engine, pool, monkeypatch, load):
     monkeypatch.setattr(backlog, "_PATIENCE_S", 0.05)
-    ended = engine.drive(pool(2, _Closing), n_samples=12, load=load, query_timeout_s=5.0)
-    assert ended.record.figures.n_completed == 12
-    assert ended.record.starved > 0
+    specs = [engine.spec(label, n_samples=12, load=load, query_timeout_s=5.0) for label in ("reference", "audit")]
+    first, second = engine.drive_all(pool(2, _Closing), specs)
+    assert first.record.figures.n_completed == second.record.figures.n_completed == 12
+    assert first.record.starved > 0
+    assert first.record.connections_taken == second.record.connections_taken == 2
+    assert second.record.starved == 0, "the client has learnt how many it takes"
+
+
+def test_a_slow_reply_is_no_starving_query(engine, pool, monkeypatch):
+    monkeypatch.setattr(backlog, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(_Closing, "slow_s", iter([0.8]))
+    record = engine.drive(pool(8, _Closing), n_samples=12, load=Concurrency(target=4), query_timeout_s=5.0).record
+    assert (record.figures.n_completed, record.connections_taken, record.starved) == (12, None, 0)
+    assert record.figures.latency.max_s > 0.7
 
 
 def test_a_server_that_takes_all_is_not_held_back(engine, pool):
