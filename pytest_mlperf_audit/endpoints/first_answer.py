@@ -12,7 +12,6 @@ from .failures import error_text
 from .replies import MAX_DETAIL, printable
 
 _TITLE = re.compile(r"<title>(.*?)</title>", re.IGNORECASE | re.DOTALL)
-_MODEL = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.){0,400}")')
 _LIMITS = ("max_completion_tokens", "max_tokens", "max_new_tokens")
 
 
@@ -65,12 +64,6 @@ def asked(request: bytes) -> Mapping[str, Any]:
     return {**(inner if isinstance(inner, dict) else {}), **fields}
 
 
-def model_of(body: bytes) -> str | None:
-    """Return the model that a reply, or the first piece of a streamed one, says it comes from."""
-    found = _MODEL.search(body)
-    return None if found is None else str(json.loads(found[1], strict=False))
-
-
 def models_of(body: bytes) -> list[str]:
     """Return the ids in a list of models; none where it is not one."""
     try:
@@ -82,13 +75,13 @@ def models_of(body: bytes) -> list[str]:
     return [one for one in ids if isinstance(one, str) and one]
 
 
-def oddities(request: bytes, headers: Mapping[str, str], body: bytes, reply: Reply) -> Iterator[str]:
+def oddities(request: bytes, headers: Mapping[str, str], reply: Reply) -> Iterator[str]:
     """Yield what is odd about an answer, a sentence each. Header names are in lower case."""
     fields = asked(request)
     coding = headers.get("content-encoding", "identity")
     if coding.lower() not in {"", "identity"}:
         yield f"the reply is coded ({printable(coding, 40)}), though none was asked for: its decoding is not measured"
-    model, wanted = model_of(body), fields.get("model")
+    model, wanted = reply.model, fields.get("model")
     if model and isinstance(wanted, str) and model != wanted:
         yield other_model(model, wanted)
     if fields.get("stream") and reply.first_token_ns is None:

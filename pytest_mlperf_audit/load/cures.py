@@ -25,6 +25,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _KEEPS_POST = frozenset({301, 307, 308})
 _NO_SUCH_PATH = frozenset({404, 405, 410, 501})
 _PATH_IS_THERE = frozenset({400, 405, 415, 422})
+_NOWHERE = "/no/such/path"
 _MOST_NAMED = 8
 _MOST_BYTES = 2**20
 _ECHO = re.compile(r"""["']model["']\s*:\s*["'][^"']*["']""")
@@ -76,7 +77,7 @@ async def _cause(refusal: Refusal, adapter: EndpointAdapter, page: _Page, url: s
     if status in {400, 404, 422} and (cure := await _model(refusal, page, url)):
         return what, cure
     if status in _NO_SUCH_PATH:
-        return what, await _path(adapter, page)
+        return what, await _path(adapter, page, url)
     if status in {400, 422}:
         return what, _field(refusal)
     if status in {429, 503}:
@@ -88,18 +89,22 @@ async def _cause(refusal: Refusal, adapter: EndpointAdapter, page: _Page, url: s
 
 def _redirected(refusal: Refusal, url: str, page: _Page) -> tuple[str, str]:
     """Return where a redirect leads, and the keys that name it; a slash at the end may be all that differs."""
-    to = urljoin(url, refusal.headers.get("location", ""))
-    was, parts = urlsplit(url), urlsplit(to)
-    shown = printable(plain_url(to) + "/" * (parts.path.endswith("/") and parts.path != "/"))
-    what = f"answers {refusal.status} to the first query and names {shown} instead"
+    location = refusal.headers.get("location", "")
+    what = f"answers {refusal.status} to the first query and names {{}} instead"
+    try:
+        to = urljoin(url, location)
+        was, parts = urlsplit(url), urlsplit(to)
+        origin = plain_url(parts._replace(path="", query="").geturl())
+        shown = plain_url(to) + "/" * (parts.path.endswith("/") and parts.path != "/")
+    except ValueError:
+        shown = printable(location.partition("?")[0])
+        return what.format(shown), "correct endpoint_config.endpoints; no redirect is followed"
+    what = what.format(printable(shown))
     if refusal.status not in _KEEPS_POST and parts.path != was.path:
-        return (
-            what,
-            "see what is there, such as a login, or correct endpoint_config.endpoints; no redirect is followed",
-        )
+        return what, "see what is there, such as a login, or correct endpoint_config.endpoints; no redirect is followed"
     keys = []
     if (parts.scheme, parts.netloc) != (was.scheme, was.netloc) or page.has_path:
-        keys.append(f"endpoint_config.endpoints: [{parts.scheme}://{parts.netloc}]")
+        keys.append(f"endpoint_config.endpoints: [{origin}]")
     if parts.path != was.path or page.has_path:
         keys.append(f"endpoint_config.path: {parts.path}")
     return what, f"set {printable(' and '.join(keys))}; no redirect is followed"
@@ -156,12 +161,14 @@ def _names(words: str, model: str) -> bool:
     return "model" in own.lower() and re.search(rf"(?<!\w){re.escape(model)}(?!\w)", own) is not None
 
 
-async def _path(adapter: EndpointAdapter, page: _Page) -> str:
+async def _path(adapter: EndpointAdapter, page: _Page, url: str) -> str:
     """Return the cure for a path where nothing is, naming the API that is at another."""
+    anywhere = await page.status(_NOWHERE)  # some servers answer every GET alike
     for other in shipped():
-        if other.path != adapter.path and await page.status(other.path) in _PATH_IS_THERE:
+        found = anywhere if other.path == adapter.path else await page.status(other.path)
+        if found != anywhere and found in _PATH_IS_THERE:
             return f"{other.path} is there: set endpoint_config.api_type: {other.api_type}, or correct the URL"
-    if not adapter.api_type.startswith("openai") and await page.models(""):
+    if not adapter.api_type.startswith("openai") and await page.models(url):
         return "/v1/models is there: set endpoint_config.api_type: openai, or correct the URL"
     return (
         f"correct endpoint_config.endpoints or api_type (now {adapter.api_type}), or set endpoint_config.path to the "
@@ -202,6 +209,11 @@ class _Page:
                 ) as session,
                 session.get(url, headers=self._target.headers, allow_redirects=False) as reply,
             ):
-                return reply.status, await reply.content.read(_MOST_BYTES)
+                body = b""
+                async for piece in reply.content.iter_any():
+                    body += piece
+                    if len(body) > _MOST_BYTES:
+                        break
+                return reply.status, body
         except (aiohttp.ClientError, OSError, ValueError, asyncio.TimeoutError):
             return 0, b""

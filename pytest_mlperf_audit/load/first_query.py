@@ -24,6 +24,8 @@ _OK = 200
 #: By these a server says that it is not there yet, or not for us now; asked again until the time limit is over.
 _NOT_READY = frozenset({429, 503})
 _AGAIN_S = 1.0
+#: A user who sees nothing for longer wonders what is going on.
+_QUIET_S = 3.0
 #: By these it speaks of more than one row, so that another need not be tried.
 _FINAL = frozenset({301, 302, 303, 307, 308, 401, 402, 403, 404, 405, 410, 422, *_NOT_READY})
 _ROWS_TRIED = 3
@@ -108,7 +110,7 @@ class _Asker:
                 return Refusal(error.reason, detail, heard.status, heard.headers, body, took_s)
             except Exception as error:  # noqa: BLE001 - an adapter's defect: the first phase says so, with its records
                 return FirstAnswer(None, (f"the first query could not be read ({type(error).__name__})",))
-            odd = (self._target.redact(one) for one in oddities(body, heard.headers, heard.body, reply))
+            odd = (self._target.redact(one) for one in oddities(body, heard.headers, reply))
             return FirstAnswer(took_s, tuple(odd))
 
 
@@ -149,10 +151,14 @@ def ask_first(
     async def ask() -> Sequence[FirstAnswer]:
         adapter, patience = source.adapter, _Patience(ready_timeout_s, tell)
         transport = AiohttpTransport(target, adapter.path, adapter.headers, adapter.max_reply_bytes)
+        quiet = asyncio.get_running_loop().call_later(
+            _QUIET_S, tell, "one query is out before the first phase, and its answer is waited for"
+        )
         try:
             asker = _Asker(source, target, transport)
             return [await asker.ask(address, timeout_s, patience) for address in range(len(target.urls))]
         finally:
+            quiet.cancel()
             await transport.close()
 
     answers = run_until_done(ask)

@@ -17,7 +17,7 @@ from .fixtures import NEED_ENDPOINT
 from .keys import ALONE, RUNS, SESSION
 
 #: With any of these nothing is sent and no file is written.
-_SENDING_NOTHING = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test", "mlperf_plan")
+_SENDING_NOTHING = ("collectonly", "setupplan", "setuponly", "showfixtures", "show_fixtures_per_test", "mlperf_plan")
 
 
 def configure(config: pytest.Config) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from typing import Any
 
 import pytest
@@ -163,6 +165,45 @@ def test_the_keys_that_name_a_redirects_target(ask, server, base, location, cure
         ask(url=server.url + base)
     assert cure.replace("URL", server.url) in str(caught.value)
     assert "error object" not in str(caught.value)
+
+
+@pytest.mark.parametrize("location", ["http://h:99999/x", "http://[bad", "//", "\\\\x", ""])
+def test_a_location_that_is_no_url_is_shown_as_it_is(ask, server, location):
+    server.post = lambda _path, _body: (307, b"", {"Location": location})
+    with pytest.raises(EndpointError, match=r"answers 307 to the first query and names .* instead; "):
+        ask()
+
+
+def test_a_login_in_a_redirect_is_not_shown(ask, server):
+    server.post = lambda _path, _body: (307, b"", {"Location": "https://u:passw0rd@other/v2"})
+    with pytest.raises(EndpointError, match=r"endpoints: \[https://other\] and") as caught:
+        ask()
+    assert "passw0rd" not in str(caught.value)
+
+
+def test_a_model_that_cannot_be_read_is_no_matter(ask, server):
+    server.post = lambda _path, _body: (200, json.dumps(ANSWER).replace('"m"', '"\\ud800"').encode())
+    ask()
+
+
+def test_a_server_that_answers_every_get_alike_has_no_other_api(ask, server):
+    server.post = lambda _path, _body: (404, {"detail": "Not Found"})
+    server.get = lambda _path: (405, b"")
+    with pytest.raises(EndpointError, match=r"correct endpoint_config\.endpoints or api_type"):
+        ask()
+
+
+def test_the_first_query_is_not_waited_for_in_silence(ask, server, monkeypatch):
+    monkeypatch.setattr(first_query, "_QUIET_S", 0.02)
+
+    def slowly(_path, _body):
+        time.sleep(0.1)
+        return 200, ANSWER
+
+    server.post = slowly
+    told: list[str] = []
+    ask(told=told)
+    assert told == ["one query is out before the first phase, and its answer is waited for"]
 
 
 def test_a_query_without_a_key_is_not_called_one_with(ask, server):

@@ -77,9 +77,10 @@ def test_collect_only_touches_nothing(audit, sut, args):
     assert not (audit.path / "mlperf-reports").exists()
 
 
-def test_setup_plan_touches_nothing(audit, sut):
+@pytest.mark.parametrize("option", ["--setup-plan", "--setup-only"])
+def test_setup_plan_touches_nothing(audit, sut, option):
     audit.config(sut)
-    result = audit.run("--setup-plan")
+    result = audit.run(option)
     result.stdout.fnmatch_lines(["*wan22.yaml::test04::throughput_ratio*"])
     assert sut.received == 0
     assert not audit.report().exists()
