@@ -11,7 +11,7 @@ from math import ceil
 import msgspec
 
 from ..runs.measured import MeasuredPhase
-from ..runs.refusals import cure, is_turned_away, n_turned_away
+from ..runs.refusals import is_turned_away, n_turned_away, said
 from .verdict import Check
 
 
@@ -74,8 +74,7 @@ def _needed(run: MeasuredPhase, min_completion: float) -> int:
 def _server_words(run: MeasuredPhase) -> str:
     """Return what the server says to the first query that it turned away, and the cure."""
     first = next(query for query in run.read() if is_turned_away(query.outcome))
-    words = f" ({first.detail})" if first.detail else ""
-    return f"a refusal says nothing of the system: {first.outcome}{words}; {cure(first.outcome)}"
+    return f"a refusal says nothing of the system: {said(first.outcome, first.detail)}"
 
 
 def _why_stopped(run: MeasuredPhase) -> str:

@@ -31,3 +31,9 @@ def cure(outcome: str) -> str:
     if outcome in RATE_LIMITED:
         return "audit the server behind the rate limit, or with a quota that the whole run fits in, or lower the load"
     return "see the server's log"
+
+
+def said(outcome: str, detail: str | None) -> str:
+    """Return a refusal with the server's words, and the cure."""
+    words = f" ({detail})" if detail else ""
+    return f"{outcome}{words}; {cure(outcome)}"

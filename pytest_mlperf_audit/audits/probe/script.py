@@ -12,7 +12,7 @@ import msgspec
 from ...errors import RefusedError
 from ...runs.query import QueryRecord
 from ...runs.script import Round, Script, Step
-from . import judge
+from . import failures, judge
 from .design import BURST_SIZES, DATASET, MADE_UP, N_BURSTS, N_RIVALS, N_SINGLE, SIZING_TRIES, Designer
 from .evidence import Evidence, makespan_s, total_s
 from .judge import Judgement
@@ -99,9 +99,9 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     def judge(self, evidence: Evidence) -> Judgement:
         """Return what the evidence shows, in the design that was sent."""
         if _is_hopeless(evidence):
-            return Judgement("ERROR", reason=_failures(evidence))
+            return Judgement("ERROR", reason=failures.told(evidence))
         if self.design == "single":
-            return Judgement("ERROR", reason=_failures(evidence)) if evidence.failed else judge.of_single(evidence)
+            return Judgement("ERROR", reason=failures.told(evidence)) if evidence.failed else judge.of_single(evidence)
         if evidence.bets or self.design == "anytime":
             return judge.of_bets(evidence, MOST_BETS)
         judgement = judge.of_groups(evidence, self.looks, self.forbidden, thorough=self.thorough)
@@ -126,19 +126,6 @@ def _is_hopeless(evidence: Evidence) -> bool:
     """Whether too many queries failed, or too few but in every group, as where one arm is always turned down."""
     lost = any(evidence.n_lost[source] >= _LOST and not evidence.groups[source] for source in evidence.sources())
     return lost or judge.too_many_failures(evidence)
-
-
-def _failures(evidence: Evidence) -> str:
-    reasons: dict[str, int] = {}
-    for record in evidence.failed:
-        what = f"{record.outcome} on {(record.tag or '?').partition('/')[2]}"
-        reasons[what] = reasons.get(what, 0) + 1
-    told = ", ".join(f"{count} {what}" for what, count in sorted(reasons.items(), key=lambda item: -item[1])[:4])
-    only = {record.tag.partition("/")[2].partition(".")[0] for record in evidence.failed if record.tag}
-    cure = (
-        "; the endpoint refuses a repeated request, so nothing can be concluded from repeats" if only == {"R"} else ""
-    )
-    return f"{len(evidence.failed)} of {evidence.n_queries} probe queries failed: {told}{cure}"
 
 
 def trial(probe: Probe, seed: int) -> Script:

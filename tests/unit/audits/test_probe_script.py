@@ -214,6 +214,14 @@ def test_one_failure_in_ten_is_borne_and_one_in_five_is_not(probed):
     assert many.conclusion.word == "ERROR"
 
 
+@pytest.mark.parametrize(("outcome", "cure"), [("http_401", "credentials"), ("http_429", "quota")])
+def test_access_that_ends_is_told_with_the_cure(probed, outcome, cure):
+    ended = probed(sut={"fail": lambda _, number: outcome if number > 20 else ""}).conclusion
+    assert ended.passed is None
+    assert f"; {outcome}; " in ended.reason()
+    assert cure in ended.reason()
+
+
 @pytest.mark.parametrize("outcome", ["http_400", "http_403", "http_422"])
 @pytest.mark.parametrize("settings", [{}, {"design": "anytime"}, {"design": "single"}, {"samples": "dataset"}])
 def test_a_prompt_that_is_turned_down_ends_it_at_once(probed, outcome, settings):
