@@ -161,10 +161,7 @@ def _compare(
 
 
 def _student_quantile(freedom: float) -> float:
-    """Return Student's two-sided 95 % quantile by its expansion (Abramowitz and Stegun 26.7.5), within 2e-5 from 19 on.
-
-    scipy has the exact one, and takes 0.2 s to import at the end of every run.
-    """
+    """Return Student's two-sided 95 % quantile, within 2e-5 from 19 on (Abramowitz and Stegun 26.7.5)."""
     z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     return (
         z

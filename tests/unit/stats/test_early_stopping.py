@@ -90,3 +90,14 @@ def test_coverage_is_what_the_name_promises():
 
 def test_the_floor_at_hand_is_the_one_searched():
     assert queries_needed(0.90) == P90_FLOOR
+
+
+@given(st.integers(1_000, 5_000_000), st.sampled_from(sorted(FLOORS)))
+@settings(max_examples=20)
+def test_it_agrees_with_scipy_at_any_count(n, percentile):
+    from scipy.special import betainc
+
+    t = allowed_over_latency(n, percentile)
+    odds_of = [float(betainc(n - k, k + 1, percentile)) for k in (t, t + 1)]
+    assert t == 0 or odds_of[0] < 0.01
+    assert odds_of[1] >= 0.01
