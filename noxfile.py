@@ -1,0 +1,85 @@
+"""What a contributor runs, a part at a time, and the matrix: every supported Python with the latest pytest, and the
+lowest two with the oldest that is supported.
+
+What can differ between interpreters and releases runs in the matrix; the whole suite runs once, by the README's
+command. The tests themselves run pytest with xdist, without it (-n 0) and with it switched off (-p no:xdist).
+"""
+
+from __future__ import annotations
+
+import nox
+
+nox.options.default_venv_backend = "venv"
+nox.options.sessions = ["matrix", "oldest"]
+
+UNIT = [f"tests/unit/{room}" for room in ("config", "datasets", "runs", "records", "scoring", "audits/rules")]
+PLUGIN = ["tests/plugin/test_selection.py", "tests/plugin/test_fail.py", "tests/load/test_on_the_wire.py"]
+
+
+@nox.session(python=["3.10", "3.12", "3.13"])
+def matrix(session: nox.Session) -> None:
+    """Run the subset with the latest pytest."""
+    session.install("-q", "-e", ".[test]")
+    session.run("python", "-m", "pytest", "-q", *UNIT, *PLUGIN)
+
+
+@nox.session(python=["3.10", "3.11"])
+def oldest(session: nox.Session) -> None:
+    """Run what touches pytest with the oldest."""
+    session.install("-q", "-e", ".[test]", "pytest==9.0.0")
+    session.run("python", "-m", "pytest", "-q", *PLUGIN)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, types and the direction of imports: half a minute."""
+    session.install("-q", "-e", ".[test,lint]")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    session.run("lint-imports")
+
+
+@nox.session
+def unit(session: nox.Session) -> None:
+    """Run what needs no server: the rules, the statistics, the readers."""
+    _pytest(session, "tests/unit", "tests/fuzz")
+
+
+@nox.session
+def load(session: nox.Session) -> None:
+    """Run the load engine and the wire formats against real servers."""
+    _pytest(session, "tests/load", "tests/endpoints")
+
+
+@nox.session
+def plugin(session: nox.Session) -> None:
+    """Run real pytest sessions with the plugin: the longest part."""
+    _pytest(session, "tests/plugin")
+
+
+@nox.session
+def mlperf(session: nox.Session) -> None:
+    """Run MLPerf's files, in and out; with MLPERF_INFERENCE set, beside upstream's own scripts."""
+    _pytest(session, "tests/mlperf")
+
+
+@nox.session(name="all")
+def everything(session: nox.Session) -> None:
+    """Run the whole suite."""
+    _pytest(session)
+
+
+@nox.session
+def real_servers(session: nox.Session) -> None:
+    """Audit servers that nobody here wrote: 10 GB of packages, kept in nox's cache, and a quarter of an hour."""
+    folder = str((session.cache_dir / "real-servers").absolute())
+    session.install("-q", "-e", ".[test]")
+    session.run("python", "-m", "tests.support.real_servers", folder)
+    tests = ["-m", "nightly", "-n", "0", "tests/nightly/test_real_servers.py"]
+    session.run("python", "-m", "pytest", *tests, env={"REAL_SERVERS": folder})
+
+
+def _pytest(session: nox.Session, *paths: str) -> None:
+    session.install("-q", "-e", ".[test]")
+    session.run("python", "-m", "pytest", *paths, *session.posargs)
