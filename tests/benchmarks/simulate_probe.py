@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import product
 from multiprocessing import Pool
@@ -67,6 +67,9 @@ def honest() -> Iterator[Cell]:
     for cv in CVS:
         service = _service("sticky", cv, CONDITIONS[DRIFT])
         yield Cell("false alarms, default", f"sticky, {cv:.0%}", DRIFT, planned(), service)
+    for name, shape, cv in product(("steady", PROMPTS), SHAPES, CVS[:4]):
+        service = replace(_service(shape, cv, CONDITIONS[name]), decode=0.5, n_tokens=32)
+        yield Cell("false alarms, streamed", f"{shape}, {cv:.0%}", name, planned(), service)
     for shape, cv in product(SHAPES, (0.1, 0.6)):
         probe, service = planned(bursts=True, **THOROUGH), _service(shape, cv, CONDITIONS[PROMPTS])
         yield Cell("false alarms, thorough", f"{shape}, {cv:.0%}", PROMPTS, probe, service)
@@ -106,6 +109,9 @@ def _responses() -> Iterator[tuple[str, Probe, Service, Cache, str]]:
         yield f"stored on second use, {mode}", probe, Service(), Cache("response", stores_on_use=2), "response"
     yield "data-set table", planned(), Service(), Cache("table"), "response"
     yield "response, streamed", planned(), Service(decode=0.5), Cache("response"), "response"
+    for cv, hit in product((0.1, 0.3, 0.6), (0.07, 0.5, 0.67)):
+        service, cache = Service(cv=cv, decode=0.5, n_tokens=32), Cache("response", paced=True, hit=hit)
+        yield f"paced response, starts in {hit:.0%}, CV {cv:.0%}", planned(), service, cache, "reuse"
 
 
 def _others() -> Iterator[tuple[str, Probe, Service, Cache, str]]:
@@ -115,6 +121,9 @@ def _others() -> Iterator[tuple[str, Probe, Service, Cache, str]]:
         told = "not streamed" if decode is None else f"decode {decode:.0%}"
         service = Service(cv=cv, decode=decode)
         yield f"prefix {gain:g}x, CV {cv:.0%}, {told}", planned(), service, Cache("prefix", gain=gain), "prefix"
+    for block, gain, cv in product((4, 8, 16, 32), (3.0, 10.0), (0.1, 0.6)):
+        service, cache = Service(cv=cv, decode=0.5, n_tokens=32), Cache("prefix", gain=gain, block=block)
+        yield f"prefix {gain:g}x in blocks of {block} words, CV {cv:.0%}", planned(), service, cache, "prefix"
     for decode, n_first, copies, cv in product((None, 0.5), (24, 64), COPIES, (0.1, 0.6)):
         told = f"{'not streamed' if decode is None else f'decode {decode:.0%}'}, {copies or 'nothing'} copied"
         service = Service(cv=cv, decode=decode, n_tokens=32)

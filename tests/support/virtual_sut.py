@@ -27,6 +27,7 @@ _DIGEST = "0" * 32
 
 Shape = Literal["lognormal", "pareto", "bimodal", "sticky"]
 Copies = Literal["", "output", "id and output"]
+Says = Literal["its own", "one thing", "yes or no"]
 Floats = NDArray[np.float64]
 
 
@@ -37,7 +38,7 @@ class Service:
     pareto: 5 % of queries take 1 + Pareto(1.5) times as long; bimodal: 30 % take twice as long; sticky: as bimodal,
     but slow and fast queries come in runs of five on average. `trend` is the factor over SESSION queries; a cold server
     starts at half its pace. `by_text` and `by_prompt` are the CV between texts, and between prompts. With `n_tokens`
-    replies have an id, an output and that length.
+    replies have an id, an output and that length; what a model `says` is its own for each prompt, or one of few things.
     """
 
     shape: Shape = "lognormal"
@@ -50,6 +51,7 @@ class Service:
     seconds: float = 0.05
     lanes: int = 4
     n_tokens: int | None = None
+    says: Says = "its own"
 
     def noise(self, rng: np.random.Generator, n: int) -> Floats:
         """Return factors on the service time of n queries."""
@@ -98,7 +100,8 @@ KEYS: dict[str, Key] = {
 class Cache:
     """What a server keeps. `keeps` names the key, or "prefix", "coalescing" or "table"; a hit takes `hit` of a service.
 
-    A prefix cache divides the time for what it knows of the prompt by `gain`. "beginning" keys replies on a prompt's
+    A prefix cache divides the time for what it knows of the prompt, in whole blocks of so many words, by `gain`; beside
+    A hit that is `paced` starts early, and then takes its time. "beginning" keys replies on a prompt's
     first `n_first` characters. `copies` is what a hit has of the reply that was kept, beside its time.
     """
 
@@ -108,6 +111,8 @@ class Cache:
     stores_on_use: int = 1
     replicas: int = 1
     gain: float = 1.0
+    block: int = 1
+    paced: bool = False
     n_first: int = 24
     copies: Copies = ""
 
@@ -181,7 +186,8 @@ class VirtualSut:
     def _sign(self, record: QueryRecord, prompt: Prompt) -> None:
         """Give a reply its id, its output and its length; an exact request is answered as it was before."""
         record.tokens = self.service.n_tokens
-        record.reply_id, record.reply = f"id-{self._at}", f"{abs(hash(prompt.exact)):032x}"
+        n_outputs = {"its own": 2**64, "one thing": 1, "yes or no": 2}[self.service.says]
+        record.reply_id, record.reply = f"id-{self._at}", f"{abs(hash(prompt.exact)) % n_outputs:032x}"
         if self.cache.copies:
             kept = self._kept.setdefault(key_of(self.cache, prompt), record)
             record.reply = kept.reply
@@ -200,7 +206,7 @@ class VirtualSut:
         if self.cache.keeps == "prefix":
             return before_s * (1 - share * (1 - 1 / self.cache.gain)), after_s
         factor = self.cache.hit if share else 1.0
-        return before_s * factor, after_s * factor
+        return before_s * factor, after_s if self.cache.paced else after_s * factor
 
     def _factor(self) -> float:
         if not self._factors:
@@ -240,7 +246,8 @@ class VirtualSut:
                 known = n
             else:
                 self._uses[prefix] = 1
-        return min(known, len(prompt.words) - 1) / len(prompt.words)
+        whole = known - known % self.cache.block
+        return min(whole, len(prompt.words) - 1) / len(prompt.words)
 
 
 def lognormal(rng: np.random.Generator, cv: float, n: int) -> Floats:

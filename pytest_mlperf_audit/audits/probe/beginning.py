@@ -16,7 +16,7 @@ from ...runs.query import QueryRecord
 from . import contrasts
 from .contrasts import Contrast
 from .design import MADE_UP
-from .evidence import Block, has_decode, has_few_tokens, is_comparable, total_s
+from .evidence import Block, Measure, first_s, has_decode, has_few_tokens, is_comparable, total_s
 from .settings import Kind
 
 Blocks = Mapping[str, Sequence[Block]]
@@ -32,6 +32,11 @@ _HARDLY_TIMES, _BEYOND_TIMES = 5.0, 20.0
 _HARDLY_ENDING, _BEYOND_ENDING = 0.10, 0.01
 #: Whole replies that are those to other prompts are no matter of prefill from this speed-up on, or of a likeness.
 _COPIED_TIMES = 2.0
+#: Streamed replies that are those to other prompts are a prefix cache's if a new ending takes its time before the first
+#: token: so sure, and such a share of what the known beginning spares. By its length it would be a fourth.
+_WORKS_P, _WORKS_ENDING = 0.003, 0.10
+#: A known beginning is surely of no help unless its p is this, or less.
+_HELPS_P = 0.005
 #: Fewer replies than this are no pattern.
 _FEW = 3
 
@@ -40,19 +45,26 @@ _STREAM = "streamed replies (model_params.streaming: on) would tell"
 
 
 class Nature(NamedTuple):
-    """What a cache that knows beginnings is; `kind` None: it cannot be told, and `why` says so in a sentence."""
+    """What a cache that knows beginnings is; `kind` None: it cannot be told, and `why` says so in a sentence.
+
+    `may_be` are the kinds of which reuse without a name is one.
+    """
 
     kind: Kind | None
     why: str = ""
+    may_be: tuple[Kind, ...] = ()
 
 
 def nature(blocks: Blocks) -> Nature:
     """Tell a prefix cache from one that replays replies; asked only where one of the two was found."""
-    if _are_copied(blocks, _id_and_output):
+    if any(_are_copied(some, _id_and_output, contrasts.KNOWS_BEGINNING[of]) for of, some in blocks.items()):
         return Nature("near_duplicate", "replies to different prompts with one beginning have one id and one output")
     if timed := {of: some for of, some in blocks.items() if some and _has_decode(of, some)}:
         every = [block for some in timed.values() for block in some]
-        return _by_decode(contrasts.beginning(timed, contrasts.after_first(every)))
+        told = _by_decode(contrasts.beginning(timed, contrasts.after_first(every)))
+        if told.kind == "prefix" and _may_be_replays(timed.get(MADE_UP, ())):
+            return Nature(None, "twins with another last word take less time after the first token, as chance can do")
+        return _by_output(blocks.get(MADE_UP, ())) or told if told.kind == "prefix" else told
     # Rows may be of any length, so that what prefill takes of them is not known.
     return _by_whole_reply({MADE_UP: blocks[MADE_UP]} if blocks.get(MADE_UP) else blocks)
 
@@ -72,25 +84,55 @@ def _by_decode(decode: Contrast) -> Nature:
     return Nature("prefix")
 
 
+def _may_be_replays(blocks: Sequence[Block]) -> bool:
+    """Whether those with another last word are suspected, not more, of less time after the first token."""
+    near = contrasts.near_after_first(blocks) if blocks else None
+    return near is not None and near.p <= _SUSPECT_P and near.effect.factor >= _SUSPECT_TIMES
+
+
+def _by_output(blocks: Sequence[Block]) -> Nature | None:
+    """Doubt a prefix cache that gives the output of other prompts: they may be kept, and replayed at a model's pace.
+
+    Outputs that follow from a prompt's beginning alone are alike without a cache of replies, too. Rows are no witness:
+    a model may well say the same of a long one whose last words are others.
+    """
+    if _are_copied(blocks, _output, "X"):
+        near = contrasts.near_first(blocks)
+        return None if near.p <= _WORKS_P and _ending(blocks, first_s) >= _WORKS_ENDING else _paced("their beginning")
+    if _are_copied(blocks, _output, "Y") and contrasts.beginning({MADE_UP: blocks}).p > _HELPS_P:
+        return _paced("all but the last word")
+    return None
+
+
+def _paced(shared: str) -> Nature:
+    return Nature(
+        None,
+        f"most replies to prompts that share {shared} with an earlier one have its output, and start as early as if "
+        "nothing new were read: kept replies at a model's pace, or a prefix cache before a model that heeds no more",
+    )
+
+
 def _by_whole_reply(blocks: Blocks) -> Nature:
     every = [block for some in blocks.values() for block in some]
     effect = contrasts.beginning(blocks, contrasts.whole(every)).effect
-    ending = _ending(every) if MADE_UP in blocks else 0.0
+    ending = _ending(every, total_s) if MADE_UP in blocks else 0.0
     told = f"behind a known beginning whole replies come back {effect.factor:.3g} times as fast"
     is_sure = MADE_UP in blocks and not _may_be_prefill(every)
     if is_sure and effect.low >= _BEYOND_TIMES and ending <= _BEYOND_ENDING:
         return Nature("near_duplicate", f"{told}: a new ending costs nothing, and so neither does decode")
     if effect.factor >= _HARDLY_TIMES and ending <= _HARDLY_ENDING:
         return Nature(None, f"{told}, which a prefix cache hardly explains; {_STREAM}")
-    if effect.factor >= _COPIED_TIMES and _are_copied(blocks, _output):
+    if effect.factor >= _COPIED_TIMES and any(
+        _are_copied(some, _output, contrasts.KNOWS_BEGINNING[of]) for of, some in blocks.items()
+    ):
         return Nature(None, f"{told}, with the output of another prompt; {_STREAM}")
     return Nature("prefix")
 
 
-def _ending(blocks: Sequence[Block]) -> float:
+def _ending(blocks: Sequence[Block], measure: Measure) -> float:
     """Return what a new ending costs, as a share of what the known beginning spares; 1 where it spares nothing."""
     near, tail, apart = (
-        median(total_s(record) for block in blocks for record in block[arm]) for arm in ("Y", "X", "P")
+        median(measure(record) for block in blocks for record in block[arm]) for arm in ("Y", "X", "P")
     )
     return (tail - near) / (apart - tail) if apart > tail else 1.0
 
@@ -112,23 +154,22 @@ def _output(record: QueryRecord) -> Hashable:
     return record.reply
 
 
-def _are_copied(blocks: Blocks, mark: Callable[[QueryRecord], Hashable]) -> bool:
-    """Whether most replies behind a known beginning bear the mark of a reply to another request, and no others do.
+def _are_copied(blocks: Sequence[Block], mark: Callable[[QueryRecord], Hashable], arm: str) -> bool:
+    """Whether most replies of an arm bear the mark of a reply to another request, and those that share nothing do not.
 
     Ids from few numbers or from the clock, and outputs that are all alike, come to others as well.
     """
     requests: dict[Hashable, set[str]] = defaultdict(set)
-    for some in blocks.values():
-        for record in _records(some, None):
-            requests[mark(record)].add(record.request)
+    for record in _records(blocks, None):
+        requests[mark(record)].add(record.request)
     requests.pop(None, None)
 
     def copied(records: Iterator[QueryRecord]) -> list[bool]:
         return [len(requests.get(mark(record), ())) > 1 for record in records]
 
-    if any(one for some in blocks.values() for one in copied(_records(some, _APART))):
+    if any(copied(_records(blocks, _APART))):
         return False
-    kin = [one for of, some in blocks.items() for one in copied(_records(some, (contrasts.KNOWS_BEGINNING[of],)))]
+    kin = copied(_records(blocks, (arm,)))
     return sum(kin) >= max(_FEW, len(kin) / 2)
 
 

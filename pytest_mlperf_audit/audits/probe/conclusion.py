@@ -10,8 +10,9 @@ import numpy as np
 from ...runs.cache_headers import says_hit
 from ...runs.query import QueryRecord
 from ..verdict import ArmSummary, Check, Figure, Finding
+from .contrasts import STARTS
 from .design import BURST_SIZES, DATASET, MADE_UP
-from .evidence import Evidence, decode_share, first_s, makespan_s, total_s
+from .evidence import Evidence, decode_share, first_s, has_decode, makespan_s, total_s
 from .judge import Judged, Judgement
 from .naming import reaches_floors
 from .script import Probe
@@ -35,6 +36,7 @@ _SAYS: Final[Mapping[Kind, str]] = {
     "url_keyed": "queries to the same URL come back {times} as fast as those to a new one",
     "reuse": "an exact repeat comes back {times} as fast as twins with a new beginning",
 }
+_EARLY: Final = "an exact repeat starts {times} as fast as twins that differ in their last word"
 _ARMS: Final[Mapping[str, str]] = {
     "prime": "sent for the first time",
     "R": "exact repeat",
@@ -66,7 +68,7 @@ class Conclusion:
     @property
     def proved(self) -> tuple[Kind, ...]:
         """The forbidden kinds that are proved."""
-        return tuple(kind for kind in self.judgement.kinds if kind in self._probe.forbidden)
+        return self.judgement.proved(self._probe.forbidden)
 
     @property
     def passed(self) -> bool | None:
@@ -93,6 +95,8 @@ class Conclusion:
             if self.passed is None:
                 open_s = self.judgement.reason or "on the other kinds: the budget ended before an answer"
                 told.append(f"inconclusive{':' if self.judgement.reason else ''} {open_s}")
+            elif self.judgement.may_be:
+                told.append(self.judgement.reason)
             return "; ".join([*told, *self.judgement.proofs])
         if self.judgement.word == "CLEAN":
             return f"no cache found: {self._scope()}{self._excluded()}"
@@ -106,7 +110,8 @@ class Conclusion:
 
     def kind_check(self, kind: Kind, name: str) -> Check:
         """Return the check that one kind of cache is not there; what was not tested is not in doubt."""
-        passed = None if self.passed is None else kind not in self.judgement.kinds
+        is_open = self.passed is None or kind in self.judgement.may_be
+        passed = None if is_open else kind not in self.judgement.kinds
         seen = "not found" if self._was_tested(kind) else "not tested"
         return Check(
             name=name,
@@ -235,7 +240,13 @@ class Conclusion:
         highs = [contrast.effect.high for contrast in steady if contrast.kind == "response"]
         if not highs or not np.isfinite(max(highs)):
             return ""
-        return f"; repeats are faster by {max(*highs, 1.0):.3g} times at most (95 % interval)"
+        after = any(has_decode(blocks) for blocks in self.evidence.groups.values() if blocks)
+        starts = [contrast.effect.high for contrast in steady if contrast.of == STARTS]
+        told = (
+            f"; repeats are faster by {max(*highs, 1.0):.3g} times at most{' after the first token' if after else ''}"
+        )
+        start = f", and made-up ones start {max(*starts, 1.0):.3g} times as fast at most" if starts else ""
+        return f"{told}{start} (95 % interval)"
 
 
 def seconds_by_arm(evidence: Evidence) -> dict[tuple[str, str], list[float]]:
@@ -271,7 +282,8 @@ def _sentence(judged: Judged) -> str:
     times = f"{contrast.effect.factor:.3g} times"
     apart = contrast.of in ("one prompt", "anytime")
     unlike = "with a new beginning" if apart else "that differ in their last words"
-    seen = _SAYS[contrast.kind if kind == "near_duplicate" else kind].format(times=times, unlike=unlike)
+    says = _EARLY if contrast.of == STARTS else _SAYS[contrast.kind if kind == "near_duplicate" else kind]
+    seen = says.format(times=times, unlike=unlike)
     where = of_name(contrast.of)
     if judged.named:
         hits = "" if contrast.steady else ", not always but too often for chance"

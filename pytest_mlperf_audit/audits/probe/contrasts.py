@@ -39,6 +39,9 @@ from .settings import Kind
 #: What hits now and then are looked for in: all kinds of prompts together.
 EVERYWHERE = "all prompts"
 
+#: Where repeats of made-up prompts are compared by when they start, beside what comes after that.
+STARTS = "made-up prompts, first token"
+
 #: The arm that shares only its beginning with an earlier query.
 KNOWS_BEGINNING = {MADE_UP: "X", DATASET: "Y"}
 
@@ -105,11 +108,18 @@ def _family(evidence: Evidence, n_groups: int) -> Iterator[Contrast]:
 
 def _of_made_up(blocks: Sequence[Block]) -> Iterator[Contrast]:
     total, first = whole(blocks), [first_s]
-    yield _strata("near_duplicate", MADE_UP, blocks, ("Y",), ("X",), first)
+    if has_decode(blocks):
+        yield _strata("reuse", STARTS, blocks, ("R",), ("Y",), first)
+    yield near_first(blocks)
     yield _pairs("prefix", MADE_UP, blocks, ("X", "P"), first)
     yield _one_stratum("semantic", MADE_UP, [with_later(block) for block in blocks], ("later",), ("S",), total)
     if all("U" in block for block in blocks):
         yield _strata("url_keyed", MADE_UP, blocks, ("P", "N"), ("U",), total)
+
+
+def near_first(blocks: Sequence[Block]) -> Contrast:
+    """Return twins with another last word against those with a fresh tail, by the time to the first token."""
+    return _strata("near_duplicate", MADE_UP, blocks, ("Y",), ("X",), [first_s])
 
 
 def near_after_first(blocks: Sequence[Block]) -> Contrast:

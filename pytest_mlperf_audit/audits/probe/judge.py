@@ -15,7 +15,7 @@ from typing import Literal
 from ...stats.betting import wealth
 from ...stats.family import holm
 from . import contrasts
-from .contrasts import EVERYWHERE, Contrast
+from .contrasts import EVERYWHERE, STARTS, Contrast
 from .design import DATASET, MADE_UP, N_RIVALS, N_SINGLE
 from .evidence import Block, Evidence, replays, total_s
 from .naming import named, reaches_floors
@@ -61,7 +61,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the evidence shows. `settled` says that more queries are not needed for an answer."""
+    """What the evidence shows. `settled`: no more queries are needed. `may_be`: what reuse is, if it has no name."""
 
     word: Word
     judged: tuple[Judged, ...] = ()
@@ -71,6 +71,12 @@ class Judgement:
     null_p: float | None = None
     reason: str = ""
     notes: tuple[str, ...] = field(default=())
+    may_be: tuple[Kind, ...] = ()
+
+    def proved(self, forbidden: Sequence[Kind]) -> tuple[Kind, ...]:
+        """Return the forbidden kinds that are found; reuse without a name only where all it may be is forbidden."""
+        any_is = set(self.may_be) <= set(forbidden)
+        return tuple(kind for kind in self.kinds if kind in forbidden and (any_is or kind != "reuse"))
 
 
 def too_many_failures(evidence: Evidence) -> bool:
@@ -94,8 +100,10 @@ def of_groups(
         judgement = _look(evidence, n_groups, len(looks), last=last, thorough=thorough)
         if not last and _may_get_a_name(judgement):
             judgement = nameless = replace(judgement, settled=False)  # further groups may say which cache it is
-        elif judgement.settled or set(judgement.kinds) & set(forbidden):
-            return replace(judgement if judgement.kinds else nameless or judgement, settled=True)
+        elif judgement.settled or judgement.proved(forbidden):
+            told = judgement if judgement.kinds else nameless or judgement
+            is_open = told.word == "CACHE" and bool(told.reason)
+            return replace(told, settled=not is_open or bool(told.proved(forbidden)))
     return judgement if judgement.kinds else nameless or judgement
 
 
@@ -132,7 +140,7 @@ def _look(evidence: Evidence, n_groups: int, n_looks: int, *, last: bool, thorou
     if kinds:
         clear = all(_is_clear(one.contrast) for one in judged if not one.found)
         settled, reason = (last or clear, "") if nature.kind else (False, nature.why)
-        return Judgement("CACHE", tuple(judged), proofs, kinds, settled, null[0], reason, notes)
+        return Judgement("CACHE", tuple(judged), proofs, kinds, settled, null[0], reason, notes, nature.may_be)
     if last and any(map(_is_too_fast, judged)):
         return Judgement("INCONCLUSIVE", tuple(judged), null_p=null[0], reason=_TOO_FAST, notes=notes)
     settled = last or (not thorough and all(_is_clear(one.contrast) for one in judged))
@@ -261,9 +269,10 @@ def _proofs(blocks: Sequence[Block], judged: Sequence[Judged], of: str) -> tuple
     n_replayed = sum(again)
     compared = [one for one in judged if one.contrast.kind == "response"]
     responses = [one for one in compared if not of or one.contrast.of in (of, EVERYWHERE)]
+    faster = [*responses, *(one for one in judged if one.contrast.of == STARTS and of == MADE_UP)]
     if n_replayed > 1 and (n_replayed < len(again) or any(one.found for one in responses)):
         return (f"{n_replayed} of {len(again)} repeats came back under the id of an earlier reply",), ()
-    if n_replayed and n_replayed == len(again) and not any(reaches_floors(one.contrast) for one in responses):
+    if n_replayed and n_replayed == len(again) and not any(reaches_floors(one.contrast) for one in faster):
         return (), (_DERIVED_IDS,)
     return (), ()
 

@@ -270,7 +270,7 @@ class _Session:
         return self._probe.judge(self._evidence)
 
     def _proves(self, judgement: Judgement) -> bool:
-        return bool(set(judgement.kinds) & set(self._probe.forbidden))
+        return bool(judgement.proved(self._probe.forbidden))
 
 
 def _warm_up(probe: Probe, designer: Designer) -> Step:
