@@ -1,4 +1,4 @@
-"""Write what is generated from the models: docs/configuration.md, config/schema.json and report/verdict.schema.json.
+"""Write what is generated from the models: docs/configuration.md, config/schema.json and the schemas in report/.
 
     python docs/generate.py
 
@@ -14,7 +14,8 @@ from typing import Any
 from pytest_mlperf_audit.audits.registry import models, shipped
 from pytest_mlperf_audit.config.ignored import IGNORED
 from pytest_mlperf_audit.config.schema import json_schema
-from pytest_mlperf_audit.report.document import SCHEMA_FILE, verdict_schema
+from pytest_mlperf_audit.report import document as verdict
+from pytest_mlperf_audit.report.round import document as tree
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "configuration.md"
@@ -177,7 +178,11 @@ def main() -> None:
     """Write the files."""
     REFERENCE.write_text(configuration(), encoding="utf-8")
     SCHEMA.write_text(schema_text(), encoding="utf-8")
-    SCHEMA_FILE.write_text(json.dumps(verdict_schema(), indent=2) + "\n", encoding="utf-8")
+    for file, schema in (
+        (verdict.SCHEMA_FILE, verdict.verdict_schema()),
+        (tree.SCHEMA_FILE, tree.round_schema()),
+    ):
+        file.write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -54,11 +54,11 @@ def _lines(file: BinaryIO, path: Path) -> Iterator[bytes]:
 def _read(raw: bytes | msgspec.Raw, path: Path, at: str, number: int) -> Read:
     try:
         return Read(_OBJECT.decode(raw), number, bytes(raw))
-    except UnicodeDecodeError:
-        raise DatasetError(f"{path} {at}: is not UTF-8; save the file as UTF-8") from None
     except msgspec.ValidationError:
         raise DatasetError(f'{path} {at}: is not a JSON object; write each row as {{"prompt": "..."}}') from None
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
+        if not _is_utf8(bytes(raw)):
+            raise DatasetError(f"{path} {at}: is not UTF-8; save the file as UTF-8") from None
         if (row := _with_nan(bytes(raw))) is not None:
             return Read(row, number)
         raise DatasetError(f"{path} {at}: is not valid JSON ({_plain(error)}); correct or remove it") from None
@@ -120,6 +120,14 @@ def _items_with_nan(text: bytes) -> list[msgspec.Raw] | None:
         return _ITEMS.decode(msgspec.json.encode(value))
     except (ValueError, TypeError, RecursionError):
         return None
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _utf8(data: bytes, path: Path) -> bytes:

@@ -19,6 +19,7 @@ from ..runs.phase import PhaseFigures, Status, StoppedBy
 from ..runs.spec import RunSpec
 from .digest import UNSEALED, sealed
 from .outcome import AuditOutcome, CheckOutcome, CheckStatus, PhaseOutcome, RunOutcome, RunStatus
+from .schema import document_schema
 
 SCHEMA_VERSION = 1
 VERDICT_FILE = "verdict.json"
@@ -196,11 +197,7 @@ def read_verdict(path: Path) -> VerdictDocument:
 
 def verdict_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of verdict.json; `verdict.schema.json` beside this file is its copy."""
-    schema = msgspec.json.schema(VerdictDocument)
-    schema["$defs"]["VerdictDocument"]["properties"]["schema_version"] = {"const": SCHEMA_VERSION}
-    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"{_DISTRIBUTION} verdict"}
-    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(head | schema))  # defaults are tuples before
-    return plain
+    return document_schema(VerdictDocument, f"{_DISTRIBUTION} verdict", SCHEMA_VERSION)
 
 
 def _audit(audit: AuditOutcome) -> AuditEntry:

@@ -13,6 +13,7 @@ from ... import __version__
 from ...audits.verdict import Figure
 from ...records.atomic import write_atomic
 from ..document import Tool, storable
+from ..schema import document_schema
 from .outcome import CaseOutcome, CaseStatus
 
 SCHEMA_VERSION: Final = 1
@@ -93,8 +94,4 @@ def write_round(document: RoundDocument, path: Path) -> None:
 
 def round_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of a round's verdict.json; `round.schema.json` beside this file is its copy."""
-    schema = msgspec.json.schema(RoundDocument)
-    schema["$defs"]["RoundDocument"]["properties"]["schema_version"] = {"const": SCHEMA_VERSION}
-    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"{_DISTRIBUTION} round"}
-    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(head | schema))  # defaults are tuples before
-    return plain
+    return document_schema(RoundDocument, f"{_DISTRIBUTION} round", SCHEMA_VERSION)

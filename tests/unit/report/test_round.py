@@ -14,7 +14,7 @@ from pytest_mlperf_audit.report.round.html import render
 from pytest_mlperf_audit.report.round.write import write_report
 from tests.support.rounds import a_round, case, mixed
 
-REGENERATE = "not current; write json.dumps(round_schema(), indent=2) and a newline to SCHEMA_FILE"
+REGENERATE = "not current; run python docs/generate.py"
 
 
 def test_the_published_schema_is_current_and_valid():
