@@ -78,10 +78,6 @@ class Books:
         if not body.is_eof() and body.exception() is None:
             body.set_exception(protocol.exception() or aiohttp.ServerDisconnectedError())
 
-    def forget_closed(self) -> None:
-        """Drop the connections that are gone."""
-        self._asked = {protocol for protocol in self._asked if protocol.is_connected()}
-
 
 def unread(protocol: ResponseHandler) -> bool:
     """Whether there is a reply on a connection on which nothing is owed."""
@@ -109,10 +105,11 @@ class Conversation:
 
     def __enter__(self) -> ResponseHandler:
         protocol = self._protocol
+        if protocol is not None:
+            self._books.began(protocol, self._began_s)
         if protocol is None or protocol.transport is None:
             self._end(well=False)
             raise TransportError("reset", "the connection was closed before the query was sent")
-        self._books.began(protocol, self._began_s)
         return protocol
 
     def __exit__(

@@ -114,8 +114,7 @@ def _field(refusal: Refusal) -> str:
     """Return the cure for a refused field, by the key that leaves it out where the server names one of ours."""
     for name in asked(refusal.request):
         if name not in _NO_FIELDS and re.search(_NAMED.format(re.escape(name)), refusal.detail):
-            key = _KEYS.get(name, f"take {name} out of model_params or the data set's columns")
-            return key if name in _KEYS else f"{key}, or correct it there"
+            return _KEYS.get(name, f"take {name} out of model_params or the data set's columns, or correct it there")
     return (
         "take what it does not know out of model_params or the data set's columns; an endpoint that takes the data "
         "set's own rows alone, with no word before them, cannot be audited"

@@ -75,7 +75,6 @@ class AiohttpTransport:
         The GET makes sure that the server has accepted the connection; one that is open already is left in peace.
         """
         self._greeted = {protocol for protocol in self._greeted if protocol.is_connected()}
-        self._books.forget_closed()
         share = -(-connections // len(self._addresses))
         failed = await asyncio.gather(*(self._open(address, share) for address in self._addresses))
         return [error for errors in failed for error in errors]
