@@ -27,7 +27,7 @@ from tests.support.judged import DETAIL, SUMMARY, detail, directory, pair, write
 from tests.support.judged import mutated as mutated_log
 
 from .kind import require, scratch
-from .mutate import mutate_json, mutated
+from .mutate import mutated, mutated_json
 
 _LOG, _NOTES = "accuracy/mlperf_log_accuracy.json", "accuracy/accuracy.txt"
 _SCENARIOS = ("Offline", "Server", "SingleStream", "MultiStream")
@@ -140,26 +140,7 @@ def _changed(whole: bytes, drawn: random.Random) -> bytes:
         return mutated(whole, drawn)
     if kind < 0.7 and not whole.startswith((b"{", b"[")):
         return mutated_log(whole, drawn, edits=3)
-    return _changed_json(whole, drawn)
-
-
-def _changed_json(whole: bytes, drawn: random.Random) -> bytes:
-    """Change members of a JSON document, of one line of JSON, or of what a line of LoadGen's holds."""
-    try:
-        document = json.loads(whole)
-    except ValueError:
-        lines = whole.split(b"\n")
-        at = drawn.randrange(len(lines))
-        start = lines[at].find(b"{")
-        try:
-            document = json.loads(lines[at][start:])
-        except ValueError:
-            return mutated(whole, drawn)
-        mutate_json(document, drawn)
-        lines[at] = lines[at][: max(0, start)] + _dumped(document, drawn)
-        return b"\n".join(lines)
-    mutate_json(document, drawn)
-    return _dumped(document, drawn)
+    return mutated_json(whole, drawn, lambda document, _line: _dumped(document, drawn))
 
 
 def _dumped(document: Any, drawn: random.Random) -> bytes:

@@ -148,3 +148,25 @@ def pieces(data: bytes, drawn: random.Random, most: int = 6) -> list[bytes]:
     """Cut bytes into pieces, some of them empty."""
     ends = sorted(drawn.randint(0, len(data)) for _ in range(drawn.randint(0, most)))
     return [data[start:end] for start, end in zip([0, *ends], [*ends, len(data)], strict=True)]
+
+
+def mutated_json(whole: bytes, drawn: random.Random, dumped: Callable[[Any, bool], bytes]) -> bytes:
+    """Change members of a JSON document, of one line of JSON, or of what a line of LoadGen's holds.
+
+    `dumped` writes what was changed: a document, and whether it is one line of several.
+    """
+    try:
+        document = json.loads(whole)
+    except ValueError:
+        lines = whole.split(b"\n")
+        at = drawn.randrange(len(lines))
+        start = lines[at].find(b"{")
+        try:
+            document = json.loads(lines[at][start:])
+        except ValueError:
+            return mutated(whole, drawn)
+        mutate_json(document, drawn)
+        lines[at] = lines[at][: max(0, start)] + dumped(document, True)
+        return b"\n".join(lines)
+    mutate_json(document, drawn)
+    return dumped(document, False)

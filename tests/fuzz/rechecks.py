@@ -30,7 +30,7 @@ from pytest_mlperf_audit.runs.spec import MaxThroughput
 from tests.benchmarks.bench_recheck import write_run
 
 from .kind import require, scratch
-from .mutate import mutate_json, mutated
+from .mutate import mutated, mutated_json
 
 _QUERIES = 32
 _LABELS = ("reference", "output_caching")
@@ -149,24 +149,12 @@ def _changed(whole: bytes, drawn: random.Random) -> bytes:
         return bytes(raw)
     if kind < 0.6:
         return mutated(whole, drawn)
-    return _changed_json(whole, drawn)
+    return mutated_json(whole, drawn, _dumped)
 
 
-def _changed_json(whole: bytes, drawn: random.Random) -> bytes:
-    """Change members of a document, or of one line of a log."""
-    try:
-        document = json.loads(whole)
-    except ValueError:
-        lines = whole.split(b"\n")
-        at = drawn.randrange(len(lines))
-        try:
-            document = json.loads(lines[at])
-        except ValueError:
-            return mutated(whole, drawn)
-        mutate_json(document, drawn)
-        lines[at] = json.dumps(document, separators=(",", ":")).encode()
-        return b"\n".join(lines)
-    mutate_json(document, drawn)
+def _dumped(document: Any, line: bool) -> bytes:
+    if line:
+        return json.dumps(document, separators=(",", ":")).encode()
     return json.dumps(document, indent=2).encode() + b"\n"
 
 

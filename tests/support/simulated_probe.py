@@ -123,9 +123,5 @@ def simulate(probe: Probe, service: Service, cache: Cache, runs: int, seed: list
 def _session(probe: Probe, sut: VirtualSut, seed: int) -> tuple[Any, list[QueryRecord]]:
     session = shipped._Session(probe, probe.designer(seed))
     script = {"groups": session.groups, "single": session.single, "anytime": session.anytime}[probe.design]()
-    asked = next(script)
-    try:
-        while True:
-            asked = script.send(sut.answer(asked))
-    except StopIteration:
-        return session, session._records
+    sut.session(script)
+    return session, session._records

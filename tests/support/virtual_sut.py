@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_mlperf_audit.runs.query import QueryRecord
-from pytest_mlperf_audit.runs.script import NO_EDIT, Round, Step
+from pytest_mlperf_audit.runs.script import NO_EDIT, Round, Script, Step
 
 #: Queries over which a trend changes the service time by its whole factor: those of a probe's first look.
 SESSION = 110
@@ -133,6 +133,19 @@ class VirtualSut:
     cache: Cache
     rng: np.random.Generator
     _kept: dict[Hashable, QueryRecord] = field(default_factory=dict)
+
+    def session(self, script: Script) -> list[QueryRecord]:
+        """Answer a script to its end; return the records."""
+        records: list[QueryRecord] = []
+        asked = next(script)
+        try:
+            while True:
+                answered = self.answer(asked)
+                records += answered
+                asked = script.send(answered)
+        except StopIteration:
+            return records
+
     _clock_s: float = 0.0
     _at: int = 0
     _factors: list[float] = field(default_factory=list)

@@ -26,16 +26,7 @@ PREFIX = Cache("prefix", gain=3.0)
 
 def probe(service, cache, seed=1) -> list[QueryRecord]:
     """The records of one session."""
-    sut, records = VirtualSut(service, cache, np.random.default_rng(seed)), []
-    sent = script(PROBE, seed)
-    asked = next(sent)
-    try:
-        while True:
-            answered = sut.answer(asked)
-            records += answered
-            asked = sent.send(answered)
-    except StopIteration:
-        return records
+    return VirtualSut(service, cache, np.random.default_rng(seed)).session(script(PROBE, seed))
 
 
 def concluded(service, cache, seed=1, change=None) -> Conclusion:

@@ -26,16 +26,7 @@ WHOLE_PROMPT = 33
 
 def probe(service, cache, plan=ENDPOINTS, seed=1) -> list[QueryRecord]:
     """The records of one session."""
-    sut, records = VirtualSut(service, cache, np.random.default_rng(seed)), []
-    sent = script(plan, seed)
-    asked = next(sent)
-    try:
-        while True:
-            answered = sut.answer(asked)
-            records += answered
-            asked = sent.send(answered)
-    except StopIteration:
-        return records
+    return VirtualSut(service, cache, np.random.default_rng(seed)).session(script(plan, seed))
 
 
 def concluded(service, cache, plan=ENDPOINTS, seed=1) -> Conclusion:
