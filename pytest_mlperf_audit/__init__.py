@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from ._version import __version__
+
 if TYPE_CHECKING:
     from .audits.contract import Audit as Audit
     from .audits.contract import AuditContext as AuditContext
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
     from .errors import PlanError as PlanError
     from .runs.phase import PhaseRecord as PhaseRecord
     from .runs.spec import RunSpec as RunSpec
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "Audit": "audits.contract",

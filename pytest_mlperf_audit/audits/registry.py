@@ -18,7 +18,8 @@ Registry = dict[str, Audit[Any]]
 
 def shipped() -> Registry:
     """Return the shipped audits by id."""
-    return gather(getattr(import_module(f".{module}", __package__), name)() for module, name in SHIPPED.items())
+    homes = (home.split(":") for home in SHIPPED.values())
+    return gather(getattr(import_module(f".{module}", __package__), name)() for module, name in homes)
 
 
 def runs() -> dict[str, tuple[Audit[Any], AuditBlock]]:

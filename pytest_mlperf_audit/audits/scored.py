@@ -7,13 +7,14 @@ from difflib import get_close_matches
 from math import isfinite
 
 from ..config.dataset import AccuracyConfig, DatasetConfig
-from ..errors import ScoringError
+from ..errors import PlanError, ScoringError
 from ..runs.measured import MeasuredPhase
 from ..runs.query import QueryRecord
 from ..runs.scoring import Score, Scoring
 from ..scoring import metrics
 from ..scoring.extract import ours
 from ..scoring.names import METHOD_NAMES, method_of
+from .contract import AuditContext
 from .verdict import Check, Figure
 
 #: The column of expected answers where the YAML names none, as in the endpoints tool.
@@ -122,3 +123,16 @@ def score_figures(found: Score, prefix: str = "") -> dict[str, Figure]:
 
 def _pairs(queries: Iterable[QueryRecord]) -> Iterator[metrics.Pair]:
     return ((query.output if query.ok else None, query.expected) for query in queries)
+
+
+def scoring_for(dataset: str, context: AuditContext) -> Scoring:
+    """Return how a data set is scored. Raises PlanError when it is not an accuracy data set, or cannot be scored."""
+    scoring = context.scorings.get(dataset)
+    if scoring is None:
+        known = ", ".join(context.scorings) or "there is none"
+        raise PlanError(
+            f"dataset: {dataset!r} is not a data set of type accuracy ({known}); name one with accuracy_config"
+        )
+    if isinstance(scoring, str):
+        raise PlanError(f"dataset: {dataset!r} cannot be scored: {scoring}")
+    return scoring

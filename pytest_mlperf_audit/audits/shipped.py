@@ -1,6 +1,6 @@
 """The shipped audits by id. Importing this file imports none of them, so that a session without a YAML stays light.
 
-Adding an audit adds a line here: id, which is also its module beside this one, and class.
+Adding an audit adds a line here: its id, and where its class is, as module beside this one and name.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Final
 
 SHIPPED: Final = {
-    "test01": "Test01",
-    "test04": "Test04",
-    "test06": "Test06",
-    "test07": "Test07",
-    "test09": "Test09",
-    "cache_probe": "CacheProbe",
+    "test01": "test01.live:Test01",
+    "test04": "test04.live:Test04",
+    "test06": "test06.live:Test06",
+    "test07": "test07.live:Test07",
+    "test09": "test09.live:Test09",
+    "cache_probe": "probe.live:CacheProbe",
 }

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from pathlib import Path
 
 import msgspec
 
 from ..runs.measured import MeasuredPhase
 from ..runs.query import QueryRecord
-from .rules.tokens import TokenRules
+from ..runs.spec import Keep
+from .tokens import TokenRules
 from .verdict import Check
 
 _WIDTH = 4
@@ -141,3 +143,8 @@ def sample_name(record: QueryRecord) -> str:
 
 def _bytes(ids: str | None) -> bytes | None:
     return None if ids is None else bytes.fromhex(ids)
+
+
+def keep_ids(tokenizer: Path | None) -> Keep:
+    """Return what a phase keeps whose token ids are judged."""
+    return Keep(outputs=tokenizer is not None, token_ids=True, tokenizer=None if tokenizer is None else str(tokenizer))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..config.benchmark import Benchmark
     from ..load.target import Target
     from ..runs.phase import PhaseRecord
-    from .run import AuditRun
+    from ..session.run import AuditRun
 
 #: A test that asks for any of these needs the endpoint.
 NEED_ENDPOINT = frozenset({"mlperf_endpoint", "mlperf_phases", "mlperf_verdict"})
@@ -65,7 +65,7 @@ def mlperf_verdict(_mlperf_run: AuditRun) -> Mapping[str, Verdict]:
 @pytest.fixture
 def _mlperf_check(request: pytest.FixtureRequest) -> Callable[[], None]:
     """The check this test stands for. Setting it up runs the audit's phases, unless some process has."""
-    from .collection import CheckFile
+    from .audit_nodes import CheckFile
 
     prepared: Callable[[], None] = request.node.getparent(CheckFile).prepared(request.node)
     return prepared

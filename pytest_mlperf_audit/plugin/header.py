@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from ..report.clean import plain
-from .guards import above
-from .judging import PlannedAudit
+from ..session.guards import above
+from ..session.judge import PlannedAudit
+from ..session.plan_view import endpoint_text, is_scripted, least, load_text
+from ..session.run import AuditRun
+from ..text import plain
 from .keys import RECHECKS, ROUNDS, RUNS, SESSION
-from .plan_view import endpoint_text, is_scripted, least, load_text
-from .run import AuditRun
 
 
 def lines(config: pytest.Config) -> list[str]:
     """Return what the header says of runs, finished runs and submission trees."""
     header = _above(config)
     if RECHECKS in config.stash:
-        from .recheck.setup import header as recheck_lines
+        from .recheck_setup import header as recheck_lines
 
         return [*recheck_lines(config), *header]
     runs = config.stash.get(RUNS, [])

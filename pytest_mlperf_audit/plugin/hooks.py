@@ -53,11 +53,11 @@ def pytest_mlperf_endpoint_adapters() -> Iterable[type[EndpointAdapter]]:
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Keep clear of what is to be judged: no code of theirs is run, no cache is written into a run's directory."""
     if directories := options.recheck_dirs(early_config, early_config.known_args_namespace):
-        from .recheck import setup
+        from . import recheck_setup as setup
 
         setup.before_conftests(early_config, directories)
     if trees := options.result_trees(early_config, early_config.known_args_namespace):
-        from .results import setup as results
+        from . import tree_setup as results
 
         results.before_conftests(early_config, trees)
 
@@ -84,11 +84,11 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     """Collect the YAMLs and the finished runs that were asked for."""
     for run in parent.config.stash.get(RUNS, []):
         if run.path == file_path:
-            from .collection import AuditFile
+            from .audit_nodes import AuditFile
 
             return AuditFile.of(run, parent)
     if RECHECKS in parent.config.stash:
-        from .recheck.collection import file_at
+        from .recheck_nodes import file_at
 
         return file_at(file_path, parent.config.stash[RECHECKS], parent)
     return None
@@ -98,7 +98,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect the submission trees that were asked for; a package on the way to one is a directory like others."""
     if ROUNDS in parent.config.stash:
-        from .results.collection import tree_at
+        from .tree_nodes import tree_at
 
         if tree := tree_at(path, parent.config.stash[ROUNDS], parent):
             return tree
@@ -121,11 +121,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Let a report carry which check it is on, or what an audit directory came to."""
     report = yield
     if RUNS in item.config.stash:
-        from . import collection
+        from . import audit_nodes as collection
 
         collection.carry(item, report)
     if ROUNDS in item.config.stash:
-        from .results.collection import carry
+        from .tree_nodes import carry
 
         carry(item, report)
     return report

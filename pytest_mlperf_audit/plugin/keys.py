@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from .recheck.recompute import Recheck
-    from .results.round import Round
-    from .run import AuditRun
-    from .session import AuditSession
+    from ..session.prepare import AuditSession
+    from ..session.recheck import Recheck
+    from ..session.round import Round
+    from ..session.run import AuditRun
 
 #: The runs of this process, in the order of their YAMLs. Absent without a YAML.
 RUNS: pytest.StashKey[list[AuditRun]] = pytest.StashKey()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from .collection import AuditFile
+from .audit_nodes import AuditFile
 
 _TIMED: pytest.StashKey[tuple[pytest.Item, Any]] = pytest.StashKey()
 

@@ -17,13 +17,13 @@ from ..report import ci_summary, text
 from ..report.outcome import AuditOutcome, CheckStatus, RunOutcome
 from ..report.status import run_status
 from ..report.write import write_report
+from ..session.files import write_mlperf_files
+from ..session.judge import PlannedAudit, audit_outcome, judged_or_why
+from ..session.phase_warnings import PhaseWarnings
+from ..session.prepare import AuditSession
+from ..session.run import AuditRun
+from ..session.signals import deferred
 from .environment import EXIT_NO_VERDICT, environment
-from .judging import PlannedAudit, audit_outcome, judged_or_why
-from .mlperf_files import write_mlperf_files
-from .phase_warnings import PhaseWarnings
-from .run import AuditRun
-from .session import AuditSession
-from .signals import deferred
 from .terminal import write_lines
 from .told import Told
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,6 +15,9 @@ from ..errors import UserError
 from . import options
 from .fixtures import NEED_ENDPOINT
 from .keys import ALONE, RUNS, SESSION
+
+if TYPE_CHECKING:
+    from ..session.prepare import AuditSession
 
 #: With any of these nothing is sent and no file is written.
 _SENDING_NOTHING = ("collectonly", "setupplan", "setuponly", "showfixtures", "show_fixtures_per_test", "mlperf_plan")
@@ -29,7 +32,7 @@ def configure(config: pytest.Config) -> None:
     if trees or finished:
         _collect_nothing_else(config)
     if trees:
-        from .results import setup as results
+        from . import tree_setup as results
 
         results.configure(config, trees, records=_records(config))
     paths = [] if finished else options.config_files(config)
@@ -54,16 +57,16 @@ def _configure_audits(config: pytest.Config, paths: list[Path], finished: list[P
     if paths:
         _plan(config, paths, audits)
     if finished:
-        from .recheck import setup as recheck
+        from . import recheck_setup as recheck
 
         files = recheck.configure(config, finished, audits, records=_records(config))
         _collect_too(config, files, "mlperf_recheck")
 
 
 def _plan(config: pytest.Config, paths: list[Path], audits: Any) -> None:
+    from ..session.planning import Request, plan_runs
+    from ..session.sources import gather_adapters
     from .limits import lifted
-    from .planning import Request, plan_runs
-    from .sources import gather_adapters
 
     offered = config.hook.pytest_mlperf_endpoint_adapters()
     adapters = gather_adapters(adapter for some in offered for adapter in some)
@@ -107,8 +110,8 @@ def _records(config: pytest.Config) -> bool:
 
 
 def _open_session(config: pytest.Config) -> None:
+    from ..session.prepare import AuditSession
     from .recorder import Recorder
-    from .session import AuditSession
 
     layout = options.layout(config)  # before the session has anything to close
     session = AuditSession(config.stash[RUNS], _teller(config))
@@ -162,7 +165,7 @@ def show_plan(config: pytest.Config) -> int:
     try:
         if RUNS not in config.stash:
             raise pytest.UsageError("--mlperf-plan needs --mlperf-config=FILE")
-        from .plan_view import plan_lines
+        from ..session.plan_view import plan_lines
 
         runs = config.stash[RUNS]
         for line in plan_lines(runs):
@@ -174,8 +177,8 @@ def show_plan(config: pytest.Config) -> int:
 
 def collected(session: pytest.Session) -> None:
     """Note which audits the selected tests need; prepare their runs, or have the controller do so."""
-    from .collection import AuditFile
-    from .session import note_needed
+    from ..session.prepare import note_needed
+    from .audit_nodes import AuditFile
 
     runs = session.config.stash[RUNS]
     needed = {run.node_id for run in runs if any(_asks_for_endpoint(item) for item in session.items)}
@@ -184,7 +187,7 @@ def collected(session: pytest.Session) -> None:
             needed.add(file.run.node_id)
             file.run.selected.add(item.getparent(pytest.Class).name)  # type: ignore[union-attr]
     if SESSION in session.config.stash:
-        session.config.stash[SESSION].prepare(needed)
+        _prepare(session.config.stash[SESSION], needed)
     elif hasattr(session.config, "workerinput"):
         note_needed(Path(session.config.workerinput["mlperf_session_dir"]), needed)
 
@@ -202,7 +205,15 @@ def configure_worker(node: Any) -> None:
 
 def prepare_for_workers(config: pytest.Config) -> None:
     """Prepare what workers have noted as needed."""
-    from .session import noted_as_needed
+    from ..session.prepare import noted_as_needed
 
     session = config.stash[SESSION]
-    session.prepare(noted_as_needed(session.directory))
+    _prepare(session, noted_as_needed(session.directory))
+
+
+def _prepare(session: AuditSession, needed: Iterable[str]) -> None:
+    """Prepare runs. Raises pytest.UsageError."""
+    try:
+        session.prepare(needed)
+    except UserError as error:
+        raise pytest.UsageError(str(error)) from error

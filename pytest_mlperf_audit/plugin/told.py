@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ..report.outcome import CheckStatus
-from .collection import carried
+from .audit_nodes import carried
 
 #: The parts of a test that report; xdist's report on a killed worker is of none.
 _PARTS = ("setup", "call", "teardown")

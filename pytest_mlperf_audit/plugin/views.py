@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from ..audits.verdict import Verdict
 from ..runs.phase import PhaseRecord
-from .run import AuditRun
+from ..session.run import AuditRun
 
 
 class Phases(Mapping[str, Mapping[str, PhaseRecord]]):

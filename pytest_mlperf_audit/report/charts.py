@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from ..text import plain
 from .canvas import (
     BAD,
     GRID,
@@ -28,7 +29,7 @@ from .canvas import (
     log_seconds,
     to_svg,
 )
-from .clean import apart, plain
+from .clean import apart
 from .ratios import Ratio
 
 __all__ = (

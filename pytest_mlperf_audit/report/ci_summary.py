@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 
-from .clean import number, plain, seconds
+from ..text import plain
+from .clean import number, seconds
 from .document import AuditEntry, CheckEntry, PhaseEntry, VerdictDocument, describe
 from .outcome import RunOutcome
 from .round import words as round_words

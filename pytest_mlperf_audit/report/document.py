@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from .. import __version__
+from .._version import __version__
 from ..audits.verdict import ArmSummary, Diff, Figure, Finding
 from ..errors import RecordError
 from ..records.artifacts import Artifact, artifacts

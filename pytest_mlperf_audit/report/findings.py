@@ -8,7 +8,8 @@ import msgspec
 
 from ..audits.probe.conclusion import TITLES
 from ..audits.verdict import ArmSummary, Finding
-from .clean import NOTHING, number, plain, seconds
+from ..text import plain
+from .clean import NOTHING, number, seconds
 from .document import AuditEntry, CheckEntry
 
 _CHECK = re.compile(r"cache_probe|no_cache\[\w+\]")

@@ -7,7 +7,8 @@ from typing import Any
 
 import jinja2
 
-from .clean import number, plain, seconds
+from ..text import plain
+from .clean import number, seconds
 
 TEMPLATES = Path(__file__).with_name("templates")
 

@@ -16,8 +16,9 @@ from ..audits.verdict import ArmSummary
 from ..errors import RecordError
 from ..records.log import read_columns, read_queries
 from ..records.store import QUERIES_FILE
+from ..text import plain
 from . import charts, ratios
-from .clean import apart, number, plain, seconds
+from .clean import apart, number, seconds
 from .document import AuditEntry, PhaseEntry
 from .findings import arm_name
 

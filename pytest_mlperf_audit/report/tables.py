@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from ..runs.order import Scripted, Single, WithoutReplacement, WithReplacement
 from ..runs.spec import Concurrency, MaxThroughput, RunSpec
 from ..stats.latency import LatencySummary
-from .clean import number, percent, plain, seconds
+from ..text import plain
+from .clean import number, percent, seconds
 from .document import PhaseEntry
 
 #: A row: what it shows, then one cell a phase.

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from ..audits.verdict import Check
-from .clean import first_sentence, number, plain
+from ..text import plain
+from .clean import first_sentence, number
 from .document import REPORT_FILE, AuditEntry, CheckEntry, VerdictDocument, describe
 from .outcome import RunOutcome
 from .words import SIMULATED, STATUS_WORDS, UNDECIDED, check_word, failing, headline, observed_against_limit

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..text import plain
 from . import findings, ratios
-from .clean import first_sentence, number, plain
+from .clean import first_sentence, number
 from .document import AuditEntry, CheckEntry, PhaseEntry, VerdictDocument
 
 STATUS_WORDS = {

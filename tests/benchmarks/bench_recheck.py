@@ -31,14 +31,8 @@ from pytest_mlperf_audit.audits.verdict import Check
 from pytest_mlperf_audit.config.benchmark import Benchmark
 from pytest_mlperf_audit.config.load import load_config
 from pytest_mlperf_audit.config.redact import resolved_yaml
+from pytest_mlperf_audit.layouts.endpoints import write_audit_files
 from pytest_mlperf_audit.load.group import PlannedPhase
-from pytest_mlperf_audit.mlperf.endpoints_layout import write_audit_files
-from pytest_mlperf_audit.plugin import third_party
-from pytest_mlperf_audit.plugin.groups import context
-from pytest_mlperf_audit.plugin.judging import PlannedAudit, audit_outcome, judge
-from pytest_mlperf_audit.plugin.recheck.finished import find
-from pytest_mlperf_audit.plugin.recheck.recompute import Recheck
-from pytest_mlperf_audit.plugin.recheck.results import names_of_records, result
 from pytest_mlperf_audit.records.log import QueryLog
 from pytest_mlperf_audit.records.store import QUERIES_FILE, write_phase
 from pytest_mlperf_audit.report.document import document, write_verdict
@@ -49,6 +43,12 @@ from pytest_mlperf_audit.runs.order import Single
 from pytest_mlperf_audit.runs.phase import PhaseRecord
 from pytest_mlperf_audit.runs.query import QueryRecord
 from pytest_mlperf_audit.runs.spec import RunSpec
+from pytest_mlperf_audit.session import third_party
+from pytest_mlperf_audit.session.finished import find
+from pytest_mlperf_audit.session.groups import context
+from pytest_mlperf_audit.session.judge import PlannedAudit, audit_outcome, judge
+from pytest_mlperf_audit.session.recheck import Recheck
+from pytest_mlperf_audit.session.recheck_account import names_of_records, result
 
 LANES = 64
 YAML = """

@@ -12,15 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pytest_mlperf_audit.audits.published.case import AuditDirectory
+from pytest_mlperf_audit.audits.published.verify import verify
 from pytest_mlperf_audit.errors import RecordError
-from pytest_mlperf_audit.mlperf.submission.case import AuditDirectory
-from pytest_mlperf_audit.mlperf.submission.verify import verify
 from pytest_mlperf_audit.records.log import read_columns
 from pytest_mlperf_audit.records.store import QUERIES_FILE, read_phase
-from pytest_mlperf_audit.report.clean import plain
 from pytest_mlperf_audit.report.document import VERDICT_FILE, read_verdict
 from pytest_mlperf_audit.runs.figures import figures
 from pytest_mlperf_audit.runs.spec import MaxThroughput
+from pytest_mlperf_audit.text import plain
 from tests.benchmarks.bench_recheck import write_run
 from tests.support.accuracy_logs import audit_directory, log_bytes, noted, sample, truncated
 from tests.support.judged import DETAIL, SUMMARY, detail, directory, pair, write

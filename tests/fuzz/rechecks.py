@@ -17,9 +17,6 @@ import msgspec
 
 from pytest_mlperf_audit.audits.registry import shipped
 from pytest_mlperf_audit.errors import ConfigError, RecordError
-from pytest_mlperf_audit.plugin.recheck.finished import find
-from pytest_mlperf_audit.plugin.recheck.recompute import Recheck
-from pytest_mlperf_audit.plugin.recheck.results import State, names_of_records, result
 from pytest_mlperf_audit.records.artifacts import artifacts
 from pytest_mlperf_audit.records.log import read_columns
 from pytest_mlperf_audit.records.store import QUERIES_FILE, read_phase
@@ -27,6 +24,9 @@ from pytest_mlperf_audit.report.digest import UNSEALED, sealed
 from pytest_mlperf_audit.report.document import NO_ARTIFACTS, VERDICT_FILE
 from pytest_mlperf_audit.runs.figures import figures
 from pytest_mlperf_audit.runs.spec import MaxThroughput
+from pytest_mlperf_audit.session.finished import find
+from pytest_mlperf_audit.session.recheck import Recheck
+from pytest_mlperf_audit.session.recheck_account import State, names_of_records, result
 from tests.benchmarks.bench_recheck import write_run
 
 from .kind import require, scratch

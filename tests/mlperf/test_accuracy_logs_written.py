@@ -18,8 +18,10 @@ from typing import Any
 import pytest
 
 from pytest_mlperf_audit.audits.models import LengthBounds, Model
-from pytest_mlperf_audit.audits.test06 import Test06
-from pytest_mlperf_audit.audits.test09 import Test09
+from pytest_mlperf_audit.audits.test06 import published as log_test06
+from pytest_mlperf_audit.audits.test06.live import Test06
+from pytest_mlperf_audit.audits.test09 import published as log_test09
+from pytest_mlperf_audit.audits.test09.live import Test09
 from pytest_mlperf_audit.config.dataset import DatasetConfig
 from pytest_mlperf_audit.config.endpoint import SimulatedConfig
 from pytest_mlperf_audit.config.model_params import ModelParams
@@ -31,10 +33,8 @@ from pytest_mlperf_audit.endpoints.source import RequestSource
 from pytest_mlperf_audit.errors import RecordError
 from pytest_mlperf_audit.load.group import PlannedPhase, run_group
 from pytest_mlperf_audit.load.target import Target
-from pytest_mlperf_audit.mlperf.loadgen.accuracy_log import read_entries
-from pytest_mlperf_audit.mlperf.loadgen.write_accuracy import write_accuracy_log
-from pytest_mlperf_audit.mlperf.submission import test06 as log_test06
-from pytest_mlperf_audit.mlperf.submission import test09 as log_test09
+from pytest_mlperf_audit.loadgen.accuracy_log import read_entries
+from pytest_mlperf_audit.loadgen.write_accuracy import write_accuracy_log
 from pytest_mlperf_audit.records.log import read_queries
 from pytest_mlperf_audit.runs.spec import Keep
 from tests.support.accuracy_logs import audit_directory, upstream_test06, upstream_test09

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_mlperf_audit.mlperf.submission.test04 import verify
+from pytest_mlperf_audit.audits.test04.published import verify
 from tests.support.judged import DETAIL, SUMMARY, detail, directory, judged, pair, write
 
 SCENARIOS = ("Offline", "Server", "SingleStream", "MultiStream")

@@ -11,11 +11,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from pytest_mlperf_audit.audits.published.tree import find_audits
+from pytest_mlperf_audit.audits.published.verify import verify
 from pytest_mlperf_audit.audits.verdict import Check
-from pytest_mlperf_audit.mlperf.classic_layout import write_classic_files
-from pytest_mlperf_audit.mlperf.loadgen.phase_log import Declared
-from pytest_mlperf_audit.mlperf.submission.tree import find_audits
-from pytest_mlperf_audit.mlperf.submission.verify import verify
+from pytest_mlperf_audit.layouts.classic import write_classic_files
+from pytest_mlperf_audit.loadgen.phase_log import Declared
 
 LOGS = ["mlperf_log_detail.txt", "mlperf_log_summary.txt"]
 CLASSIC = [
@@ -308,7 +308,7 @@ def test_an_old_verdict_never_stands_beside_new_logs(make_run, tmp_path, monkeyp
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pytest_mlperf_audit.mlperf.classic_layout.write_atomic", full)
+    monkeypatch.setattr("pytest_mlperf_audit.layouts.classic.write_atomic", full)
     with pytest.raises(OSError, match="No space"):
         write_classic_files(run, DECLARED, tmp_path)
     assert not verify.exists()

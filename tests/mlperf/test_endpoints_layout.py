@@ -11,12 +11,7 @@ import numpy as np
 import pytest
 
 from pytest_mlperf_audit.errors import RecordError
-from pytest_mlperf_audit.mlperf.endpoints_layout import (
-    audit_result,
-    result_summary,
-    write_audit_files,
-    write_result_summary,
-)
+from pytest_mlperf_audit.layouts.endpoints import audit_result, result_summary, write_audit_files, write_result_summary
 from pytest_mlperf_audit.records.log import read_columns
 from pytest_mlperf_audit.runs.spec import MaxThroughput
 
@@ -79,7 +74,7 @@ def test_an_old_marker_never_stands_beside_a_new_result(make_run, tmp_path, monk
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pytest_mlperf_audit.mlperf.endpoints_layout.write_atomic", full)
+    monkeypatch.setattr("pytest_mlperf_audit.layouts.endpoints.write_atomic", full)
     with pytest.raises(OSError, match="No space"):
         write_audit_files(msgspec.structs.replace(audit, status="FAIL"), tmp_path)
     assert not list(tmp_path.glob("verify_*"))

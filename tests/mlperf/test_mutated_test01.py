@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pytest_mlperf_audit.mlperf.submission.test01 import performance
-from pytest_mlperf_audit.report.round.outcome import CaseOutcome
+from pytest_mlperf_audit.audits.published.outcome import CaseOutcome
+from pytest_mlperf_audit.audits.test01.published import performance
 from tests.support.judged import DETAIL, SUMMARY, Pair, detail, directory, event, judged, pair, write
 
 SCENARIOS = ("Offline", "Server", "SingleStream", "MultiStream")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_mlperf_audit.mlperf.submission.test04 import verify
+from pytest_mlperf_audit.audits.test04.published import verify
 from tests.support.judged import (
     DETAIL,
     SCORE,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_mlperf_audit.mlperf.submission.test01 import performance
+from pytest_mlperf_audit.audits.test01.published import performance
 from tests.support.judged import DETAIL, SUMMARY, judged, published_directory
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from pytest_mlperf_audit.mlperf.loadgen.accuracy_log import read_truncated
-from pytest_mlperf_audit.mlperf.submission import test01_accuracy
-from pytest_mlperf_audit.mlperf.submission.case import AuditDirectory, outcome
-from pytest_mlperf_audit.mlperf.submission.tree import find_audits
+from pytest_mlperf_audit.audits.published.case import AuditDirectory, outcome
+from pytest_mlperf_audit.audits.published.tree import find_audits
+from pytest_mlperf_audit.audits.test01 import published_accuracy as test01_accuracy
+from pytest_mlperf_audit.loadgen.accuracy_log import read_truncated
 
 Case = tuple[AuditDirectory, dict[str, Any]]
 _DIFFERS = "visible_response_differs_although_recorded_pass"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pytest_mlperf_audit.mlperf.submission.test04 import verify
+from pytest_mlperf_audit.audits.test04.published import verify
 from tests.support.judged import (
     SCORE,
     SUMMARY,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pytest_mlperf_audit.mlperf.submission import test06
-from pytest_mlperf_audit.mlperf.submission.case import AuditDirectory, outcome
-from pytest_mlperf_audit.mlperf.submission.tree import find_audits
+from pytest_mlperf_audit.audits.published.case import AuditDirectory, outcome
+from pytest_mlperf_audit.audits.published.tree import find_audits
+from pytest_mlperf_audit.audits.test06 import published as test06
 
 
 def _cases(published: Path, expected: list[dict[str, Any]]) -> list[tuple[AuditDirectory, dict[str, Any]]]:

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pytest_mlperf_audit.mlperf.loadgen.detail import read_detail
-from pytest_mlperf_audit.mlperf.loadgen.phase_log import Declared, phase_log
-from pytest_mlperf_audit.mlperf.loadgen.summary import read_summary
-from pytest_mlperf_audit.mlperf.loadgen.write_detail import detail_text
-from pytest_mlperf_audit.mlperf.loadgen.write_summary import summary_text
-from pytest_mlperf_audit.mlperf.submission.tree import find_audits
-from pytest_mlperf_audit.mlperf.submission.verify import verify
+from pytest_mlperf_audit.audits.published.tree import find_audits
+from pytest_mlperf_audit.audits.published.verify import verify
+from pytest_mlperf_audit.loadgen.detail import read_detail
+from pytest_mlperf_audit.loadgen.phase_log import Declared, phase_log
+from pytest_mlperf_audit.loadgen.summary import read_summary
+from pytest_mlperf_audit.loadgen.write_detail import detail_text
+from pytest_mlperf_audit.loadgen.write_summary import summary_text
 from pytest_mlperf_audit.runs.columns import QueryColumns
 from pytest_mlperf_audit.runs.figures import figures
 from pytest_mlperf_audit.runs.order import with_replacement

@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_mlperf_audit.audits.models import LengthBounds
-from pytest_mlperf_audit.mlperf.submission import test07, test09
-from pytest_mlperf_audit.mlperf.submission.case import outcome
-from pytest_mlperf_audit.mlperf.submission.upstream import test09 as upstream_word
-from pytest_mlperf_audit.report.round.outcome import CaseOutcome
+from pytest_mlperf_audit.audits.published.case import outcome
+from pytest_mlperf_audit.audits.published.outcome import CaseOutcome
+from pytest_mlperf_audit.audits.test07 import published as test07
+from pytest_mlperf_audit.audits.test09 import published as test09
+from pytest_mlperf_audit.audits.test09 import upstream as upstream_word
 from tests.support.accuracy_logs import (
     audit_directory,
     log_bytes,

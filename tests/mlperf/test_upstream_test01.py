@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_mlperf_audit.mlperf.submission.test01 import performance
-from pytest_mlperf_audit.mlperf.submission.upstream.test01 import said
+from pytest_mlperf_audit.audits.test01.published import performance
+from pytest_mlperf_audit.audits.test01.upstream import said
 from tests.support.judged import DETAIL, Pair, detail, directory, event, judged, words, write
 
 SCENARIOS = ("Offline", "Server", "SingleStream", "MultiStream")

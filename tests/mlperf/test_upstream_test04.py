@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_mlperf_audit.mlperf.submission.test04 import verify
-from pytest_mlperf_audit.mlperf.submission.upstream.test04 import said
+from pytest_mlperf_audit.audits.test04.published import verify
+from pytest_mlperf_audit.audits.test04.upstream import said
 from tests.support.judged import SUMMARY, Pair, directory, judged, mutated, pair, words, write
 
 SCENARIOS = ("Offline", "Server", "SingleStream", "MultiStream")

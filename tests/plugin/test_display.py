@@ -13,7 +13,7 @@ import termios
 import pytest
 
 from pytest_mlperf_audit.load.progress import Progress, ProgressFile
-from pytest_mlperf_audit.plugin import display
+from pytest_mlperf_audit.session import display
 
 
 def read_terminal(descriptor):

@@ -10,9 +10,9 @@ from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.datasets import Dataset
 from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
 from pytest_mlperf_audit.endpoints.source import RequestSource
-from pytest_mlperf_audit.plugin.long_replies import long_replies
 from pytest_mlperf_audit.runs.columns import QueryColumns
 from pytest_mlperf_audit.runs.query import QueryRecord
+from pytest_mlperf_audit.session.long_replies import long_replies
 
 
 class Rows(list[dict[str, Any]]):

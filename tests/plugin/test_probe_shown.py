@@ -8,7 +8,7 @@ import json
 import pytest
 
 from pytest_mlperf_audit.load.progress import Progress
-from pytest_mlperf_audit.plugin import display
+from pytest_mlperf_audit.session import display
 
 PROBE = {"test": "cache_probe", **dict.fromkeys(("samples", "sample_index", "threshold", "probe"))}
 CHAT = {

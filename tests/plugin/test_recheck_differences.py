@@ -10,9 +10,9 @@ import shutil
 import pytest
 
 from pytest_mlperf_audit.audits.registry import shipped
-from pytest_mlperf_audit.plugin.recheck.finished import find
-from pytest_mlperf_audit.plugin.recheck.recompute import Recheck
-from pytest_mlperf_audit.plugin.recheck.results import names_of_records, result
+from pytest_mlperf_audit.session.finished import find
+from pytest_mlperf_audit.session.recheck import Recheck
+from pytest_mlperf_audit.session.recheck_account import names_of_records, result
 
 
 def results(directory):

@@ -17,11 +17,11 @@ import psutil
 import pytest
 
 from pytest_mlperf_audit.errors import RecordError
-from pytest_mlperf_audit.plugin.scorer import command_problem, run_command
 from pytest_mlperf_audit.records.score import read_score
 from pytest_mlperf_audit.records.store import QUERIES_FILE
 from pytest_mlperf_audit.runs.query import QueryRecord
 from pytest_mlperf_audit.runs.scoring import Score, Scoring
+from pytest_mlperf_audit.session.scorer import command_problem, run_command
 
 SECRET = "sk-very-secret-key"
 
@@ -277,7 +277,7 @@ def test_a_tick_can_end_it(phase, until) -> None:
 DRIVER = """
     import sys
     from pathlib import Path
-    from pytest_mlperf_audit.plugin.scorer import run_command
+    from pytest_mlperf_audit.session.scorer import run_command
     from pytest_mlperf_audit.runs.scoring import Scoring
     phase = Path(sys.argv[1])
     try:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pytest_mlperf_audit import Audit, AuditBlock, AuditContext, PlanError, Verdict
-from pytest_mlperf_audit.plugin import third_party
 from pytest_mlperf_audit.runs.order import sequential
 from pytest_mlperf_audit.runs.spec import MaxThroughput
+from pytest_mlperf_audit.session import third_party
 
 
 class Named(Audit[AuditBlock]):

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_mlperf_audit.mlperf.submission.case import AuditDirectory
+from pytest_mlperf_audit.audits.published.case import AuditDirectory
 
 Sample = dict[str, Any]
 

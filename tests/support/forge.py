@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 
 from pytest_mlperf_audit.audits.registry import shipped
-from pytest_mlperf_audit.mlperf.endpoints_layout import audit_files
-from pytest_mlperf_audit.plugin.recheck.finished import find
-from pytest_mlperf_audit.plugin.recheck.recompute import Recheck
+from pytest_mlperf_audit.layouts.endpoints import audit_files
 from pytest_mlperf_audit.records.artifacts import artifacts
 from pytest_mlperf_audit.records.log import read_columns
 from pytest_mlperf_audit.records.store import QUERIES_FILE, read_phase, write_phase
 from pytest_mlperf_audit.report.document import NO_ARTIFACTS, AuditEntry, PhaseEntry, write_verdict
 from pytest_mlperf_audit.runs.figures import figures
+from pytest_mlperf_audit.session.finished import find
+from pytest_mlperf_audit.session.recheck import Recheck
 
 Query = dict[str, Any]
 

@@ -10,5 +10,5 @@
     judge      those to a verdict
     conclusion it in words: a sentence for each finding
 
-Pure. `audits/cache_probe.py` makes an audit of it, `audits/test04.py` one of its checks.
+Pure. `audits/probe/live.py` makes an audit of it, `audits/test04/live.py` one of its checks.
 """

@@ -9,12 +9,12 @@ from typing import Any, Final, Literal, get_args
 
 import msgspec
 
-from ... import __version__
+from ..._version import __version__
+from ...audits.published.outcome import CaseOutcome, CaseStatus
 from ...audits.verdict import Figure
 from ...records.atomic import write_atomic
 from ..document import Tool, storable
 from ..schema import document_schema
-from .outcome import CaseOutcome, CaseStatus
 
 SCHEMA_VERSION: Final = 1
 SCHEMA_FILE: Final = Path(__file__).with_name("round.schema.json")

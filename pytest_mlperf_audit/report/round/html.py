@@ -9,11 +9,11 @@ from typing import Final
 import msgspec
 from markupsafe import Markup
 
+from ...audits.published.outcome import CaseOutcome
 from .. import page
 from . import words
 from .chart import LIMITS, ratios_histogram
 from .document import RoundDocument
-from .outcome import CaseOutcome
 
 _BAD: Final = ("FAIL", "NO_VERDICT")
 

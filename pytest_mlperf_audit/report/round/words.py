@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from ..clean import apart, first_sentence, number, plain
+from ...audits.published.outcome import CaseOutcome, Upstream
+from ...text import plain
+from ..clean import apart, first_sentence, number
 from .document import RoundDocument
-from .outcome import CaseOutcome, Upstream
 
 STATUS_WORDS: Final = {
     "PASS": "PASS",

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_mlperf_audit.audits.cache_probe import CacheProbe, CacheProbeBlock
 from pytest_mlperf_audit.audits.contract import AuditContext
+from pytest_mlperf_audit.audits.probe.live import CacheProbe, CacheProbeBlock
 from pytest_mlperf_audit.audits.probe.plan import PHASE, TRIAL
-from pytest_mlperf_audit.audits.test04 import Test04
+from pytest_mlperf_audit.audits.test04.live import Test04
 from pytest_mlperf_audit.runs.columns import QueryColumns
 from pytest_mlperf_audit.runs.figures import figures
 from pytest_mlperf_audit.runs.measured import MeasuredPhase

@@ -6,11 +6,11 @@ import msgspec
 import pytest
 from pydantic import ValidationError
 
-from pytest_mlperf_audit.audits.cache_probe import CacheProbe, CacheProbeBlock
 from pytest_mlperf_audit.audits.contract import AuditContext
+from pytest_mlperf_audit.audits.probe.live import CacheProbe, CacheProbeBlock
 from pytest_mlperf_audit.audits.probe.plan import PHASE, TRIAL, probe_of
 from pytest_mlperf_audit.audits.probe.settings import KINDS, ProbeSettings
-from pytest_mlperf_audit.audits.test04 import Test04
+from pytest_mlperf_audit.audits.test04.live import Test04
 from pytest_mlperf_audit.errors import PlanError
 from pytest_mlperf_audit.runs.order import Scripted
 from pytest_mlperf_audit.runs.spec import Concurrency, MaxThroughput, Poisson, RunSpec

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from pytest_mlperf_audit.audits import registry
-from pytest_mlperf_audit.audits.cache_probe import CacheProbe
 from pytest_mlperf_audit.audits.contract import Audit
-from pytest_mlperf_audit.audits.test04 import Test04
+from pytest_mlperf_audit.audits.probe.live import CacheProbe
+from pytest_mlperf_audit.audits.test04.live import Test04
 from pytest_mlperf_audit.audits.verdict import Check, Verdict
 from pytest_mlperf_audit.config.audit import AuditBlock
 from pytest_mlperf_audit.errors import ConfigError

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from pytest_mlperf_audit.audits.contract import AuditContext
-from pytest_mlperf_audit.audits.test01 import Test01, Test01Block
+from pytest_mlperf_audit.audits.test01.live import Test01, Test01Block
 from pytest_mlperf_audit.audits.verdict import Verdict
 from pytest_mlperf_audit.errors import PlanError
 from pytest_mlperf_audit.runs.measured import MeasuredPhase

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_mlperf_audit.audits.test04_script import limit_ratio, notes, score, script_passes
+from pytest_mlperf_audit.audits.test04.script_rule import limit_ratio, notes, score, script_passes
 from pytest_mlperf_audit.runs.columns import QueryColumns
 from pytest_mlperf_audit.runs.figures import figures
 from pytest_mlperf_audit.runs.measured import MeasuredPhase

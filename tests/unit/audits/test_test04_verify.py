@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from pytest_mlperf_audit.audits.contract import AuditContext
-from pytest_mlperf_audit.audits.test04 import Test04
+from pytest_mlperf_audit.audits.test04.live import Test04
 from pytest_mlperf_audit.runs.spec import MaxThroughput
 
 AUDIT = Test04()

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from pydantic import ValidationError
 
-from pytest_mlperf_audit.audits.test06 import Test06, Test06Block
+from pytest_mlperf_audit.audits.test06.live import Test06, Test06Block
 from pytest_mlperf_audit.errors import PlanError
 from pytest_mlperf_audit.runs.order import without_replacement
 from pytest_mlperf_audit.runs.spec import Keep, MaxThroughput, Poisson, RunSpec

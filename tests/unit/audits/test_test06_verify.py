@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mlperf_audit.audits.test06 import Test06
+from pytest_mlperf_audit.audits.test06.live import Test06
 from pytest_mlperf_audit.runs.spec import Keep
 from tests.support.token_phase import answered, failed, hex_ids, judged, planned, results
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from pytest_mlperf_audit.audits.contract import AuditContext
-from pytest_mlperf_audit.audits.test07 import Test07, Test07Block
+from pytest_mlperf_audit.audits.test07.live import Test07, Test07Block
 from pytest_mlperf_audit.errors import PlanError
 from pytest_mlperf_audit.runs.order import WithoutReplacement
 from pytest_mlperf_audit.runs.scoring import Score, Scoring

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from pydantic import ValidationError
 
-from pytest_mlperf_audit.audits.test09 import Test09, Test09Block
+from pytest_mlperf_audit.audits.test09.live import Test09, Test09Block
 from pytest_mlperf_audit.errors import PlanError
 from pytest_mlperf_audit.runs.measured import MeasuredPhase
 from pytest_mlperf_audit.runs.order import without_replacement

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mlperf_audit.report.clean import NOTHING, apart, first_sentence, number, percent, plain, seconds
+from pytest_mlperf_audit.report.clean import NOTHING, apart, first_sentence, number, percent, seconds
+from pytest_mlperf_audit.text import plain
 
 
 @given(st.text(), st.integers(min_value=2, max_value=80))

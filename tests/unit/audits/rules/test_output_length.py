@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mlperf_audit.audits.rules.output_length import SampleCount, mean_check, mean_within
+from pytest_mlperf_audit.audits.sample_count import SampleCount
+from pytest_mlperf_audit.audits.test09.rule import mean_check, mean_within
 from pytest_mlperf_audit.audits.verdict import Check
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mlperf_audit.audits.rules.outputs import MOST_SHOWN, Answers, compare, diff
+from pytest_mlperf_audit.audits.test01.outputs import MOST_SHOWN, Answers, compare, diff
 
 
 def _digest(text: str) -> bytes:

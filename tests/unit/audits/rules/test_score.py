@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pytest_mlperf_audit.audits.rules.score import speed_up, tolerance, within
+from pytest_mlperf_audit.audits.published.score import speed_up, tolerance, within
 
 SCORES = st.floats(1e-6, 1e12)
 

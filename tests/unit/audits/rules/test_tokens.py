@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mlperf_audit.audits.rules.tokens import TokenRules, trailing
+from pytest_mlperf_audit.audits.tokens import TokenRules, trailing
 
 EOS = frozenset({2})
 LLAMA3 = frozenset({128001, 128008, 128009})

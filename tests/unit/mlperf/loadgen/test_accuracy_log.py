@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_mlperf_audit.errors import RecordError
-from pytest_mlperf_audit.mlperf.loadgen.accuracy_log import AccuracyLog, Entry, read_entries, read_hash, read_truncated
-from pytest_mlperf_audit.mlperf.loadgen.json_stream import JsonStream
+from pytest_mlperf_audit.loadgen.accuracy_log import AccuracyLog, Entry, read_entries, read_hash, read_truncated
+from pytest_mlperf_audit.loadgen.json_stream import JsonStream
 from tests.support.accuracy_logs import log_bytes, sample, truncated
 
 _SAMPLES = [sample(index, range(index, index + 5)) for index in range(40)]
@@ -227,7 +227,7 @@ def test_no_accuracy_txt_is_no_hash(tmp_path: Path) -> None:
 _MEASURE = """
 import resource, sys
 from pathlib import Path
-from pytest_mlperf_audit.mlperf.loadgen.accuracy_log import AccuracyLog, read_truncated
+from pytest_mlperf_audit.loadgen.accuracy_log import AccuracyLog, read_truncated
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 before = peak()
 path = Path(sys.argv[1])

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_mlperf_audit.errors import RecordError
-from pytest_mlperf_audit.mlperf.loadgen.detail import WANTED, Detail, peek, read_detail
+from pytest_mlperf_audit.loadgen.detail import WANTED, Detail, peek, read_detail
 from tests.support.judged import detail, event
 
 

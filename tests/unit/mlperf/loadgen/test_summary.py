@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_mlperf_audit.errors import RecordError
-from pytest_mlperf_audit.mlperf.loadgen.summary import LIMIT_BYTES, Summary, parse_summary, read_summary
+from pytest_mlperf_audit.loadgen.summary import LIMIT_BYTES, Summary, parse_summary, read_summary
 from tests.support.submission import summary
 
 #: What a SingleStream run of 100 queries says of early stopping (loadgen/results.cc), and one of 20.

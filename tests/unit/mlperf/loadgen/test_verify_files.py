@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_mlperf_audit.errors import RecordError
-from pytest_mlperf_audit.mlperf.loadgen.verify_files import (
+from pytest_mlperf_audit.loadgen.verify_files import (
     LIMIT_BYTES,
     RecordedPerformance,
     parse_verify_performance,

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_mlperf_audit import __version__
-from pytest_mlperf_audit.mlperf.loadgen.phase_log import PERCENTILES, Declared, phase_log
-from pytest_mlperf_audit.mlperf.loadgen.write_detail import detail_text
-from pytest_mlperf_audit.mlperf.loadgen.write_summary import summary_text
+from pytest_mlperf_audit.loadgen.phase_log import PERCENTILES, Declared, phase_log
+from pytest_mlperf_audit.loadgen.write_detail import detail_text
+from pytest_mlperf_audit.loadgen.write_summary import summary_text
 from pytest_mlperf_audit.runs.columns import QueryColumns
 from pytest_mlperf_audit.runs.figures import figures
 from pytest_mlperf_audit.runs.order import single, without_replacement

@@ -8,10 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from pytest_mlperf_audit.audits.published.outcome import CaseOutcome
+from pytest_mlperf_audit.audits.published.tree import find_audits
+from pytest_mlperf_audit.audits.published.verify import verify
 from pytest_mlperf_audit.errors import ConfigError
-from pytest_mlperf_audit.mlperf.submission.tree import find_audits
-from pytest_mlperf_audit.mlperf.submission.verify import verify
-from pytest_mlperf_audit.report.round.outcome import CaseOutcome
 from tests.support.submission import Submission
 
 CASE = "closed/Some Company/H200x8_TRT/resnet50/Offline"

@@ -1,0 +1,157 @@
+"""AuditDirectory: one audit in a submission tree, and Reverified: what its files show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from ..verdict import Check, Figure
+from .outcome import CaseOutcome, CaseStatus, Difference, Upstream
+
+Layout = Literal["classic", "endpoints"]
+
+
+def readable(name: str) -> str:
+    """Return a name as ids and reports have it: control characters, and bytes that are no UTF-8, escaped.
+
+    >>> readable("Dell EMC"), readable("a\\nb")
+    ('Dell EMC', 'a\\\\nb')
+    """
+    return name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
+
+
+class Defect(msgspec.Struct, frozen=True):
+    """Something known to be wrong in one of upstream's scripts: a short name, the script, and a sentence on it.
+
+    Each stands as a constant in the module of `upstream/` that models its script. Source of all: reading and running
+    mlcommons/inference `compliance/` at commit b66003e1 (2026-08).
+    """
+
+    name: str
+    script: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class AuditDirectory:
+    """Where one audit lies. Names are those of the directories, in their own spelling, made readable.
+
+    `path` is the TEST0x directory, or the file audit_<name>.json of an endpoints submission. `results` is the scenario
+    directory that holds `performance/run_1` and `accuracy`, whether it exists or not. `case` is unique in the tree.
+    """
+
+    case: str
+    test: str
+    division: str
+    submitter: str
+    system: str
+    benchmark: str
+    scenario: str
+    path: Path
+    results: Path
+    tree: Path
+    layout: Layout = "classic"
+
+
+class Reverified(msgspec.Struct, kw_only=True):
+    """What the files of one audit show. Without a check, and not skipped, it is no verdict, and `reason` says why.
+
+    `defects` are those of upstream's scripts that these files hit, whether or not a verdict changes by them.
+    """
+
+    checks: list[Check] = []
+    skipped: str = ""
+    reason: str = ""
+    log_scenario: str | None = None
+    recorded: str = ""
+    figures: dict[str, Figure] = {}
+    notes: list[str] = []
+    upstream: list[Upstream] = []
+    defects: list[Defect] = []
+
+
+_UNEXPLAINED = Defect("", "", "no known defect of the script explains it")
+
+
+def outcome(found: AuditDirectory, shown: Reverified) -> CaseOutcome:
+    """Return what an audit directory came to, with every difference from upstream explained.
+
+    A part that cannot be judged makes it skipped, unless another part shows a failure.
+    """
+    status = status_of(shown.checks)
+    if shown.skipped and status != "FAIL":
+        status = "SKIPPED"
+    return CaseOutcome(
+        case=found.case,
+        test=found.test,
+        division=found.division,
+        submitter=found.submitter,
+        system=found.system,
+        benchmark=found.benchmark,
+        scenario=found.scenario,
+        directory=readable(found.path.relative_to(found.tree).as_posix()),
+        status=status,
+        reason=shown.skipped if status == "SKIPPED" else shown.reason or _reason(shown.checks),
+        log_scenario=shown.log_scenario,
+        recorded=shown.recorded,
+        checks=tuple(shown.checks),
+        figures=shown.figures,
+        notes=tuple(shown.notes),
+        upstream=tuple(shown.upstream),
+        differences=() if status == "SKIPPED" else tuple(_differences(shown)),
+    )
+
+
+def status_of(checks: list[Check]) -> CaseStatus:
+    """Return the status that checks amount to; without any there is no verdict."""
+    if any(check.passed is False for check in checks):
+        return "FAIL"
+    return "PASS" if checks and all(check.passed for check in checks) else "NO_VERDICT"
+
+
+def _reason(checks: list[Check]) -> str:
+    """Return the reasons of what failed, else of what is in doubt, else of all."""
+    for wanted in (False, None):
+        if told := [check.reason for check in checks if check.passed is wanted]:
+            return "; ".join(told)
+    return "; ".join(check.reason for check in checks)
+
+
+def _differences(shown: Reverified) -> list[Difference]:
+    found = []
+    for upstream in shown.upstream:
+        ours = status_of([check for check in shown.checks if check.name in upstream.checks])
+        if ours == upstream.verdict or (ours == "NO_VERDICT" and upstream.verdict == "CRASH"):
+            continue
+        explaining = [defect for defect in shown.defects if defect.script == upstream.script] or [_UNEXPLAINED]
+        found += [
+            Difference(
+                script=upstream.script,
+                ours=ours,
+                upstream=upstream.verdict,
+                defect=defect.name,
+                sentence=defect.sentence,
+            )
+            for defect in explaining
+        ]
+    return found
+
+
+def together(parts: Iterable[Reverified]) -> Reverified:
+    """Return what several parts of one audit show, as one: TEST01 has a performance and an accuracy part."""
+    whole = Reverified()
+    for part in parts:
+        whole.checks += part.checks
+        whole.notes += part.notes
+        whole.upstream += part.upstream
+        whole.defects += part.defects
+        whole.figures |= part.figures
+        whole.log_scenario = whole.log_scenario or part.log_scenario
+        for name in ("skipped", "reason", "recorded"):
+            said = [text for text in (getattr(whole, name), getattr(part, name)) if text]
+            setattr(whole, name, "; ".join(said))
+    return whole

@@ -1,0 +1,224 @@
+"""audit/audit_<name>.json of an endpoints submission: does what it says follow from the figures in it?
+
+Its fields are those of the endpoints tool (mlcommons/endpoints, `compliance/result.py` and
+`compliance/audit_test/output_caching_test.py`), and ours, which add to them. The submission checker reads `test` and
+`passed` only (`checks/compliance_check.py`, compliance_endpoints_check).
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from ...errors import RecordError
+from ...loadgen.detail import finite
+from ...loadgen.text import read
+from ...text import plain
+from ..verdict import Check, Figure
+from .case import AuditDirectory, Defect, Reverified
+from .outcome import Upstream
+from .score import speed_up
+
+SCRIPT: Final = "submission_checker/checks/compliance_check.py"
+READS_TWO_FIELDS: Final = Defect(
+    "reads_two_fields",
+    SCRIPT,
+    "the checker reads `test` and `passed` of the file, and neither the figures beside them nor the failed queries",
+)
+
+_MARKER = re.compile(r"Performance check pass: (True|False)")
+_MOST_BYTES: Final = 64 * 2**20
+#: MLPerf's tolerance by scenario (compliance/TEST04/verify_performance.py, as it works in practice).
+_TOLERANCE: Final = {"singlestream": 0.20, "multistream": 0.20}
+_STRICT: Final = 0.10
+_UNFOUNDED: Final = Check(
+    name="figures",
+    passed=None,
+    observed=None,
+    limit=None,
+    reason="the file has no figures from which its verdict could be worked out again, so it rests on its word",
+)
+_PHASES: Final = (("reference", "ref"), ("output_caching", "audit"))
+
+
+def verify(found: AuditDirectory) -> Reverified:
+    """Return what the file shows. Raises RecordError when it cannot be read."""
+    name = found.path.stem.removeprefix("audit_")
+    data = _read(found.path)
+    checks = [_named(data, name), _claimed(data), *_marker(found.path, name, data)]
+    figures: dict[str, Figure] = {}
+    if found.test == "test04":
+        checks += [*_completion(data, found.scenario), _ratio(data, found.scenario), *_successful(found.path.parent)]
+        figures = _scores(data)
+    else:
+        checks.append(_UNFOUNDED)
+    rule = [check for check in checks if check.name not in ("passed", "marker")]
+    if data.get("passed") is True and (broken := [check.name for check in rule if check.passed is False]):
+        checks.append(_contradicted(broken))
+    notes = [*_foreign(found), *_threshold(data, found.scenario)]
+    return Reverified(
+        checks=checks,
+        recorded=_recorded(data),
+        figures=figures,
+        notes=notes,
+        upstream=[_upstream(data, name, tuple(check.name for check in checks))],
+        defects=[READS_TWO_FIELDS],
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    raw = read(path, _MOST_BYTES)
+    if raw is None:
+        raise RecordError(f"{path}: there is no such file; it was moved while the tree was read, or links to nothing")
+    try:
+        data = msgspec.json.decode(raw)
+    except (ValueError, RecursionError) as error:  # msgspec's own errors are ValueErrors
+        raise RecordError(f"{path}: is no JSON ({error}); it was cut short or edited") from error
+    if not isinstance(data, dict):
+        raise RecordError(f"{path}: holds no JSON object; it is no audit file")
+    return data
+
+
+def _named(data: dict[str, Any], name: str) -> Check:
+    test = data.get("test")
+    return Check(
+        name="test",
+        passed=test == name,
+        observed=test if isinstance(test, str) else None,
+        limit=name,
+        reason=f"the file is of the audit {test!r:.80}, and its name says {name!r}",
+    )
+
+
+def _claimed(data: dict[str, Any]) -> Check:
+    passed = data.get("passed")
+    if not isinstance(passed, bool):
+        reason = f"`passed` is {passed!r:.80} where true or false is due" if "passed" in data else "it has no `passed`"
+        return Check(name="passed", passed=None, observed=None, limit=True, reason=reason)
+    why = data.get("reason")
+    reason = f"the audit says that it {'passed' if passed else 'failed'}" + (f": {plain(str(why))}" if why else "")
+    return Check(name="passed", passed=passed, observed=passed, limit=True, reason=reason)
+
+
+def _marker(path: Path, name: str, data: dict[str, Any]) -> list[Check]:
+    """Compare with verify_<NAME>.txt, where there is one: both are written by one run."""
+    raw = read(path.with_name(f"verify_{name.upper()}.txt"), _MOST_BYTES)
+    if raw is None:
+        return []
+    match = _MARKER.search(raw.decode("utf-8", "replace"))
+    said = match[1] == "True" if match else None
+    return [
+        Check(
+            name="marker",
+            passed=None if said is None else said == data.get("passed"),
+            observed=said,
+            limit=data.get("passed") is True,
+            reason=f"verify_{name.upper()}.txt "
+            + ("says nothing" if said is None else f"says {said}, the JSON says {data.get('passed')!r:.80}"),
+        )
+    ]
+
+
+def _completion(data: dict[str, Any], scenario: str) -> list[Check]:
+    """Each phase completed its share of what it requested: 1 - threshold, as the endpoints tool has it.
+
+    A threshold beyond MLPerf's would let a phase pass that completed next to nothing, so MLPerf's counts then.
+    """
+    checks = []
+    tolerated = min(_number(data, "threshold") or 0.0, _allowed(scenario))
+    for phase, prefix in _PHASES:
+        completed, requested = _number(data, f"{prefix}_completed"), _number(data, f"{prefix}_requested")
+        name = f"completion[{phase}]"
+        if completed is None or requested is None or requested <= 0:
+            reason = f"the file does not say how many queries of the {phase} phase were requested and completed"
+            checks.append(Check(name=name, passed=None, observed=completed, limit=None, reason=reason))
+            continue
+        needed = requested * (1 - tolerated)
+        reason = f"{completed:g} of {requested:g} queries completed, at least {needed:g} needed"
+        checks.append(
+            Check(name=name, passed=completed >= needed - 1e-6, observed=completed, limit=needed, reason=reason)
+        )
+    return checks
+
+
+def _ratio(data: dict[str, Any], scenario: str) -> Check:
+    reference, audit = _number(data, "ref_qps"), _number(data, "audit_qps")
+    allowed = _allowed(scenario)
+    threshold = _number(data, "threshold")
+    tolerated = allowed if threshold is None else min(threshold, allowed)
+    if reference is None or audit is None:
+        reason = "the file has no ref_qps and audit_qps, so the ratio cannot be worked out again"
+        return Check(name="throughput_ratio", passed=None, observed=None, limit=1 + tolerated, reason=reason)
+    return speed_up(reference, audit, tolerated)
+
+
+def _successful(audit_dir: Path) -> list[Check]:
+    """Count failed queries where the phases' own summaries were published: the endpoints tool counts them as done."""
+    checks = []
+    for summary in sorted(audit_dir.glob("*/result_summary.json")):
+        data = _read(summary)
+        issued, failed = _number(data, "n_samples_issued"), _number(data, "n_samples_failed")
+        if issued and failed is not None:
+            checks.append(
+                Check(
+                    name=f"successful[{summary.parent.name}]",
+                    passed=failed <= issued * _STRICT,
+                    observed=issued - failed,
+                    limit=issued * (1 - _STRICT),
+                    reason=f"{failed:g} of {issued:g} queries of the phase {summary.parent.name} failed",
+                )
+            )
+    return checks
+
+
+def _contradicted(broken: list[str]) -> Check:
+    reason = f"the file says `passed`: true, which does not follow from its own figures ({', '.join(broken)})"
+    return Check(name="figures_agree", passed=False, observed=True, limit=False, reason=reason)
+
+
+def _scores(data: dict[str, Any]) -> dict[str, Figure]:
+    reference, audit = _number(data, "ref_qps"), _number(data, "audit_qps")
+    scores: dict[str, Figure] = {"reference_score": reference, "audit_score": audit}
+    return scores | ({"ratio": audit / reference} if reference and audit is not None else {})
+
+
+def _foreign(found: AuditDirectory) -> list[str]:
+    """Say where more can be had: our own runs leave every query."""
+    if any((base / "verdict.json").is_file() for base in found.path.parents[1:3]):
+        return ["its query records were published as well: --mlperf-recheck recomputes every figure from them"]
+    return []
+
+
+def _threshold(data: dict[str, Any], scenario: str) -> list[str]:
+    threshold, allowed = _number(data, "threshold"), _allowed(scenario)
+    if threshold is None or threshold <= allowed:
+        return []
+    return [f"the run tolerated a speed-up of {threshold:.0%}, MLPerf's rule {allowed:.0%}; judged by the rule"]
+
+
+def _allowed(scenario: str) -> float:
+    return _TOLERANCE.get(scenario.lower(), _STRICT)
+
+
+def _number(data: dict[str, Any], key: str) -> float | None:
+    return finite(data.get(key))
+
+
+def _recorded(data: dict[str, Any]) -> str:
+    passed = data.get("passed")
+    return ("PASS" if passed else "FAIL") if isinstance(passed, bool) else ""
+
+
+def _upstream(data: dict[str, Any], name: str, checks: tuple[str, ...]) -> Upstream:
+    if "test" not in data or "passed" not in data:
+        return Upstream(script=SCRIPT, verdict="FAIL", reason="`test` or `passed` is missing", checks=checks)
+    if data["test"] != name:
+        return Upstream(script=SCRIPT, verdict="FAIL", reason="`test` is not the name of the file", checks=checks)
+    passed = bool(data["passed"])
+    reason = f"`passed` is {data['passed']!r:.80}" + (
+        "" if isinstance(data["passed"], bool) else f", which is {passed} to it"
+    )
+    return Upstream(script=SCRIPT, verdict="PASS" if passed else "FAIL", reason=reason, checks=checks)

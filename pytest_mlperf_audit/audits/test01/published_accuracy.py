@@ -1,0 +1,185 @@
+"""TEST01, accuracy: does performance mode give the answers of accuracy mode?
+
+Rules: mlcommons/inference `compliance/TEST01/README.md`: sampled outputs of the audit run match those of the accuracy
+run; where they do not, scores of baseline_accuracy.txt and compliance_accuracy.txt within the model's delta stand in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from ...errors import RecordError
+from ...loadgen.accuracy_log import AccuracyLog, Entry, read_truncated
+from ...loadgen.accuracy_scores import read_scores
+from ...loadgen.verify_accuracy_files import VerifyRecord
+from ..models import accuracy_delta_percent, find_model
+from ..published.accuracy_logs import (
+    ACCURACY_LOG,
+    TruncatedLogError,
+    hash_check,
+    noted_hash,
+    record_of,
+    take_whole,
+    undecided,
+)
+from ..published.case import AuditDirectory, Reverified
+from ..published.same_run import same_file
+from ..verdict import Check
+from . import upstream_accuracy as upstream
+from .logged_outputs import SampledOutputs
+
+VERIFY_FILE: Final = "verify_accuracy.txt"
+BASELINE: Final = Path("accuracy") / "baseline_accuracy.txt"
+COMPLIANCE: Final = Path("accuracy") / "compliance_accuracy.txt"
+
+
+def accuracy(found: AuditDirectory) -> Reverified:
+    """Check `accuracy`, and `log_hash` where accuracy.txt notes the hash of a log that is whole.
+
+    Both logs whole: every sampled output is compared, all its bytes. Cut for publication, or the accuracy run's log not
+    published: the submitter's record stands, when it is complete and accuracy.txt notes the whole log's hash, unless an
+    output still visible in both contradicts it. A log that cannot be read for another reason leaves it undecided.
+    """
+    record = record_of(found.path, VERIFY_FILE)
+    shown = Reverified(recorded=f"accuracy {record.verdict}" if record and record.verdict else "")
+    audit_log, reference_log = found.path / ACCURACY_LOG, found.results / ACCURACY_LOG
+    outputs = SampledOutputs()
+    compared: SampledOutputs | None = None
+    readable = True
+    try:
+        audit = take_whole(audit_log, outputs.take_audit)
+        reference = take_whole(reference_log, outputs.take_reference) if reference_log.exists() else None
+    except TruncatedLogError:
+        shown.checks = [_as_recorded(found, record, shown.notes)]
+    except RecordError as error:
+        readable = False
+        shown.checks = [undecided("accuracy", str(error))]
+    else:
+        compared = outputs if reference else None
+        judged = _judge(found, compared, shown.notes) if compared else _as_recorded(found, record, shown.notes)
+        shown.checks = [judged, *_hashes(found, audit, reference)]
+    if readable and same_file(reference_log, audit_log):
+        shown.checks = [_one_log_twice()]
+    shown.upstream, shown.defects = upstream.said(found, (reference_log, audit_log), compared, shown.checks)
+    return shown
+
+
+def _one_log_twice() -> Check:
+    reason = "the accuracy run's log and the audit run's are the same file, byte for byte: one was published twice"
+    return Check(name="accuracy", passed=False, observed=1, limit=2, reason=reason)
+
+
+def _hashes(found: AuditDirectory, audit: AccuracyLog, reference: AccuracyLog | None) -> list[Check]:
+    """Return the first of the two runs' hash checks that fails, else one that passed, else none."""
+    checks = [hash_check(audit, found.path), hash_check(reference, found.results) if reference else None]
+    made = sorted((check for check in checks if check), key=lambda check: bool(check.passed))
+    return made[:1]
+
+
+def _judge(found: AuditDirectory, outputs: SampledOutputs, notes: list[str]) -> Check:
+    """Judge two whole logs."""
+    if outputs.unsteady:
+        told = _some(outputs.unsteady)
+        notes.append(f"one run answered {len(outputs.unsteady)} samples more than once, and differently: {told}")
+    n, differing = len(outputs.compared), outputs.differing
+    if differing:
+        why = f"{len(differing)} of {n} sampled outputs differ from the accuracy run's: {_some(differing)}"
+        return _scores(found, why)
+    if outputs.n_without or outputs.missing:
+        lacking = f"{outputs.n_without} entries without index or output, {len(outputs.missing)} samples that the "
+        reason = f"not every sampled output can be compared: {lacking}accuracy run did not answer"
+        if n:
+            return undecided("accuracy", reason)
+        return Check(name="accuracy", passed=False, observed=0, limit=1, reason=reason)
+    reason = f"{n} sampled outputs equal the accuracy run's, byte by byte" if n else "no output was sampled"
+    return Check(name="accuracy", passed=n > 0, observed=n, limit=1, reason=reason)
+
+
+def _as_recorded(found: AuditDirectory, record: VerifyRecord | None, notes: list[str]) -> Check:
+    """Judge by the submitter's record, and by what is visible of both logs."""
+    if noted_hash(found.path) is None:
+        reason = "the logs were cut for publication, and accuracy.txt notes no sha256 of the whole audit log"
+        return undecided("accuracy", reason)
+    if record is None or not record.verdict:
+        return undecided("accuracy", f"the logs are not whole, and {found.path / VERIFY_FILE} records no verdict")
+    n, differing = _recorded_counts(record)
+    if n is None or differing is None:
+        return undecided("accuracy", f"the logs are not whole, and {VERIFY_FILE} does not record what was compared")
+    visible = _visible(found)
+    seen = len(visible.compared)
+    notes.append(
+        f"the logs are not whole, so the verdict rests on the submitter's record; {seen} "
+        f"{'output is' if seen == 1 else 'outputs are'} visible in both runs"
+    )
+    if record.verdict == "FAIL" or differing:
+        return _scores(found, f"as recorded, {differing} of {n} sampled outputs differ from the accuracy run's")
+    if visible.differing:
+        why = f"{VERIFY_FILE} records no differing output, but both runs' outputs of {_some(visible.differing)} differ"
+        return _scores(found, why)
+    if not n:
+        reason = "as recorded, no output was compared"
+        return Check(name="accuracy", passed=False, observed=0, limit=1, reason=reason)
+    reason = f"as recorded, {n} sampled outputs match the accuracy run's; the whole log's sha256 is noted"
+    return Check(name="accuracy", passed=True, observed=n, limit=1, reason=reason)
+
+
+def _recorded_counts(record: VerifyRecord) -> tuple[int | None, int | None]:
+    """Return how many outputs were compared, and how many of them differed.
+
+    The script's mode without JSON libraries (--unixmode) does not record how many samples both runs answered: where
+    none differed, that was all of them.
+    """
+    compared = record.count("num_perf_log_qsl_idx_match")
+    if compared is None:
+        compared = record.count("num_perf_log_entries")
+    return compared, record.count("num_perf_log_data_mismatch")
+
+
+def _visible(found: AuditDirectory) -> SampledOutputs:
+    """Return what is visible of both runs' outputs."""
+    outputs = SampledOutputs()
+    _take_visible(found.path / ACCURACY_LOG, outputs.take_audit)
+    _take_visible(found.results / ACCURACY_LOG, outputs.take_reference)
+    return outputs
+
+
+def _take_visible(path: Path, take: Callable[[Entry], None]) -> None:
+    """Take in what can be read of a log; nothing of one that is not there."""
+    try:
+        truncated = read_truncated(path)
+        for entry in truncated.visible if truncated else AccuracyLog(path):
+            take(entry)
+    except RecordError:
+        return
+
+
+def _scores(found: AuditDirectory, why: str) -> Check:
+    """Judge outputs that differ by the legal way out for non-determinism: two scores within the model's delta."""
+    model = find_model(found.benchmark)
+    names = model.accuracy_types if model else ()
+    baseline = read_scores(found.path / BASELINE, names)
+    compliance = read_scores(found.path / COMPLIANCE, names)
+    if not (found.path / BASELINE).exists() and not (found.path / COMPLIANCE).exists():
+        reason = f"{why}, and there is no {BASELINE.name} with {COMPLIANCE.name} to show that accuracy held"
+        return Check(name="accuracy", passed=False, observed=None, limit=None, reason=reason)
+    if lacking := [name for name in names if not baseline.get(name) or not compliance.get(name)]:
+        told = ", ".join(lacking)
+        return undecided("accuracy", f"{why}, and {BASELINE.name} with {COMPLIANCE.name} do not both have {told}")
+    if not names:
+        return undecided("accuracy", f"{why}, and the scores of {found.benchmark} are not known here")
+    # As the submission checker computes it: relative to the compliance run's score.
+    deltas = {name: abs(1 - baseline[name] / compliance[name]) * 100 for name in names}
+    worst = max(names, key=lambda name: deltas[name] / accuracy_delta_percent(found.benchmark, name))
+    limit = accuracy_delta_percent(found.benchmark, worst)
+    reason = (
+        f"{why}; {worst} is {compliance[worst]:.6g}, that of the accuracy run's same samples {baseline[worst]:.6g}: "
+        f"{deltas[worst]:.4f} % apart, {limit:g} % allowed"
+    )
+    return Check(name="accuracy", passed=deltas[worst] <= limit, observed=deltas[worst], limit=limit, reason=reason)
+
+
+def _some(indices: list[int]) -> str:
+    told = ", ".join(str(index) for index in indices[:3])
+    return f"sample {told}{', ...' if len(indices) > 3 else ''}"

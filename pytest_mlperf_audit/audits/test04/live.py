@@ -1,0 +1,279 @@
+"""TEST04, output caching: does repeating one sample make the SUT faster?
+
+Rule: mlcommons/inference `compliance/TEST04` (README, audit.config, verify_performance.py): run distinct samples, then
+one sample again and again; fail when the second is faster by more than the tolerance. The comparison is strict: a run
+exactly at the limit fails. Completion of each phase is asserted first, since a SUT that answers errors quickly would
+otherwise look fast or slow at will.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Annotated, Any, Literal
+
+import msgspec
+from pydantic import Field, field_validator
+from typing_extensions import override
+
+from ...config.audit import AuditBlock
+from ...errors import NoVerdictError, PlanError
+from ...runs.measured import MeasuredPhase
+from ...runs.order import Single, WithoutReplacement, single, without_replacement
+from ...runs.script import Script
+from ...runs.spec import Poisson, RunSpec
+from ..completion import completion, duration
+from ..contract import Audit, AuditContext, Samples
+from ..probe.conclusion import Conclusion
+from ..probe.plan import PHASE, TRIAL, phase, planned, probe_of, trial_phase
+from ..probe.replay import as_planned
+from ..probe.script import script, trial
+from ..probe.settings import ProbeSettings
+from ..verdict import Check, Figure, Verdict
+from . import evidence as test04_evidence
+from . import ratio as test04_ratio
+from . import script_rule as test04_script
+
+REFERENCE = "reference"
+AUDIT = "output_caching"
+_PROBE = "cache_probe"
+
+
+class Test04Block(AuditBlock):
+    """Keys of the endpoints tool's output_caching_test, with several indices and an own completion guard."""
+
+    __test__ = False
+
+    test: Literal["test04", "output_caching_test"] = Field(description="TEST04, by either name")
+    samples: int = Field(ge=1, description="Queries of the reference phase, each a distinct row")
+    audit_samples: int | None = Field(
+        default=None, ge=1, description="Queries of each output_caching phase, all the same row (default: `samples`)"
+    )
+    sample_index: int | tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        default=0, description="Row to repeat; a list gives one output_caching phase each (MLPerf: 3)"
+    )
+    threshold: float = Field(
+        default=0.10, gt=0, lt=1, description="Tolerated speed-up: 0.10 is MLPerf's, 0.20 for SingleStream"
+    )
+    probe: ProbeSettings | Literal[False] = Field(
+        default=ProbeSettings(),
+        description="The cache probe, sent after the phases: a verdict that a warm cache and noise cannot fool; "
+        "false: without it",
+    )
+    min_completion: float | None = Field(
+        default=None, gt=0, le=1, description="Share of queries that must complete (default: 1 - `threshold`)"
+    )
+
+    @field_validator("sample_index")
+    @classmethod
+    def _indices_are_usable(cls, value: int | tuple[int, ...]) -> int | tuple[int, ...]:
+        indices = (value,) if isinstance(value, int) else value
+        if not indices:
+            raise ValueError("give at least one index")
+        if min(indices) < 0:
+            raise ValueError(f"rows are counted from 0; got {min(indices)}")
+        if len(set(indices)) < len(indices):
+            raise ValueError("the same index is given twice")
+        return value
+
+    @field_validator("probe", mode="before")
+    @classmethod
+    def _is_a_switch_as_well(cls, value: Any) -> Any:
+        """Take true for the defaults, and the words for both, which is what comes from the environment."""
+        if value is True or value == "true":
+            return ProbeSettings()
+        return False if value == "false" else value
+
+    @property
+    def audit_phases(self) -> dict[str, int]:
+        """Label of each output_caching phase, and the row it repeats."""
+        if isinstance(self.sample_index, int):
+            return {AUDIT: self.sample_index}
+        return {f"{AUDIT}_{index}": index for index in self.sample_index}
+
+    @property
+    def completion_floor(self) -> float:
+        """Share of queries that must complete, 0 to 1."""
+        return 1 - self.threshold if self.min_completion is None else self.min_completion
+
+    @property
+    def n_repeats(self) -> int:
+        """Queries of each output_caching phase."""
+        return self.samples if self.audit_samples is None else self.audit_samples
+
+
+class Test04(Audit[Test04Block]):
+    """MLPerf TEST04 against an HTTP endpoint."""
+
+    __test__ = False
+
+    id = "test04"
+    title = "TEST04 output caching"
+    aliases = ("output_caching_test",)
+    mlperf_name = "output_caching_test"
+    config = Test04Block
+    first_time = frozenset({"throughput_ratio"})
+
+    @override
+    def plan(self, cfg: Test04Block, samples: Samples, context: AuditContext) -> list[RunSpec]:
+        if isinstance(context.load, Poisson):
+            raise PlanError(
+                "load_pattern poisson paces the queries, so a cache could not show as throughput; "
+                "use max_throughput or concurrency for test04"
+            )
+        reference = without_replacement(context.sample_order_seed)
+        _require_rows(cfg, samples)
+        _require_distinct(reference, cfg.samples, samples)
+        phases = [
+            context.phase(REFERENCE, cfg.samples, order=reference),
+            *(context.phase(label, cfg.n_repeats, order=single(row)) for label, row in cfg.audit_phases.items()),
+        ]
+        if cfg.probe is False:
+            return phases
+        row = next(iter(cfg.audit_phases.values()))
+        probe = planned(cfg.probe, samples, context, where="probe.", row=row, warmed=True)
+        return [trial_phase(probe, context), *phases, phase(probe, context)]
+
+    @override
+    def checks(self, cfg: Test04Block, phases: Sequence[RunSpec]) -> list[str]:
+        measured = [phase for phase in phases if phase.label not in (TRIAL, PHASE)]
+        names = [f"completion[{phase.label}]" for phase in measured]
+        names += [f"duration[{phase.label}]" for phase in measured if phase.min_duration_ms]
+        names += [f"requests_distinct[{REFERENCE}]", *(f"requests_identical[{label}]" for label in cfg.audit_phases)]
+        names += [_ratio_name(label) for label in cfg.audit_phases]
+        return [*names, *([_PROBE] if cfg.probe else [])]
+
+    @override
+    def script(self, cfg: Test04Block, phase: RunSpec, samples: Samples) -> Script:
+        start = trial if phase.label == TRIAL else script
+        return start(probe_of(phase), phase.nonce_seed or 0)
+
+    @override
+    def verify(self, cfg: Test04Block, runs: Mapping[str, MeasuredPhase]) -> Verdict:
+        _require_asked(cfg, runs)
+        reference = runs[REFERENCE]
+        repeats = {label: runs[label] for label in cfg.audit_phases}
+        phases = {REFERENCE: reference, **repeats}
+        checks = [completion(run, cfg.completion_floor, name=f"completion[{label}]") for label, run in phases.items()]
+        checks += [
+            duration(run, name=f"duration[{label}]") for label, run in phases.items() if run.spec.min_duration_ms
+        ]
+        checks.append(_requests_distinct(reference))
+        checks += [_requests_identical(label, run) for label, run in repeats.items()]
+        checks += [
+            test04_ratio.throughput_ratio(_ratio_name(label), reference, run, cfg.threshold, cfg.completion_floor)
+            for label, run in repeats.items()
+        ]
+        verdict = Verdict(
+            audit=self.id,
+            checks=tuple(checks),
+            figures=_figures(cfg, reference, repeats),
+            notes=(
+                *test04_evidence.notes(reference, repeats),
+                *test04_script.notes(reference, repeats, cfg.threshold),
+            ),
+        )
+        return _with_probe(verdict, runs[PHASE]) if cfg.probe else verdict
+
+
+def _require_asked(cfg: Test04Block, runs: Mapping[str, MeasuredPhase]) -> None:
+    """Raise NoVerdictError for a phase of another size, or of another row, than the block asks for."""
+    for label, row in ((REFERENCE, None), *cfg.audit_phases.items()):
+        spec, size = runs[label].spec, cfg.samples if row is None else cfg.n_repeats
+        if spec.n_samples != size:
+            raise NoVerdictError(f"phase {label} was run with {spec.n_samples} queries, {size} are asked for")
+        if isinstance(spec.order, Single) and spec.order.index != row:
+            raise NoVerdictError(f"phase {label} repeated row {spec.order.index}, {row} is asked for")
+
+
+def _with_probe(verdict: Verdict, probed: MeasuredPhase) -> Verdict:
+    conclusion = Conclusion(probe_of(probed.spec), as_planned(probed.spec, probed.read()))
+    return msgspec.structs.replace(
+        verdict,
+        checks=(*verdict.checks, conclusion.check(_PROBE)),
+        figures={**verdict.figures, **conclusion.figures()},
+        notes=(*verdict.notes, *conclusion.notes()),
+        findings=conclusion.findings(),
+        arms=conclusion.arms(),
+    )
+
+
+def _require_rows(cfg: Test04Block, samples: Samples) -> None:
+    if cfg.samples > len(samples):
+        raise PlanError(
+            f"samples: {cfg.samples} distinct rows are asked for, but {len(samples)} were loaded; "
+            "lower `samples`, or raise the data set's own `samples`"
+        )
+    for row in cfg.audit_phases.values():
+        if row >= len(samples):
+            raise PlanError(
+                f"sample_index: there is no row {row}; {len(samples)} rows were loaded, counted from 0, "
+                f"so give at most {len(samples) - 1}"
+            )
+
+
+def _require_distinct(order: WithoutReplacement, count: int, samples: Samples) -> None:
+    first_seen: dict[str, int] = {}
+    for row in islice(order.indices(len(samples)), count):
+        twin = first_seen.setdefault(samples.fingerprint(row), row)
+        if twin != row:
+            raise PlanError(
+                f"data set: {samples.where(twin)} and {samples.where(row)} are sent as the same request, "
+                "so the reference phase would repeat itself; remove one of them"
+            )
+
+
+def _ratio_name(label: str) -> str:
+    return "throughput_ratio" if label == AUDIT else f"throughput_ratio[{label}]"
+
+
+def _requests_distinct(run: MeasuredPhase) -> Check:
+    sent, distinct = run.figures.n_issued, run.figures.n_distinct_requests
+    return Check(
+        name=f"requests_distinct[{run.label}]",
+        passed=0 < sent == distinct,
+        observed=distinct,
+        limit=sent,
+        reason=f"{distinct} different requests among {sent} on the wire, by hash of the bytes sent",
+    )
+
+
+def _requests_identical(label: str, run: MeasuredPhase) -> Check:
+    distinct = run.figures.n_distinct_requests
+    return Check(
+        name=f"requests_identical[{label}]",
+        passed=distinct == 1,
+        observed=distinct,
+        limit=1,
+        reason=f"{distinct} different requests among {run.figures.n_issued} on the wire, by hash of the bytes sent",
+    )
+
+
+def _figures(cfg: Test04Block, reference: MeasuredPhase, repeats: Mapping[str, MeasuredPhase]) -> dict[str, Figure]:
+    figures: dict[str, Figure] = {
+        "ref_qps": reference.figures.qps,
+        "ref_completed": reference.figures.n_completed,
+        "ref_requested": cfg.samples,
+        "threshold": cfg.threshold,
+        "limit_ratio": 1 + cfg.threshold,
+    }
+    for label, run in repeats.items():
+        suffix = _suffix(label)
+        before, after = reference.figures.qps, run.figures.qps
+        figures |= {
+            f"audit_qps{suffix}": after,
+            f"audit_completed{suffix}": run.figures.n_completed,
+            f"audit_requested{suffix}": cfg.n_repeats,
+            f"ratio{suffix}": after / before if before and after else None,
+            f"sample_index{suffix}": cfg.audit_phases[label],
+        }
+    if reference.figures.early_stopping_p90_s is not None:
+        figures["ref_early_stopping_p90_s"] = reference.figures.early_stopping_p90_s
+        figures |= {f"{label}_early_stopping_p90_s": run.figures.early_stopping_p90_s for label, run in repeats.items()}
+    suffixes = {label: _suffix(label) for label in repeats}
+    return figures | test04_evidence.figures(reference, repeats, suffixes, 1 + cfg.threshold)
+
+
+def _suffix(label: str) -> str:
+    """Return what the figures of a phase end in: its row, where several are repeated."""
+    return "" if label == AUDIT else label.removeprefix(AUDIT)

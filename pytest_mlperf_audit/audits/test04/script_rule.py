@@ -1,0 +1,59 @@
+"""What MLPerf's own script says of TEST04's phases, and where that is not what our checks say. It decides nothing.
+
+Rule: mlcommons/inference `compliance/TEST04/verify_performance.py`. It compares LoadGen's score, which is throughput
+for Offline and 1e9 / the early-stopping 90th percentile latency for SingleStream. Its tolerance is fixed: 10 %, 20 %
+for any SingleStream score that occurs. Our checks follow `threshold`, and compare throughput in either case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...runs.measured import MeasuredPhase
+from ...runs.phase import PhaseRecord
+from ...runs.spec import Concurrency
+from ..published.score import tolerance
+
+
+def single_stream(run: PhaseRecord) -> bool:
+    """Whether the phase is MLPerf's SingleStream, whose score is a latency."""
+    return run.spec.load == Concurrency(target=1)
+
+
+def score(run: PhaseRecord) -> float | None:
+    """Return LoadGen's score in queries per second, None where the phase is too short for one."""
+    if not single_stream(run):
+        return run.figures.qps
+    p90_s = run.figures.early_stopping_p90_s
+    return 1e9 / round(p90_s * 1e9) if p90_s else None  # as the script does with the whole nanoseconds in the log
+
+
+def limit_ratio(reference: PhaseRecord) -> float:
+    """Return the ratio of scores from which on the script fails an audit."""
+    return 1 + tolerance("SingleStream" if single_stream(reference) else "Offline", score(reference) or 0.0)
+
+
+def script_passes(reference: PhaseRecord, run: PhaseRecord) -> bool | None:
+    """Return whether the script passes these phases by their scores, None where either has no score."""
+    before, after = score(reference), score(run)
+    return None if before is None or after is None else after < before * limit_ratio(reference)
+
+
+def notes(reference: MeasuredPhase, repeats: Mapping[str, MeasuredPhase], threshold: float) -> tuple[str, ...]:
+    """Return where the script would say something else than `throughput_ratio` does, and why."""
+    told = (_difference(reference.record, label, run.record, threshold) for label, run in repeats.items())
+    return tuple(note for note in told if note)
+
+
+def _difference(reference: PhaseRecord, label: str, run: PhaseRecord, threshold: float) -> str | None:
+    theirs = script_passes(reference, run)
+    before, after = reference.figures.qps, run.figures.qps
+    if theirs is None or before is None or after is None or theirs == (after / before < 1 + threshold):
+        return None
+    compared = "1 / early-stopping 90th percentile latency" if single_stream(reference) else "throughput"
+    ratio = (score(run) or 0.0) / (score(reference) or 1.0)
+    return (
+        f"{label}: MLPerf's own script says TEST {'PASS' if theirs else 'FAIL'}: it compares {compared}, ratio "
+        f"{ratio:.4g}, with its fixed limit {limit_ratio(reference):.4g}; the check throughput_ratio compares "
+        f"throughput, ratio {after / before:.4g}, with {1 + threshold:.4g}"
+    )

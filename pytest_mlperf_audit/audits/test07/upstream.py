@@ -1,0 +1,87 @@
+"""What upstream says of a recorded TEST07: `compliance/TEST07/run_verification.py`, and the submission checker."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from ...loadgen.verify_accuracy_files import VerifyRecord
+from ..models import Threshold
+from ..published.case import Defect
+from ..published.outcome import Upstream, UpstreamVerdict
+from ..verdict import Check
+
+SCRIPT: Final = "TEST07/run_verification.py"
+CHECKER: Final = "submission_checker"
+
+NOT_COUNTED: Final = Defect(
+    "samples_not_counted", SCRIPT, "the script never counts the samples, so a score of a few easy ones passes"
+)
+ANY_THRESHOLD: Final = Defect(
+    "any_threshold", SCRIPT, "the script takes whatever threshold its command line gives, MLPerf's or not"
+)
+NO_SCORE: Final = Defect(
+    "no_score_is_failed", SCRIPT, "the script takes a score that it cannot find for one that is too low"
+)
+UNREAD: Final = Defect(
+    "summary_not_read",
+    SCRIPT,
+    "the script judges what the accuracy script prints, and never the summary that it writes below, so one without a "
+    "score goes unseen",
+)
+WORDS: Final = Defect(
+    "words_not_figures",
+    CHECKER,
+    "the checker looks for the words TEST PASS anywhere in verify_accuracy.txt, and at no score and no log",
+)
+
+CHECKS: Final = ("samples", "log_hash", "accuracy")
+
+#: The script's default --score-pattern takes the first score that the accuracy script prints in this form.
+_SCORE = re.compile(r"'exact_match':\s*([\d.]+)")
+_SUMMARY = "TEST07 Verification Summary"
+
+
+def printed_score(record: VerifyRecord) -> float | None:
+    """Return the score that the script finds in what the accuracy script printed, None where it finds none."""
+    match = _SCORE.search(record.text.partition(_SUMMARY)[0])
+    try:
+        return float(match[1]) if match else None
+    except ValueError:
+        return None
+
+
+def said(record: VerifyRecord, wanted: Threshold | None, ours: Sequence[Check]) -> tuple[list[Upstream], list[Defect]]:
+    """Return the words of script and checker on a record, and which of their defects show beside our checks."""
+    printed, recorded = printed_score(record), record.number("Accuracy score")
+    score = recorded if printed is None else printed
+    threshold = record.number("Accuracy threshold")
+    if threshold is None and wanted:
+        threshold = wanted.score
+    script = _script(score, threshold)
+    words: UpstreamVerdict = "PASS" if "TEST PASS" in record.text else "FAIL"
+    found = "found" if words == "PASS" else "not found"
+    checker = Upstream(script=CHECKER, verdict=words, reason=f"the words TEST PASS are {found}", checks=CHECKS)
+    defects = _defects(threshold, wanted, ours)
+    if printed is not None and recorded is None:
+        defects.append(UNREAD)
+    return [script, checker], [*defects, NO_SCORE] if score is None else defects
+
+
+def _script(score: float | None, threshold: float | None) -> Upstream:
+    if score is None:
+        return Upstream(script=SCRIPT, verdict="FAIL", reason="it finds no score", checks=CHECKS)
+    if threshold is None:
+        return Upstream(script=SCRIPT, verdict="FAIL", reason="it was given no threshold", checks=CHECKS)
+    verdict: UpstreamVerdict = "PASS" if score >= threshold else "FAIL"
+    return Upstream(script=SCRIPT, verdict=verdict, reason=f"the score {score:g} meets {threshold:g}", checks=CHECKS)
+
+
+def _defects(threshold: float | None, wanted: Threshold | None, ours: Sequence[Check]) -> list[Defect]:
+    found = [WORDS]
+    if any(check.name != "accuracy" and not check.passed for check in ours):
+        found.append(NOT_COUNTED)
+    if wanted is None or (threshold is not None and threshold != wanted.score):
+        found.append(ANY_THRESHOLD)
+    return found

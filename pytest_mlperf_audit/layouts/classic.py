@@ -1,0 +1,128 @@
+"""Files of MLPerf's classic submission layout: the report directory is a scenario directory of a submission as well.
+
+    TEST04/verify_performance.txt                  "TEST PASS" or "TEST FAIL", written last
+    TEST04/performance/run_1/mlperf_log_*.txt      the first output_caching phase
+    TEST04/reference/performance/run_1/...         the phase that it was compared with, for MLPerf's run_verification.py
+    performance/run_1/mlperf_log_*.txt             the main run; the reference phase where there was none
+
+Sources: mlcommons/inference `compliance/TEST04` and `tools/submission/submission_checker`, which fails a directory
+`performance/run_1` that holds anything but its two logs. Nothing here is ever written for a simulated run, or without
+a verdict.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .._version import __version__
+from ..audits.test04.live import REFERENCE, Test04
+from ..audits.test04.script_rule import limit_ratio, score, script_passes
+from ..loadgen.phase_log import Declared, phase_log
+from ..loadgen.write_detail import detail_text
+from ..loadgen.write_summary import summary_text
+from ..records.atomic import write_atomic
+from ..records.log import read_columns
+from ..records.store import QUERIES_FILE
+from ..report.outcome import AuditOutcome, PhaseOutcome, RunOutcome
+from ..runs.order import Single
+
+RUN_1 = Path("performance") / "run_1"
+
+
+def write_classic_files(outcome: RunOutcome, declared: Declared, report_dir: Path) -> list[Path]:
+    """Write what a run gives of the classic layout; return what was written, nothing for a run without a verdict.
+
+    Raises ValueError for a simulated run, RecordError when the records cannot be read, and OSError.
+    """
+    if outcome.simulated or any(phase.record.simulated for audit in outcome.audits for phase in audit.phases):
+        raise ValueError(f"{outcome.name}: a simulated run gives no submission file")
+    main = next((audit for audit in outcome.audits if audit.id == "performance" and audit.status != "NOT_RUN"), None)
+    test04 = next((audit for audit in outcome.audits if audit.id == Test04.id), None)
+    writer = _Writer(declared, report_dir)
+    written = []
+    if main is not None and _judged(main):
+        written += writer.logs(main, _phases(main)[-1], report_dir / RUN_1)
+    if test04 is not None and _judged(test04):
+        written += writer.test04(test04, with_performance=main is None)
+    return written
+
+
+class _Writer:
+    def __init__(self, declared: Declared, report_dir: Path) -> None:
+        self._declared = declared
+        self._report_dir = report_dir
+
+    def test04(self, audit: AuditOutcome, *, with_performance: bool) -> list[Path]:
+        reference, repeated = _compared(audit)
+        place = self._report_dir / "TEST04"
+        verify = place / "verify_performance.txt"
+        verify.unlink(missing_ok=True)  # an old verdict must not stand beside new logs
+        written = self.logs(audit, reference, place / REFERENCE / RUN_1)
+        if with_performance:
+            written += self.logs(audit, reference, self._report_dir / RUN_1)
+        written += self.logs(audit, repeated, place / RUN_1)
+        write_atomic(verify, verify_text(audit, reference, repeated).encode())
+        return [*written, verify]
+
+    def logs(self, audit: AuditOutcome, phase: PhaseOutcome, directory: Path) -> list[Path]:
+        record = phase.record
+        log = phase_log(
+            record,
+            read_columns(self._report_dir / phase.directory / QUERIES_FILE),
+            self._declared,
+            duration_met=_passed(audit, "duration", record.label),
+            queries_met=_passed(audit, "completion", record.label),
+        )
+        detail, summary = directory / "mlperf_log_detail.txt", directory / "mlperf_log_summary.txt"
+        write_atomic(detail, detail_text(log).encode())
+        write_atomic(summary, summary_text(log).encode())
+        return [detail, summary]
+
+
+def verify_text(audit: AuditOutcome, reference: PhaseOutcome, repeated: PhaseOutcome) -> str:
+    """Return what verify_performance.txt says: TEST PASS only where our verdict and MLPerf's rule both pass.
+
+    The rule is `audits.test04_script`; where it says something else than our verdict, a note of the verdict tells.
+    """
+    before, after = score(reference.record), score(repeated.record)
+    return (
+        f"Verifying performance.\n"
+        f"Written by pytest-mlperf-audit {__version__}\n"
+        f"reference score = {before if before is not None else 'none'}\n"
+        f"test score = {after if after is not None else 'none'}\n"
+        f"{_conclusion(audit, reference, repeated)}\n"
+    )
+
+
+def _conclusion(audit: AuditOutcome, reference: PhaseOutcome, repeated: PhaseOutcome) -> str:
+    if audit.status != "PASS":
+        failed = [check.name for check in audit.checks if check.check and not check.check.passed]
+        return f"TEST FAIL: {', '.join(failed)}; see verdict.json"
+    passes = script_passes(reference.record, repeated.record)
+    if passes is None:
+        return "TEST FAIL: too few queries for a score; see verdict.json"
+    if not passes:
+        limit = limit_ratio(reference.record)
+        return f"TEST FAIL: the test score is not below {limit:g} times the reference score; see verdict.json"
+    return "TEST PASS"
+
+
+def _judged(audit: AuditOutcome) -> bool:
+    return audit.status in ("PASS", "FAIL")
+
+
+def _phases(audit: AuditOutcome) -> list[PhaseOutcome]:
+    return [phase for phase in audit.phases if phase.judged]
+
+
+def _compared(audit: AuditOutcome) -> tuple[PhaseOutcome, PhaseOutcome]:
+    """Return TEST04's reference phase and the first that repeats a row."""
+    phases = _phases(audit)
+    reference = next(phase for phase in phases if phase.record.label == REFERENCE)
+    return reference, next(phase for phase in phases if isinstance(phase.record.spec.order, Single))
+
+
+def _passed(audit: AuditOutcome, check: str, label: str) -> bool:
+    """Whether a check of one phase passed; one that was not made asks nothing."""
+    found = [one.check for one in audit.checks if one.name in (check, f"{check}[{label}]")]
+    return all(one is not None and one.passed is True for one in found)

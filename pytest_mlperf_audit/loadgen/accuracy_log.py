@@ -1,0 +1,164 @@
+"""`mlperf_log_accuracy.json`: what a SUT answered, an entry a sample, with the output as hexadecimal digits.
+
+LoadGen writes a JSON array with an entry a line; pretty-printed arrays, JSON lines and objects one after the other
+are read too. A log of several gigabytes is read in the memory of one entry. For publication MLPerf's
+`tools/submission/truncate_accuracy_log.py` keeps 4096 bytes of either end and notes the whole file's sha256 in
+accuracy.txt.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from ..errors import RecordError
+from .json_stream import JsonStream, open_plain
+
+_MARK = re.compile(rb"\r?\n\r?\n\.\.\.\r?\n\r?\n")
+#: What the tool leaves is 8199 bytes; more where the text is not ASCII or its line ends were changed.
+_TRUNCATED_BYTES: Final = 32 << 10
+_HASH = re.compile(r"^hash=(\w+)\s*$", re.MULTILINE)
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+_MAX_NOTES_BYTES: Final = 4 << 20
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One logged sample; what the log does not say is None. `data` and `token_data` are the bytes that the SUT gave.
+
+    For a language model they hold little-endian token ids of 4 or 8 bytes; `token_data` is the first token alone.
+    """
+
+    qsl_idx: int | None = None
+    seq_id: int | None = None
+    data: bytes | None = None
+    token_data: bytes | None = None
+    token_count: int | None = None
+
+
+class Truncated(msgspec.Struct, frozen=True):
+    """A log as cut for publication: the entries that are still whole at its beginning and its end."""
+
+    head: tuple[Entry, ...]
+    tail: tuple[Entry, ...]
+
+    @property
+    def visible(self) -> tuple[Entry, ...]:
+        """All that is left, once each: the two ends of a short log overlap."""
+        return tuple(dict.fromkeys((*self.head, *self.tail)))
+
+
+class AccuracyLog:
+    """A log's entries, in order; iterate once. `sha256` and `array` are those of JsonStream, once all were read."""
+
+    def __init__(self, path: Path) -> None:
+        self._values = JsonStream(path)
+
+    @property
+    def sha256(self) -> str:
+        """The hex digest of the whole file."""
+        return self._values.sha256
+
+    @property
+    def array(self) -> bool:
+        """Whether the file is one JSON array, as LoadGen writes it."""
+        return self._values.array
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Return the entries. Raises RecordError, naming the file and where, for what is no whole accuracy log."""
+        return map(self._entry, self._values)
+
+    def _entry(self, value: Any) -> Entry:
+        try:
+            return as_entry(value)
+        except ValueError as error:
+            where = f"{self._values.path}: entry {self._values.n_values}"
+            raise RecordError(f"{where}: {error}; publish the log as LoadGen wrote it") from error
+
+
+def read_entries(path: Path) -> Iterator[Entry]:
+    """Yield the entries of a log. Raises RecordError as AccuracyLog does, and for a truncated one."""
+    return iter(AccuracyLog(path))
+
+
+def as_entry(value: Any) -> Entry:
+    """Return a JSON value as an Entry; ValueError says what is wrong with it."""
+    if not isinstance(value, dict):
+        raise ValueError("it is not a JSON object")  # noqa: TRY004 (what a file holds is no argument's type)
+    return Entry(
+        qsl_idx=_integer(value, "qsl_idx"),
+        seq_id=_integer(value, "seq_id"),
+        data=_hexadecimal(value, "data"),
+        token_data=_hexadecimal(value, "token_data"),
+        token_count=_integer(value, "token_count"),
+    )
+
+
+def read_truncated(path: Path) -> Truncated | None:
+    """Return what is left of a log that MLPerf's tool cut, None where it was not.
+
+    Raises RecordError when the file cannot be read.
+    """
+    try:
+        with open_plain(path) as file:
+            text = file.read(_TRUNCATED_BYTES + 1)
+    except OSError as error:
+        raise RecordError(f"{path} cannot be read ({error.strerror}); check that it is there") from error
+    if len(text) > _TRUNCATED_BYTES:
+        return None
+    match = _MARK.search(text)
+    if match is None:
+        return None
+    return Truncated(_whole_entries(text[: match.start()]), _whole_entries(text[match.end() :]))
+
+
+def read_hash(path: Path) -> str | None:
+    """Return the sha256 of the whole log that an accuracy.txt notes, in lower case; None where there is none.
+
+    A file may be noted more than once, by every truncation: the first counts, as in MLPerf's tool, since the later ones
+    are of the log already cut.
+    """
+    try:
+        with open_plain(path) as file:
+            text = file.read(_MAX_NOTES_BYTES).decode("utf-8", "replace")
+    except (OSError, RecordError):
+        return None
+    match = _HASH.search(text.replace("\r\n", "\n"))
+    return match[1].lower() if match and _SHA256.fullmatch(match[1]) else None
+
+
+def _whole_entries(part: bytes) -> tuple[Entry, ...]:
+    text = part.decode("utf-8", "replace")
+    decoder = json.JSONDecoder()
+    found, at = [], text.find("{")
+    while at >= 0:
+        try:
+            value, end = decoder.raw_decode(text, at)
+            found.append(as_entry(value))
+        except (ValueError, RecursionError):
+            end = at + 1
+        at = text.find("{", end)
+    return tuple(found)
+
+
+def _integer(value: dict[str, Any], key: str) -> int | None:
+    found = value.get(key)
+    if found is not None and (not isinstance(found, int) or isinstance(found, bool)):
+        raise ValueError(f"{key} is not an integer")
+    return found
+
+
+def _hexadecimal(value: dict[str, Any], key: str) -> bytes | None:
+    found = value.get(key)
+    if found is None:
+        return None
+    if not isinstance(found, str):
+        raise ValueError(f"{key} is not a string")  # noqa: TRY004 (what a file holds is no argument's type)
+    try:
+        return bytes.fromhex(found)
+    except ValueError:
+        raise ValueError(f"{key} is not an even number of hexadecimal digits") from None

@@ -1,0 +1,247 @@
+"""mlperf_log_detail.txt: LoadGen's events, one JSON object a line behind a marker.
+
+Format: mlcommons/inference `loadgen/logging.cc` (v0.7 on); of a key that comes several times the first value counts, as
+in MLPerf's own `tools/submission/log_parser.py`. Older rounds wrote text without a marker, which has none of these
+keys.
+
+Only lines with wanted keys are decoded, and no line is held whole beyond `LINE_LIMIT`, so memory is bounded whatever
+the size of the log: a data set's `loaded_qsl_set` alone may have megabytes.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Iterator
+from math import isfinite
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from ..errors import RecordError
+from .text import Quirks, opened, require_plain, shown
+
+LINE_LIMIT: Final = 1024 * 1024
+_TAIL_KEPT: Final = 4096
+_TAIL_BYTES: Final = 64 * 1024
+_MAX_PROBLEMS: Final = 20
+_MARKERS: Final = (":::MLLOG", ":::ENDPTS")
+
+#: What judging TEST01 and TEST04 needs.
+WANTED: Final = frozenset(
+    {
+        "loadgen_version",
+        "sut_name",
+        "test_datetime",
+        "effective_scenario",
+        "effective_test_mode",
+        "effective_samples_per_query",
+        "effective_target_qps",
+        "effective_target_latency_ns",
+        "effective_min_duration_ms",
+        "effective_min_query_count",
+        "effective_accuracy_log_sampling_target",
+        "effective_performance_issue_unique",
+        "effective_performance_issue_same",
+        "effective_performance_issue_same_index",
+        "effective_performance_sample_count",
+        "result_validity",
+        "result_query_count",
+        "result_samples_per_second",
+        "result_completed_samples_per_sec",
+        "result_scheduled_samples_per_sec",
+        "early_stopping_latency_ss",
+        "early_stopping_latency_ms",
+        "result_min_latency_ns",
+        "result_max_latency_ns",
+        "result_mean_latency_ns",
+        "result_50.00_percentile_latency_ns",
+        "result_90.00_percentile_latency_ns",
+        "num_errors",
+    }
+)
+
+_KEY = re.compile(r":::(?:MLLOG|ENDPTS)\s*\{\s*\"key\"\s*:\s*\"([^\"\\]{1,200})\"")
+_IS_ERROR = re.compile(r"\"is_error\"\s*:\s*true")
+_IS_WARNING = re.compile(r"\"is_warning\"\s*:\s*true")
+#: The last latency of the list that LoadGen writes last, and the count that newer versions write after it.
+_LAST_KEYS = re.compile(r"num_errors|result_99\.90_percentile_(?:per_query_)?latency_ns")
+
+
+class _Event(msgspec.Struct):
+    key: str
+    value: Any = None
+
+
+_decoder = msgspec.json.Decoder(_Event)
+
+
+class Detail(msgspec.Struct, frozen=True, kw_only=True):
+    """What a detail log says of the wanted keys.
+
+    `marked` is false where the log has no marker: the format of rounds before v0.7, or no detail log at all. `whole`
+    says that what LoadGen writes last is there. `n_bad_lines` counts lines that are no events; `problems` names the
+    first of them.
+    """
+
+    path: str
+    marked: bool
+    whole: bool
+    quirks: Quirks
+    values: dict[str, Any]
+    n_errors: int
+    n_warnings: int
+    n_bad_lines: int
+    problems: tuple[str, ...]
+
+    def text(self, key: str) -> str | None:
+        """Return a value that is text, None where it is absent or something else."""
+        value = self.values.get(key)
+        return value if isinstance(value, str) else None
+
+    def number(self, key: str) -> float | None:
+        """Return a value that is a finite number, None where it is absent or something else."""
+        return finite(self.values.get(key))
+
+    def flag(self, key: str) -> bool | None:
+        """Return a value that is true or false, None where it is absent or something else."""
+        value = self.values.get(key)
+        return value if isinstance(value, bool) else None
+
+
+def finite(value: object) -> float | None:
+    """Return a JSON value as a number, None where it is none or not finite."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if isfinite(number) else None
+
+
+def read_detail(path: Path, wanted: frozenset[str] = WANTED) -> Detail:
+    """Read a detail log, in bounded memory. Raises RecordError where there is none or it cannot be read."""
+    found = _Found(wanted)
+    try:
+        with opened(path) as raw:
+            require_plain(path, raw.fileno())
+            file = io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline="")
+            for number, (line, tail) in enumerate(_lines(file), start=1):
+                found.take(number, line, tail)
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read ({error.strerror}); put LoadGen's detail log there") from error
+    return Detail(
+        path=str(path),
+        marked=found.marked,
+        whole=found.whole,
+        quirks=Quirks(crlf=found.crlf, bare_cr=found.bare_cr, nul=found.nul, non_utf8=found.non_utf8),
+        values=found.values,
+        n_errors=found.n_errors,
+        n_warnings=found.n_warnings,
+        n_bad_lines=found.n_bad_lines,
+        problems=tuple(found.problems),
+    )
+
+
+def peek(path: Path, keys: frozenset[str]) -> dict[str, Any]:
+    """Return what the last 64 KiB of a detail log say of `keys`, {} where that cannot be read: a look, not a judgement.
+
+    LoadGen writes settings and results behind everything that may be large, and a reader of thousands of directories
+    cannot afford to read each log whole.
+    """
+    try:
+        with opened(path) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _TAIL_BYTES))
+            tail = file.read(_TAIL_BYTES)
+    except OSError:
+        return {}
+    found: dict[str, Any] = {}
+    for key in keys:
+        at = tail.find(b'"key": "%s"' % key.encode())
+        start, end = tail.rfind(b"{", 0, at + 1), tail.find(b"\n", at)
+        if at < 0 or start < 0:
+            continue
+        try:
+            found[key] = _decoder.decode(tail[start : end if end >= 0 else None].rstrip(b"\r\0")).value
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            continue
+    return found
+
+
+def _lines(file: io.TextIOWrapper) -> Iterator[tuple[str, str]]:
+    """Yield each line with its end, and its last characters; of a line beyond the limit only its beginning."""
+    while line := file.readline(LINE_LIMIT):
+        tail = line
+        more = line
+        while len(more) == LINE_LIMIT and not more.endswith(("\n", "\r")):
+            more = file.readline(LINE_LIMIT)
+            tail = tail[-_TAIL_KEPT:] + more
+        yield line, tail
+
+
+class _Found:
+    """What was read so far."""
+
+    def __init__(self, wanted: frozenset[str]) -> None:
+        self.wanted = wanted
+        self.values: dict[str, Any] = {}
+        self.problems: list[str] = []
+        self.marked = self.whole = self.crlf = self.bare_cr = self.nul = self.non_utf8 = False
+        self.n_errors = self.n_warnings = self.n_bad_lines = 0
+
+    def take(self, number: int, line: str, tail: str) -> None:
+        """Take a line. `tail` is `line`, unless that is the beginning of a longer one."""
+        self.crlf |= tail.endswith("\r\n")
+        self.bare_cr |= tail.endswith("\r")
+        self.nul |= "\0" in line
+        self.non_utf8 |= _is_escaped(line)
+        text, end = line.strip("\0 \t\r\n"), tail.rstrip("\0 \t\r\n")
+        if not text:
+            return
+        if not text.startswith(_MARKERS):
+            self._bad(number, text, "no event of LoadGen")
+            return
+        self.marked = True
+        whole = end.endswith("}")
+        if not whole:
+            self._bad(number, text, "an event that is cut short")
+        key = _KEY.match(text)
+        self.whole = whole and (self.whole or bool(key and _LAST_KEYS.fullmatch(key[1])))
+        self.n_errors += bool(_IS_ERROR.search(end))
+        self.n_warnings += bool(_IS_WARNING.search(end))
+        if whole and (key is None or key[1] in self.wanted):
+            self._decode(number, text, is_all=line is tail)
+
+    def _decode(self, number: int, text: str, *, is_all: bool) -> None:
+        try:
+            event = _decoder.decode(_mended(text[text.index("{") :]) if is_all else "")
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            self._bad(number, text, "an event that is no JSON" if is_all else "an event too long to read")
+            return
+        if event.key in self.wanted:
+            self.values.setdefault(event.key, event.value)
+
+    def _bad(self, number: int, text: str, what: str) -> None:
+        self.n_bad_lines += 1
+        if len(self.problems) < _MAX_PROBLEMS:
+            self.problems.append(f"line {number} is {what}: {shown(_mended(text[:200]))}")
+
+
+def _is_escaped(line: str) -> bool:
+    """Return whether a line has bytes that are no UTF-8."""
+    if line.isascii():
+        return False
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _mended(line: str) -> str:
+    """Return a line with its bytes that are no UTF-8 replaced."""
+    return line.encode("utf-8", "surrogateescape").decode("utf-8", "replace") if _is_escaped(line) else line

@@ -1,0 +1,232 @@
+"""PhaseLog: one of our phases in LoadGen's terms, from which both of its logs are written.
+
+Source of the terms: mlcommons/inference `loadgen/results.cc` and `test_settings_internal.cc`. LoadGen waits for every
+reply and so knows no failed query: here a sample is a completed query, and failures are errors in the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..runs.columns import QueryColumns
+from ..runs.order import Single, WithoutReplacement
+from ..runs.phase import PhaseRecord
+from ..runs.query import REASONS
+from ..runs.spec import Concurrency, Load, Poisson
+from ..stats.early_stopping import P90_FLOOR, allowed_over_latency, percentile_estimate, queries_needed
+
+Scenario = Literal["Offline", "SingleStream", "Server"]
+Latencies = NDArray[np.int64]
+
+PERCENTILES = (0.50, 0.90, 0.95, 0.97, 0.99, 0.999)
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What a log says of a whole run: names, rows of the data set as loaded, and the YAML's seeds."""
+
+    sut_name: str
+    qsl_name: str
+    qsl_size: int
+    qsl_rng_seed: int = 0
+    sample_index_rng_seed: int = 0
+    schedule_rng_seed: int = 0
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A test parameter: its name in the summary and in the detail log, and what it was for this phase."""
+
+    name: str
+    key: str
+    value: bool | int | float
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """LoadGen's early stopping: `text` in its own words, estimates of latency percentiles in ns, None where too few."""
+
+    met: bool = True
+    text: str = ""
+    p90_ns: int | None = None
+    p99_ns: int | None = None
+
+
+@dataclass(frozen=True)
+class PhaseLog:
+    """All that the two logs of a phase hold. `latencies_ns` are those of completed queries, sorted."""
+
+    record: PhaseRecord
+    declared: Declared
+    scenario: Scenario
+    latencies_ns: Latencies
+    last_issue_s: float
+    last_query_done_s: float | None
+    early_stopping: EarlyStopping
+    duration_met: bool
+    queries_met: bool
+
+    @property
+    def n_samples(self) -> int:
+        """Completed queries, which are LoadGen's samples."""
+        return int(self.latencies_ns.size)
+
+    @property
+    def n_queries(self) -> int:
+        """LoadGen's queries: Offline is one query of many samples."""
+        return 1 if self.scenario == "Offline" else self.record.figures.n_issued
+
+    @property
+    def samples_per_query(self) -> int:
+        """Samples in each query as issued."""
+        return self.record.figures.n_issued if self.scenario == "Offline" else 1
+
+    @property
+    def perf_constraints_met(self) -> bool:
+        """Whether latency stayed within its bound: never in Server, whose bound the YAML has no key for."""
+        return self.scenario != "Server"
+
+    @property
+    def valid(self) -> bool:
+        """Whether MLPerf may count the result."""
+        return self.duration_met and self.queries_met and self.perf_constraints_met and self.early_stopping.met
+
+    @property
+    def completed_per_s(self) -> float | None:
+        """Server's score: samples after the first by the time when the last query issued was answered."""
+        done_s = self.last_query_done_s
+        return (self.n_samples - 1) / done_s if done_s and self.n_samples > 1 else None
+
+    def per_issue_span(self) -> float | None:
+        """Return samples after the first by the time of the last issue, None without such a time."""
+        return (self.n_samples - 1) / self.last_issue_s if self.last_issue_s and self.n_samples else None
+
+    def mean_ns(self) -> int:
+        """Return the mean latency as LoadGen rounds it; the parts of the sum keep it within 64 bits."""
+        n = self.n_samples
+        return int((self.latencies_ns // n).sum() + (self.latencies_ns % n).sum() // n)
+
+    def unhindered_per_s(self) -> float | None:
+        """Return SingleStream's throughput by latencies alone, None without one."""
+        return 1e9 / self.mean_ns() if self.n_samples and self.mean_ns() else None
+
+    def percentile_ns(self, percentile: float) -> int:
+        """Return the order statistic that LoadGen calls this percentile, of at least one latency."""
+        return int(self.latencies_ns[int(self.n_samples * percentile)])
+
+    def errors(self) -> list[str]:
+        """Return one message for each class of failed queries."""
+        return [
+            f"{count} of {self.record.figures.n_issued} queries failed: {reason}"
+            + (f" ({REASONS[reason]})" if reason in REASONS else "")
+            for reason, count in self.record.figures.failures.items()
+        ]
+
+    def recommendations(self) -> Iterator[str]:
+        """Yield why the result is not valid; early stopping has words of its own."""
+        if not self.perf_constraints_met:
+            yield "The run has no latency bound, which the Server scenario needs."
+        if not self.duration_met:
+            yield "The phase was shorter than its duration floor."
+        if not self.queries_met:
+            yield "Fewer queries completed than the phase owes."
+
+    def settings(self) -> list[Setting]:
+        """Return the test parameters in LoadGen's order. 0 stands for what was not set, as it does in LoadGen."""
+        spec, declared = self.record.spec, self.declared
+        offline = self.scenario == "Offline"
+        order = spec.order
+        repeated = order.index if isinstance(order, Single) else None
+        return [
+            Setting("samples_per_query", "samples_per_query", self.samples_per_query),
+            Setting("target_qps", "target_qps", spec.load.target_qps if isinstance(spec.load, Poisson) else 0),
+            Setting("target_latency (ns)", "target_latency_ns", 0),
+            Setting("max_async_queries", "max_async_queries", _most_in_flight(spec.load)),
+            Setting("min_duration (ms)", "min_duration_ms", spec.min_duration_ms),
+            Setting("max_duration (ms)", "max_duration_ms", spec.max_duration_ms),
+            Setting("min_query_count", "min_query_count", 1 if offline else spec.n_samples),
+            Setting("max_query_count", "max_query_count", 0),
+            Setting("qsl_rng_seed", "qsl_rng_seed", declared.qsl_rng_seed),
+            Setting("sample_index_rng_seed", "sample_index_rng_seed", declared.sample_index_rng_seed),
+            Setting("schedule_rng_seed", "schedule_rng_seed", declared.schedule_rng_seed),
+            Setting("accuracy_log_rng_seed", "accuracy_log_rng_seed", 0),
+            Setting("accuracy_log_probability", "accuracy_log_probability", 0),
+            Setting("accuracy_log_sampling_target", "accuracy_log_sampling_target", 0),
+            Setting("print_timestamps", "print_timestamps", False),
+            Setting("performance_issue_unique", "performance_issue_unique", _unique(order)),
+            Setting("performance_issue_same", "performance_issue_same", repeated is not None),
+            Setting("performance_issue_same_index", "performance_issue_same_index", repeated or 0),
+            Setting("performance_sample_count", "performance_sample_count", declared.qsl_size),
+            Setting("accuracy_sample_count", "accuracy_sample_count", declared.qsl_size),
+        ]
+
+
+def phase_log(
+    record: PhaseRecord, queries: QueryColumns, declared: Declared, *, duration_met: bool, queries_met: bool
+) -> PhaseLog:
+    """Return the logs' content; `duration_met` and `queries_met` are the verdict's own checks of this phase."""
+    scenario = _scenario(record.spec.load)
+    issued_ns, completed_ns, ok = queries.issued_ns, queries.completed_ns, queries.ok
+    latencies_ns = np.sort((completed_ns - issued_ns)[ok])
+    last = int(issued_ns.argmax()) if len(queries) else None
+    first_ns = int(issued_ns.min()) if len(queries) else 0
+    return PhaseLog(
+        record=record,
+        declared=declared,
+        scenario=scenario,
+        latencies_ns=latencies_ns,
+        last_issue_s=record.figures.issue_span_s,
+        last_query_done_s=None if last is None else (int(completed_ns[last]) - first_ns) / 1e9,
+        early_stopping=_early_stopping(scenario, latencies_ns),
+        duration_met=duration_met,
+        queries_met=queries_met,
+    )
+
+
+def _scenario(load: Load) -> Scenario:
+    """Return MLPerf's name; several queries in flight are scored by throughput, as Offline is."""
+    if isinstance(load, Poisson):
+        return "Server"
+    return "SingleStream" if load == Concurrency(target=1) else "Offline"
+
+
+def _most_in_flight(load: Load) -> int:
+    if isinstance(load, Poisson):
+        return 0
+    return load.target if isinstance(load, Concurrency) else max(load.max_in_flight, 0)
+
+
+def _unique(order: object) -> bool:
+    return isinstance(order, WithoutReplacement) and not order.wrap
+
+
+def _early_stopping(scenario: Scenario, latencies_ns: Latencies) -> EarlyStopping:
+    if scenario == "Offline":
+        return EarlyStopping()
+    if scenario == "Server":
+        return EarlyStopping(met=False, text=" * The run has no latency bound to stop early by.")
+    n = latencies_ns.size
+    exact = latencies_ns.astype(np.float64)  # whole numbers below 2**53: three months
+    p90, p99 = percentile_estimate(exact, 0.90), percentile_estimate(exact, 0.99)
+    if p90 is None:
+        only = f" * Only processed {n} queries.\n * Need to process at least {P90_FLOOR} queries for early stopping."
+        return EarlyStopping(met=False, text=only)
+    text = (
+        f" * Processed at least {P90_FLOOR} queries ({n}).\n"
+        f" * Would discard {allowed_over_latency(n, 0.90) - 1} highest latency queries.\n"
+        f" * Early stopping 90.0th percentile estimate: {int(p90)}\n"
+    )
+    if p99 is None:
+        text += (
+            " * Not enough queries processed for 99.0th percentile\n"
+            " early stopping estimate (would need to process at\n"
+            f" least {queries_needed(0.99)} total queries)."
+        )
+        return EarlyStopping(text=text, p90_ns=int(p90))
+    text += f" * Early stopping 99.0th percentile estimate: {int(p99)}"
+    return EarlyStopping(text=text, p90_ns=int(p90), p99_ns=int(p99))

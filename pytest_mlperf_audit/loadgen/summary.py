@@ -1,0 +1,264 @@
+"""mlperf_log_summary.txt: what LoadGen says of a run in words.
+
+Source of the lines: mlcommons/inference `loadgen/results.cc` (PerformanceSummary::LogSummary),
+`test_settings_internal.cc` (LogSummary) and `logging.cc`, and published logs from v0.5 on. The reader never guesses: a
+figure that is absent, is no number, or comes twice with different values is None, and `problems` names the line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from math import isfinite
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from ..errors import RecordError
+from .text import Quirks, read, shown, text_of
+
+#: LoadGen's summaries have 2 to 4 KB; a larger file is something else under the name.
+LIMIT_BYTES: Final = 4 * 1024 * 1024
+_MAX_PROBLEMS: Final = 20
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """One summary. None is what the log does not say, or does not say clearly.
+
+    Keys of `early_stopping_ns` and `needed_queries` are percentiles as "90", "99", "99.9": LoadGen's estimate, or how
+    many queries it would have needed for one. `needed_queries` has "" where too few ran for the score itself.
+    `satisfied` has what LoadGen requires of a valid run ("Min duration") and whether it was met. `latencies_ns` are the
+    lines "Min latency (ns)", "99.00 percentile latency (ns)" and so on, by which one run is known again. `whole` says
+    that LoadGen's last line is there: the number of errors, which it writes when the run is over.
+    """
+
+    path: str
+    size_bytes: int
+    whole: bool
+    quirks: Quirks
+    problems: tuple[str, ...] = ()
+
+    scenario: str | None = None
+    mode: str | None = None
+    sut_name: str | None = None
+    validity: str | None = None
+    samples_per_second: float | None = None
+    completed_samples_per_second: float | None = None
+    scheduled_samples_per_second: float | None = None
+    tokens_per_second: float | None = None
+    completed_tokens_per_second: float | None = None
+    percentile_90_latency_ns: float | None = None
+    percentile_99_latency_ns: float | None = None
+    satisfied: dict[str, bool] = {}
+    early_stopping_ns: dict[str, float] = {}
+    needed_queries: dict[str, int] = {}
+    processed_queries: int | None = None
+    latencies_ns: frozenset[tuple[str, int]] = frozenset()
+
+    samples_per_query: int | None = None
+    target_qps: float | None = None
+    target_latency_ns: int | None = None
+    ttft_latency_ns: int | None = None
+    tpot_latency_ns: int | None = None
+    min_duration_ms: int | None = None
+    max_duration_ms: int | None = None
+    min_query_count: int | None = None
+    max_query_count: int | None = None
+    qsl_rng_seed: int | None = None
+    sample_index_rng_seed: int | None = None
+    schedule_rng_seed: int | None = None
+    accuracy_log_sampling_target: int | None = None
+    performance_issue_unique: bool | None = None
+    performance_issue_same: bool | None = None
+    performance_issue_same_index: int | None = None
+    performance_sample_count: int | None = None
+    n_warnings: int | None = None
+    n_errors: int | None = None
+
+
+def read_summary(path: Path) -> Summary:
+    """Read a summary. Raises RecordError where there is none, or the file cannot be one."""
+    data = read(path, LIMIT_BYTES)
+    if data is None:
+        raise RecordError(f"{path}: there is no such file; put LoadGen's summary there")
+    return parse_summary(data, str(path))
+
+
+def parse_summary(data: bytes, path: str) -> Summary:
+    """Read the bytes of a summary; any bytes give one."""
+    text = text_of(data)
+    found = _Found()
+    for number, line in enumerate(text.lines, start=1):
+        found.take(number, line)
+    if text.cut:
+        found.take_cut(len(text.lines) + 1, text.cut)
+    return Summary(
+        path=path,
+        size_bytes=len(data),
+        whole=found.closed,
+        quirks=text.quirks,
+        problems=tuple(found.problems[:_MAX_PROBLEMS]),
+        satisfied=found.satisfied,
+        early_stopping_ns=_clear(found.early_stopping_ns),
+        latencies_ns=frozenset(found.latencies_ns),
+        **_waiting_for("\n".join(text.lines)),
+        **_clear(found.values),
+    )
+
+
+_UNCLEAR: Final = object()
+
+
+def _clear(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not _UNCLEAR}
+
+
+_NUMBER = re.compile(r"(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][+-]?[0-9]{1,3})?")
+_WHOLE = re.compile(r"[0-9]{1,20}")
+
+
+def _number(text: str) -> float:
+    """Read a number as C++ prints one; ValueError for inf, nan, 1,000, and whatever else float() takes."""
+    if not _NUMBER.fullmatch(text) or not isfinite(float(text)):
+        raise ValueError("no number from 0 up")
+    return float(text)
+
+
+def _integer(text: str) -> int:
+    if not _WHOLE.fullmatch(text):
+        raise ValueError("no whole number from 0 up")
+    return int(text)
+
+
+def _flag(text: str) -> bool:
+    try:
+        return {"0": False, "1": True, "false": False, "true": True}[text.lower()]
+    except KeyError:
+        raise ValueError("neither 0 nor 1") from None
+
+
+_TEXT_AND_FIGURES: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
+    "Scenario": ("scenario", str),
+    "Mode": ("mode", str),
+    "SUT name": ("sut_name", str),
+    "Result is": ("validity", str),
+    "Samples per second": ("samples_per_second", _number),
+    "Completed samples per second": ("completed_samples_per_second", _number),
+    "Scheduled samples per second": ("scheduled_samples_per_second", _number),
+    "Tokens per second": ("tokens_per_second", _number),
+    "Completed tokens per second": ("completed_tokens_per_second", _number),
+    "90th percentile latency (ns)": ("percentile_90_latency_ns", _number),
+    "90.0th percentile latency (ns)": ("percentile_90_latency_ns", _number),
+    "99th percentile latency (ns)": ("percentile_99_latency_ns", _number),
+    "99.0th percentile latency (ns)": ("percentile_99_latency_ns", _number),
+    "target_qps": ("target_qps", _number),
+    "target_latency (ns)": ("target_latency_ns", _integer),
+    "ttft_latency (ns)": ("ttft_latency_ns", _integer),
+    "tpot_latency (ns)": ("tpot_latency_ns", _integer),
+    "min_duration (ms)": ("min_duration_ms", _integer),
+    "max_duration (ms)": ("max_duration_ms", _integer),
+    "performance_issue_unique": ("performance_issue_unique", _flag),
+    "performance_issue_same": ("performance_issue_same", _flag),
+}
+_COUNTS: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
+    name: (name, _integer)
+    for name in (
+        "samples_per_query",
+        "min_query_count",
+        "max_query_count",
+        "qsl_rng_seed",
+        "sample_index_rng_seed",
+        "schedule_rng_seed",
+        "accuracy_log_sampling_target",
+        "performance_issue_same_index",
+        "performance_sample_count",
+    )
+}
+
+_LINES: Final = _TEXT_AND_FIGURES | _COUNTS
+
+_ESTIMATE = re.compile(r"Early stopping ([0-9]{1,3}(?:\.[0-9]{1,3})?)th percentile estimate")
+_SATISFIED = re.compile(r"(.+) satisfied")
+_LATENCY = re.compile(r"(Min|Max|Mean|[0-9.]{1,6} percentile) latency \(ns\)")
+_COUNTED = re.compile(
+    r"(No|[0-9]{1,18}) (warning|error)s? encountered(?: during test|\. See detailed log)\.", re.IGNORECASE
+)
+_NOT_ENOUGH = re.compile(
+    r"Not enough queries processed for ([0-9.]{1,8})th percentile\s+early stopping estimate "
+    r"\(would need to process at\s+least ([0-9]{1,18}) total"
+)
+_TOO_FEW = re.compile(r"Only processed ([0-9]{1,18})\s+queries\.\s+\* Need to process at least ([0-9]{1,18})")
+_PROCESSED = re.compile(r"Processed at least [0-9]+ queries \(([0-9]{1,18})\)")
+
+
+class _Found:
+    """What was read so far. A value that came twice and differently stays unclear.
+
+    `closed` says that LoadGen's closing line was read, and none of its others since: a log that another run was
+    appended to is not whole when that run was cut short.
+    """
+
+    def __init__(self) -> None:
+        self.closed = False
+        self.values: dict[str, Any] = {}
+        self.satisfied: dict[str, bool] = {}
+        self.early_stopping_ns: dict[str, Any] = {}
+        self.latencies_ns: list[tuple[str, int]] = []
+        self.problems: list[str] = []
+
+    def take(self, number: int, line: str) -> None:
+        key, colon, value = line.partition(":")
+        key, value = key.strip(" \t*"), value.strip()
+        if not colon:
+            self._take_count(key)
+        elif known := _LINES.get(key):
+            self._put(self.values, known[0], known[1], value, number, line)
+        elif estimate := _ESTIMATE.fullmatch(key):
+            self._put(self.early_stopping_ns, percentile(estimate[1]), _number, value, number, line)
+        elif (met := _SATISFIED.fullmatch(key)) and value.lower() in ("yes", "no"):
+            name = met[1].strip()
+            self.satisfied[name] = value.lower() == "yes" and self.satisfied.get(name, True)
+        elif (latency := _LATENCY.fullmatch(key)) and _WHOLE.fullmatch(value):
+            self.latencies_ns.append((latency[1], int(value)))
+
+    def take_cut(self, number: int, line: str) -> None:
+        """Take a last line without an end: the closing one is clear all the same, any other may be cut anywhere."""
+        if not self._take_count(line.strip()):
+            self.problems.append(f"line {number} is cut short: {shown(line)}")
+
+    def _take_count(self, line: str) -> bool:
+        counted = _COUNTED.fullmatch(line)
+        if counted:
+            self.closed = counted[2].lower() == "error"
+            name = "n_errors" if self.closed else "n_warnings"
+            count = 0 if counted[1].lower() == "no" else int(counted[1])
+            self.values[name] = max(count, self.values.get(name, 0))
+        return bool(counted)
+
+    def _put(
+        self, into: dict[str, Any], name: str, reader: Callable[[str], Any], text: str, number: int, line: str
+    ) -> None:
+        self.closed = False
+        try:
+            value = reader(text)
+        except ValueError as error:
+            self.problems.append(f"line {number} has {error}: {shown(line)}")
+            value = _UNCLEAR
+        if into.setdefault(name, value) != value:
+            self.problems.append(f"line {number} contradicts an earlier one: {shown(line)}")
+            into[name] = _UNCLEAR
+
+
+def percentile(text: str) -> str:
+    """Return a percentile's name: 90th and 90.0th are both "90"."""
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _waiting_for(text: str) -> dict[str, Any]:
+    """Return how many queries were processed, and how many would have been needed for which estimate."""
+    needed = {percentile(name): int(count) for name, count in _NOT_ENOUGH.findall(text)}
+    processed = _PROCESSED.search(text)
+    if too_few := _TOO_FEW.search(text):
+        return {"processed_queries": int(too_few[1]), "needed_queries": {"": int(too_few[2]), **needed}}
+    return {"processed_queries": int(processed[1]) if processed else None, "needed_queries": needed}

@@ -1,0 +1,177 @@
+"""Checks as pytest nodes: wan22.yaml::test04::completion[reference].
+
+The file is a Module whose one class per audit holds one function per check, so that fixtures, parametrization, markers,
+-k, --lf, ids as arguments, junit and xdist are pytest's own.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from typing_extensions import Self, override
+
+from ..audits.verdict import Figure, Verdict
+from ..errors import NoVerdictError, RecordError
+from ..report.text import failure_text
+from ..session.run import AuditRun
+
+#: The attribute of a report that names its check; under xdist it travels from a worker.
+CARRIER = "mlperf_check"
+
+#: The argument of a check of several phases; no name that a user's pytest_generate_tests would give values to.
+_PHASE = "_mlperf_phase"
+
+_CHECK = re.compile(r"(?P<name>[^\[]+)(?:\[(?P<of>.+)\])?")
+
+
+@dataclass(frozen=True)
+class Group:
+    """What becomes a class of tests: an audit, say. `markers` are those of all its checks.
+
+    `marked` gives single checks, of those with brackets, a marker of their own.
+    """
+
+    name: str
+    title: str
+    checks: tuple[str, ...]
+    markers: tuple[str, ...] = ()
+    marked: Mapping[str, str] = field(default_factory=dict)
+
+
+class CheckFile(pytest.Module):
+    """A file whose tests are checks. A subclass says which they are and what each comes to."""
+
+    @abstractmethod
+    def groups(self) -> Iterable[Group]:
+        """Return the groups of checks, in order."""
+
+    @abstractmethod
+    def prepared(self, item: pytest.Item) -> Callable[[], None]:
+        """Return what the test of a check calls. Raised here it is an error of the test, raised there a failure."""
+
+    def _getobj(self) -> types.ModuleType:
+        module = types.ModuleType(f"mlperf_{self.path.stem}", doc=f"Checks of {self.path}")
+        module.__file__ = str(self.path)
+        vars(module).update({group.name: _class_of(group) for group in self.groups()})
+        return module
+
+    def collect(self) -> Iterable[pytest.Class]:
+        """Yield one class per group, with its markers."""
+        for group in self.groups():
+            node: pytest.Class = pytest.Class.from_parent(self, name=group.name)
+            for marker in (*group.markers, "mlperf"):
+                node.add_marker(marker)
+            yield node
+
+
+class AuditFile(CheckFile):
+    """The YAML as a collector."""
+
+    run: AuditRun
+
+    @classmethod
+    def of(cls, run: AuditRun, parent: pytest.Collector) -> Self:
+        """Collect `run` under `parent`."""
+        node: Self = cls.from_parent(parent, path=run.path, nodeid=run.node_id)
+        node.run = run
+        return node
+
+    @override
+    def groups(self) -> Iterable[Group]:
+        return [Group(one.id, one.audit.title, one.checks, (one.id,)) for one in self.run.plans]
+
+    @override
+    def prepared(self, item: pytest.Item) -> Callable[[], None]:
+        audit_id = group_of(item)
+        verdict = self._verdict(item, audit_id)
+        check = verdict.check(check_of(item))
+        if check.passed is None:
+            pytest.fail(f"{audit_id}: no verdict: {check.reason}", pytrace=False)
+        records = str(self.run.plan(audit_id).phases[0].directory.parent)
+
+        def report() -> None:
+            note_figures(item, {"observed": check.observed, "limit": check.limit, **verdict.figures})
+            if not check.passed:
+                pytest.fail(failure_text(audit_id, check, records), pytrace=False)
+
+        return report
+
+    def _verdict(self, item: pytest.Item, audit_id: str) -> Verdict:
+        """Return the verdict. Fails the test where there is none; the first test says why, and the others name it."""
+        try:
+            return self.run.verdict(audit_id)
+        except (NoVerdictError, RecordError) as error:
+            why = str(error)
+        # Outside of the handler, or pytest would show the error once more as the cause.
+        first = self.run.said_by.setdefault(f"{audit_id}: {why}", item.nodeid)
+        pytest.fail(f"{audit_id}: no verdict: {why if first == item.nodeid else f'see {first}'}", pytrace=False)
+
+
+def group_of(item: pytest.Item) -> str:
+    """Return the name of a check's group."""
+    group = item.getparent(pytest.Class)
+    assert group is not None
+    return group.name
+
+
+def check_of(item: pytest.Item) -> str:
+    """Return the name of the check that a test stands for: its own, less what others have parametrized it with."""
+    assert isinstance(item, pytest.Function)
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    return f"{item.originalname}[{params[_PHASE]}]" if _PHASE in params else item.originalname
+
+
+def carry(item: pytest.Item, report: Any) -> None:
+    """Give the id of the check that a test stands for to its report: `pytest --count=2` has two tests of one."""
+    if file := item.getparent(AuditFile):
+        setattr(report, CARRIER, f"{file.run.node_id}::{group_of(item)}::{check_of(item)}")
+
+
+def carried(report: Any) -> str:
+    """Return the id of the check that a report is on, "" where it does not say: its worker was killed."""
+    return str(getattr(report, CARRIER, ""))
+
+
+def note_figures(item: pytest.Item, figures: Mapping[str, Figure]) -> None:
+    """Add figures to what JUnit tells of a test."""
+    # Not by record_property, which warns under pytest's default junit_family, though it writes the same.
+    item.user_properties.extend((f"mlperf_{name}", value) for name, value in figures.items())
+
+
+def _class_of(group: Group) -> type:
+    # __test__ makes classes and functions collected whatever the user's python_classes and python_functions say.
+    members: dict[str, Any] = {"__test__": True, "__doc__": group.title}
+    for name, phases in _grouped(group.checks).items():
+        marked = {of: group.marked[f"{name}[{of}]"] for of in phases if f"{name}[{of}]" in group.marked}
+        members[name] = _check_function(name, phases, marked)
+    return type(group.name, (), members)
+
+
+def _grouped(checks: Iterable[str]) -> dict[str, list[str]]:
+    """Return the checks' names, each with what stands in brackets behind it: one function, its parameters."""
+    grouped: dict[str, list[str]] = {}
+    for check in checks:
+        match = _CHECK.fullmatch(check)
+        name, of = (match["name"], match["of"]) if match else (check, None)
+        grouped.setdefault(name, []).extend([of] if of else [])
+    return grouped
+
+
+def _check_function(name: str, phases: list[str], marked: Mapping[str, str]) -> Callable[..., None]:
+    def of_audit(self: Any, _mlperf_check: Callable[[], None]) -> None:  # noqa: ARG001
+        _mlperf_check()
+
+    def of_phase(self: Any, _mlperf_phase: str, _mlperf_check: Callable[[], None]) -> None:  # noqa: ARG001
+        _mlperf_check()
+
+    params = [pytest.param(of, marks=getattr(pytest.mark, marked[of]) if of in marked else ()) for of in phases]
+    check: Any = pytest.mark.parametrize(_PHASE, params)(of_phase) if phases else of_audit
+    check.__name__ = check.__qualname__ = name
+    check.__test__ = True
+    return check  # type: ignore[no-any-return]

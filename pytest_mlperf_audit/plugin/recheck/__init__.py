@@ -1,1 +1,0 @@
-"""--mlperf-recheck: the checks of a finished run of ours once more, from its records. Nothing is sent or written."""

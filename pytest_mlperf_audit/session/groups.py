@@ -1,0 +1,188 @@
+"""The phases of a YAML in the order they are sent: main run, accuracy run, audits; a warm-up where asked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..audits import accuracy, registry
+from ..audits.contract import Audit, AuditContext
+from ..audits.scored import first_unscorable, scoring_of
+from ..config.audit import AuditBlock
+from ..config.benchmark import Benchmark
+from ..config.dataset import DatasetConfig
+from ..config.load import LoadedConfig
+from ..config.settings import Settings
+from ..endpoints.source import RequestSource
+from ..errors import ConfigError, DatasetError, PlanError
+from ..load.group import PlannedPhase
+from ..runs.order import without_replacement
+from ..runs.scoring import Scoring
+from ..runs.spec import Concurrency, Load, MaxThroughput, Poisson, RunSpec
+from . import third_party
+from .judge import PlannedAudit
+from .scorer import command_problem
+from .sources import Sources
+
+#: A query may take this long where the YAML does not say, or as long as the phase's ceiling if that is longer: under
+#: max_throughput the last of some hundred videos waits for all the others. It is MLPerf's ceiling for WAN2.2.
+DEFAULT_QUERY_TIMEOUT_S = 4 * 3600.0
+
+
+def context(benchmark: Benchmark) -> AuditContext:
+    """Return what the YAML asks of every phase."""
+    settings = benchmark.settings
+    runtime = settings.runtime
+    ceiling_s = runtime.max_duration_ms / 1000
+    return AuditContext(
+        load=_load(settings),
+        sample_order_seed=runtime.dataloader_random_seed,
+        min_duration_ms=runtime.min_duration_ms,
+        max_duration_ms=runtime.max_duration_ms,
+        drain_timeout_s=settings.drain.performance_timeout_s,
+        query_timeout_s=settings.client.query_timeout_s or max(ceiling_s, DEFAULT_QUERY_TIMEOUT_S),
+        n_samples_to_issue=runtime.n_samples_to_issue,
+        ruleset=benchmark.submission_ref.ruleset if benchmark.submission_ref else "",
+        api_type=benchmark.endpoint_config.api_type,
+        streaming=benchmark.streaming,
+        model=benchmark.submission_ref.model if benchmark.submission_ref else benchmark.model_params.name,
+        scorings={dataset.name: scoring_of(dataset) for dataset in benchmark.accuracy_datasets},
+    )
+
+
+def _load(settings: Settings) -> Load:
+    pattern = settings.load_pattern
+    if pattern.type == "concurrency":
+        return Concurrency(target=pattern.target_concurrency or 1)
+    if pattern.type == "poisson":
+        return Poisson(target_qps=pattern.target_qps or 1.0, seed=settings.runtime.scheduler_random_seed)
+    return MaxThroughput(max_in_flight=settings.client.max_connections)
+
+
+class Groups:
+    """Plans what a YAML asks for: the main run, the accuracy run, and each audit."""
+
+    def __init__(self, loaded: LoadedConfig, sources: Sources, report_dir: Path) -> None:
+        self._loaded = loaded
+        self._benchmark = loaded.benchmark
+        self._sources = sources
+        self._report_dir = report_dir
+        self._context = context(loaded.benchmark)
+
+    def plan(self, audits: registry.Registry) -> list[PlannedAudit]:
+        """Return all in the order they are sent. Raises PlanError, naming where the YAML asks for what cannot be."""
+        asked = [(registry.find(audits, cfg.test), cfg) for cfg in self._benchmark.audit]
+        main = [] if any(cfg.only for _, cfg in asked) else [*self._performance(), *self._accuracy()]
+        audited = self._audits(asked)
+        return [*audited, *main] if self._benchmark.audit_order == "before" else [*main, *audited]
+
+    def _performance(self) -> Iterator[PlannedAudit]:
+        if self._benchmark.effective_mode:
+            audit, cfg, source = *registry.runs()["performance"], self._sources.of(None)
+            directory = self._report_dir / audit.id
+            sent = [(spec, source) for spec in self._specs(audit, cfg, source)]
+            yield self._planned(audit, cfg, sent, [directory], self._warmup(source, directory / "warmup"))
+
+    def _accuracy(self) -> Iterator[PlannedAudit]:
+        sent = []
+        for dataset, scoring in accuracy_runs(self._benchmark):
+            source = self._sources.source(dataset)
+            self._require_scorable(scoring, source)
+            sent.append((accuracy.phase(dataset, len(source), scoring, self._context), source))
+        if sent:
+            audit, cfg = registry.runs()["accuracy"]
+            yield self._planned(audit, cfg, sent, [self._report_dir / audit.id / spec.label for spec, _ in sent])
+
+    def _audits(self, asked: Sequence[tuple[Audit[Any], AuditBlock]]) -> list[PlannedAudit]:
+        sources = [self._sources.of(cfg.dataset) for _, cfg in asked]
+        drawn = [self._specs(audit, cfg, source) for (audit, cfg), source in zip(asked, sources, strict=True)]
+        labels = Counter(spec.label for specs in drawn for spec in specs)
+        planned = []
+        for (audit, cfg), source, specs in zip(asked, sources, drawn, strict=True):
+            # Two audits may both have a phase called "reference"; then the directory says whose.
+            names = [spec.label if labels[spec.label] == 1 else f"{audit.id}.{spec.label}" for spec in specs]
+            directories = [self._report_dir / "audit" / name for name in names]
+            warmup = self._warmup(source, self._report_dir / "audit" / f"{audit.id}.warmup")
+            planned.append(self._planned(audit, cfg, [(spec, source) for spec in specs], directories, warmup))
+        return planned
+
+    def _specs(self, audit: Audit[Any], cfg: AuditBlock, source: RequestSource) -> list[RunSpec]:
+        try:
+            specs = third_party.plan(audit, cfg, source, self._context)
+            for spec in specs:
+                source.keeping(spec.keep)
+                if spec.scoring:
+                    self._require_scorable(spec.scoring, source)
+        except PlanError as error:
+            raise PlanError(f"{self._loaded.where('audit')}: {error}") from error
+        return [msgspec.structs.replace(spec, dataset=cfg.dataset or "") for spec in specs]
+
+    def _require_scorable(self, scoring: Scoring, source: RequestSource) -> None:
+        """Raise DatasetError or ConfigError for outputs that nothing could be compared with, or no program judge."""
+        if scoring.ground_truth:
+            expected = (source.value(row, scoring.ground_truth) for row in range(len(source)))
+            if found := first_unscorable(scoring, expected):
+                row, why = found
+                raise DatasetError(f"{source.where(row)}, column {scoring.ground_truth!r}: {why}")
+        if problem := command_problem(scoring, self._loaded.path.parent):
+            raise ConfigError(f"{self._loaded.where('datasets')}: {problem}")
+
+    def _planned(
+        self,
+        audit: Audit[Any],
+        cfg: AuditBlock,
+        sent: Sequence[tuple[RunSpec, RequestSource]],
+        directories: Sequence[Path],
+        warmup: PlannedPhase | None = None,
+    ) -> PlannedAudit:
+        return PlannedAudit(
+            audit=audit,
+            cfg=cfg,
+            phases=tuple(
+                PlannedPhase(spec, directory, source=source)
+                for (spec, source), directory in zip(sent, directories, strict=True)
+            ),
+            checks=third_party.checks(audit, cfg, [spec for spec, _ in sent]),
+            warmup=warmup,
+            is_audit=audit.id not in registry.runs(),
+        )
+
+    def _warmup(self, source: RequestSource, directory: Path) -> PlannedPhase | None:
+        """Return the warm-up before a group of phases.
+
+        Its prompts carry a nonce, drawn when it is sent, whatever `warmup.salt` says: sent as they are, they would fill
+        the very cache that the reference phase must find cold.
+        """
+        warmup = self._benchmark.settings.warmup
+        if not warmup.enabled:
+            return None
+        spec = self._context.phase(
+            "warmup",
+            warmup.n_requests or len(source),
+            order=without_replacement(warmup.warmup_random_seed, wrap=True),
+            min_duration_ms=0,
+            nonce="prefix",
+        )
+        return PlannedPhase(spec, directory, source=source)
+
+
+def accuracy_runs(benchmark: Benchmark) -> list[tuple[DatasetConfig, Scoring]]:
+    """Return the accuracy data sets that can be scored, with how."""
+    return [
+        (dataset, scoring)
+        for dataset in benchmark.accuracy_datasets
+        if not isinstance(scoring := scoring_of(dataset), str)
+    ]
+
+
+def unscored(benchmark: Benchmark) -> list[str]:
+    """Return why accuracy data sets are left out, a sentence for each."""
+    return [
+        f"the accuracy data set {dataset.name!r} is left out: {why}"
+        for dataset in benchmark.accuracy_datasets
+        if isinstance(why := scoring_of(dataset), str)
+    ]

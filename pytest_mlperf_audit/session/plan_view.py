@@ -1,0 +1,119 @@
+"""--mlperf-plan: what a run would send, and what that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from ..endpoints.source import RequestSource
+from ..report.tables import asked
+from ..runs.order import Scripted
+from ..runs.spec import Concurrency, MaxThroughput, RunSpec
+from ..text import plain
+from .display import span
+from .judge import PlannedAudit
+from .run import AuditRun
+
+#: A WAN2.2 video takes minutes, a chat reply seconds; the reader knows which, so both ends are shown.
+_SERVICE_TIMES_S = (1.0, 60.0)
+#: As much of a row as shows whether the right columns were read.
+_ROW = 160
+
+
+def plan_lines(runs: Iterable[AuditRun]) -> Iterator[str]:
+    """Yield the lines of the plan."""
+    for run in runs:
+        yield f"{run.node_id}: {run.benchmark.name}"
+        yield f"  endpoint: {endpoint_text(run)}"
+        for source in _sources(run):
+            yield f"  data set: {source.dataset.name}, {len(source)} rows loaded"
+            yield f"    first row: {plain(repr(dict(source.dataset[0])), _ROW)}"
+        yield from (f"  warning:  {warning}" for warning in run.warnings)
+        yield f"  report:   {run.report_dir}"
+        for planned in run.plans:
+            yield from _audit_lines(planned)
+        specs = [spec for planned in run.plans for spec in planned.specs]
+        fewest, most = sum(map(least, specs)), sum(spec.n_samples for spec in specs)
+        yield f"  in all {most if fewest == most else f'{fewest} to {most}'} queries"
+
+
+def _sources(run: AuditRun) -> list[RequestSource]:
+    """Return every data set that a phase sends, the performance data set first."""
+    sent = [phase.source for planned in run.plans for phase in planned.all_phases if phase.source is not None]
+    return list({source.dataset.name: source for source in (run.source, *sent)}.values())
+
+
+def endpoint_text(run: AuditRun) -> str:
+    """Return the endpoint as it may be shown."""
+    api_type = run.benchmark.endpoint_config.api_type
+    if run.target is not None:
+        return f"{run.target.label} ({api_type})"
+    simulated = run.benchmark.endpoint_config.simulated
+    return (
+        f"SIMULATED: embedded endpoint ({api_type}, {simulated.lanes} lanes x {simulated.service_time_ms:g} ms, "
+        f"cache: {simulated.cache})"
+    )
+
+
+def load_text(spec: RunSpec) -> str:
+    """Return a load pattern in a few words."""
+    if isinstance(spec.load, MaxThroughput):
+        return "max_throughput"
+    if isinstance(spec.load, Concurrency):
+        return "SingleStream" if spec.load.target == 1 else f"concurrency {spec.load.target}"
+    return f"poisson {spec.load.target_qps:g}/s"
+
+
+def is_scripted(spec: RunSpec) -> bool:
+    """Whether a script decides what is sent, and how much."""
+    return isinstance(spec.order, Scripted)
+
+
+def least(spec: RunSpec) -> int:
+    """Return how many queries a phase sends at least."""
+    return min(spec.order.at_least, spec.n_samples) if isinstance(spec.order, Scripted) else spec.n_samples
+
+
+def _audit_lines(planned: PlannedAudit) -> Iterator[str]:
+    yield f"  {planned.id}: {planned.audit.title}"
+    phases = [planned.warmup.spec, *planned.specs] if planned.warmup else list(planned.specs)
+    for spec in phases:
+        yield f"    {spec.label}: {_scripted(spec) if is_scripted(spec) else _load(spec)}"
+    yield f"    checks: {', '.join(planned.checks)}"
+
+
+def _load(spec: RunSpec) -> str:
+    floor = f", at least {spec.min_duration_ms / 1000:g} s" if spec.min_duration_ms else ""
+    ceiling = f", at most {spec.max_duration_ms / 1000:g} s" if spec.max_duration_ms else ""
+    return f"{spec.n_samples} queries, {load_text(spec)}{floor}{ceiling}{_cost(spec)}"
+
+
+def _scripted(spec: RunSpec) -> str:
+    """Say what a script may send, and what the least of it costs: nobody knows how soon its answer is clear."""
+    if least(spec) == spec.n_samples:
+        return asked(spec) + _about(spec.n_samples, _SERVICE_TIMES_S)
+    return f"{asked(spec)}; stops when the answer is clear{_about(least(spec), _SERVICE_TIMES_S[:1])} for the least"
+
+
+def _cost(spec: RunSpec) -> str:
+    """Estimate the duration where the load fixes it: n / concurrency x service time."""
+    if not isinstance(spec.load, Concurrency):
+        return ""
+    return _about(spec.n_samples / spec.load.target, _SERVICE_TIMES_S)
+
+
+def estimate(specs: Sequence[RunSpec], service_s: float) -> str:
+    """Return what a run will take if all its queries take as long as one did, "" where its load does not say."""
+    total_s = 0.0
+    for spec in specs:
+        if is_scripted(spec):
+            total_s += least(spec) * service_s
+        elif isinstance(spec.load, Concurrency):
+            total_s += max(spec.n_samples / spec.load.target * service_s, spec.min_duration_ms / 1000)
+        else:
+            return ""
+    return f"; about {span(total_s)} in all at this rate"
+
+
+def _about(services: float, times_s: Sequence[float]) -> str:
+    first, *others = (f"{span(services * time_s)} at {time_s:g} s" for time_s in times_s)
+    return f"; about {first} a query" + "".join(f", {other}" for other in others)

@@ -1,0 +1,115 @@
+"""Do the records of a finished run hold together? What no figure tells, and what whoever edits them overlooks.
+
+Digests are no signature: who edits records can compute figures, verdict and digests anew. Such a run is confirmed
+unless its records contradict each other, or the configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from ..audits.performance import Performance
+from ..audits.test04.live import Test04
+from ..records.log import read_queries
+from ..records.store import QUERIES_FILE
+from ..report.document import AuditEntry, PhaseEntry, VerdictDocument
+from ..runs.order import Scripted, Sequential, Single, WithoutReplacement
+from ..runs.query import QueryRecord
+from ..runs.spec import Load, RunSpec
+
+#: Clocks are set while a run lasts, and times are told to the millisecond.
+_SLACK: Final = timedelta(seconds=2)
+#: Those whose phases, scripted ones aside, are driven with the load that the YAML asks for.
+_LOADED: Final = frozenset({Performance.id, Test04.id})
+
+
+def contradictions(entry: AuditEntry, run: VerdictDocument, directory: Path, load: Load) -> Iterator[str]:
+    """Yield what of an audit's phases contradicts itself, the run's times, or the load that the YAML asks for.
+
+    Raises RecordError when records cannot be read.
+    """
+    yield from _of_times(entry.phases, run)
+    for phase in entry.phases:
+        if entry.id in _LOADED and phase.judged and not phase.scripted and phase.spec.load != load:
+            yield f"phase {phase.label} was driven as {phase.spec.load}, config.yaml asks for {load}"
+        yield from _of_ending(phase)
+        yield from _of_queries(phase, directory / phase.directory / QUERIES_FILE)
+
+
+def _of_times(phases: Sequence[PhaseEntry], run: VerdictDocument) -> Iterator[str]:
+    """Phases are run one after the other, within their run: one exchanged with another run's is not."""
+    began, over = _moment(run.started_at), _moment(run.finished_at)
+    if began is None or over is None or over < began - _SLACK:
+        yield f"the run is said to last from {run.started_at!r:.40} to {run.finished_at!r:.40}"
+        return
+    before, earliest = "the run's beginning", began
+    for phase in phases:
+        start = _moment(phase.started_at)
+        if start is None or not 0 <= phase.duration_s < 1e9:
+            yield f"phase {phase.label} is said to begin at {phase.started_at!r:.40} and to last {phase.duration_s:g} s"
+            continue
+        end = start + timedelta(seconds=phase.duration_s)
+        if start < earliest - _SLACK:
+            yield f"phase {phase.label} began at {phase.started_at}, before {before}: it is of another run"
+        if end > over + _SLACK:
+            yield f"phase {phase.label} ended after the run, at {end.isoformat()}: it is of another run"
+        before, earliest = f"the end of phase {phase.label}", end
+
+
+def _moment(text: str) -> datetime | None:
+    """Return an ISO 8601 time with its zone, None for anything else."""
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
+
+
+def _of_ending(phase: PhaseEntry) -> Iterator[str]:
+    issued, asked = phase.figures.n_issued, phase.spec.n_samples
+    if phase.stopped_by == "count" and issued < asked and not phase.scripted:
+        yield f"phase {phase.label} is said to have stopped at its count of {asked}, and {issued} queries were issued"
+    if phase.stopped_by == "ceiling" and not phase.spec.max_duration_ms:
+        yield f"phase {phase.label} is said to have stopped at its ceiling, and it has none"
+
+
+def _of_queries(phase: PhaseEntry, path: Path) -> Iterator[str]:
+    window_s = phase.figures.window_s or 0.0
+    if window_s > phase.duration_s + _SLACK.total_seconds():
+        yield f"the queries of phase {phase.label} took {window_s:.6g} s, the phase itself {phase.duration_s:.6g} s"
+    seen = bytearray(phase.figures.n_issued)
+    rows: set[int] = set()
+    for record in read_queries(path):
+        if wrong := _of_query(record, phase.spec, seen, rows):
+            yield f"phase {phase.label}: {wrong}"
+            return
+
+
+def _of_query(record: QueryRecord, spec: RunSpec, seen: bytearray, rows: set[int]) -> str:
+    """Return what is wrong with a query, "" for nothing; note it in `seen` and, where rows come once, in `rows`."""
+    number = record.query
+    if not 0 <= number < len(seen):
+        return f"there is a query {number}, and {len(seen)} were issued, counted from 0"
+    if seen[number]:
+        return f"query {number} is there twice"
+    seen[number] = 1
+    if record.completed_ns < record.issued_ns:
+        return f"query {number} completed before it was issued"
+    return _of_row(record, spec, rows)
+
+
+def _of_row(record: QueryRecord, spec: RunSpec, rows: set[int]) -> str:
+    order, row = spec.order, record.sample
+    if isinstance(order, Scripted):
+        return ""
+    due = order.index if isinstance(order, Single) else record.query
+    if row != due and (isinstance(order, Single) or (isinstance(order, Sequential) and not order.wrap)):
+        return f"query {record.query} is of row {row}, and the phase's order has row {due} there"
+    if isinstance(order, WithoutReplacement) and not order.wrap:
+        if row in rows:
+            return f"row {row} was sent twice, and the phase's order has each row once"
+        rows.add(row)
+    return ""

@@ -1,0 +1,130 @@
+"""What exists once a run, where the terminal is: report directories, simulated endpoints, the display."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..config.redact import resolved_yaml
+from ..endpoints.simulated.process import SimulatedProcess, start
+from ..load.files import check_files
+from ..load.first_query import ask_first
+from ..load.preflight import check_endpoint
+from ..load.progress import ProgressFile
+from ..records.atomic import write_atomic
+from ..runs.clock import Clock
+from .display import Display
+from .locks import endpoint_lock, processes_measuring
+from .places import claim, kept_as
+from .plan_view import estimate
+from .run import AuditRun
+from .signals import interrupt, on_sigterm
+
+if TYPE_CHECKING:
+    from .flock import Lock
+
+NEEDED = "needed"
+
+
+class AuditSession:
+    """Prepares each run when it is known that a selected test needs it, and cleans up at the end."""
+
+    def __init__(self, runs: list[AuditRun], tell: Callable[[str], None] = lambda _: None) -> None:
+        self.runs = runs
+        self._tell = tell
+        self.kept_as = {run.node_id: kept for run in runs if (kept := kept_as(run.report_dir))}
+        self.clock = Clock.read()
+        self.directory = Path(tempfile.mkdtemp(prefix="mlperf-audit-"))
+        self.prepared: list[AuditRun] = []
+        self._locks: list[Lock] = []
+        self._simulated: list[SimulatedProcess] = []
+        self._display = Display(ProgressFile(self.directory / "progress.json"))
+        self._sigterm = on_sigterm(interrupt)
+        for run in runs:
+            run.session_dir = self.directory
+            run.clock = self.clock
+
+    def prepare(self, node_ids: Iterable[str]) -> None:
+        """Claim directories and make sure of endpoints for the runs named, before anything is sent.
+
+        Raises UserError for what the user can put right.
+        """
+        wanted = set(node_ids)
+        runs = [run for run in self.runs if run.node_id in wanted and run not in self.prepared]
+        for run in runs:
+            check_files([spec for planned in run.plans for spec in planned.specs], run.target)
+            self._make_sure_of(run)
+        for run in runs:
+            self._prepare(run)
+        if self.prepared:
+            self._display.start()
+
+    def _make_sure_of(self, run: AuditRun) -> None:
+        """Send one query to an endpoint that is not ours; what is odd about its answer is a warning of the run's."""
+        if run.target is None:
+            return
+        check_endpoint(run.source.adapter, run.target)
+        with endpoint_lock(run.target, lambda: self._tell("waiting for another run against this endpoint")):
+            first = ask_first(
+                run.source,
+                run.target,
+                timeout_s=run.query_timeout_s,
+                ready_timeout_s=run.benchmark.settings.timeouts.service_ready_timeout_s,
+                tell=self._tell,
+            )
+        run.seen = first.warnings
+        if first.latency_s is not None:
+            specs = [spec for planned in run.plans for spec in planned.specs]
+            self._tell(f"{run.node_id}: the first query took {first.latency_s:.3g} s{estimate(specs, first.latency_s)}")
+        for warning in first.warnings:
+            self._tell(f"warning: {warning}")
+
+    def stop_measuring(self) -> None:
+        """Have a worker that is in mid-phase end it in good order: the session is over, and xdist would only wait."""
+        for pid in processes_measuring(self.directory):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+
+    def close(self) -> None:
+        """Stop what was started, and give up the locks."""
+        self._display.stop()
+        for process in self._simulated:
+            process.stop()
+        for lock in self._locks:
+            lock.release()
+        self._locks.clear()
+        self._simulated.clear()
+        shutil.rmtree(self.directory, ignore_errors=True)
+        on_sigterm(self._sigterm)
+
+    def _prepare(self, run: AuditRun) -> None:
+        n_queries = sum(spec.n_samples for planned in run.plans for spec in planned.specs)
+        self._locks.append(claim(run.report_dir, n_queries))
+        config = resolved_yaml(run.benchmark, run.loaded.written, run.loaded.secrets)
+        write_atomic(run.report_dir / "config.yaml", config.encode())
+        url = "" if run.target else self._simulate(run).url
+        write_atomic(run.ticket(self.directory), url.encode())
+        self.prepared.append(run)
+
+    def _simulate(self, run: AuditRun) -> SimulatedProcess:
+        config = run.benchmark.endpoint_config.simulated
+        process = start(config, watch_pid=os.getpid(), log_file=self.directory / f"simulated-{run.key}.log")
+        self._simulated.append(process)
+        return process
+
+
+def note_needed(session_dir: Path, node_ids: Iterable[str]) -> None:
+    """Tell the controller, from a worker, which runs the selected tests need."""
+    for index, name in enumerate(sorted(node_ids)):
+        write_atomic(session_dir / f"{NEEDED}-{os.getpid()}-{index}", name.encode())
+
+
+def noted_as_needed(session_dir: Path) -> set[str]:
+    """Return the runs that workers said they need."""
+    return {path.read_text() for path in session_dir.glob(f"{NEEDED}-*")}

@@ -1,0 +1,270 @@
+"""Recheck: a finished run judged once more, by the code that judges live ones. Nothing of it knows pytest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from .._version import __version__
+from ..audits import registry
+from ..audits.verdict import Check
+from ..config.benchmark import Benchmark
+from ..errors import MlperfAuditError, NoVerdictError, RecordError
+from ..layouts.endpoints_recheck import file_differences
+from ..load.group import PlannedPhase
+from ..records.artifacts import Artifact, artifacts, what_changed
+from ..records.walk import read_limited
+from ..report.digest import seal_problem
+from ..report.document import MOST_BYTES, NO_ARTIFACTS, AuditEntry, CheckEntry, Tool, VerdictDocument, describe
+from ..report.outcome import AuditOutcome, CheckStatus, RunOutcome
+from ..report.recheck import Terms, audit_differences, run_differences
+from ..report.status import run_status
+from . import groups, third_party
+from .finished import FinishedRun
+from .finished_sources import audit_of, place_of, read_config
+from .judge import PlannedAudit, audit_outcome, judge
+from .plausible import contradictions
+
+_SIMULATED = "embedded simulated endpoint"
+
+
+@dataclass(frozen=True)
+class Recomputed:
+    """What an audit came to when judged once more: `entry` as verdict.json would have it now.
+
+    `judged`: it reached a verdict. `damage` says why it could not be judged where the records are to blame; `files` are
+    differences in MLPerf's files.
+    """
+
+    stored: AuditEntry
+    outcome: AuditOutcome | None = None
+    entry: AuditEntry | None = None
+    why_none: str = ""
+    judged: bool = False
+    damage: str = ""
+    files: tuple[str, ...] = ()
+
+    def check(self, name: str) -> CheckEntry | None:
+        """Return a check as recomputed, None when it was not."""
+        checks = self.entry.checks if self.entry else ()
+        return next((check for check in checks if check.name == name), None)
+
+
+class Recheck:
+    """One finished run. What is asked of it is computed at the first asking, and once."""
+
+    def __init__(self, run: FinishedRun, audits: registry.Registry) -> None:
+        self.run = run
+        self._audits = audits
+        self._recomputed: dict[str, Recomputed] = {}
+
+    @property
+    def directory(self) -> Path:
+        """The run's directory."""
+        return self.run.directory
+
+    @property
+    def stored(self) -> VerdictDocument:
+        """The stored verdict. Raises RecordError when there is none that can be used."""
+        if self.run.stored is None:
+            raise RecordError(self.run.problem)
+        return self.run.stored
+
+    @property
+    def terms(self) -> Terms:
+        """How strictly stored and recomputed are compared."""
+        return Terms.between(self.stored.tool, Tool(name=self.stored.tool.name, version=__version__))
+
+    def knows(self, audit_id: str) -> bool:
+        """Whether an audit of this id can be judged here."""
+        return audit_id in registry.runs() or audit_id in self._audits
+
+    def entry(self, audit_id: str) -> AuditEntry:
+        """Return a stored audit."""
+        return next(entry for entry in self.stored.audits if entry.id == audit_id)
+
+    def recomputed(self, audit_id: str) -> Recomputed:
+        """Return what an audit comes to now."""
+        if audit_id not in self._recomputed:
+            self._recomputed[audit_id] = self._recompute(self.entry(audit_id))
+        return self._recomputed[audit_id]
+
+    @cached_property
+    def seal_problem(self) -> str:
+        """What is wrong with the verdict's own digest, "" for nothing. Raises RecordError when it cannot be read."""
+        try:
+            return seal_problem(read_limited(self.run.verdict_file, MOST_BYTES))
+        except OSError as error:
+            raise RecordError(f"{self.run.verdict_file}: cannot be read ({error.strerror})") from error
+
+    @cached_property
+    def changed_files(self) -> tuple[str, ...]:
+        """What became of the files since the verdict. Raises RecordError without a verdict."""
+        recorded, unreadable = self.stored.artifacts, list[str]()
+        sizes = {one.bytes for one in recorded.values()}
+
+        def note(error: OSError) -> None:
+            unreadable.append(f"{error.filename}: cannot be read ({error.strerror})")
+
+        found: dict[str, Artifact] = dict(artifacts(self.directory, NO_ARTIFACTS, note, sizes))
+        return (*unreadable, *what_changed(recorded, found))
+
+    def differences_of_run(self) -> list[str]:
+        """Return what of the run as a whole does not follow from its audits and their records. Raises RecordError."""
+        stored, config = self.stored, self._config
+        audits = tuple(self._as_outcome(entry) for entry in stored.audits)
+        recomputed = RunOutcome(
+            name=config.name or stored.name,
+            config=stored.config,
+            status=run_status(audits),
+            simulated=_simulated(audits, stored),
+            endpoint=_endpoint(audits, stored),
+            api_type=config.endpoint_config.api_type,
+            model=config.model_params.name,
+            started_at=stored.started_at,
+            finished_at=stored.finished_at,
+            environment=stored.environment,
+            audits=audits,
+            warnings=stored.warnings,
+        )
+        return [*self._left_out(), *run_differences(stored, describe(recomputed), self.terms)]
+
+    def _left_out(self) -> Iterator[str]:
+        """Yield the audits, and the main run, that the configuration asks for and the verdict does not have."""
+        ids, config = {entry.id for entry in self.stored.audits}, self._config
+        asked = {cfg.test: cfg for cfg in config.audit}
+        known = {name: audit.id for audit in self._audits.values() for name in (audit.id, *audit.aliases)}
+        due = [known.get(test, test) for test in asked]
+        if not any(cfg.only for cfg in asked.values()):
+            due += ["performance"] if config.effective_mode else []
+            due += ["accuracy"] if groups.accuracy_runs(config) else []
+        for one in due:
+            if one not in ids:
+                yield f"config.yaml asks for {one}, which the verdict does not have; one of them was edited"
+
+    def differences_of_audit(self, audit_id: str) -> list[str]:
+        """Return what of an audit does not follow from its records, its checks aside, or contradicts itself."""
+        now = self.recomputed(audit_id)
+        found = [*(audit_differences(now.stored, now.entry, self.terms) if now.entry else []), *now.files]
+        if found or now.outcome is None or not now.judged:
+            return found  # records of which figures tell already that they were edited need no closer look
+        load = groups.context(self._config).load
+        return list(contradictions(now.stored, self.stored, self.directory, load))
+
+    def _as_outcome(self, entry: AuditEntry) -> AuditOutcome:
+        """Return what an audit comes to now, or what was stored of it where it cannot be judged."""
+        now = self.recomputed(entry.id).outcome
+        if now is not None:
+            return now
+        return AuditOutcome(id=entry.id, title=entry.title, status=entry.status, is_audit=entry.is_audit, checks=())
+
+    def _recompute(self, stored: AuditEntry) -> Recomputed:
+        try:
+            return self._judged(stored)
+        except MlperfAuditError as error:
+            return Recomputed(stored, damage=str(error))
+        except Exception as error:  # noqa: BLE001 - records may have been edited into anything; no traceback, no pass
+            what = f"{type(error).__name__}: {error}"
+            return Recomputed(
+                stored, damage=f"{self.directory}: the records of {stored.id} break what reads them ({what:.300})"
+            )
+
+    def _judged(self, stored: AuditEntry) -> Recomputed:
+        planned, missing = self._planned(stored)
+        verdict, why_none = None, f"phase {missing[0]} was not run" if missing else ""
+        if not missing:
+            try:
+                verdict = judge(planned)
+            except NoVerdictError as error:
+                why_none = str(error)
+        outcome = audit_outcome(
+            planned,
+            verdict,
+            why_none,
+            report_dir=self.directory,
+            config=self.stored.config,
+            statuses=lambda name, check: _status(stored, name, check),
+        )
+        outcome = msgspec.structs.replace(outcome, planned=stored.planned)
+        entry = _as_entry(outcome, self.stored)
+        files = self._files(outcome)
+        return Recomputed(stored, outcome, entry, why_none, judged=verdict is not None, files=tuple(files))
+
+    def _files(self, outcome: AuditOutcome) -> list[str]:
+        run = _run_of(outcome, self.stored)
+        return file_differences(outcome, run, self.directory, self.terms)
+
+    def _planned(self, stored: AuditEntry) -> tuple[PlannedAudit, list[str]]:
+        """Return the audit as it was planned, and the labels of phases that it needs and that were not run."""
+        audit, cfg = audit_of(stored.id, self._audits, lambda: self._config, self.directory)
+        places = {phase.label: place_of(self.directory, phase.directory) for phase in stored.phases}
+        judged = tuple(PlannedPhase(phase.spec, places[phase.label]) for phase in stored.phases if phase.judged)
+        warmup = next((PlannedPhase(one.spec, places[one.label]) for one in stored.phases if not one.judged), None)
+        missing = [label for label in stored.planned if label not in places]
+        names = tuple(check.name for check in stored.checks)
+        if not missing and judged:
+            names = third_party.checks(audit, cfg, [phase.spec for phase in judged])
+        planned = PlannedAudit(audit, cfg, judged, names, warmup, is_audit=stored.id not in registry.runs())
+        return planned, missing if judged or missing else ["of this audit"]
+
+    @cached_property
+    def _config(self) -> Benchmark:
+        return read_config(self.directory, self._audits, [entry.id for entry in self.stored.audits])
+
+
+def _status(stored: AuditEntry, name: str, check: Check | None) -> CheckStatus:
+    """Return the status that the records give a check.
+
+    Only a test knows that it was not run, or that it broke for another reason than the records; then it stands as it
+    was stored.
+    """
+    then: CheckStatus = next((entry.status for entry in stored.checks if entry.name == name), "not_run")
+    if then in ("not_run", "error"):
+        return then
+    if check is None or check.passed is None:
+        return "error"
+    return "passed" if check.passed else "failed"
+
+
+def _as_entry(outcome: AuditOutcome, stored: VerdictDocument) -> AuditEntry:
+    return describe(_run_of(outcome, stored)).audits[0]
+
+
+def _run_of(outcome: AuditOutcome, stored: VerdictDocument) -> RunOutcome:
+    """Return a run of this audit alone, the rest as it was stored."""
+    return RunOutcome(
+        name=stored.name,
+        config=stored.config,
+        status=outcome.status,
+        simulated=stored.simulated,
+        endpoint=stored.endpoint,
+        api_type=stored.api_type,
+        model=stored.model,
+        started_at=stored.started_at,
+        finished_at=stored.finished_at,
+        environment=stored.environment,
+        audits=(outcome,),
+    )
+
+
+def _records(audits: tuple[AuditOutcome, ...]) -> Iterator[Any]:
+    return (phase.record for audit in audits for phase in audit.phases)
+
+
+def _simulated(audits: tuple[AuditOutcome, ...], stored: VerdictDocument) -> bool:
+    """Return whether the phases say that the simulated endpoint served; as stored where there are none."""
+    said = {record.simulated for record in _records(audits)}
+    return said.pop() if len(said) == 1 else True if said else stored.simulated
+
+
+def _endpoint(audits: tuple[AuditOutcome, ...], stored: VerdictDocument) -> str:
+    """Return the endpoint that the phases name; as stored where there are none."""
+    if _simulated(audits, stored):
+        return _SIMULATED
+    said = {record.endpoint for record in _records(audits)}
+    return said.pop() if len(said) == 1 else " and ".join(sorted(said)) if said else stored.endpoint

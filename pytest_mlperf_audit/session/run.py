@@ -1,0 +1,252 @@
+"""AuditRun: one YAML in this process. Its phases run when first asked for, once in all processes, in plan order."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from ..audits.verdict import Verdict
+from ..config.benchmark import Benchmark
+from ..config.load import LoadedConfig
+from ..endpoints.source import RequestSource
+from ..errors import NoVerdictError
+from ..load.files import NoFilesError, out_of_files
+from ..load.group import PlannedPhase, run_group
+from ..load.progress import Progress, ProgressFile
+from ..load.target import Target
+from ..loadgen.write_accuracy import write_accuracy_log
+from ..records.log import read_queries
+from ..records.store import QUERIES_FILE, SCORE_FILE, read_phase
+from ..runs.clock import Clock
+from ..runs.phase import PhaseRecord
+from .attempt import drawn
+from .between import Between
+from .judge import PlannedAudit, complete_records, judge
+from .locks import endpoint_lock, measuring, processes_measuring
+from .scorer import run_command
+
+#: LoadGen's name of the log of outputs, which external scorers are given.
+ACCURACY_LOG = "mlperf_log_accuracy.json"
+
+
+@dataclass
+class AuditRun:
+    """One YAML, planned. `selected` are the ids of audits that this session's tests need, set after collection.
+
+    `left_out` says, a sentence each, what of the YAML cannot be run; `seen`, what is odd about the first answer.
+    `without_limit` is entered while phases run, and holds off a time limit that somebody has set on the test that asked
+    for them. `said_by` are the tests that said why there is no verdict.
+    """
+
+    path: Path
+    loaded: LoadedConfig
+    node_id: str
+    plans: tuple[PlannedAudit, ...]
+    source: RequestSource
+    target: Target | None
+    report_dir: Path
+    session_dir: Path | None = None
+    clock: Clock | None = None
+    controller: int | None = None
+    selected: set[str] = field(default_factory=set)
+    between: Between | None = None
+    left_out: tuple[str, ...] = ()
+    seen: tuple[str, ...] = ()
+    said_by: dict[str, str] = field(default_factory=dict)
+    without_limit: Callable[[], AbstractContextManager[None]] = nullcontext
+    _verdicts: dict[str, Verdict] = field(default_factory=dict)
+
+    @property
+    def benchmark(self) -> Benchmark:
+        """The configuration."""
+        return self.loaded.benchmark
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know of the configuration, though it can be run."""
+        return (*self.loaded.warnings, *self.left_out, *self.seen)
+
+    @property
+    def query_timeout_s(self) -> float | None:
+        """How long a query may take."""
+        return (
+            max((spec.query_timeout_s or 0.0 for planned in self.plans for spec in planned.specs), default=0.0) or None
+        )
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the embedded simulated endpoint serves."""
+        return self.target is None
+
+    @property
+    def key(self) -> str:
+        """A short name for this run's files in the session directory."""
+        return hashlib.sha256(str(self.path).encode()).hexdigest()[:12]
+
+    def plan(self, audit_id: str) -> PlannedAudit:
+        """Return one audit's plan; KeyError when the YAML does not ask for it."""
+        for planned in self.plans:
+            if planned.id == audit_id:
+                return planned
+        raise KeyError(f"{self.path.name} asks for no audit {audit_id!r}; it has {[plan.id for plan in self.plans]}")
+
+    def endpoint(self) -> Target:
+        """Return the endpoint, once the session has prepared this run. Raises NoVerdictError before that."""
+        ticket = self.ticket(self._prepared())
+        return self.target or Target(urls=(ticket.read_text(),), secrets=self.loaded.secrets, simulated=True)
+
+    def _prepared(self) -> Path:
+        """Return the session's directory, once the session has prepared this run."""
+        if self.session_dir is None or not self.ticket(self.session_dir).exists():
+            raise NoVerdictError(
+                f"{self.path.name} was not prepared, since no selected test names one of its fixtures; "
+                "name mlperf_phases, mlperf_verdict or mlperf_endpoint among the test's arguments"
+            )
+        return self.session_dir
+
+    def ticket(self, session_dir: Path) -> Path:
+        """Return the file by which the session says that this run may start; it holds a simulated endpoint's URL."""
+        return session_dir / f"prepared-{self.key}"
+
+    def verdict(self, audit_id: str) -> Verdict:
+        """Return an audit's verdict, running its phases if no process has. Raises NoVerdictError or RecordError."""
+        if audit_id not in self._verdicts:
+            self.ensure(audit_id)
+            self._verdicts[audit_id] = self.judge(audit_id)
+        return self._verdicts[audit_id]
+
+    def judge(self, audit_id: str) -> Verdict:
+        """Return the verdict on what is on disk, sending nothing. Raises NoVerdictError or RecordError."""
+        return judge(self.plan(audit_id))
+
+    def records(self, audit_id: str) -> dict[str, PhaseRecord]:
+        """Return an audit's complete phase records by label. Raises NoVerdictError or RecordError."""
+        return complete_records(self.plan(audit_id))
+
+    def ensure(self, audit_id: str) -> None:
+        """Run what is selected up to and including this audit, unless its records are there.
+
+        Plan order holds whatever order the tests are in. Another process that is at it is waited for.
+        """
+        with self.without_limit():
+            for planned in self.plans:
+                if planned.id == audit_id or planned.id in self.selected:
+                    self._run_once(planned)
+                if planned.id == audit_id:
+                    return
+
+    def _run_once(self, planned: PlannedAudit) -> None:
+        session_dir, target = self._prepared(), self.endpoint()
+        given_up = session_dir / f"given-up-{self.key}-{planned.id}"
+        report = self._reporter(session_dir)
+        if _settled(planned, given_up):
+            return
+
+        def waiting() -> None:
+            if not any(processes_measuring(session_dir)):  # another worker of this session has its own progress to show
+                report(_waiting(planned))
+
+        with endpoint_lock(target, waiting), measuring(session_dir):
+            if _settled(planned, given_up):
+                return
+            try:
+                self._send(planned, target, report)
+            except OSError as error:
+                with suppress(OSError):
+                    given_up.touch()
+                raise NoVerdictError(self._unwritten(planned, error)) from error
+            except NoVerdictError as error:
+                given_up.write_text(str(error))
+                raise
+
+    def _unwritten(self, planned: PlannedAudit, error: OSError) -> str:
+        if out_of_files(error):
+            return f"the phases of {planned.id} were not sent to their end: {NoFilesError(error.errno or 0)}"
+        return (
+            f"the records of {planned.id} could not be written to {self.report_dir} "
+            f"({error.strerror or error}); free some space, or set --mlperf-report-dir"
+        )
+
+    def _send(self, planned: PlannedAudit, target: Target, report: Callable[[Progress], None]) -> None:
+        """Send an audit's phases back to back, or with what the user has done between two of them."""
+        phases = planned.all_phases
+        if all(map(_record, planned.phases)):  # sent by a process that was ended before they were scored
+            self._score(planned, target, report)
+            return
+        groups = [[phase] for phase in phases] if self.between else [phases]
+        before = self._sent_last()
+        for group in groups:
+            if self.between and before:
+                self.between(before, group[0].spec.label, target.urls)
+            sent = [drawn(planned, phase) for phase in group]
+            records = run_group(sent, self.source, target, title=planned.id, clock=self.clock, report=report)
+            if not all(record.complete for record in records):
+                return
+            before = group[-1].spec.label
+        self._score(planned, target, report)
+
+    def _score(self, planned: PlannedAudit, target: Target, report: Callable[[Progress], None]) -> None:
+        """Have external scorers judge what was kept of the replies."""
+        for phase in planned.phases:
+            scoring = phase.spec.scoring
+            if scoring and _to_be_scored(phase):
+                log = phase.directory / ACCURACY_LOG
+                write_accuracy_log(log, read_queries(phase.directory / QUERIES_FILE))
+                at_it = Progress(phase=f"scoring {phase.spec.label}", title=planned.id, requested=0)
+                run_command(
+                    scoring,
+                    phase.directory,
+                    log,
+                    cwd=self.path.parent,
+                    redact=target.redact,
+                    tick=partial(report, at_it),
+                )
+
+    def _sent_last(self) -> str:
+        """Return the label of the phase that was sent last, "" where none was."""
+        sent = [phase.spec.label for planned in self.plans for phase in planned.all_phases if _record(phase)]
+        return sent[-1] if sent else ""
+
+    def _reporter(self, session_dir: Path) -> Callable[[Progress], None]:
+        write = ProgressFile(session_dir / "progress.json").write
+
+        def report(progress: Progress) -> None:
+            write(progress)
+            if self.controller is not None and os.getppid() != self.controller:
+                signal.raise_signal(signal.SIGTERM)  # killed: without it nobody waits for the rest of this phase
+
+        return report
+
+
+def _settled(planned: PlannedAudit, given_up: Path) -> bool:
+    """Whether nothing is left to be run. Raises NoVerdictError where it was tried in this session, in vain."""
+    if not _over(planned) and given_up.exists():
+        raise NoVerdictError(given_up.read_text() or "its phases could not be run; see the first failure")
+    return _over(planned)
+
+
+def _over(planned: PlannedAudit) -> bool:
+    """Whether a group of phases is not to be run (again): all are complete, or one ended badly."""
+    if any(record and not record.complete for record in map(_record, planned.all_phases)):
+        return True
+    return all(map(_record, planned.phases)) and not any(map(_to_be_scored, planned.phases))
+
+
+def _to_be_scored(phase: PlannedPhase) -> bool:
+    """Whether an external scorer is to judge a phase, and has not."""
+    scoring = phase.spec.scoring
+    return scoring is not None and scoring.method == "command" and not (phase.directory / SCORE_FILE).exists()
+
+
+def _record(phase: PlannedPhase) -> PhaseRecord | None:
+    return read_phase(phase.directory)
+
+
+def _waiting(planned: PlannedAudit) -> Progress:
+    return Progress(phase="waiting for another run against this endpoint", title=planned.id, requested=0)
