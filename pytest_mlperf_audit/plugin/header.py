@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ..session.guards import above
 from ..session.judge import PlannedAudit
+from ..session.places import above
 from ..session.plan_view import endpoint_text, is_scripted, least, load_text
 from ..session.run import AuditRun
 from ..text import plain

@@ -10,7 +10,7 @@ import pytest
 from ..audits import registry
 from ..errors import ConfigError
 from ..session.finished import find, refuse_code, require_verdict
-from ..session.planning import node_id
+from ..session.plan import node_id
 from ..session.recheck import Recheck
 from . import options
 from .keys import RECHECKS

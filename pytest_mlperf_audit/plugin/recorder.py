@@ -19,10 +19,10 @@ from ..report.status import run_status
 from ..report.write import write_report
 from ..session.files import write_mlperf_files
 from ..session.judge import PlannedAudit, audit_outcome, judged_or_why
+from ..session.locks import deferred
 from ..session.phase_warnings import PhaseWarnings
 from ..session.prepare import AuditSession
 from ..session.run import AuditRun
-from ..session.signals import deferred
 from .environment import EXIT_NO_VERDICT, environment
 from .terminal import write_lines
 from .told import Told

@@ -64,8 +64,8 @@ def _configure_audits(config: pytest.Config, paths: list[Path], finished: list[P
 
 
 def _plan(config: pytest.Config, paths: list[Path], audits: Any) -> None:
-    from ..session.planning import Request, plan_runs
-    from ..session.sources import gather_adapters
+    from ..session.inputs import gather_adapters
+    from ..session.plan import Request, plan_runs
     from .limits import lifted
 
     offered = config.hook.pytest_mlperf_endpoint_adapters()

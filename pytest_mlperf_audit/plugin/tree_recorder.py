@@ -22,7 +22,7 @@ from .terminal import write_lines
 from .tree_nodes import carried
 
 if TYPE_CHECKING:
-    from ..session.flock import Lock
+    from ..session.locks import Lock
 
 
 class RoundRecorder:

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from ..errors import ConfigError, UserError
-from ..session.guards import file_near, refuse_conftests
-from ..session.places import check_harmless
+from ..session.places import check_harmless, file_near, refuse_conftests
 from ..session.round import Round, choose, find_rounds
 from . import options
 from .keys import ROUNDS

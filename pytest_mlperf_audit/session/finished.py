@@ -14,7 +14,7 @@ from ..records.walk import read_limited, walk
 from ..report.document import MOST_BYTES, VERDICT_FILE, AuditEntry, VerdictDocument, read_verdict
 from ..text import plain
 from . import third_party
-from .guards import require_collectable
+from .places import require_collectable
 
 #: The class of the tests that are of the run as a whole.
 RECORDS = "records"

@@ -1,25 +1,91 @@
-"""Locks between processes: of an endpoint, and of a report directory. The kernel's, so a killed process frees them."""
+"""Locks between processes, of an endpoint and of a report directory; signals held back while a phase is recorded.
+
+A lock is the kernel's on a file that is there only while somebody holds it, so a killed process frees it. SIGTERM ends
+a session as Ctrl-C does: in good order, exit status 2.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
+import signal
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
 from urllib.parse import urlsplit
+
+from typing_extensions import Self
 
 from ..errors import ReportDirError
 from ..load.target import Target
-from .flock import Lock
-from .signals import sigterm_deferred
+
+_POLL_S = 0.1
+
+
+class Lock:
+    """Not held at first; may be held again after its release. `with Lock(path):` waits for it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd: int | None = None
+
+    def try_acquire(self) -> bool:
+        """Take the lock, if nobody has it. Raises OSError."""
+        while True:
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if self._is_at_path(fd):
+                    self._fd = fd
+                    return True
+            except BlockingIOError:
+                return False
+            finally:
+                if self._fd != fd:
+                    os.close(fd)
+
+    def acquire(self) -> None:
+        """Take the lock as soon as nobody has it. Raises OSError."""
+        while not self.try_acquire():
+            time.sleep(_POLL_S)
+
+    def release(self) -> None:
+        """Give the lock up, and remove its file first: whoever has opened it meanwhile sees that, and makes another."""
+        if self._fd is None:
+            return
+        with suppress(OSError):
+            self._path.unlink()
+        os.close(self._fd)
+        self._fd = None
+
+    def __enter__(self) -> Self:
+        if self._fd is None:
+            self.acquire()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.release()
+
+    def _is_at_path(self, fd: int) -> bool:
+        """Whether a file is still the one at the path: the holder before may have removed it."""
+        try:
+            there = self._path.lstat()
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(os.fstat(fd), there)
+
 
 #: What a lock's file is called, before the id of the process in mid-phase that holds it.
 _MEASURING = "measuring-"
 
 
-def runtime_dir() -> Path:
+def _runtime_dir() -> Path:
     """Return where locks lie: one directory per user, the same for all processes of theirs on this machine.
 
     Raises ReportDirError when somebody else owns it.
@@ -35,7 +101,7 @@ def runtime_dir() -> Path:
 def named_lock(kind: str, name: str) -> Lock:
     """Return the lock of that kind and name, not yet acquired."""
     digest = hashlib.sha256(name.encode()).hexdigest()[:16]
-    return Lock(runtime_dir() / f"{kind}-{digest}.lock")
+    return Lock(_runtime_dir() / f"{kind}-{digest}.lock")
 
 
 @contextmanager
@@ -60,7 +126,7 @@ def _acquired(lock: Lock, waiting: Callable[[], None]) -> AbstractContextManager
 @contextmanager
 def measuring(session_dir: Path) -> Iterator[None]:
     """Let the session know that this process is in mid-phase, so that it can end the phase by SIGTERM."""
-    with Lock(session_dir / f"{_MEASURING}{os.getpid()}"), sigterm_deferred():
+    with Lock(session_dir / f"{_MEASURING}{os.getpid()}"), _sigterm_deferred():
         yield
 
 
@@ -79,3 +145,45 @@ def _address(url: str) -> str:
     parts = urlsplit(url)
     host = "127.0.0.1" if parts.hostname in {"localhost", "::1"} else parts.hostname
     return f"{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+
+
+def interrupt(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    """Handle SIGTERM as SIGINT."""
+    raise KeyboardInterrupt
+
+
+def on_sigterm(handler: Any) -> Any:
+    """Set the handler of SIGTERM and return the one before; outside the main thread, or for None, do nothing."""
+    if handler is None or threading.current_thread() is not threading.main_thread():
+        return None
+    return signal.signal(signal.SIGTERM, handler)
+
+
+@contextmanager
+def deferred(*signums: int) -> Iterator[list[int]]:
+    """Hold signals back until the end, but from code that handles them itself; yields those that came.
+
+    Outside the main thread, which alone may set handlers, nothing is held back.
+    """
+    came: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield came
+        return
+    before = {signum: signal.signal(signum, lambda number, _: came.append(number)) for signum in signums}
+    try:
+        yield came
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+@contextmanager
+def _sigterm_deferred() -> Iterator[None]:
+    """Hold SIGTERM back, and end as by Ctrl-C if one came.
+
+    Without this, one that comes while records are being written would kill an xdist worker.
+    """
+    with deferred(signal.SIGTERM) as late:
+        yield
+    if late:
+        raise KeyboardInterrupt

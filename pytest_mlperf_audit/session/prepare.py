@@ -20,14 +20,13 @@ from ..load.progress import ProgressFile
 from ..records.atomic import write_atomic
 from ..runs.clock import Clock
 from .display import Display
-from .locks import endpoint_lock, processes_measuring
+from .locks import endpoint_lock, interrupt, on_sigterm, processes_measuring
 from .places import claim, kept_as
 from .plan_view import estimate
 from .run import AuditRun
-from .signals import interrupt, on_sigterm
 
 if TYPE_CHECKING:
-    from .flock import Lock
+    from .locks import Lock
 
 NEEDED = "needed"
 

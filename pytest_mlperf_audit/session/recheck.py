@@ -24,7 +24,8 @@ from ..report.document import MOST_BYTES, NO_ARTIFACTS, AuditEntry, CheckEntry, 
 from ..report.outcome import AuditOutcome, CheckStatus, RunOutcome
 from ..report.recheck import Terms, audit_differences, run_differences
 from ..report.status import run_status
-from . import groups, third_party
+from . import plan as groups
+from . import third_party
 from .finished import FinishedRun
 from .finished_sources import audit_of, place_of, read_config
 from .judge import PlannedAudit, audit_outcome, judge

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..audits.published.case import AuditDirectory, readable
 from ..audits.published.tree import find_audits
 from ..errors import ConfigError
-from .guards import require_collectable
+from .places import require_collectable
 
 
 @dataclass(frozen=True)

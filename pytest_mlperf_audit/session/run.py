@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import signal
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+
+import msgspec
 
 from ..audits.verdict import Verdict
 from ..config.benchmark import Benchmark
@@ -24,9 +27,12 @@ from ..loadgen.write_accuracy import write_accuracy_log
 from ..records.log import read_queries
 from ..records.store import QUERIES_FILE, SCORE_FILE, read_phase
 from ..runs.clock import Clock
+from ..runs.order import Scripted
 from ..runs.phase import PhaseRecord
-from .attempt import drawn
-from .between import Between
+from ..runs.script import Script
+from ..runs.spec import RunSpec
+from . import third_party
+from .commands import Between
 from .judge import PlannedAudit, complete_records, judge
 from .locks import endpoint_lock, measuring, processes_measuring
 from .scorer import run_command
@@ -184,7 +190,7 @@ class AuditRun:
         for group in groups:
             if self.between and before:
                 self.between(before, group[0].spec.label, target.urls)
-            sent = [drawn(planned, phase) for phase in group]
+            sent = [_redrawn(planned, phase) for phase in group]
             records = run_group(sent, self.source, target, title=planned.id, clock=self.clock, report=report)
             if not all(record.complete for record in records):
                 return
@@ -250,3 +256,22 @@ def _record(phase: PlannedPhase) -> PhaseRecord | None:
 
 def _waiting(planned: PlannedAudit) -> Progress:
     return Progress(phase="waiting for another run against this endpoint", title=planned.id, requested=0)
+
+
+def _redrawn(planned: PlannedAudit, phase: PlannedPhase) -> PlannedPhase:
+    """Return a phase as it is to be sent now, with a seed that was never used.
+
+    With the seed of an attempt that was cut short, a cache would know the very prompts that no cache can know. The
+    record's spec has the seed that was drawn; `require_planned` compares the rest.
+    """
+    if phase.spec.nonce == "none" and not isinstance(phase.spec.order, Scripted):
+        return phase
+    spec = msgspec.structs.replace(phase.spec, nonce_seed=secrets.randbits(63))
+    return replace(phase, spec=spec, script=_script(planned, phase, spec))
+
+
+def _script(planned: PlannedAudit, phase: PlannedPhase, spec: RunSpec) -> Callable[[], Script] | None:
+    if not isinstance(spec.order, Scripted):
+        return None
+    assert phase.source is not None, "a phase of an audit is planned with its rows"
+    return partial(third_party.script, planned.audit, planned.cfg, spec, phase.source)

@@ -45,8 +45,8 @@ from pytest_mlperf_audit.runs.query import QueryRecord
 from pytest_mlperf_audit.runs.spec import RunSpec
 from pytest_mlperf_audit.session import third_party
 from pytest_mlperf_audit.session.finished import find
-from pytest_mlperf_audit.session.groups import context
 from pytest_mlperf_audit.session.judge import PlannedAudit, audit_outcome, judge
+from pytest_mlperf_audit.session.plan import context
 from pytest_mlperf_audit.session.recheck import Recheck
 from pytest_mlperf_audit.session.recheck_account import names_of_records, result
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from pytest_mlperf_audit.session.flock import Lock
+from pytest_mlperf_audit.session.locks import Lock
 
 
 def test_one_holder_at_a_time_and_no_file_afterwards(tmp_path: Path):

@@ -12,7 +12,7 @@ from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
 from pytest_mlperf_audit.endpoints.source import RequestSource
 from pytest_mlperf_audit.runs.columns import QueryColumns
 from pytest_mlperf_audit.runs.query import QueryRecord
-from pytest_mlperf_audit.session.long_replies import long_replies
+from pytest_mlperf_audit.session.phase_warnings import long_replies
 
 
 class Rows(list[dict[str, Any]]):

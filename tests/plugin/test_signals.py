@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from pytest_mlperf_audit.session.signals import deferred
+from pytest_mlperf_audit.session.locks import deferred
 
 
 def test_a_deferred_signal_is_told_at_the_end():

@@ -1,9 +1,13 @@
-"""The phases of a YAML in the order they are sent: main run, accuracy run, audits; a warm-up where asked for."""
+"""Options and YAMLs to AuditRuns: every mistake that can be known before the first query surfaces here.
+
+A run's phases are in the order they are sent: main run, accuracy run, audits; a warm-up where asked for.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +19,91 @@ from ..audits.scored import first_unscorable, scoring_of
 from ..config.audit import AuditBlock
 from ..config.benchmark import Benchmark
 from ..config.dataset import DatasetConfig
-from ..config.load import LoadedConfig
+from ..config.load import LoadedConfig, load_config
 from ..config.settings import Settings
 from ..endpoints.source import RequestSource
 from ..errors import ConfigError, DatasetError, PlanError
+from ..load.files import turns
 from ..load.group import PlannedPhase
+from ..load.proxies import unused_proxy
+from ..load.redaction import Redactor
 from ..runs.order import without_replacement
 from ..runs.scoring import Scoring
 from ..runs.spec import Concurrency, Load, MaxThroughput, Poisson, RunSpec
 from . import third_party
+from .commands import Between, Hook
+from .inputs import Adapters, Sources, redirected, target_of, with_prompts_found
 from .judge import PlannedAudit
+from .places import check_disjoint, check_harmless
+from .run import AuditRun
 from .scorer import command_problem
-from .sources import Sources
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line and the ini file ask for; paths are absolute."""
+
+    configs: tuple[Path, ...]
+    endpoint: str | None
+    report_dir: Path | None
+    cwd: Path
+    rootpath: Path
+    environ: Mapping[str, str]
+    between: Hook | None = None
+
+
+def plan_runs(request: Request, audits: registry.Registry, adapters: Adapters) -> list[AuditRun]:
+    """Return one AuditRun for each YAML. Raises UserError for whatever keeps a run from starting."""
+    runs = [_plan_run(path, request, audits, adapters) for path in request.configs]
+    check_disjoint((run.path, run.report_dir) for run in runs)
+    return runs
+
+
+def _plan_run(path: Path, request: Request, audits: registry.Registry, adapters: Adapters) -> AuditRun:
+    loaded = load_config(path, registry.models(audits), environ=request.environ)
+    if request.endpoint:
+        loaded = redirected(loaded, request.endpoint)
+    loaded = with_prompts_found(loaded, request.cwd)
+    sources = Sources(loaded, adapters, request.cwd)
+    report_dir = _report_dir(path, loaded.benchmark, request)
+    plans = _Groups(loaded, sources, report_dir).plan(audits)
+    inputs = [path, request.cwd, request.rootpath, *sources.paths]
+    known_prompts = loaded.benchmark.endpoint_config.simulated.known_prompts
+    check_harmless(report_dir, [*inputs, *([known_prompts] if known_prompts else [])])
+    target = target_of(loaded)
+    crowded = turns([spec for planned in plans for spec in planned.specs], target)
+    hidden = target.redactor if target else Redactor(loaded.secrets)
+    proxy = unused_proxy((*target.urls, *target.metrics), request.environ) if target else ""
+    return AuditRun(
+        path=path,
+        loaded=loaded,
+        node_id=node_id(path, request.rootpath),
+        plans=tuple(plans),
+        source=sources.main(),
+        between=Between(
+            loaded.benchmark.settings.between_phases, request.between, path.parent, request.environ, hidden.redact
+        ),
+        left_out=(*_unscored(loaded.benchmark), *sources.warnings, *crowded, *filter(None, [proxy])),
+        target=target,
+        report_dir=report_dir,
+    )
+
+
+def _report_dir(config: Path, benchmark: Benchmark, request: Request) -> Path:
+    stem = config.stem
+    if request.report_dir:
+        return request.report_dir if len(request.configs) == 1 else request.report_dir / stem
+    return Path(request.cwd, (benchmark.report_dir or Path("mlperf-reports", stem)).expanduser()).resolve()
+
+
+def node_id(path: Path, rootpath: Path) -> str:
+    """Return a file's node id; pytest's own would be empty for a file outside the rootdir."""
+    return (path.relative_to(rootpath) if path.is_relative_to(rootpath) else path).as_posix()
+
 
 #: A query may take this long where the YAML does not say, or as long as the phase's ceiling if that is longer: under
 #: max_throughput the last of some hundred videos waits for all the others. It is MLPerf's ceiling for WAN2.2.
-DEFAULT_QUERY_TIMEOUT_S = 4 * 3600.0
+_DEFAULT_QUERY_TIMEOUT_S = 4 * 3600.0
 
 
 def context(benchmark: Benchmark) -> AuditContext:
@@ -44,7 +117,7 @@ def context(benchmark: Benchmark) -> AuditContext:
         min_duration_ms=runtime.min_duration_ms,
         max_duration_ms=runtime.max_duration_ms,
         drain_timeout_s=settings.drain.performance_timeout_s,
-        query_timeout_s=settings.client.query_timeout_s or max(ceiling_s, DEFAULT_QUERY_TIMEOUT_S),
+        query_timeout_s=settings.client.query_timeout_s or max(ceiling_s, _DEFAULT_QUERY_TIMEOUT_S),
         n_samples_to_issue=runtime.n_samples_to_issue,
         ruleset=benchmark.submission_ref.ruleset if benchmark.submission_ref else "",
         api_type=benchmark.endpoint_config.api_type,
@@ -63,7 +136,7 @@ def _load(settings: Settings) -> Load:
     return MaxThroughput(max_in_flight=settings.client.max_connections)
 
 
-class Groups:
+class _Groups:
     """Plans what a YAML asks for: the main run, the accuracy run, and each audit."""
 
     def __init__(self, loaded: LoadedConfig, sources: Sources, report_dir: Path) -> None:
@@ -179,7 +252,7 @@ def accuracy_runs(benchmark: Benchmark) -> list[tuple[DatasetConfig, Scoring]]:
     ]
 
 
-def unscored(benchmark: Benchmark) -> list[str]:
+def _unscored(benchmark: Benchmark) -> list[str]:
     """Return why accuracy data sets are left out, a sentence for each."""
     return [
         f"the accuracy data set {dataset.name!r} is left out: {why}"

@@ -1,0 +1,163 @@
+"""What a YAML names besides its audits: the endpoint, with its secrets and certificates, and the data sets as requests.
+
+--mlperf-endpoint takes the place of the YAML's endpoint here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+
+from ..config.dataset import DatasetConfig
+from ..config.endpoint import EndpointConfig, without_query
+from ..config.load import LoadedConfig
+from ..datasets import load_dataset
+from ..endpoints.base import EndpointAdapter
+from ..endpoints.simulated.known import with_known_prompts
+from ..endpoints.source import RequestSource
+from ..errors import ConfigError, DatasetError
+from ..load.target import Target
+
+
+def redirected(loaded: LoadedConfig, url: str) -> LoadedConfig:
+    """Return the configuration with --mlperf-endpoint in place of the YAML's endpoints."""
+    before = loaded.benchmark.endpoint_config
+    kept = {name: getattr(before, name) for name in before.model_fields_set - {"endpoints", "simulated", "metrics"}}
+    try:
+        config = EndpointConfig(endpoints=(url,), **kept)
+    except ValidationError as error:
+        raise ConfigError(f"--mlperf-endpoint: {error.errors()[0]['msg']}") from None
+    return _with_metrics_on_host(_with_endpoint(loaded, config), before)
+
+
+def _with_metrics_on_host(loaded: LoadedConfig, before: EndpointConfig) -> LoadedConfig:
+    """Return the configuration with the metrics pages on the endpoint's host: others' tell of another system."""
+    config = loaded.benchmark.endpoint_config
+    host = urlsplit(config.endpoints[0]).hostname
+    metrics = tuple(url for url in before.metrics if urlsplit(url).hostname == host)
+    left_out = [
+        f"endpoint_config.metrics: {without_query(url)} is not on the host of --mlperf-endpoint, and is not read"
+        for url in before.metrics
+        if url not in metrics
+    ]
+    redirected = _with_endpoint(loaded, config.model_copy(update={"metrics": metrics}))
+    return replace(redirected, warnings=(*loaded.warnings, *left_out))
+
+
+def with_prompts_found(loaded: LoadedConfig, cwd: Path) -> LoadedConfig:
+    """Return the configuration with the simulated endpoint's known prompts found, and known to load."""
+    try:
+        config = with_known_prompts(loaded.benchmark.endpoint_config, [loaded.path.parent, cwd])
+    except DatasetError as error:
+        where = loaded.where("endpoint_config", "simulated", "known_prompts")
+        raise DatasetError(f"{where}: {error}") from error
+    return _with_endpoint(loaded, config)
+
+
+def _with_endpoint(loaded: LoadedConfig, config: EndpointConfig) -> LoadedConfig:
+    return replace(loaded, benchmark=loaded.benchmark.model_copy(update={"endpoint_config": config}))
+
+
+def target_of(loaded: LoadedConfig) -> Target | None:
+    """Return the endpoint under test, None for the embedded simulated one. Raises ConfigError."""
+    config, client = loaded.benchmark.endpoint_config, loaded.benchmark.settings.client
+    if not config.endpoints:
+        for key, has_no in (("metrics", "metrics page"), ("path", "path but its API's own")):
+            if getattr(config, key):
+                raise ConfigError(
+                    f"{loaded.where('endpoint_config', key)}: the embedded simulated endpoint has no {has_no}; "
+                    "drop it, or name the servers in endpoints"
+                )
+        return None
+    headers = {name: value.get_secret_value() for name, value in config.headers.items()}
+    secret_values = list(headers.values())
+    if config.api_key and (key := config.api_key.get_secret_value()):
+        headers = {"Authorization": f"Bearer {key}", **headers}
+        secret_values.append(key)
+    return Target(
+        urls=config.endpoints,
+        path=config.path,
+        headers=headers,
+        metrics=config.metrics,
+        secrets=tuple(filter(None, (*secret_values, *loaded.secrets))),
+        insecure=client.insecure,
+        ca_file=Path(loaded.path.parent, client.ca_file) if client.ca_file else None,
+        connect_timeout_s=client.connect_timeout_s,
+        max_idle_s=client.max_idle_time,
+    )
+
+
+Adapters = Mapping[str, type[EndpointAdapter]]
+
+
+def gather_adapters(offered: Iterable[type[EndpointAdapter]]) -> dict[str, type[EndpointAdapter]]:
+    """Return adapters by api_type. Raises ConfigError when two claim one."""
+    adapters: dict[str, type[EndpointAdapter]] = {}
+    for adapter in offered:
+        if (other := adapters.setdefault(adapter.api_type, adapter)) is not adapter:
+            raise ConfigError(
+                f"two endpoint adapters are called {adapter.api_type!r}: {other} and {adapter}; rename one"
+            )
+    return adapters
+
+
+class Sources:
+    """The data sets that the YAML names. One is loaded, and its rows are known to be sendable, when it is asked for."""
+
+    def __init__(self, loaded: LoadedConfig, adapters: Adapters, cwd: Path) -> None:
+        self._loaded = loaded
+        self._cwd = cwd
+        self._adapter = _adapter(loaded, adapters)
+        self._sources: dict[tuple[str, str], RequestSource] = {}
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files that were read."""
+        return [source.dataset.path for source in self._sources.values()]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the user should know of the rows, though they can be sent."""
+        return [warning for source in self._sources.values() if (warning := source.model_warning())]
+
+    def of(self, name: str | None) -> RequestSource:
+        """Return a data set by name, the performance data set without one. Raises ConfigError or DatasetError."""
+        benchmark = self._loaded.benchmark
+        if not name:
+            return self.source(benchmark.performance_dataset)
+        # A performance and an accuracy data set may have the same name; an audit that names one means to score it.
+        named = [dataset for dataset in benchmark.datasets if dataset.name == name]
+        return self.source(max(named, key=lambda dataset: dataset.type == "accuracy"))
+
+    def source(self, config: DatasetConfig) -> RequestSource:
+        """Return a data set as requests. Raises ConfigError or DatasetError."""
+        key = (config.type, config.name)
+        if key not in self._sources:
+            benchmark = self._loaded.benchmark
+            dataset = load_dataset(config, [self._loaded.path.parent, self._cwd])
+            adapter = self._adapter(config.params(benchmark.model_params), streaming=benchmark.streaming)
+            source = RequestSource(dataset, adapter, search=[self._loaded.path.parent, self._cwd])
+            source.check_rows()
+            self._sources[key] = source
+        return self._sources[key]
+
+    def main(self) -> RequestSource:
+        """Return the performance data set or, for `type: eval`, the first that there is."""
+        benchmark = self._loaded.benchmark
+        if benchmark.effective_mode is None and benchmark.accuracy_datasets:
+            return self.source(benchmark.accuracy_datasets[0])
+        return self.of(None)
+
+
+def _adapter(loaded: LoadedConfig, adapters: Adapters) -> type[EndpointAdapter]:
+    api_type = loaded.benchmark.endpoint_config.api_type
+    if api_type not in adapters:
+        close = get_close_matches(api_type, adapters, 1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(adapters))}"
+        raise ConfigError(f"{loaded.where('endpoint_config', 'api_type')}: no adapter for {api_type!r}; {hint}")
+    return adapters[api_type]
