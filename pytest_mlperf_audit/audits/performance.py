@@ -8,7 +8,7 @@ from typing import Literal
 from ..config.audit import AuditBlock
 from ..runs.measured import MeasuredPhase
 from ..runs.order import without_replacement
-from ..runs.spec import Concurrency, RunSpec
+from ..runs.spec import RunSpec
 from ..stats.early_stopping import P90_FLOOR
 from .completion import completion, duration, unless_turned_away
 from .contract import Audit, AuditContext, Samples
@@ -56,7 +56,7 @@ class Performance(Audit[PerformanceBlock]):
 
 def _has_floor(spec: RunSpec) -> bool:
     """Whether the score is SingleStream's percentile, and LoadGen's estimate can be had of that many queries."""
-    return spec.load == Concurrency(target=1) and spec.n_samples >= P90_FLOOR
+    return spec.load.scenario == "SingleStream" and spec.n_samples >= P90_FLOOR
 
 
 def _count(run: MeasuredPhase) -> Check:
@@ -75,7 +75,7 @@ def _early_stopping(run: MeasuredPhase) -> Check:
 
 
 def _notes(run: MeasuredPhase) -> tuple[str, ...]:
-    if run.spec.load != Concurrency(target=1) or run.spec.n_samples >= P90_FLOOR:
+    if run.spec.load.scenario != "SingleStream" or run.spec.n_samples >= P90_FLOOR:
         return ()
     note = (
         f"SingleStream: with {run.spec.n_samples} queries LoadGen has no early-stopping 90th percentile, which needs "

@@ -17,11 +17,11 @@ from .block import Block, Problem, reject_all
 from .dataset import DatasetConfig
 from .endpoint import EndpointConfig
 from .model_params import Generation, ModelParams
+from .scenario import Scenario, mlperf_scenario
 from .settings import Settings
 from .yaml_source import KeyPath
 
 Mode = Literal["offline", "online"]
-Scenario = Literal["Offline", "SingleStream", "Concurrency", "Server"]
 
 #: Wire formats without a field for a least output length or for special tokens.
 _NO_COMPLETION_CONTROLS = frozenset({"openai", "sglang", "videogen"})
@@ -184,11 +184,9 @@ class Benchmark(Block):
 
     @property
     def scenario(self) -> Scenario:
-        """MLPerf's name for the load; Concurrency where MLPerf Inference has no name for it."""
+        """MLPerf's name for the load; `config.scenario` gives the rule."""
         pattern = self.settings.load_pattern
-        if pattern.type == "concurrency":
-            return "SingleStream" if pattern.target_concurrency == 1 else "Concurrency"
-        return "Server" if pattern.type == "poisson" else "Offline"
+        return mlperf_scenario(pattern.type, pattern.target_concurrency)
 
 
 def benchmark_model(audit_models: Mapping[str, type[AuditBlock]]) -> type[Benchmark]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
 from .block import Block, DurationMs, reject
+from .scenario import Pattern
 
 
 class Runtime(Block):
@@ -48,7 +48,7 @@ class Runtime(Block):
 class LoadPattern(Block):
     """How queries are issued."""
 
-    type: Literal["max_throughput", "concurrency", "poisson"] = Field(
+    type: Pattern = Field(
         default="max_throughput",
         description="max_throughput: all at once (Offline); concurrency: a fixed number in flight (1: SingleStream); "
         "poisson: random arrivals at a mean rate (Server), for main runs only",

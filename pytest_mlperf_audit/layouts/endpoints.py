@@ -28,7 +28,6 @@ from ..records.store import QUERIES_FILE
 from ..report.outcome import AuditOutcome, PhaseOutcome, RunOutcome
 from ..runs.columns import QueryColumns
 from ..runs.phase import PhaseRecord
-from ..runs.spec import Concurrency, Load, MaxThroughput
 from ..stats.early_stopping import percentile_estimate
 
 RESULT_SUMMARY = Path("performance") / "result_summary.json"
@@ -106,6 +105,7 @@ def write_result_summary(phase: PhaseOutcome, outcome: RunOutcome, report_dir: P
 def result_summary(record: PhaseRecord, outcome: RunOutcome, queries: QueryColumns) -> dict[str, Any]:
     """Return the summary of the main run: counts, throughput, and latencies in nanoseconds.
 
+    It names the scenario, since the checker would take the YAML's `type` for it, be it "submission".
     Raises ValueError for a simulated run and for a phase that did not end as planned.
     """
     _require_real(record, outcome)
@@ -122,7 +122,7 @@ def result_summary(record: PhaseRecord, outcome: RunOutcome, queries: QueryColum
         "state": "complete",
         "complete": True,
         "mode": "performance",
-        "effective_scenario": _scenario(record.spec.load),
+        "effective_scenario": record.spec.load.scenario,
         "min_duration_ms": record.spec.min_duration_ms,
         "max_duration_ms": record.spec.max_duration_ms,
         "n_samples_issued": figures.n_issued,
@@ -137,13 +137,6 @@ def result_summary(record: PhaseRecord, outcome: RunOutcome, queries: QueryColum
         "tpot": _series(after_first_ns, estimates=True),
         "output_sequence_lengths": _series(tokens[ok & (tokens >= 0)]),
     }
-
-
-def _scenario(load: Load) -> str:
-    """Return the scenario of a load; the checker would take the YAML's `type` for it, be it "submission"."""
-    if isinstance(load, MaxThroughput):
-        return "Offline"
-    return "SingleStream" if load == Concurrency(target=1) else "Server"
 
 
 def _require_real(record: PhaseRecord, outcome: RunOutcome) -> None:

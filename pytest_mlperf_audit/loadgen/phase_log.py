@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..config.scenario import Scenario
 from ..runs.columns import QueryColumns
 from ..runs.order import Single, WithoutReplacement
 from ..runs.phase import PhaseRecord
@@ -20,7 +20,6 @@ from ..runs.query import REASONS
 from ..runs.spec import Concurrency, Load, Poisson
 from ..stats.early_stopping import P90_FLOOR, allowed_over_latency, percentile_estimate, queries_needed
 
-Scenario = Literal["Offline", "SingleStream", "Server"]
 Latencies = NDArray[np.int64]
 
 PERCENTILES = (0.50, 0.90, 0.95, 0.97, 0.99, 0.999)
@@ -170,7 +169,7 @@ def phase_log(
     record: PhaseRecord, queries: QueryColumns, declared: Declared, *, duration_met: bool, queries_met: bool
 ) -> PhaseLog:
     """Return the logs' content; `duration_met` and `queries_met` are the verdict's own checks of this phase."""
-    scenario = _scenario(record.spec.load)
+    scenario = record.spec.load.scenario
     issued_ns, completed_ns, ok = queries.issued_ns, queries.completed_ns, queries.ok
     latencies_ns = np.sort((completed_ns - issued_ns)[ok])
     last = int(issued_ns.argmax()) if len(queries) else None
@@ -186,13 +185,6 @@ def phase_log(
         duration_met=duration_met,
         queries_met=queries_met,
     )
-
-
-def _scenario(load: Load) -> Scenario:
-    """Return MLPerf's name; several queries in flight are scored by throughput, as Offline is."""
-    if isinstance(load, Poisson):
-        return "Server"
-    return "SingleStream" if load == Concurrency(target=1) else "Offline"
 
 
 def _most_in_flight(load: Load) -> int:

@@ -8,7 +8,7 @@ from ..stats.early_stopping import percentile_estimate
 from ..stats.latency import summarize
 from .columns import QueryColumns
 from .phase import PhaseFigures
-from .spec import Concurrency, Load
+from .spec import Load
 
 
 def figures(queries: QueryColumns, load: Load) -> PhaseFigures:
@@ -37,7 +37,7 @@ def figures(queries: QueryColumns, load: Load) -> PhaseFigures:
         qps=n_completed / window_s if window_s else None,
         latency=summarize(latencies_s) if n_completed else None,
         time_to_first_token=summarize(first_token_s) if streamed.any() else None,
-        early_stopping_p90_s=percentile_estimate(latencies_s, 0.90) if load == Concurrency(target=1) else None,
+        early_stopping_p90_s=percentile_estimate(latencies_s, 0.90) if load.scenario == "SingleStream" else None,
         n_distinct_requests=queries.distinct_requests(),
         n_distinct_samples=len(np.unique(queries.samples)),
         first_request=queries.first_request(),

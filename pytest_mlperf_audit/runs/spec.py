@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from ..config.scenario import Scenario, mlperf_scenario
 from .order import SampleOrder, Scripted
 from .scoring import Scoring
 
@@ -20,11 +21,21 @@ class MaxThroughput(msgspec.Struct, frozen=True, tag_field="type", tag="max_thro
 
     max_in_flight: int = -1
 
+    @property
+    def scenario(self) -> Scenario:
+        """MLPerf's name for it; `config.scenario` gives the rule."""
+        return mlperf_scenario("max_throughput")
+
 
 class Concurrency(msgspec.Struct, frozen=True, tag_field="type", tag="concurrency"):
-    """`target` queries in flight at any time; 1 is MLPerf SingleStream."""
+    """`target` queries in flight at any time; 1 is MLPerf SingleStream, more are Offline."""
 
     target: int
+
+    @property
+    def scenario(self) -> Scenario:
+        """MLPerf's name for it; `config.scenario` gives the rule."""
+        return mlperf_scenario("concurrency", self.target)
 
 
 class Poisson(msgspec.Struct, frozen=True, tag_field="type", tag="poisson"):
@@ -32,6 +43,11 @@ class Poisson(msgspec.Struct, frozen=True, tag_field="type", tag="poisson"):
 
     target_qps: float
     seed: int
+
+    @property
+    def scenario(self) -> Scenario:
+        """MLPerf's name for it; `config.scenario` gives the rule."""
+        return mlperf_scenario("poisson")
 
 
 Load = MaxThroughput | Concurrency | Poisson

@@ -12,8 +12,11 @@ import pytest
 
 from pytest_mlperf_audit.errors import RecordError
 from pytest_mlperf_audit.layouts.endpoints import audit_result, result_summary, write_audit_files, write_result_summary
+from pytest_mlperf_audit.loadgen.phase_log import Declared, phase_log
+from pytest_mlperf_audit.loadgen.write_detail import detail_text
+from pytest_mlperf_audit.loadgen.write_summary import summary_text
 from pytest_mlperf_audit.records.log import read_columns
-from pytest_mlperf_audit.runs.spec import MaxThroughput
+from pytest_mlperf_audit.runs.spec import Concurrency, MaxThroughput, Poisson
 
 
 def _audit(make_run, **asked):
@@ -103,6 +106,34 @@ def test_the_summary_agrees_with_the_records(make_run, make_phase, tmp_path):
     assert summary["complete"] is True
 
 
+def _under(phase, load):
+    spec = msgspec.structs.replace(phase.record.spec, load=load)
+    return msgspec.structs.replace(phase, record=msgspec.structs.replace(phase.record, spec=spec))
+
+
+@pytest.mark.parametrize(
+    ("load", "scenario"),
+    [
+        (MaxThroughput(), "Offline"),
+        (MaxThroughput(max_in_flight=1), "Offline"),
+        (Concurrency(target=1), "SingleStream"),
+        (Concurrency(target=2), "Offline"),
+        (Concurrency(target=8), "Offline"),
+        (Poisson(target_qps=5.0, seed=1), "Server"),
+    ],
+    ids=repr,
+)
+def test_both_layouts_of_one_run_name_one_scenario(make_run, make_phase, tmp_path, load, scenario):
+    phase = _under(make_phase("performance", n=70, directory="performance"), load)
+    summary = json.loads(write_result_summary(phase, make_run(), tmp_path).read_bytes())
+    queries = read_columns(tmp_path / "performance/queries.jsonl")
+    log = phase_log(phase.record, queries, Declared("sut", "rows", 70), duration_met=True, queries_met=True)
+    assert load.scenario == summary["effective_scenario"] == scenario
+    assert f"Scenario : {scenario}\n" in summary_text(log)
+    assert f'"key": "effective_scenario", "value": "{scenario}"' in detail_text(log)
+    assert f'"key": "requested_scenario", "value": "{scenario}"' in detail_text(log)
+
+
 def test_a_phase_without_completions_has_a_summary(make_run, make_phase, tmp_path):
     phase = make_phase("performance", n=4, failed=4)
     queries = read_columns(tmp_path / phase.directory / "queries.jsonl")
@@ -151,20 +182,19 @@ keys = [
     "result_50.00_percentile_latency_ns", "result_90.00_percentile_latency_ns", "result_99.00_percentile_latency_ns",
     "result_first_token_99.00_percentile_latency_ns", "result_time_per_output_token_99.00_percentile_ns",
     "mean_output_tokens", "result_completed_tokens_per_second", "test_datetime", "loadgen_version",
-    "effective_min_duration_ms", "qsl_reported_total_count", "result_samples_per_second",
+    "effective_min_duration_ms", "effective_scenario", "qsl_reported_total_count", "result_samples_per_second",
 ]
 print(json.dumps({"passed": check.compliance_endpoints_check(), "found": {key: log[key] for key in keys}}))
 """
 
 
+@pytest.mark.parametrize("load", [MaxThroughput(), Concurrency(target=8)], ids=["all_at_once", "eight_in_flight"])
 @pytest.mark.parametrize(("repeat_s", "passed"), [(0.05, True), (0.01, False)])
 def test_mlcommons_checker_reads_the_same_verdict_and_numbers(
-    checker, make_run, make_phase, tmp_path, repeat_s, passed
+    checker, make_run, make_phase, tmp_path, repeat_s, passed, load
 ):
     run = make_run(repeat_s=repeat_s)
-    phase = make_phase("performance", n=700, directory="performance")
-    offline = msgspec.structs.replace(phase.record.spec, load=MaxThroughput())
-    phase = msgspec.structs.replace(phase, record=msgspec.structs.replace(phase.record, spec=offline))
+    phase = _under(make_phase("performance", n=700, directory="performance"), load)
     write_audit_files(run.audits[0], tmp_path / "audit")
     summary = json.loads(write_result_summary(phase, run, tmp_path).read_bytes())
     (tmp_path / "config.yaml").write_text("type: submission\nversion: '1.0'\n")
@@ -178,6 +208,7 @@ def test_mlcommons_checker_reads_the_same_verdict_and_numbers(
     found = answer["found"]
     assert {key for key, value in found.items() if value is None} == set()
     assert found["result_completed_samples_per_sec"] == summary["qps"]
+    assert found["effective_scenario"] == "Offline"
     assert found["result_samples_per_second"] == pytest.approx(summary["qps"])
     assert found["generated_query_count"] == 700
     assert found["result_99.00_percentile_latency_ns"] == summary["latency"]["early_stopping_percentiles"]["99"]

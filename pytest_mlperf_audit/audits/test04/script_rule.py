@@ -11,13 +11,12 @@ from collections.abc import Mapping
 
 from ...runs.measured import MeasuredPhase
 from ...runs.phase import PhaseRecord
-from ...runs.spec import Concurrency
 from ..published.score import tolerance
 
 
 def single_stream(run: PhaseRecord) -> bool:
     """Whether the phase is MLPerf's SingleStream, whose score is a latency."""
-    return run.spec.load == Concurrency(target=1)
+    return run.spec.load.scenario == "SingleStream"
 
 
 def score(run: PhaseRecord) -> float | None:
@@ -30,7 +29,7 @@ def score(run: PhaseRecord) -> float | None:
 
 def limit_ratio(reference: PhaseRecord) -> float:
     """Return the ratio of scores from which on the script fails an audit."""
-    return 1 + tolerance("SingleStream" if single_stream(reference) else "Offline", score(reference) or 0.0)
+    return 1 + tolerance(reference.spec.load.scenario, score(reference) or 0.0)
 
 
 def script_passes(reference: PhaseRecord, run: PhaseRecord) -> bool | None:

@@ -100,7 +100,7 @@ def test_defaults(load, minimal: str):
         (
             "type: online\nsettings: {load_pattern: {type: concurrency, target_concurrency: 8}}\n",
             "online",
-            "Concurrency",
+            "Offline",
             True,
         ),
         ("type: online\nsettings: {load_pattern: {type: poisson, target_qps: 2}}\n", "online", "Server", True),
