@@ -11,8 +11,8 @@ from typing_extensions import override
 from ..config.audit import AuditBlock
 from ..config.dataset import DatasetConfig
 from ..errors import PlanError
-from ..runs.measured import MeasuredPhase
 from ..runs.order import without_replacement
+from ..runs.phase import MeasuredPhase
 from ..runs.scoring import Scoring
 from ..runs.spec import Keep, RunSpec
 from .completion import completion, unless_turned_away

@@ -10,8 +10,8 @@ from math import ceil
 
 import msgspec
 
-from ..runs.measured import MeasuredPhase
-from ..runs.refusals import is_turned_away, n_turned_away, said
+from ..runs.phase import MeasuredPhase
+from ..runs.query import is_turned_away, n_turned_away, refusal
 from .verdict import Check
 
 
@@ -74,7 +74,7 @@ def _needed(run: MeasuredPhase, min_completion: float) -> int:
 def _server_words(run: MeasuredPhase) -> str:
     """Return what the server says to the first query that it turned away, and the cure."""
     first = next(query for query in run.read() if is_turned_away(query.outcome))
-    return f"a refusal says nothing of the system: {said(first.outcome, first.detail)}"
+    return f"a refusal says nothing of the system: {refusal(first.outcome, first.detail)}"
 
 
 def _why_stopped(run: MeasuredPhase) -> str:

@@ -19,7 +19,7 @@ from typing_extensions import TypeVar
 
 from ..config.audit import AuditBlock
 from ..errors import PlanError
-from ..runs.measured import MeasuredPhase
+from ..runs.phase import MeasuredPhase
 from ..runs.scoring import Scoring
 from ..runs.script import Script
 from ..runs.spec import Load, RunSpec

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from ..runs.counters import ServerCounters
+from ..runs.phase import ServerCounters
 
 #: A reader takes in no more; the rest stands in the phases' records.
 _MOST_NOTES = 12

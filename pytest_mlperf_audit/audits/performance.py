@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from ..config.audit import AuditBlock
-from ..runs.measured import MeasuredPhase
 from ..runs.order import without_replacement
+from ..runs.phase import MeasuredPhase
 from ..runs.spec import RunSpec
-from ..stats.early_stopping import P90_FLOOR
+from ..stats.percentiles import P90_FLOOR
 from .completion import completion, duration, unless_turned_away
 from .contract import Audit, AuditContext, Samples
 from .verdict import Check, Verdict

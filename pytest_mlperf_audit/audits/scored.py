@@ -8,12 +8,12 @@ from math import isfinite
 
 from ..config.dataset import AccuracyConfig, DatasetConfig
 from ..errors import PlanError, ScoringError
-from ..runs.measured import MeasuredPhase
+from ..runs.phase import MeasuredPhase
 from ..runs.query import QueryRecord
 from ..runs.scoring import Score, Scoring
 from ..scoring import metrics
 from ..scoring.extract import ours
-from ..scoring.names import METHOD_NAMES, method_of
+from ..scoring.metrics import METHOD_NAMES, method_of
 from .contract import AuditContext
 from .verdict import Check, Figure
 

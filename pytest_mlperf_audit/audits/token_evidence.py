@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from ..runs.measured import MeasuredPhase
+from ..runs.phase import MeasuredPhase
 from ..runs.query import QueryRecord
 from ..runs.spec import Keep
 from .tokens import TokenRules

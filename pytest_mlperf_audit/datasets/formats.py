@@ -23,7 +23,7 @@ _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _BYTE = re.compile(r"byte (\d+)")
 
 
-class Read(NamedTuple):
+class _Read(NamedTuple):
     """One row as read; `line` counts from 1."""
 
     row: dict[str, Any]
@@ -31,10 +31,10 @@ class Read(NamedTuple):
     raw: bytes | None = None
 
 
-Reader = Callable[[Path], Iterator[Read]]
+_Reader = Callable[[Path], Iterator[_Read]]
 
 
-def jsonl(path: Path) -> Iterator[Read]:
+def _jsonl(path: Path) -> Iterator[_Read]:
     """Read one JSON object a line; blank lines are skipped, and counted."""
     with path.open("rb") as file:
         for number, line in enumerate(_lines(file, path), start=1):
@@ -51,16 +51,16 @@ def _lines(file: BinaryIO, path: Path) -> Iterator[bytes]:
     yield from file
 
 
-def _read(raw: bytes | msgspec.Raw, path: Path, at: str, number: int) -> Read:
+def _read(raw: bytes | msgspec.Raw, path: Path, at: str, number: int) -> _Read:
     try:
-        return Read(_OBJECT.decode(raw), number, bytes(raw))
+        return _Read(_OBJECT.decode(raw), number, bytes(raw))
     except msgspec.ValidationError:
         raise DatasetError(f'{path} {at}: is not a JSON object; write each row as {{"prompt": "..."}}') from None
     except (ValueError, RecursionError) as error:
         if not _is_utf8(bytes(raw)):
             raise DatasetError(f"{path} {at}: is not UTF-8; save the file as UTF-8") from None
         if (row := _with_nan(bytes(raw))) is not None:
-            return Read(row, number)
+            return _Read(row, number)
         raise DatasetError(f"{path} {at}: is not valid JSON ({_plain(error)}); correct or remove it") from None
 
 
@@ -77,7 +77,7 @@ def _plain(error: Exception) -> str:
     return str(error).removeprefix("JSON is malformed: ") or "nested too deeply"
 
 
-def json(path: Path) -> Iterator[Read]:
+def _json(path: Path) -> Iterator[_Read]:
     """Read a JSON array of objects, or an object with such a list in one member; the line is the row's number."""
     text = _utf8(path.read_bytes(), path).strip()
     items = _items(text, path)
@@ -143,7 +143,7 @@ def _utf8(data: bytes, path: Path) -> bytes:
     return data
 
 
-def comma_separated(path: Path) -> Iterator[Read]:
+def _comma_separated(path: Path) -> Iterator[_Read]:
     """Read CSV whose first row names the columns; every value is text. Blank lines are skipped, and counted.
 
     A blank cell is an absent value. A header without a comma is one of semicolons or of tabs, as spreadsheets write it.
@@ -151,12 +151,12 @@ def comma_separated(path: Path) -> Iterator[Read]:
     return _separated(path, ",;\t")
 
 
-def tab_separated(path: Path) -> Iterator[Read]:
+def _tab_separated(path: Path) -> Iterator[_Read]:
     """Read what CSV is with tabs."""
     return _separated(path, "\t")
 
 
-def _separated(path: Path, separators: str) -> Iterator[Read]:
+def _separated(path: Path, separators: str) -> Iterator[_Read]:
     text = _utf8(path.read_bytes(), path).decode()
     header_line = text.lstrip("\r\n").partition("\n")[0]
     separator = next((one for one in separators if one in header_line), separators[0])
@@ -173,7 +173,7 @@ def _separated(path: Path, separators: str) -> Iterator[Read]:
             cure = f"quote values that hold {_SEPARATORS[separator]}"
             raise DatasetError(f"{path} line {line}: has {len(values)} values for {len(names)} columns; {cure}")
         cells = zip(names, values, strict=True)
-        yield Read({name: value or None for name, value in cells if name}, line)
+        yield _Read({name: value or None for name, value in cells if name}, line)
 
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -196,7 +196,7 @@ def _records(text: str, path: Path, separator: str) -> Iterator[tuple[int, list[
         csv.field_size_limit(previous_limit)
 
 
-def parquet(path: Path) -> Iterator[Read]:
+def _parquet(path: Path) -> Iterator[_Read]:
     """Read Parquet batch by batch; the line is the row's number."""
     try:
         import pyarrow as pa  # noqa: PLC0415 - an extra, and slow to load
@@ -209,7 +209,7 @@ def parquet(path: Path) -> Iterator[Read]:
         with pq.ParquetFile(path) as file:
             rows = (row for batch in file.iter_batches(batch_size=1024) for row in batch.to_pylist())
             for number, row in enumerate(rows, start=1):
-                yield Read(row, number)
+                yield _Read(row, number)
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno:
             raise  # the file system's, and not one of pyarrow's own
@@ -218,10 +218,10 @@ def parquet(path: Path) -> Iterator[Read]:
 
 
 #: Reader and what `Read.line` counts, by format.
-READERS: dict[str, tuple[Reader, str]] = {
-    "jsonl": (jsonl, "line"),
-    "json": (json, "row"),
-    "csv": (comma_separated, "line"),
-    "tsv": (tab_separated, "line"),
-    "parquet": (parquet, "row"),
+READERS: dict[str, tuple[_Reader, str]] = {
+    "jsonl": (_jsonl, "line"),
+    "json": (_json, "row"),
+    "csv": (_comma_separated, "line"),
+    "tsv": (_tab_separated, "line"),
+    "parquet": (_parquet, "row"),
 }

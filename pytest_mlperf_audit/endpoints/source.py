@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..datasets import Dataset
-from ..datasets.columns import listed, parser_line
+from ..datasets.dataset import listed, parser_line
 from ..errors import DatasetError, PlanError
 from ..runs.script import NO_EDIT, Edit
 from ..runs.spec import Keep

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from .._version import __version__
-from ..records.atomic import write_atomic
+from ..records.files import write_atomic
 from ..report.outcome import AuditOutcome
 
 ACCURACY_RESULTS = Path("accuracy") / "accuracy_results.json"

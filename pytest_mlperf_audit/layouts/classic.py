@@ -20,7 +20,7 @@ from ..audits.test04.script_rule import limit_ratio, score, script_passes
 from ..loadgen.phase_log import Declared, phase_log
 from ..loadgen.write_detail import detail_text
 from ..loadgen.write_summary import summary_text
-from ..records.atomic import write_atomic
+from ..records.files import write_atomic
 from ..records.log import read_columns
 from ..records.store import QUERIES_FILE
 from ..report.outcome import AuditOutcome, PhaseOutcome, RunOutcome

@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 
 from .._version import __version__
 from ..audits.verdict import Figure
-from ..records.atomic import write_atomic
+from ..records.files import write_atomic
 from ..records.log import read_columns
 from ..records.store import QUERIES_FILE
 from ..report.outcome import AuditOutcome, PhaseOutcome, RunOutcome
 from ..runs.columns import QueryColumns
 from ..runs.phase import PhaseRecord
-from ..stats.early_stopping import percentile_estimate
+from ..stats.percentiles import percentile_estimate
 
 RESULT_SUMMARY = Path("performance") / "result_summary.json"
 

@@ -8,15 +8,13 @@ from typing import Any
 
 import msgspec
 
+from ..records.files import read_limited
 from ..records.log import read_columns
 from ..records.store import QUERIES_FILE
-from ..records.walk import read_limited
 from ..report.outcome import AuditOutcome, RunOutcome
 from ..report.recheck import Terms, told
 from .accuracy_results import ACCURACY_RESULTS, accuracy_results
 from .endpoints import RESULT_SUMMARY, audit_files, file_names, result_summary
-
-_MOST_BYTES = 64 * 2**20
 
 
 def file_differences(audit: AuditOutcome, outcome: RunOutcome, report_dir: Path, terms: Terms) -> list[str]:
@@ -45,7 +43,7 @@ def _of_audit(audit: AuditOutcome, report_dir: Path, terms: Terms) -> Iterator[s
             yield f"{shown}: is there, though an audit that is {kind} gives no submission file"
         elif name.endswith(".json"):
             yield from _of_json(shown, report_dir, due[name], terms)
-        elif read_limited(report_dir / shown, _MOST_BYTES) != due[name]:
+        elif read_limited(report_dir / shown) != due[name]:
             yield f"{shown}: does not say {due[name].decode().strip()!r}"
     if len(there) == 1:
         yield f"audit/{there[0]}: is there without its companion"
@@ -79,7 +77,7 @@ def _of_accuracy_run(accuracy: AuditOutcome, report_dir: Path, terms: Terms) -> 
 
 def _of_json(shown: str, report_dir: Path, due: bytes, terms: Terms) -> Iterator[str]:
     try:
-        stored: Any = msgspec.json.decode(read_limited(report_dir / shown, _MOST_BYTES))
+        stored: Any = msgspec.json.decode(read_limited(report_dir / shown))
     except (ValueError, RecursionError) as error:  # msgspec's own errors are ValueErrors
         yield f"{shown}: is no JSON ({error})"
         return

@@ -11,8 +11,7 @@ import numpy as np
 from ..endpoints.base import BadReplyError, EndpointAdapter, Reply, ReplyDecoder
 from ..endpoints.replies import printable
 from ..endpoints.source import ReplyIds
-from ..runs.cache_headers import cache_header
-from ..runs.query import COMPLETED, QueryRecord
+from ..runs.query import COMPLETED, QueryRecord, cache_header
 from ..runs.spec import Keep
 from .target import Target
 from .transport import Message, Transport, TransportError

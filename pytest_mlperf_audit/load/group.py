@@ -19,8 +19,7 @@ from ..endpoints.source import RequestSource
 from ..records.log import QueryLog, fail_completed
 from ..records.store import QUERIES_FILE, set_aside, write_phase
 from ..runs.clock import Clock
-from ..runs.figures import figures
-from ..runs.phase import PhaseRecord
+from ..runs.phase import PhaseRecord, figures
 from ..runs.script import Script
 from ..runs.spec import RunSpec
 from .files import limit_given_back

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from ..runs.order import Scripted
-from ..runs.query import QueryRecord
-from ..runs.refusals import NO_ACCESS, RATE_LIMITED, said
+from ..runs.query import NO_ACCESS, RATE_LIMITED, QueryRecord, refusal
 from ..runs.spec import RunSpec
 
 #: A phase ends when so many queries, the first that it sent, are refused in one way.
@@ -73,7 +72,7 @@ class Hope:
         self._ways.add(record.outcome)
         if self._n_refused == self._first and len(self._ways) == 1 and self._latest_completed < 0:
             what = f"the first {self._first} queries were all" if self._first > 1 else "the only query was"
-            raise HopelessError(f"{what} refused in one way: {said(record.outcome, record.detail)}")
+            raise HopelessError(f"{what} refused in one way: {refusal(record.outcome, record.detail)}")
 
     def _take_turned_away(self, record: QueryRecord, n_in_flight: int) -> None:
         if record.query < self._latest_completed:
@@ -88,5 +87,5 @@ class Hope:
         if len(counted) >= max(least, n_in_flight + 1):
             raise HopelessError(
                 f"{len(counted)} queries were refused and none completed since, which says nothing of the system: "
-                f"{said(record.outcome, record.detail)}"
+                f"{refusal(record.outcome, record.detail)}"
             )

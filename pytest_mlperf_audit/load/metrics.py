@@ -16,7 +16,7 @@ import aiohttp
 
 from ..endpoints.replies import printable
 from ..errors import EndpointError
-from ..runs.counters import ServerCounters
+from ..runs.phase import ServerCounters
 from .exposition import NotReadableError, cache_page, change, require_exposition
 from .http import tls
 from .loop import run_until_done

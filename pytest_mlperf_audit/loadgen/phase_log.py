@@ -18,7 +18,7 @@ from ..runs.order import Single, WithoutReplacement
 from ..runs.phase import PhaseRecord
 from ..runs.query import REASONS
 from ..runs.spec import Concurrency, Load, Poisson
-from ..stats.early_stopping import P90_FLOOR, allowed_over_latency, percentile_estimate, queries_needed
+from ..stats.percentiles import P90_FLOOR, allowed_over_latency, percentile_estimate, queries_needed
 
 Latencies = NDArray[np.int64]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ..records.atomic import write_pieces
+from ..records.files import write_pieces
 from ..runs.query import QueryRecord
 
 

@@ -7,8 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from .atomic import sha256_file
-from .walk import walk
+from .files import sha256_file, walk
 
 #: What is told of a directory in which many files differ.
 _MOST_TOLD = 20

@@ -16,17 +16,17 @@ _MOST_SHOWN: Final = 160
 _NAMES: Final = ("name", "label", "id")
 
 
-class Missing:
+class _Missing:
     """Stands for a value that one of the two sides does not have."""
 
     def __repr__(self) -> str:
         return "nothing"
 
 
-MISSING: Final = Missing()
+_MISSING: Final = _Missing()
 
 
-class Difference(msgspec.Struct, frozen=True):
+class _Difference(msgspec.Struct, frozen=True):
     """One value that differs; `where` leads to it: checks[throughput_ratio].observed."""
 
     where: str
@@ -39,7 +39,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 def differences(
     stored: Any, recomputed: Any, *, where: str = "", skip: Collection[str] = (), known_only: bool = False
-) -> Iterator[Difference]:
+) -> Iterator[_Difference]:
     """Yield every difference between two values made of mappings, sequences, numbers and text.
 
     Numbers that agree to nine digits are the same. Keys in `skip` are left out at any depth. With `known_only`, so are
@@ -51,31 +51,31 @@ def differences(
     elif isinstance(stored, (list, tuple)) and isinstance(recomputed, (list, tuple)):
         yield from _of_sequences(stored, recomputed, where, skip, known_only=known_only)
     elif not _same(stored, recomputed):
-        yield Difference(where or "value", stored, recomputed)
+        yield _Difference(where or "value", stored, recomputed)
 
 
 def _of_mappings(
     stored: Mapping[str, Any], recomputed: Mapping[str, Any], where: str, skip: Collection[str], *, known_only: bool
-) -> Iterator[Difference]:
+) -> Iterator[_Difference]:
     for key in dict.fromkeys((*stored, *recomputed)):
         if key in skip or (known_only and key not in stored):
             continue
         inner = f"{where}.{key}" if where else str(key)
-        one, other = stored.get(key, MISSING), recomputed.get(key, MISSING)
+        one, other = stored.get(key, _MISSING), recomputed.get(key, _MISSING)
         yield from differences(one, other, where=inner, skip=skip, known_only=known_only)
 
 
 def _of_sequences(
     stored: Sequence[Any], recomputed: Sequence[Any], where: str, skip: Collection[str], *, known_only: bool
-) -> Iterator[Difference]:
+) -> Iterator[_Difference]:
     before, after = _by_name(stored), _by_name(recomputed)
     if before is None or after is None:
         before, after = ({str(at): entry for at, entry in enumerate(side)} for side in (stored, recomputed))
     for name in dict.fromkeys((*before, *after)):
-        one, other = before.get(name, MISSING), after.get(name, MISSING)
+        one, other = before.get(name, _MISSING), after.get(name, _MISSING)
         yield from differences(one, other, where=f"{where}[{name}]", skip=skip, known_only=known_only)
     if before.keys() == after.keys() and list(before) != list(after):
-        yield Difference(f"order of {where}", list(before), list(after))
+        yield _Difference(f"order of {where}", list(before), list(after))
 
 
 def _by_name(entries: Sequence[Any]) -> dict[str, Any] | None:

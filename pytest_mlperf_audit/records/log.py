@@ -15,7 +15,7 @@ from typing_extensions import Self
 from ..errors import RecordError
 from ..runs.columns import QueryColumns
 from ..runs.query import QueryRecord
-from .atomic import write_pieces
+from .files import write_pieces
 
 #: A reply of 16 MiB kept as text takes six times as much where every character is escaped.
 _LONGEST_LINE = 128 * 2**20

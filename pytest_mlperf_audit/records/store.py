@@ -1,4 +1,4 @@
-"""Where the phases of a run lie, and reading and writing them.
+"""Where the phases of a run lie, reading and writing them, and whether a phase's records agree with each other.
 
     <directory>/phase.json      written once, when the phase has ended however it ended
     <directory>/queries.jsonl   appended while it runs
@@ -14,30 +14,39 @@ from pathlib import Path
 import msgspec
 
 from ..errors import NoVerdictError, RecordError
-from ..runs.phase import PhaseRecord
-from .atomic import write_atomic
-from .walk import read_limited
+from ..runs.phase import MeasuredPhase, PhaseRecord, figures
+from ..runs.scoring import Score
+from ..runs.spec import RunSpec
+from .differences import differences
+from .files import read_limited, sha256_file, write_atomic
+from .log import read_columns, read_queries
 
 PHASE_FILE = "phase.json"
 QUERIES_FILE = "queries.jsonl"
 SCORE_FILE = "score.json"
-SCHEMA_VERSION = 1
-_MOST_BYTES = 64 * 2**20
-
-_encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(PhaseRecord)
+_SCHEMA_VERSION = 1
 
 
 class _Version(msgspec.Struct):
     schema_version: int
 
 
-_version_decoder = msgspec.json.Decoder(_Version)
+class _Scored(msgspec.Struct, frozen=True, kw_only=True):
+    """score.json. `queries_sha256` is the digest, in hex, of the queries.jsonl that was scored."""
+
+    score: Score
+    queries_sha256: str
+    schema_version: int = _SCHEMA_VERSION
+
+
+_decode_version = msgspec.json.Decoder(_Version).decode
+_decode_phase = msgspec.json.Decoder(PhaseRecord).decode
+_decode_score = msgspec.json.Decoder(_Scored).decode
 
 
 def write_phase(directory: Path, record: PhaseRecord) -> None:
     """Write phase.json atomically. Raises OSError."""
-    write_atomic(directory / PHASE_FILE, msgspec.json.format(_encoder.encode(record), indent=2) + b"\n")
+    _write(directory / PHASE_FILE, record)
 
 
 def read_phase(directory: Path) -> PhaseRecord | None:
@@ -47,20 +56,15 @@ def read_phase(directory: Path) -> PhaseRecord | None:
     """
     path = directory / PHASE_FILE
     try:
-        raw = read_limited(path, _MOST_BYTES)
+        raw = read_limited(path)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise RecordError(f"{path}: cannot be read ({error.strerror})") from error
     try:
         # Before the rest is looked at, which in another version may have another shape.
-        version = _version_decoder.decode(raw).schema_version
-        if version != SCHEMA_VERSION:
-            raise RecordError(
-                f"{path}: has schema version {version}, and this version of pytest-mlperf-audit reads "
-                f"{SCHEMA_VERSION}; use the version that wrote it"
-            )
-        return _decoder.decode(raw)
+        _require_version(path, _decode_version(raw).schema_version)
+        return _decode_phase(raw)
     except (ValueError, RecursionError) as error:  # msgspec's own errors are ValueErrors
         raise RecordError(f"{path}: not a phase record ({error})") from error
 
@@ -94,3 +98,73 @@ def set_aside(directory: Path) -> int:
     for path in leftovers:
         path.rename(kept / path.name)
     return attempt + 1
+
+
+def write_score(directory: Path, score: Score) -> None:
+    """Write score.json atomically beside the phase's queries.jsonl. Raises OSError."""
+    _write(directory / SCORE_FILE, _Scored(score=score, queries_sha256=sha256_file(directory / QUERIES_FILE)))
+
+
+def read_score(directory: Path) -> Score | None:
+    """Return the score of the phase in a directory, None where no external scorer was run.
+
+    Raises RecordError when score.json is not one this version wrote, or is of other queries than lie beside it.
+    """
+    path = directory / SCORE_FILE
+    try:
+        raw = read_limited(path)
+        digest = sha256_file(directory / QUERIES_FILE)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read ({error.strerror})") from error
+    try:
+        scored = _decode_score(raw)
+    except (ValueError, RecursionError) as error:  # msgspec's own errors are ValueErrors
+        raise RecordError(f"{path}: not the record of a score ({error}); remove it and run again") from error
+    _require_version(path, scored.schema_version)
+    if scored.queries_sha256 != digest:
+        raise RecordError(f"{path}: is the score of another {QUERIES_FILE} than lies beside it, so one was exchanged")
+    return scored.score
+
+
+def require_planned(directory: Path, record: PhaseRecord, spec: RunSpec) -> None:
+    """Raise RecordError when the record is of another phase than `spec` planned. A nonce's seed may differ."""
+    if _seedless(record.spec) != _seedless(spec):
+        other = f", called {record.spec.label!r}" if record.spec.label != spec.label else ""
+        raise RecordError(
+            f"{directory / PHASE_FILE}: the record of another phase than the one planned{other}; it was edited or "
+            "exchanged"
+        )
+
+
+def consistent(directory: Path, record: PhaseRecord) -> MeasuredPhase:
+    """Return the phase with its queries.
+
+    Raises RecordError when the figures are not those of the query log, so that one of the two was edited.
+    """
+    path = directory / QUERIES_FILE
+    queries = read_columns(path)
+    recomputed = msgspec.to_builtins(figures(queries, record.spec.load))
+    if found := list(differences(msgspec.to_builtins(record.figures), recomputed)):
+        raise RecordError(
+            f"{directory / PHASE_FILE}: its figures do not follow from {QUERIES_FILE}, so one of them was edited or "
+            f"exchanged ({'; '.join(map(str, found[:3]))})"
+        )
+    return MeasuredPhase(record, queries, lambda: read_queries(path), read_score(directory))
+
+
+def _write(path: Path, record: PhaseRecord | _Scored) -> None:
+    write_atomic(path, msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
+
+
+def _require_version(path: Path, version: int) -> None:
+    if version != _SCHEMA_VERSION:
+        raise RecordError(
+            f"{path}: has schema version {version}, and this version of pytest-mlperf-audit reads "
+            f"{_SCHEMA_VERSION}; use the version that wrote it"
+        )
+
+
+def _seedless(spec: RunSpec) -> RunSpec:
+    return msgspec.structs.replace(spec, nonce_seed=None)

@@ -12,8 +12,7 @@ from .._version import __version__
 from ..audits.verdict import ArmSummary, Diff, Figure, Finding
 from ..errors import RecordError
 from ..records.artifacts import Artifact, artifacts
-from ..records.atomic import write_atomic
-from ..records.walk import read_limited
+from ..records.files import read_limited, write_atomic
 from ..runs.order import Scripted
 from ..runs.phase import PhaseFigures, Status, StoppedBy
 from ..runs.spec import RunSpec
@@ -27,7 +26,6 @@ REPORT_FILE = "report.html"
 #: Files of the report directory that the verdict cannot hold a digest of, since they are written after it is known.
 NO_ARTIFACTS = (VERDICT_FILE, REPORT_FILE)
 #: A verdict of a thousand phases has 3 MB.
-MOST_BYTES = 64 * 2**20
 SCHEMA_FILE = Path(__file__).with_name("verdict.schema.json")
 
 _DISTRIBUTION = "pytest-mlperf-audit"
@@ -180,7 +178,7 @@ def write_verdict(document: VerdictDocument, report_dir: Path) -> Path:
 def read_verdict(path: Path) -> VerdictDocument:
     """Read a verdict.json. Raises RecordError when it is missing, broken, or of another schema version."""
     try:
-        raw = read_limited(path, MOST_BYTES)
+        raw = read_limited(path)
     except OSError as error:
         raise RecordError(f"{path}: cannot be read ({error.strerror})") from error
     try:

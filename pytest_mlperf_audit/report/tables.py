@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from ..runs.order import Scripted, Single, WithoutReplacement, WithReplacement
 from ..runs.spec import Concurrency, MaxThroughput, RunSpec
-from ..stats.latency import LatencySummary
+from ..stats.percentiles import LatencySummary
 from ..text import plain
 from .clean import number, percent, seconds
 from .document import PhaseEntry

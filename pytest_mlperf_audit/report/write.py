@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..records.atomic import write_atomic
+from ..records.files import write_atomic
 from .document import REPORT_FILE, document, write_verdict
 from .outcome import RunOutcome
 

@@ -16,7 +16,7 @@ _MOST_TOKENS = 2**31 - 1
 _DIGEST_BYTES = 16
 _MOST_MODELS = 32
 #: Stands for all further names of models, when there are too many.
-OTHER_MODELS = "(others)"
+_OTHER_MODELS = "(others)"
 
 
 class QueryColumns:
@@ -54,7 +54,7 @@ class QueryColumns:
     def _count_model(self, model: str) -> None:
         """Count a reply by the model that it names; one that names ever new ones does not fill the memory."""
         if model not in self.models and len(self.models) >= _MOST_MODELS:
-            model = OTHER_MODELS
+            model = _OTHER_MODELS
         self.models[model] = self.models.get(model, 0) + 1
 
     def _code(self, outcome: str) -> int:

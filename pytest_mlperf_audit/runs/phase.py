@@ -1,14 +1,36 @@
-"""PhaseRecord: what one phase came to; phase.json on disk, the input of every verifier."""
+"""What one phase came to: its record (phase.json on disk), its figures, and both with its queries, as verifiers get it.
+
+`figures` is the one place where a phase's numbers are computed, live and from disk.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
+import numpy as np
 
-from ..stats.latency import LatencySummary
-from .counters import ServerCounters
-from .spec import RunSpec
+from ..stats.percentiles import LatencySummary, percentile_estimate, summarize
+from .columns import QueryColumns
+from .query import QueryRecord
+from .scoring import Score
+from .spec import Load, RunSpec
+
+
+class ServerCounters(msgspec.Struct, frozen=True, kw_only=True):
+    """What the servers' own metrics pages say of caches: evidence that decides nothing.
+
+    `added` is what the phase added to each counter, over all label sets and pages.
+    `levels` are gauges, such as a hit rate, as they stood when the phase was over: the mean of all label sets.
+    `problems` say what is missing from either, and why.
+    """
+
+    added: dict[str, float] = {}
+    levels: dict[str, float] = {}
+    problems: tuple[str, ...] = ()
+
 
 #: `complete` is the only status a verdict may rest on.
 Status = Literal["complete", "interrupted", "endpoint_lost", "undrained", "crashed", "refused"]
@@ -18,7 +40,7 @@ StoppedBy = Literal["count", "ceiling", "samples_exhausted", "abort", "script"]
 
 
 class PhaseFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """Every figure of a phase, computed from its query records by `runs.figures.figures` and nothing else.
+    """Every figure of a phase, computed from its query records by `figures` and nothing else.
 
     `window_s` runs from the first issue to the last completion; `qps` is completed / window_s
     (None when nothing completed); latencies are of completed queries, in seconds. `models` counts the replies by the
@@ -75,3 +97,75 @@ class PhaseRecord(msgspec.Struct, frozen=True, kw_only=True):
     def complete(self) -> bool:
         """Whether a verdict may rest on this phase."""
         return self.status == "complete"
+
+
+def figures(queries: QueryColumns, load: Load) -> PhaseFigures:
+    """Compute every figure of a phase; total, so that a phase without queries has figures too.
+
+    The early-stopping percentile is MLPerf's SingleStream score, so it is computed for one query in flight only.
+
+    The window opens with the first issue of any query and closes with the last completion of a completed
+    one, so that neither client start-up nor a late failure changes a throughput.
+    """
+    n_issued = len(queries)
+    ok = queries.ok
+    n_completed = int(ok.sum())
+    issued_ns = queries.issued_ns
+    window_s = float(queries.completed_ns[ok].max() - issued_ns.min()) / 1e9 if n_completed else None
+    latencies_s = queries.latencies_s()
+    streamed = ok & (queries.first_token_ns >= 0)
+    first_token_s = (queries.first_token_ns[streamed] - issued_ns[streamed]) / 1e9
+    counted = ok & (queries.tokens >= 0)
+    return PhaseFigures(
+        n_issued=n_issued,
+        n_completed=n_completed,
+        failures=queries.failures(),
+        window_s=window_s,
+        issue_span_s=float(np.ptp(issued_ns)) / 1e9 if n_issued else 0.0,
+        qps=n_completed / window_s if window_s else None,
+        latency=summarize(latencies_s) if n_completed else None,
+        time_to_first_token=summarize(first_token_s) if streamed.any() else None,
+        early_stopping_p90_s=percentile_estimate(latencies_s, 0.90) if load.scenario == "SingleStream" else None,
+        n_distinct_requests=queries.distinct_requests(),
+        n_distinct_samples=len(np.unique(queries.samples)),
+        first_request=queries.first_request(),
+        output_tokens=int(queries.tokens[counted].sum()) if counted.any() else None,
+        cached_tokens=queries.cached_tokens,
+        models=dict(sorted(queries.models.items())),
+    )
+
+
+@dataclass(frozen=True)
+class MeasuredPhase:
+    """A complete phase as verifiers get it. `queries` are all its queries as columns, in completion order.
+
+    `read` yields the same as records, from disk: for what columns do not hold, such as outputs and tags, one at a time,
+    so that a phase of millions need not be held. It raises RecordError where the log cannot be read.
+
+    `score` is what an external scorer left beside the records, None where none did.
+    """
+
+    record: PhaseRecord
+    queries: QueryColumns
+    read: Callable[[], Iterator[QueryRecord]]
+    score: Score | None = None
+
+    @property
+    def label(self) -> str:
+        """The phase's label."""
+        return self.record.label
+
+    @property
+    def spec(self) -> RunSpec:
+        """What was asked."""
+        return self.record.spec
+
+    @property
+    def figures(self) -> PhaseFigures:
+        """What was measured."""
+        return self.record.figures
+
+    @classmethod
+    def of(cls, record: PhaseRecord, queries: list[QueryRecord]) -> MeasuredPhase:
+        """Return a phase whose records are at hand."""
+        return cls(record, QueryColumns(queries), lambda: iter(queries))

@@ -1,7 +1,12 @@
-"""QueryRecord: one query as it went over the wire; one line of queries.jsonl."""
+"""QueryRecord: one query as it went over the wire; one line of queries.jsonl. What its outcome and its headers tell.
+
+A refusal by what guards an endpoint is not one by the system under test: such a failed query says nothing of it.
+Sources: RFC 9110, 15.5 (401, 402, 403, 407) and RFC 6585, 4 (429).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
@@ -25,9 +30,9 @@ REASONS = {
 }
 
 
-Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
+_Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
 #: Token ids as MLPerf's accuracy logs have them: little-endian int32 in hex, here in lower case.
-HexIds = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{8})*$")]
+_HexIds = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{8})*$")]
 
 
 class QueryRecord(msgspec.Struct, omit_defaults=True, gc=False):
@@ -48,7 +53,7 @@ class QueryRecord(msgspec.Struct, omit_defaults=True, gc=False):
     sample: int
     issued_ns: int
     completed_ns: int
-    request: Digest
+    request: _Digest
     outcome: str = COMPLETED
     first_token_ns: int | None = None
     due_ns: int | None = None
@@ -62,8 +67,8 @@ class QueryRecord(msgspec.Struct, omit_defaults=True, gc=False):
     finish_reason: str | None = None
     detail: str | None = None
     output: str | None = None
-    output_ids: HexIds | None = None
-    first_ids: HexIds | None = None
+    output_ids: _HexIds | None = None
+    first_ids: _HexIds | None = None
     ids_from: str | None = None
     expected: str | None = None
     tag: str | None = None
@@ -74,3 +79,70 @@ class QueryRecord(msgspec.Struct, omit_defaults=True, gc=False):
     def ok(self) -> bool:
         """Whether the query completed, which is the only thing a throughput may count."""
         return self.outcome == COMPLETED
+
+
+#: Reply headers by which a cache says that it answered, or that it did not: of nginx, Varnish, CDNs, LiteLLM. `age` and
+#: `x-varnish` say it by their value.
+_CACHE_HEADERS = (
+    "x-cache",
+    "x-cache-status",
+    "x-proxy-cache",
+    "cf-cache-status",
+    "x-litellm-cache-key",
+    "age",
+    "x-varnish",
+)
+_MOST_CHARACTERS = 120
+
+
+def cache_header(headers: Mapping[str, str]) -> str | None:
+    """Return what a reply's headers say of a cache, 'x-cache: HIT; age: 3', or None."""
+    quoted = [f"{name}: {headers[name]}" for name in _CACHE_HEADERS if name in headers]
+    return "; ".join(quoted)[:_MOST_CHARACTERS] if quoted else None
+
+
+def says_hit(header: str) -> bool:
+    """Whether headers as `cache_header` quotes them say that the reply came from a cache."""
+    return any(_is_hit(*part.split(": ", 1)) for part in header.split("; ") if ": " in part)
+
+
+def _is_hit(name: str, value: str) -> bool:
+    if name == "age":
+        return value.strip().isdigit() and int(value) > 0
+    if name == "x-varnish":  # a hit names two transactions: its own, and the one that fetched the object
+        return len(value.split()) > 1
+    if name == "x-litellm-cache-key":  # sent with hits and misses alike; it says that there is a cache
+        return False
+    return value.strip().lower().startswith("hit")
+
+
+#: A key that expired, was withdrawn or has no money left; asking again is in vain.
+NO_ACCESS = frozenset({"http_401", "http_402", "http_403", "http_407"})
+
+#: A rate limit or a quota, which may be over in a moment.
+RATE_LIMITED = frozenset({"http_429"})
+
+
+def is_turned_away(outcome: str) -> bool:
+    """Whether a query's outcome is a refusal by what guards the endpoint."""
+    return outcome in NO_ACCESS or outcome in RATE_LIMITED
+
+
+def n_turned_away(failures: Mapping[str, int]) -> int:
+    """Return how many queries were refused so, of failures counted by outcome."""
+    return sum(count for outcome, count in failures.items() if is_turned_away(outcome))
+
+
+def _cure(outcome: str) -> str:
+    """Return what is to be done about a refusal, as a clause."""
+    if outcome in NO_ACCESS:
+        return "use credentials that are valid, and paid for, until the run is over"
+    if outcome in RATE_LIMITED:
+        return "audit the server behind the rate limit, or with a quota that the whole run fits in, or lower the load"
+    return "see the server's log"
+
+
+def refusal(outcome: str, detail: str | None) -> str:
+    """Return a refusal with the server's words, and the cure."""
+    words = f" ({detail})" if detail else ""
+    return f"{outcome}{words}; {_cure(outcome)}"

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-Method = Literal["exact_match", "rouge", "command"]
+_Method = Literal["exact_match", "rouge", "command"]
 
 
 class Scoring(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,7 +18,7 @@ class Scoring(msgspec.Struct, frozen=True, kw_only=True):
     `ground_truth` is the data set's column of expected answers, `threshold` the least score that the YAML asks for.
     """
 
-    method: Method
+    method: _Method
     extractor: str = "identity"
     pattern: str | None = None
     command: tuple[str, ...] = ()

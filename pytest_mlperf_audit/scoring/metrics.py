@@ -5,19 +5,35 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from importlib.util import find_spec
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 import msgspec
 
 from ..errors import ScoringError
 from .extract import Extract, extractor, same, wanted
 
+_BuiltIn = Literal["exact_match", "rouge"]
+
+_METHODS: Final[dict[str, _BuiltIn]] = {
+    "exact_match": "exact_match",
+    "pass_at_1": "exact_match",
+    "string_match": "exact_match",
+    "rouge": "rouge",
+}
+METHOD_NAMES: Final = tuple(_METHODS)
+
+
+def method_of(eval_method: str) -> _BuiltIn | None:
+    """Return the built-in method of that name, None where only an external command can score."""
+    return _METHODS.get(eval_method)
+
+
 #: An output and the expected answer. No output: the query failed, or nothing was kept of its reply.
 Pair = tuple["str | None", "str | None"]
 
 ROUGE: Final = ("rouge1", "rouge2", "rougeL")
 #: What the score of a ROUGE run is, of all three.
-ROUGE_VALUE: Final = "rougeL"
+_ROUGE_VALUE: Final = "rougeL"
 #: ROUGE-L compares every word of an output with every word of the reference. Beyond so many pairs, 160 MiB and some
 #: seconds of them, an output counts as unanswered.
 _MOST_WORD_PAIRS: Final = 20_000_000
@@ -25,7 +41,7 @@ _WORD: Final = re.compile(r"[a-z0-9]+", re.IGNORECASE | re.ASCII)
 _ROUGE_CURE: Final = "ROUGE needs the library rouge-score; pip install 'pytest-mlperf-audit[rouge]'"
 
 
-class Tally(msgspec.Struct, frozen=True, kw_only=True):
+class _Tally(msgspec.Struct, frozen=True, kw_only=True):
     """What outputs scored, in per cent; of `n`, `n_unanswered` had no answer, which counts as a wrong one."""
 
     value: float
@@ -52,7 +68,7 @@ def expected_problem(method: str, extractor_name: str, expected: str | None) -> 
     return None
 
 
-def exact_match(pairs: Iterable[Pair], name: str, pattern: str | None = None) -> Tally:
+def exact_match(pairs: Iterable[Pair], name: str, pattern: str | None = None) -> _Tally:
     """Return how many per cent of the outputs have the expected answer.
 
     Raises ScoringError when a row has no expected answer, or there are no outputs.
@@ -68,10 +84,10 @@ def exact_match(pairs: Iterable[Pair], name: str, pattern: str | None = None) ->
         elif right is not None and same(name, answer, right):
             n_right += 1
     value = 100 * n_right / _at_least_one(n)
-    return Tally(value=value, n=n, n_unanswered=n_unanswered, metrics={"exact_match": value})
+    return _Tally(value=value, n=n, n_unanswered=n_unanswered, metrics={"exact_match": value})
 
 
-def rouge(pairs: Iterable[Pair], name: str, pattern: str | None = None) -> Tally:
+def rouge(pairs: Iterable[Pair], name: str, pattern: str | None = None) -> _Tally:
     """Return the mean F1 of ROUGE-1, ROUGE-2 and ROUGE-L (with stemming, as MLPerf's scripts have it), in per cent.
 
     Raises ScoringError without the library, when a row has no reference, or there are no outputs.
@@ -89,7 +105,7 @@ def rouge(pairs: Iterable[Pair], name: str, pattern: str | None = None) -> Tally
         for key, value in scorer.score(reference, answer).items():
             sums[key] += value.fmeasure
     metrics = {key: 100 * total / _at_least_one(n) for key, total in sums.items()}
-    return Tally(value=metrics[ROUGE_VALUE], n=n, n_unanswered=n_unanswered, metrics=metrics)
+    return _Tally(value=metrics[_ROUGE_VALUE], n=n, n_unanswered=n_unanswered, metrics=metrics)
 
 
 def rouge_problem() -> str | None:

@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from ..errors import ConfigError, RecordError
+from ..records.files import read_limited, walk
 from ..records.store import QUERIES_FILE
-from ..records.walk import read_limited, walk
-from ..report.document import MOST_BYTES, VERDICT_FILE, AuditEntry, VerdictDocument, read_verdict
+from ..report.document import VERDICT_FILE, AuditEntry, VerdictDocument, read_verdict
 from ..text import plain
 from . import third_party
 from .places import require_collectable
@@ -122,7 +122,7 @@ class _Kind(msgspec.Struct):
 
 def _is_round(verdict: Path) -> bool:
     try:
-        return msgspec.json.decode(read_limited(verdict, MOST_BYTES), type=_Kind).kind == "round"
+        return msgspec.json.decode(read_limited(verdict), type=_Kind).kind == "round"
     except (ValueError, RecursionError, OSError, RecordError):
         return False
 

@@ -17,8 +17,7 @@ from ..config.redact import REDACTED
 from ..config.secret_names import is_secret_name
 from ..errors import NoVerdictError, RecordError
 from ..load.group import PlannedPhase
-from ..records.consistency import consistent, require_planned
-from ..records.store import complete_phase, read_phase, started
+from ..records.store import complete_phase, consistent, read_phase, require_planned, started
 from ..report.outcome import AuditOutcome, CheckOutcome, CheckStatus, PhaseOutcome
 from ..report.status import audit_status
 from ..runs.phase import PhaseRecord

@@ -17,7 +17,7 @@ from ..load.files import check_files
 from ..load.first_query import ask_first
 from ..load.preflight import check_endpoint
 from ..load.progress import ProgressFile
-from ..records.atomic import write_atomic
+from ..records.files import write_atomic
 from ..runs.clock import Clock
 from .display import Display
 from .locks import endpoint_lock, interrupt, on_sigterm, processes_measuring

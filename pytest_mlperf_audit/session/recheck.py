@@ -18,9 +18,9 @@ from ..errors import MlperfAuditError, NoVerdictError, RecordError
 from ..layouts.endpoints_recheck import file_differences
 from ..load.group import PlannedPhase
 from ..records.artifacts import Artifact, artifacts, what_changed
-from ..records.walk import read_limited
+from ..records.files import read_limited
 from ..report.digest import seal_problem
-from ..report.document import MOST_BYTES, NO_ARTIFACTS, AuditEntry, CheckEntry, Tool, VerdictDocument, describe
+from ..report.document import NO_ARTIFACTS, AuditEntry, CheckEntry, Tool, VerdictDocument, describe
 from ..report.outcome import AuditOutcome, CheckStatus, RunOutcome
 from ..report.recheck import Terms, audit_differences, run_differences
 from ..report.status import run_status
@@ -99,7 +99,7 @@ class Recheck:
     def seal_problem(self) -> str:
         """What is wrong with the verdict's own digest, "" for nothing. Raises RecordError when it cannot be read."""
         try:
-            return seal_problem(read_limited(self.run.verdict_file, MOST_BYTES))
+            return seal_problem(read_limited(self.run.verdict_file))
         except OSError as error:
             raise RecordError(f"{self.run.verdict_file}: cannot be read ({error.strerror})") from error
 

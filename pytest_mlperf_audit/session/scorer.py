@@ -18,8 +18,7 @@ from ..config.dataset import PLACEHOLDERS
 from ..config.interpolate import interpolate, values_in
 from ..load.redaction import Redactor
 from ..records.log import read_queries
-from ..records.score import write_score
-from ..records.store import QUERIES_FILE
+from ..records.store import QUERIES_FILE, write_score
 from ..runs.scoring import Score, Scoring
 from .commands import KEPT, Ended, run
 

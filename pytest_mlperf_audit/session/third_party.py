@@ -15,7 +15,7 @@ from ..audits.contract import Audit, AuditContext, Samples
 from ..audits.verdict import Verdict
 from ..config.audit import AuditBlock
 from ..errors import MlperfAuditError, NoVerdictError, PlanError
-from ..runs.measured import MeasuredPhase
+from ..runs.phase import MeasuredPhase
 from ..runs.script import Script
 from ..runs.spec import RunSpec
 

@@ -27,23 +27,23 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-CONFIDENCE = 0.95
+_CONFIDENCE = 0.95
 
 #: Below this many completed queries in a phase there is no interval.
-FEWEST_QUERIES = 20
+_FEWEST_QUERIES = 20
 
 #: A phase of fewer queries than this times its lanes is mostly ends; there is no interval.
-QUERIES_PER_LANE = 4
+_QUERIES_PER_LANE = 4
 
 #: Sample CV of service times above which there is no interval; with a true CV of 100 %, one phase in 200 to 300
 #: exceeds it.
-WIDEST_CV = 2.0
+_WIDEST_CV = 2.0
 
 #: The same when all queries are issued at once: a wider spread cannot be told from queries served out of order.
-WIDEST_CV_AT_ONCE = 0.2
+_WIDEST_CV_AT_ONCE = 0.2
 
 #: More queries than this are not worth naming as a cure.
-MOST_QUERIES = 1_000_000
+_MOST_QUERIES = 1_000_000
 
 #: Standard errors of neighbours' rank correlation from which service times are not independent; chance 1 in 4,000.
 _ALIKE = 3.5
@@ -133,7 +133,7 @@ def queries_to_decide(
     if distance >= compared.half_width:
         return None
     wanted = compared.variance_per_query * compared.quantile**2
-    return ceil(wanted / distance**2) if wanted <= MOST_QUERIES * distance**2 else None
+    return ceil(wanted / distance**2) if wanted <= _MOST_QUERIES * distance**2 else None
 
 
 def _compare(
@@ -162,7 +162,7 @@ def _compare(
 
 def _student_quantile(freedom: float) -> float:
     """Return Student's two-sided 95 % quantile, within 2e-5 from 19 on (Abramowitz and Stegun 26.7.5)."""
-    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    z = NormalDist().inv_cdf((1 + _CONFIDENCE) / 2)
     return (
         z
         + (z**3 + z) / (4 * freedom)
@@ -178,12 +178,12 @@ def _total_s(paces: Sequence[_Pace]) -> float:
 def _pace(phase: Completions, in_flight: int | None) -> _Pace | str:
     """Return a phase's pace, or what about the phase forbids an interval."""
     n = phase.completed_s.size if phase.ok is None else int(phase.ok.sum())
-    if n < FEWEST_QUERIES:
-        return f"{n} queries completed, and below {FEWEST_QUERIES} its coverage is not known"
-    if in_flight is not None and n < QUERIES_PER_LANE * in_flight:
+    if n < _FEWEST_QUERIES:
+        return f"{n} queries completed, and below {_FEWEST_QUERIES} its coverage is not known"
+    if in_flight is not None and n < _QUERIES_PER_LANE * in_flight:
         return (
             f"{n} queries completed with {in_flight} in flight, and a steady rate needs "
-            f"{QUERIES_PER_LANE} times as many as are in flight, {QUERIES_PER_LANE * in_flight}"
+            f"{_QUERIES_PER_LANE} times as many as are in flight, {_QUERIES_PER_LANE * in_flight}"
         )
     order = np.argsort(phase.issued_s, kind="stable")
     issued_s, completed_s = phase.issued_s[order], phase.completed_s[order]
@@ -206,13 +206,13 @@ def _pace(phase: Completions, in_flight: int | None) -> _Pace | str:
 
 def _spread_forbids(service_s: NDArray[np.float64], in_flight: int | None) -> str | None:
     cv = float(service_s.std(ddof=1) / service_s.mean())
-    if in_flight is None and cv > WIDEST_CV_AT_ONCE:
+    if in_flight is None and cv > _WIDEST_CV_AT_ONCE:
         return (
-            f"all queries were issued at once and service times spread by {cv:.0%}; above {WIDEST_CV_AT_ONCE:.0%} that "
-            "cannot be told from queries served out of order, so run it with a fixed concurrency for an interval"
+            f"all queries were issued at once and service times spread by {cv:.0%}; above {_WIDEST_CV_AT_ONCE:.0%} "
+            "that cannot be told from queries served out of order, so run it with a fixed concurrency for an interval"
         )
-    if cv > WIDEST_CV:
-        return f"service times spread by {cv:.0%}, and above {WIDEST_CV:.0%} a few slow queries decide the throughput"
+    if cv > _WIDEST_CV:
+        return f"service times spread by {cv:.0%}, and above {_WIDEST_CV:.0%} a few slow queries decide the throughput"
     if cv < _LEAST_SPREAD:
         return "all queries took equally long, so nothing shows how much the ratio moves by chance"
     return None
@@ -241,15 +241,15 @@ def _service_times_s(
 
 def _lanes(issued_s: NDArray[np.float64], completed_s: NDArray[np.float64], in_flight: int | None) -> int | str:
     """Return the number of lanes that makes the service times likeliest, or why none fits."""
-    head = max(_LANES_FROM, QUERIES_PER_LANE * (in_flight or 0))
+    head = max(_LANES_FROM, _QUERIES_PER_LANE * (in_flight or 0))
     issued_s, completed_s = issued_s[:head], completed_s[:head]
     n = completed_s.size
     # A query cannot complete before the lane it needs is free, so overtaking bounds the lanes from below.
     overtaken = np.arange(n) - np.argsort(np.argsort(completed_s, kind="stable"), kind="stable")
     lanes = _likeliest_lanes(issued_s, completed_s, range(int(overtaken.max()) + 1, (in_flight or n // 2) + 1))
-    if in_flight is None and (not lanes or n < QUERIES_PER_LANE * lanes):
+    if in_flight is None and (not lanes or n < _QUERIES_PER_LANE * lanes):
         return (
-            f"all queries were issued at once, and the server worked on more than one in {QUERIES_PER_LANE} of them "
+            f"all queries were issued at once, and the server worked on more than one in {_QUERIES_PER_LANE} of them "
             "at a time or not in the order of issue, so no steady rate was seen"
         )
     return lanes or f"more queries were in flight than the {in_flight} asked for"

@@ -123,7 +123,7 @@ def null_runs(n: int) -> None:
     from pytest_mlperf_audit.endpoints.videogen import VideoGenAdapter
     from pytest_mlperf_audit.load.group import PlannedPhase, run_group
     from pytest_mlperf_audit.load.target import Target
-    from pytest_mlperf_audit.records.consistency import consistent
+    from pytest_mlperf_audit.records.store import consistent
     from pytest_mlperf_audit.runs.spec import Concurrency, Load, MaxThroughput
 
     dataset = load_dataset(DatasetConfig(path=EXAMPLE / "prompts.jsonl"), [])

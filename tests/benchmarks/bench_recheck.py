@@ -38,9 +38,8 @@ from pytest_mlperf_audit.records.store import QUERIES_FILE, write_phase
 from pytest_mlperf_audit.report.document import document, write_verdict
 from pytest_mlperf_audit.report.outcome import CheckStatus, RunOutcome
 from pytest_mlperf_audit.report.status import run_status
-from pytest_mlperf_audit.runs.figures import figures
 from pytest_mlperf_audit.runs.order import Single
-from pytest_mlperf_audit.runs.phase import PhaseRecord
+from pytest_mlperf_audit.runs.phase import PhaseRecord, figures
 from pytest_mlperf_audit.runs.query import QueryRecord
 from pytest_mlperf_audit.runs.spec import RunSpec
 from pytest_mlperf_audit.session import third_party

@@ -18,7 +18,7 @@ from pytest_mlperf_audit.errors import RecordError
 from pytest_mlperf_audit.records.log import read_columns
 from pytest_mlperf_audit.records.store import QUERIES_FILE, read_phase
 from pytest_mlperf_audit.report.document import VERDICT_FILE, read_verdict
-from pytest_mlperf_audit.runs.figures import figures
+from pytest_mlperf_audit.runs.phase import figures
 from pytest_mlperf_audit.runs.spec import MaxThroughput
 from pytest_mlperf_audit.text import plain
 from tests.benchmarks.bench_recheck import write_run

@@ -22,7 +22,7 @@ from pytest_mlperf_audit.records.log import read_columns
 from pytest_mlperf_audit.records.store import QUERIES_FILE, read_phase
 from pytest_mlperf_audit.report.digest import UNSEALED, sealed
 from pytest_mlperf_audit.report.document import NO_ARTIFACTS, VERDICT_FILE
-from pytest_mlperf_audit.runs.figures import figures
+from pytest_mlperf_audit.runs.phase import figures
 from pytest_mlperf_audit.runs.spec import MaxThroughput
 from pytest_mlperf_audit.session.finished import find
 from pytest_mlperf_audit.session.recheck import Recheck

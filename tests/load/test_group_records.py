@@ -12,7 +12,7 @@ from pytest_mlperf_audit.load.progress import Progress
 from pytest_mlperf_audit.load.target import Target
 from pytest_mlperf_audit.records.log import QueryLog, read_columns, read_queries
 from pytest_mlperf_audit.records.store import read_phase
-from pytest_mlperf_audit.runs.figures import figures
+from pytest_mlperf_audit.runs.phase import figures
 from pytest_mlperf_audit.runs.spec import Concurrency
 
 

@@ -10,8 +10,8 @@ from pytest_mlperf_audit.load import metrics
 from pytest_mlperf_audit.load.metrics import check_metrics
 from pytest_mlperf_audit.load.target import Target
 from pytest_mlperf_audit.records.store import read_phase
-from pytest_mlperf_audit.runs.counters import ServerCounters
 from pytest_mlperf_audit.runs.order import single
+from pytest_mlperf_audit.runs.phase import ServerCounters
 
 HITS, QUERIES = "sut:cache_hits_total", "sut:cache_queries_total"
 

@@ -13,8 +13,8 @@ from pytest_mlperf_audit.load.progress import Progress
 from pytest_mlperf_audit.load.target import Target
 from pytest_mlperf_audit.records.log import read_queries
 from pytest_mlperf_audit.records.store import read_phase
-from pytest_mlperf_audit.runs.cache_headers import says_hit
 from pytest_mlperf_audit.runs.order import single
+from pytest_mlperf_audit.runs.query import says_hit
 from pytest_mlperf_audit.runs.script import NO_EDIT, Edit, Round, Step
 from pytest_mlperf_audit.runs.spec import Concurrency
 

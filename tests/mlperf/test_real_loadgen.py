@@ -21,12 +21,11 @@ from pytest_mlperf_audit.loadgen.summary import read_summary
 from pytest_mlperf_audit.loadgen.write_detail import detail_text
 from pytest_mlperf_audit.loadgen.write_summary import summary_text
 from pytest_mlperf_audit.runs.columns import QueryColumns
-from pytest_mlperf_audit.runs.figures import figures
 from pytest_mlperf_audit.runs.order import with_replacement
-from pytest_mlperf_audit.runs.phase import PhaseRecord
+from pytest_mlperf_audit.runs.phase import PhaseRecord, figures
 from pytest_mlperf_audit.runs.query import QueryRecord
 from pytest_mlperf_audit.runs.spec import Concurrency, MaxThroughput, RunSpec
-from pytest_mlperf_audit.stats.early_stopping import percentile_estimate
+from pytest_mlperf_audit.stats.percentiles import percentile_estimate
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("mlperf_loadgen") is None, reason="LoadGen is not installed: pip install mlcommons-loadgen"

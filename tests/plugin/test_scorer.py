@@ -17,8 +17,7 @@ import psutil
 import pytest
 
 from pytest_mlperf_audit.errors import RecordError
-from pytest_mlperf_audit.records.score import read_score
-from pytest_mlperf_audit.records.store import QUERIES_FILE
+from pytest_mlperf_audit.records.store import QUERIES_FILE, read_score
 from pytest_mlperf_audit.runs.query import QueryRecord
 from pytest_mlperf_audit.runs.scoring import Score, Scoring
 from pytest_mlperf_audit.session.scorer import command_problem, run_command

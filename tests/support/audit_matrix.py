@@ -23,7 +23,7 @@ from pytest_mlperf_audit.endpoints.simulated import process
 from pytest_mlperf_audit.endpoints.source import RequestSource
 from pytest_mlperf_audit.load.group import PlannedPhase, run_group
 from pytest_mlperf_audit.load.target import Target
-from pytest_mlperf_audit.records.consistency import consistent
+from pytest_mlperf_audit.records.store import consistent
 from pytest_mlperf_audit.runs.spec import Concurrency
 
 #: TEST01 compares throughputs: fewer queries, each of which takes longer than the machine's noise.

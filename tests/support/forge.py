@@ -15,7 +15,7 @@ from pytest_mlperf_audit.records.artifacts import artifacts
 from pytest_mlperf_audit.records.log import read_columns
 from pytest_mlperf_audit.records.store import QUERIES_FILE, read_phase, write_phase
 from pytest_mlperf_audit.report.document import NO_ARTIFACTS, AuditEntry, PhaseEntry, write_verdict
-from pytest_mlperf_audit.runs.figures import figures
+from pytest_mlperf_audit.runs.phase import figures
 from pytest_mlperf_audit.session.finished import find
 from pytest_mlperf_audit.session.recheck import Recheck
 

@@ -9,9 +9,7 @@ from typing import Any
 from pytest_mlperf_audit.audits.contract import Audit, AuditContext
 from pytest_mlperf_audit.audits.verdict import Verdict
 from pytest_mlperf_audit.runs.columns import QueryColumns
-from pytest_mlperf_audit.runs.figures import figures
-from pytest_mlperf_audit.runs.measured import MeasuredPhase
-from pytest_mlperf_audit.runs.phase import PhaseRecord
+from pytest_mlperf_audit.runs.phase import MeasuredPhase, PhaseRecord, figures
 from pytest_mlperf_audit.runs.query import QueryRecord
 from pytest_mlperf_audit.runs.spec import Concurrency, RunSpec
 

@@ -7,8 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from ...runs.cache_headers import says_hit
-from ...runs.query import QueryRecord
+from ...runs.query import QueryRecord, says_hit
 from ..verdict import ArmSummary, Check, Figure, Finding
 from .contrasts import STARTS
 from .design import BURST_SIZES, DATASET, MADE_UP

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...runs.refusals import is_turned_away, said
+from ...runs.query import is_turned_away, refusal
 from .evidence import Evidence
 
 
@@ -17,7 +17,7 @@ def told(evidence: Evidence) -> str:
     turned_away = next((record for record in evidence.failed if is_turned_away(record.outcome)), None)
     cure = ""
     if turned_away:
-        cure = f"; {said(turned_away.outcome, turned_away.detail)}"
+        cure = f"; {refusal(turned_away.outcome, turned_away.detail)}"
     elif only == {"R"}:
         cure = "; the endpoint refuses a repeated request, so nothing can be concluded from repeats"
     return f"{len(evidence.failed)} of {evidence.n_queries} probe queries failed: {most}{cure}"

@@ -12,8 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from ...stats.betting import wealth
-from ...stats.family import holm
+from ...stats.ranks import holm, wealth
 from . import contrasts
 from .contrasts import EVERYWHERE, STARTS, Contrast
 from .design import DATASET, MADE_UP, N_RIVALS, N_SINGLE

@@ -13,7 +13,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from ...config.audit import AuditBlock
-from ...runs.measured import MeasuredPhase
+from ...runs.phase import MeasuredPhase
 from ...runs.script import Script
 from ...runs.spec import RunSpec
 from ..contract import Audit, AuditContext, Samples

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from ...errors import ConfigError
-from ...records.walk import walk
+from ...records.files import walk
 from .case import AuditDirectory, Layout, readable
 
 #: The audits that can be re-verified; TEST08 is no HTTP inference, TEST05 and TEST03 were withdrawn.

@@ -21,8 +21,8 @@ from typing_extensions import Self, override
 from ...config.audit import AuditBlock
 from ...config.block import reject
 from ...errors import PlanError
-from ...runs.measured import MeasuredPhase
 from ...runs.order import without_replacement
+from ...runs.phase import MeasuredPhase
 from ...runs.scoring import Scoring
 from ...runs.spec import Keep, Parameter, RunSpec
 from ..completion import completion, duration, unless_turned_away

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ...runs.measured import MeasuredPhase
+from ...runs.phase import MeasuredPhase
 from ...runs.query import QueryRecord
 from ...runs.scoring import Score
 from ...scoring.metrics import Pair

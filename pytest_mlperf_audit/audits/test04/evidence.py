@@ -13,11 +13,11 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ...runs.cache_headers import says_hit
-from ...runs.measured import MeasuredPhase
 from ...runs.order import Single
+from ...runs.phase import MeasuredPhase
+from ...runs.query import says_hit
 from ...runs.spec import Concurrency, MaxThroughput
-from ...stats.early_stopping import P90_FLOOR
+from ...stats.percentiles import P90_FLOOR
 from ...stats.ranks import stratified_u
 from ...stats.ratio import Completions, NoInterval, RatioInterval, queries_to_decide, ratio_interval
 from ..verdict import Figure

@@ -18,8 +18,8 @@ from typing_extensions import override
 
 from ...config.audit import AuditBlock
 from ...errors import NoVerdictError, PlanError
-from ...runs.measured import MeasuredPhase
 from ...runs.order import Single, WithoutReplacement, single, without_replacement
+from ...runs.phase import MeasuredPhase
 from ...runs.script import Script
 from ...runs.spec import Poisson, RunSpec
 from ..completion import completion, duration

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ...runs.measured import MeasuredPhase
-from ...runs.refusals import n_turned_away
+from ...runs.phase import MeasuredPhase
+from ...runs.query import n_turned_away
 from ..completion import completed_enough, in_doubt
 from ..published.score import speed_up
 from ..verdict import Check

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...runs.measured import MeasuredPhase
-from ...runs.phase import PhaseRecord
+from ...runs.phase import MeasuredPhase, PhaseRecord
 from ..published.score import tolerance
 
 

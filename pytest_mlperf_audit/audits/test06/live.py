@@ -17,8 +17,8 @@ from typing_extensions import override
 
 from ...config.audit import AuditBlock
 from ...errors import PlanError
-from ...runs.measured import MeasuredPhase
 from ...runs.order import without_replacement
+from ...runs.phase import MeasuredPhase
 from ...runs.spec import Parameter, RunSpec
 from ..completion import completion, unless_turned_away
 from ..contract import Audit, AuditContext, Samples

@@ -18,8 +18,8 @@ from typing_extensions import Self, override
 from ...config.audit import AuditBlock
 from ...config.block import reject
 from ...errors import PlanError
-from ...runs.measured import MeasuredPhase
 from ...runs.order import without_replacement
+from ...runs.phase import MeasuredPhase
 from ...runs.spec import Parameter, RunSpec
 from ..completion import completion, unless_turned_away
 from ..contract import Audit, AuditContext, Samples

@@ -12,7 +12,7 @@ import msgspec
 from ..._version import __version__
 from ...audits.published.outcome import CaseOutcome, CaseStatus
 from ...audits.verdict import Figure
-from ...records.atomic import write_atomic
+from ...records.files import write_atomic
 from ..document import Tool, storable
 from ..schema import document_schema
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...records.atomic import write_atomic
+from ...records.files import write_atomic
 from ..document import REPORT_FILE, VERDICT_FILE
 from .document import RoundDocument, write_round
 

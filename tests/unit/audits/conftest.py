@@ -16,10 +16,8 @@ from pytest_mlperf_audit.audits.probe.script import Probe, script
 from pytest_mlperf_audit.audits.probe.settings import ProbeSettings
 from pytest_mlperf_audit.audits.test04.live import Test04Block
 from pytest_mlperf_audit.runs.columns import QueryColumns
-from pytest_mlperf_audit.runs.figures import figures
-from pytest_mlperf_audit.runs.measured import MeasuredPhase
 from pytest_mlperf_audit.runs.order import sequential
-from pytest_mlperf_audit.runs.phase import PhaseRecord
+from pytest_mlperf_audit.runs.phase import MeasuredPhase, PhaseRecord, figures
 from pytest_mlperf_audit.runs.query import QueryRecord
 from pytest_mlperf_audit.runs.script import Round, Script, Step
 from pytest_mlperf_audit.runs.spec import Concurrency, RunSpec

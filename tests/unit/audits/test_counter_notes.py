@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from pytest_mlperf_audit.audits.counters import counter_notes
-from pytest_mlperf_audit.runs.counters import ServerCounters
+from pytest_mlperf_audit.runs.phase import ServerCounters
 
 
 def test_a_counter_that_rose_and_one_that_did_not():

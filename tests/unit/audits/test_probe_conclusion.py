@@ -12,9 +12,7 @@ from pytest_mlperf_audit.audits.probe.live import CacheProbe, CacheProbeBlock
 from pytest_mlperf_audit.audits.probe.plan import PHASE, TRIAL
 from pytest_mlperf_audit.audits.test04.live import Test04
 from pytest_mlperf_audit.runs.columns import QueryColumns
-from pytest_mlperf_audit.runs.figures import figures
-from pytest_mlperf_audit.runs.measured import MeasuredPhase
-from pytest_mlperf_audit.runs.phase import PhaseRecord
+from pytest_mlperf_audit.runs.phase import MeasuredPhase, PhaseRecord, figures
 from pytest_mlperf_audit.runs.spec import Concurrency, MaxThroughput
 
 PREFIX = {"cache": "prefix", "prefill": 0.6}

@@ -12,8 +12,8 @@ from pytest_mlperf_audit.audits.contract import AuditContext
 from pytest_mlperf_audit.audits.test01.live import Test01, Test01Block
 from pytest_mlperf_audit.audits.verdict import Verdict
 from pytest_mlperf_audit.errors import PlanError
-from pytest_mlperf_audit.runs.measured import MeasuredPhase
 from pytest_mlperf_audit.runs.order import WithoutReplacement
+from pytest_mlperf_audit.runs.phase import MeasuredPhase
 from pytest_mlperf_audit.runs.scoring import Scoring
 from pytest_mlperf_audit.runs.spec import Concurrency, Keep, RunSpec
 from tests.support.answered import measured, outcomes, phase, queries

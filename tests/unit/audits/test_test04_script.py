@@ -6,10 +6,8 @@ import pytest
 
 from pytest_mlperf_audit.audits.test04.script_rule import limit_ratio, notes, score, script_passes
 from pytest_mlperf_audit.runs.columns import QueryColumns
-from pytest_mlperf_audit.runs.figures import figures
-from pytest_mlperf_audit.runs.measured import MeasuredPhase
 from pytest_mlperf_audit.runs.order import single, without_replacement
-from pytest_mlperf_audit.runs.phase import PhaseRecord
+from pytest_mlperf_audit.runs.phase import MeasuredPhase, PhaseRecord, figures
 from pytest_mlperf_audit.runs.query import QueryRecord
 from pytest_mlperf_audit.runs.spec import Concurrency, MaxThroughput, RunSpec
 

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from pytest_mlperf_audit.audits.test09.live import Test09, Test09Block
 from pytest_mlperf_audit.errors import PlanError
-from pytest_mlperf_audit.runs.measured import MeasuredPhase
 from pytest_mlperf_audit.runs.order import without_replacement
+from pytest_mlperf_audit.runs.phase import MeasuredPhase
 from pytest_mlperf_audit.runs.spec import Keep, RunSpec
 from tests.support.token_phase import answered, failed, judged, measured, planned, results
 

@@ -235,6 +235,6 @@ def test_any_json_rows_come_back(tmp_path_factory, data: list[dict[str, object]]
 
 
 def _prompted(row: dict[str, object]) -> dict[str, object]:
-    from pytest_mlperf_audit.datasets.columns import renamed
+    from pytest_mlperf_audit.datasets.dataset import renamed
 
     return renamed(row, {}, "")

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_mlperf_audit.config.dataset import DatasetConfig
 from pytest_mlperf_audit.datasets import load_dataset
-from pytest_mlperf_audit.datasets.columns import parser_line, renamed
+from pytest_mlperf_audit.datasets.dataset import parser_line, renamed
 from pytest_mlperf_audit.errors import DatasetError
 
 ROWS = "".join(f'{{"prompt": "p{at}"}}\n' for at in range(5))

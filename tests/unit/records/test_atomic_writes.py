@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_mlperf_audit.records.atomic import sha256_file, write_atomic
+from pytest_mlperf_audit.records.files import sha256_file, write_atomic
 
 
 def test_a_file_is_written_with_its_directories(tmp_path):

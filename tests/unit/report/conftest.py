@@ -21,10 +21,8 @@ from pytest_mlperf_audit.records.log import QueryLog, read_queries
 from pytest_mlperf_audit.records.store import write_phase
 from pytest_mlperf_audit.report.outcome import AuditOutcome, CheckOutcome, CheckStatus, PhaseOutcome, RunOutcome
 from pytest_mlperf_audit.report.status import audit_status
-from pytest_mlperf_audit.runs.figures import figures
-from pytest_mlperf_audit.runs.measured import MeasuredPhase
 from pytest_mlperf_audit.runs.order import single, without_replacement
-from pytest_mlperf_audit.runs.phase import PhaseRecord
+from pytest_mlperf_audit.runs.phase import MeasuredPhase, PhaseRecord, figures
 from pytest_mlperf_audit.runs.query import QueryRecord
 from pytest_mlperf_audit.runs.script import Script, Step
 from pytest_mlperf_audit.runs.spec import Concurrency, MaxThroughput, RunSpec

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_mlperf_audit.runs.columns import QueryColumns
-from pytest_mlperf_audit.runs.figures import figures
+from pytest_mlperf_audit.runs.phase import figures
 from pytest_mlperf_audit.runs.query import COMPLETED, QueryRecord
 from pytest_mlperf_audit.runs.spec import Concurrency, MaxThroughput, Poisson
 

@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_mlperf_audit.runs.columns import QueryColumns
-from pytest_mlperf_audit.runs.figures import figures
 from pytest_mlperf_audit.runs.order import Sequential, Single, WithoutReplacement, WithReplacement
-from pytest_mlperf_audit.runs.phase import PhaseRecord, Status, StoppedBy
+from pytest_mlperf_audit.runs.phase import PhaseRecord, Status, StoppedBy, figures
 from pytest_mlperf_audit.runs.query import QueryRecord
 from pytest_mlperf_audit.runs.spec import Concurrency, Keep, MaxThroughput, Poisson, RunSpec
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mlperf_audit.scoring.choice import decided, wanted
-from pytest_mlperf_audit.scoring.extract import extractor
+from pytest_mlperf_audit.scoring.extract import extractor, wanted
+
+decided = extractor("multiple_choice")
 
 REASONING = (
     "Let me look at each option. (A) would need a catalyst, so A is unlikely. Option B is about pressure. "
@@ -108,7 +109,7 @@ def test_outputs_that_leave_it_open(output: str) -> None:
     ],
 )
 def test_expected_answers(expected: str, letter: str | None) -> None:
-    assert wanted(expected) == letter
+    assert wanted("multiple_choice", expected) == letter
 
 
 @given(st.sampled_from("ABCDEFGHIJ"), st.sampled_from("ABCDEFGHIJ"), st.text(max_size=200))

@@ -12,8 +12,7 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from pytest_mlperf_audit.errors import ScoringError
 from pytest_mlperf_audit.scoring import metrics
-from pytest_mlperf_audit.scoring.metrics import exact_match, expected_problem, rouge
-from pytest_mlperf_audit.scoring.names import method_of
+from pytest_mlperf_audit.scoring.metrics import exact_match, expected_problem, method_of, rouge
 
 
 def test_exact_match_in_per_cent() -> None:

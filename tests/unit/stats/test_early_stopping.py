@@ -8,12 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_mlperf_audit.stats.early_stopping import (
-    P90_FLOOR,
-    allowed_over_latency,
-    percentile_estimate,
-    queries_needed,
-)
+from pytest_mlperf_audit.stats.percentiles import P90_FLOOR, allowed_over_latency, percentile_estimate, queries_needed
 
 FLOORS = {0.50: 11, 0.75: 24, 0.90: 64, 0.95: 130, 0.97: 219, 0.99: 662, 0.999: 6636}
 ONE_IN_A_HUNDRED = Fraction(1, 100)

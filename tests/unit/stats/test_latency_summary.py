@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mlperf_audit.stats.latency import summarize
+from pytest_mlperf_audit.stats.percentiles import summarize
 
 latencies = st.lists(st.floats(1e-6, 1e4), min_size=1, max_size=200)
 

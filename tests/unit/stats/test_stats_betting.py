@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from pytest_mlperf_audit.stats.betting import wealth
+from pytest_mlperf_audit.stats.ranks import wealth
 
 
 def test_wealth_worked_out_by_hand():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mlperf_audit.stats.family import holm
+from pytest_mlperf_audit.stats.ranks import holm
 
 
 def test_values_worked_out_by_hand():

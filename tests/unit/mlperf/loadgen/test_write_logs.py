@@ -14,9 +14,8 @@ from pytest_mlperf_audit.loadgen.phase_log import PERCENTILES, Declared, phase_l
 from pytest_mlperf_audit.loadgen.write_detail import detail_text
 from pytest_mlperf_audit.loadgen.write_summary import summary_text
 from pytest_mlperf_audit.runs.columns import QueryColumns
-from pytest_mlperf_audit.runs.figures import figures
 from pytest_mlperf_audit.runs.order import single, without_replacement
-from pytest_mlperf_audit.runs.phase import PhaseRecord
+from pytest_mlperf_audit.runs.phase import PhaseRecord, figures
 from pytest_mlperf_audit.runs.query import QueryRecord
 from pytest_mlperf_audit.runs.spec import Concurrency, MaxThroughput, Poisson, RunSpec
 

@@ -1,13 +1,18 @@
-"""Walking directories that anybody may have made, and reading files that may be of any size."""
+"""Files as records need them: written whole or not at all; read and walked whatever somebody may have put there."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from ..errors import RecordError
+
+#: A file that we write whole, such as phase.json or verdict.json, has no more.
+_MOST_BYTES = 64 * 2**20
 
 
 def walk(
@@ -63,12 +68,51 @@ def _leads_within(link: Path, root: str) -> bool:
     return f"{target}/".startswith(f"{root}/") and not f"{place}/".startswith(f"{target}/")
 
 
-def read_limited(path: Path, limit_bytes: int) -> bytes:
-    """Return a file's bytes. Raises RecordError for one larger than a file of ours is, OSError as reading does."""
+def read_limited(path: Path) -> bytes:
+    """Return a file's bytes. Raises RecordError where it is larger than any that we write whole, and OSError."""
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
-        if stat.S_ISREG(status.st_mode) and status.st_size > limit_bytes:
+        if stat.S_ISREG(status.st_mode) and status.st_size > _MOST_BYTES:
             raise RecordError(
-                f"{path}: has {status.st_size} bytes, and none that we write has more than {limit_bytes}; it was edited"
+                f"{path}: has {status.st_size} bytes, and none that we write has more than {_MOST_BYTES}; it was edited"
             )
-        return file.read(limit_bytes)
+        return file.read(_MOST_BYTES)
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write `data` to `path`: temporary file beside it, fsync, rename, fsync of the directory. Raises OSError."""
+    write_pieces(path, [data])
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
+    """Write `pieces` one after the other, as write_atomic does; what making them raises leaves no file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with scratch.open("wb") as file:
+            file.writelines(pieces)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(path)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise
+    _sync_directory(path.parent)
+
+
+def _sync_directory(directory: Path) -> None:
+    with contextlib.suppress(OSError):  # some file systems cannot; the rename itself has happened
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file in hex, reading it in pieces."""
+    hasher = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            hasher.update(piece)
+    return hasher.hexdigest()
