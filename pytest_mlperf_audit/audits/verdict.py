@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 
 Figure = bool | int | float | str | None
+
+#: How a reader may take a ratio. clean: nothing significant; suspicious: a sure speed-up below the limit; inconclusive:
+#: the interval holds the limit; over the limit: the whole interval lies above it.
+Evidence = Literal["clean", "suspicious", "inconclusive", "over the limit"]
+
+#: Who set a limit: MLPerf for every scenario, MLPerf for SingleStream alone, or the YAML.
+LimitOf = Literal["MLPerf", "SingleStream", "configuration"]
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,8 +71,46 @@ class Diff(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
+class Ratio(msgspec.Struct, frozen=True, kw_only=True):
+    """Throughput of one row repeated over that of distinct rows, which must lie strictly below `limit`.
+
+    `check` is the check that asserts it, None for the ratio of all repeated rows pooled. `row` is the repeated row
+    where several are repeated, one ratio each. `n_repeats` and `n_distinct` are queries that completed. `low` and
+    `high` bound the long-run ratio (without the phases' ends) with 95 % confidence; they, `long_run` and `evidence` are
+    None where the data allow no interval. `queries_to_decide` is for each phase of an inconclusive ratio, None where
+    unknown.
+    """
+
+    value: float
+    limit: float
+    limit_of: LimitOf
+    n_repeats: int
+    n_distinct: int
+    check: str | None = None
+    row: int | None = None
+    low: float | None = None
+    high: float | None = None
+    long_run: float | None = None
+    evidence: Evidence | None = None
+    queries_to_decide: int | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether it is strictly below its limit, which is MLPerf's rule."""
+        return self.value < self.limit
+
+    @property
+    def pooled(self) -> bool:
+        """Whether it is of all repeated rows taken together."""
+        return self.check is None
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What an audit concludes from complete phases. `figures` is evidence beside the rule and decides nothing."""
+    """What an audit concludes from complete phases. `figures` is evidence beside the rule and decides nothing.
+
+    The report makes sentences and charts of `ratios`, `findings` and `arms`; of figures it makes a table, whatever
+    their names.
+    """
 
     audit: str
     checks: tuple[Check, ...]
@@ -73,6 +119,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...] = ()
     arms: tuple[ArmSummary, ...] = ()
     diffs: tuple[Diff, ...] = ()
+    ratios: tuple[Ratio, ...] = ()
 
     @property
     def passed(self) -> bool:

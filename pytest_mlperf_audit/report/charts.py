@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from ..audits.verdict import Ratio
 from ..text import plain
 from .canvas import (
     BAD,
@@ -30,7 +31,7 @@ from .canvas import (
     to_svg,
 )
 from .clean import apart
-from .ratios import Ratio
+from .ratios import name
 
 __all__ = (
     "MAX_SERIES",
@@ -125,7 +126,7 @@ def ratio_against_limit(ratios: Sequence[Ratio], key: str = "") -> str | None:
         for position, ratio in enumerate(ratios):
             _ratio_marker(axes, position, ratio)
         axes.set_ylim(len(ratios) - 0.4, -0.6)
-        axes.set_yticks(range(len(ratios)), labels=[ratio.row for ratio in ratios])
+        axes.set_yticks(range(len(ratios)), labels=[name(ratio) for ratio in ratios])
         axes.grid(visible=False, axis="y")
         return to_svg(figure, "ratio")
 

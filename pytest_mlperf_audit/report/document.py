@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from .._version import __version__
-from ..audits.verdict import ArmSummary, Diff, Figure, Finding
+from ..audits.verdict import ArmSummary, Diff, Figure, Finding, Ratio
 from ..errors import RecordError
 from ..records.artifacts import Artifact, artifacts
 from ..records.files import read_limited, write_atomic
@@ -82,7 +82,8 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     """An audit, or the main performance run (`is_audit` false). `figures` is evidence and decides nothing.
 
     `findings` are the comparisons of a scripted phase, `arms` the kinds of queries that it compared; `diffs` show
-    outputs that should be equal and are not. `planned` are the labels of the phases that it needs, run or not.
+    outputs that should be equal and are not. `planned` are the labels of the phases that it needs, run or not. `ratios`
+    are throughput ratios against their limits.
     """
 
     id: str
@@ -100,6 +101,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     diffs: tuple[Diff, ...] = ()
     arms: tuple[ArmSummary, ...] = ()
     planned: tuple[str, ...] = ()
+    ratios: tuple[Ratio, ...] = ()
 
     @property
     def timed(self) -> tuple[PhaseEntry, ...]:
@@ -215,6 +217,7 @@ def _audit(audit: AuditOutcome) -> AuditEntry:
         findings=audit.findings,
         diffs=audit.diffs,
         arms=tuple(arm for arm in audit.arms if math.isfinite(arm.median_s)),
+        ratios=tuple(ratio for ratio in audit.ratios if math.isfinite(ratio.value) and math.isfinite(ratio.limit)),
     )
 
 

@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from ..audits.verdict import ArmSummary, Check, Diff, Figure, Finding
+from ..audits.verdict import ArmSummary, Check, Diff, Figure, Finding, Ratio
 from ..runs.phase import PhaseRecord
 
 RunStatus = Literal["PASS", "FAIL", "NO_VERDICT", "INCOMPLETE", "NOT_RUN"]
@@ -59,6 +59,7 @@ class AuditOutcome(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...] = ()
     diffs: tuple[Diff, ...] = ()
     arms: tuple[ArmSummary, ...] = ()
+    ratios: tuple[Ratio, ...] = ()
     reason: str = ""
     mlperf_name: str | None = None
     settings: dict[str, Figure] = {}

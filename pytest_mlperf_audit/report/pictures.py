@@ -12,7 +12,7 @@ from markupsafe import Markup
 from ..audits.probe.conclusion import BURSTS, seconds_by_arm
 from ..audits.probe.evidence import Evidence
 from ..audits.probe.plan import probe_of
-from ..audits.verdict import ArmSummary
+from ..audits.verdict import ArmSummary, Ratio
 from ..errors import RecordError
 from ..records.log import read_columns, read_queries
 from ..records.store import QUERIES_FILE
@@ -62,7 +62,7 @@ def pictures_of(audit: AuditEntry, report_dir: Path, key: str) -> Pictures:
     series = [_series(phase, report_dir, notes) for phase in audit.timed]
     if len(series) > charts.MAX_SERIES:
         notes.append(f"The charts show the first {charts.MAX_SERIES} of {len(series)} phases.")
-    every_ratio = [*ratios.ratios(audit), *([together] if (together := ratios.pooled(audit)) else [])]
+    every_ratio = ratios.of_rows(audit) + ratios.pooled(audit)
     drawn = (
         ("Latency", _latencies(audit), charts.latency_distribution([s.latencies_s for s in series], key=key)),
         (
@@ -158,11 +158,11 @@ def _completions(audit: AuditEntry) -> str:
     return "Completed queries against time since the phase's first query. " + "; ".join(described)
 
 
-def _ratios(every: Sequence[ratios.Ratio]) -> str:
+def _ratios(every: Sequence[Ratio]) -> str:
     described = [
-        f"{f'{ratio.row}: ' if ratio.row else ''}{value}{f' ({ratio.interval})' if ratio.interval else ''}, "
+        f"{f'{name}: ' if (name := ratios.name(ratio)) else ''}{value}{f' ({bounds})' if bounds else ''}, "
         f"{'below' if ratio.passed else 'not below'} {limit}"
         for ratio in every
-        for value, limit in (apart(ratio.value, ratio.limit),)
+        for (value, limit), bounds in ((apart(ratio.value, ratio.limit), ratios.interval(ratio)),)
     ]
     return "Throughput of the repeated prompt over that of different prompts. " + "; ".join(described)

@@ -83,7 +83,7 @@ def observed(audit: AuditEntry, check: CheckEntry) -> str:
 def interval_of(audit: AuditEntry, check: CheckEntry) -> str:
     """Return the interval of the ratio that a check is about, empty where there is none."""
     ratio = ratios.of_check(audit, check)
-    return ratio.interval if ratio else ""
+    return ratios.interval(ratio) if ratio else ""
 
 
 def observed_against_limit(audit: AuditEntry, check: CheckEntry) -> str:
@@ -96,7 +96,7 @@ def _is_told(audit: AuditEntry, check: CheckEntry) -> bool:
     """Whether the sentences on the ratio or on the probe tell of a failed check already."""
     if check.status != "failed":
         return False
-    return (ratios.is_ratio(check) and bool(ratios.ratios(audit))) or (
+    return ratios.of_check(audit, check) is not None or (
         findings.is_about_probe(check) and bool(findings.summary(audit))
     )
 

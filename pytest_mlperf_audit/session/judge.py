@@ -144,6 +144,7 @@ def audit_outcome(
         findings=verdict.findings if verdict else (),
         diffs=verdict.diffs if verdict else (),
         arms=verdict.arms if verdict else (),
+        ratios=verdict.ratios if verdict else (),
         reason=why_none if broken else _doubts(checks) if status == "NO_VERDICT" else "",
         mlperf_name=planned.audit.mlperf_name,
         settings=settings(planned.cfg),

@@ -8,8 +8,9 @@ difference may have come.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,13 +21,10 @@ from ...runs.spec import Concurrency, MaxThroughput
 from ...stats.percentiles import P90_FLOOR
 from ...stats.ranks import stratified_u
 from ...stats.ratio import Completions, NoInterval, RatioInterval, queries_to_decide, ratio_interval
-from ..verdict import Figure
+from ..verdict import Evidence, Figure, LimitOf, Ratio
 
 Floats = NDArray[np.float64]
 Phases = Mapping[str, MeasuredPhase]
-
-#: How a reader may take a ratio: see `_word`. A whole interval above the limit needs no word: it is a FAIL.
-Word = Literal["clean", "suspicious", "inconclusive", "over the limit"]
 
 #: Below this a phase is over before a busy machine's hiccups average out.
 _SHORT_WINDOW_S: Final = 0.5
@@ -48,20 +46,61 @@ _QUERIES_PER_LANE: Final = 4
 _FEW_ROWS: Final = 10
 
 
-def figures(reference: MeasuredPhase, repeats: Phases, suffixes: Mapping[str, str], limit: float) -> dict[str, Figure]:
-    """Return each row's interval, word and spread, and those of all rows pooled where there are several.
+def ratio(
+    reference: MeasuredPhase,
+    runs: list[MeasuredPhase],
+    limit: float,
+    limit_of: LimitOf,
+    *,
+    check: str | None = None,
+    row: int | None = None,
+) -> Ratio | None:
+    """Return the ratio of `runs` taken together, with its interval; None where a phase completed no query."""
+    value = _pooled(reference, runs)
+    if value is None:
+        return None
+    before, after, in_flight = _completions(reference), [_completions(run) for run in runs], _in_flight(reference)
+    found = Ratio(
+        value=value,
+        limit=limit,
+        limit_of=limit_of,
+        check=check,
+        row=row,
+        n_repeats=sum(run.figures.n_completed for run in runs),
+        n_distinct=reference.figures.n_completed,
+    )
+    interval = ratio_interval(before, after, in_flight)
+    if isinstance(interval, NoInterval):
+        return found
+    evidence = _evidence(interval, limit)
+    return msgspec.structs.replace(
+        found,
+        low=interval.low,
+        high=interval.high,
+        long_run=interval.middle,
+        evidence=evidence,
+        queries_to_decide=queries_to_decide(before, after, in_flight, limit) if evidence == "inconclusive" else None,
+    )
 
-    Keys end in the row's suffix: ratio_long_run (without the phases' ends) with its 95 % interval ratio_low and
-    ratio_high, evidence, queries_to_decide, audit_cv.
-    """
-    found: dict[str, Figure] = {"ref_cv": _cv(reference)}
-    for label, run in repeats.items():
-        found |= _with_suffix({**_interval(reference, [run], limit), "audit_cv": _cv(run)}, suffixes[label])
-    if len(repeats) > 1:
-        pooled = list(repeats.values())
-        found["ratio_pooled"] = _pooled_ratio(reference, pooled)
-        found |= _with_suffix(_interval(reference, pooled, limit), "_pooled")
-    return found
+
+def spread(run: MeasuredPhase) -> float | None:
+    """Return the coefficient of variation of a phase's latencies, None where nothing completed."""
+    return run.figures.latency.cv if run.figures.latency else None
+
+
+def ratio_figures(found: Ratio | None) -> dict[str, Figure]:
+    """Return a ratio's interval and what it says as figures, empty without an interval."""
+    if found is None or found.evidence is None:
+        return {}
+    figures: dict[str, Figure] = {
+        "ratio_long_run": found.long_run,
+        "ratio_low": found.low,
+        "ratio_high": found.high,
+        "evidence": found.evidence,
+    }
+    if found.evidence == "inconclusive":
+        figures["queries_to_decide"] = found.queries_to_decide
+    return figures
 
 
 def notes(reference: MeasuredPhase, repeats: Phases) -> tuple[str, ...]:
@@ -75,25 +114,7 @@ def notes(reference: MeasuredPhase, repeats: Phases) -> tuple[str, ...]:
     return tuple(dict.fromkeys(note for note in told if note))
 
 
-def _interval(reference: MeasuredPhase, runs: list[MeasuredPhase], limit: float) -> dict[str, Figure]:
-    before, after, in_flight = _completions(reference), [_completions(run) for run in runs], _in_flight(reference)
-    interval = ratio_interval(before, after, in_flight)
-    if isinstance(interval, NoInterval):
-        return {}
-    word = _word(interval, limit)
-    found: dict[str, Figure] = {
-        "ratio_long_run": interval.middle,
-        "ratio_low": interval.low,
-        "ratio_high": interval.high,
-        "evidence": word,
-    }
-    if word == "inconclusive":
-        found["queries_to_decide"] = queries_to_decide(before, after, in_flight, limit)
-    return found
-
-
-def _word(interval: RatioInterval, limit: float) -> Word:
-    """Return clean: nothing significant; suspicious: a sure speed-up below the limit; inconclusive: astride it."""
+def _evidence(interval: RatioInterval, limit: float) -> Evidence:
     if interval.low >= limit:
         return "over the limit"
     if interval.high >= limit:
@@ -101,17 +122,13 @@ def _word(interval: RatioInterval, limit: float) -> Word:
     return "suspicious" if interval.low > 1 else "clean"
 
 
-def _with_suffix(found: Mapping[str, Figure], suffix: str) -> dict[str, Figure]:
-    return {f"{name}{suffix}": value for name, value in found.items()}
-
-
-def _pooled_ratio(reference: MeasuredPhase, runs: list[MeasuredPhase]) -> float | None:
+def _pooled(reference: MeasuredPhase, runs: list[MeasuredPhase]) -> float | None:
     """Return the throughput of all audit phases, their queries over their time, against the reference's."""
     windows_s = [run.figures.window_s for run in runs]
-    before = reference.figures.qps
-    if before is None or None in windows_s:
+    before, total_s = reference.figures.qps, sum(filter(None, windows_s))
+    if before is None or None in windows_s or not total_s:
         return None
-    return sum(run.figures.n_completed for run in runs) / sum(filter(None, windows_s)) / before
+    return sum(run.figures.n_completed for run in runs) / total_s / before
 
 
 def _completions(run: MeasuredPhase) -> Completions:
@@ -127,10 +144,6 @@ def _in_flight(run: MeasuredPhase) -> int | None:
     if isinstance(load, MaxThroughput) and 0 < load.max_in_flight < run.spec.n_samples:
         return load.max_in_flight
     return None
-
-
-def _cv(run: MeasuredPhase) -> float | None:
-    return run.figures.latency.cv if run.figures.latency else None
 
 
 def _no_interval(reference: MeasuredPhase, run: MeasuredPhase) -> str | None:
@@ -254,7 +267,7 @@ def _own_cost(reference: MeasuredPhase, run: MeasuredPhase) -> str | None:
 
 def _wide(reference: MeasuredPhase) -> str | None:
     # With everything in flight at once latencies are waiting times, and spread however steady the service is.
-    cv = _cv(reference)
+    cv = spread(reference)
     if _in_flight(reference) is None or cv is None or cv <= _WIDE_CV:
         return None
     return (

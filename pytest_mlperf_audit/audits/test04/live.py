@@ -29,7 +29,7 @@ from ..probe.plan import PHASE, TRIAL, phase, planned, probe_of, trial_phase
 from ..probe.replay import as_planned
 from ..probe.script import script, trial
 from ..probe.settings import ProbeSettings
-from ..verdict import Check, Figure, Verdict
+from ..verdict import Check, Figure, Ratio, Verdict
 from . import evidence as test04_evidence
 from . import ratio as test04_ratio
 from . import script_rule as test04_script
@@ -37,6 +37,7 @@ from . import script_rule as test04_script
 REFERENCE = "reference"
 AUDIT = "output_caching"
 _PROBE = "cache_probe"
+_POOLED = "_pooled"
 
 
 class Test04Block(AuditBlock):
@@ -164,10 +165,12 @@ class Test04(Audit[Test04Block]):
             test04_ratio.throughput_ratio(_ratio_name(label), reference, run, cfg.threshold, cfg.completion_floor)
             for label, run in repeats.items()
         ]
+        ratios = _ratios(cfg, reference, repeats)
         verdict = Verdict(
             audit=self.id,
             checks=tuple(checks),
-            figures=_figures(cfg, reference, repeats),
+            ratios=tuple(ratios.values()),
+            figures=_figures(cfg, reference, repeats, ratios),
             notes=(
                 *test04_evidence.notes(reference, repeats),
                 *test04_script.notes(reference, repeats, cfg.threshold),
@@ -249,7 +252,32 @@ def _requests_identical(label: str, run: MeasuredPhase) -> Check:
     )
 
 
-def _figures(cfg: Test04Block, reference: MeasuredPhase, repeats: Mapping[str, MeasuredPhase]) -> dict[str, Figure]:
+def _ratios(cfg: Test04Block, reference: MeasuredPhase, repeats: Mapping[str, MeasuredPhase]) -> dict[str, Ratio]:
+    """Return the ratio of each repeated row, and of all pooled where there are several, by their figures' suffix."""
+    limit, limit_of = 1 + cfg.threshold, test04_script.limit_of(reference.record, cfg.threshold)
+    found = {
+        _suffix(label): test04_evidence.ratio(
+            reference,
+            [run],
+            limit,
+            limit_of,
+            check=_ratio_name(label),
+            row=None if label == AUDIT else cfg.audit_phases[label],
+        )
+        for label, run in repeats.items()
+    }
+    if len(repeats) > 1:
+        found[_POOLED] = test04_evidence.ratio(reference, list(repeats.values()), limit, limit_of)
+    return {suffix: ratio for suffix, ratio in found.items() if ratio}
+
+
+def _figures(
+    cfg: Test04Block,
+    reference: MeasuredPhase,
+    repeats: Mapping[str, MeasuredPhase],
+    ratios: Mapping[str, Ratio],
+) -> dict[str, Figure]:
+    """Return the measured numbers; those of a repeated row end in its suffix, `ratios` have theirs as keys."""
     figures: dict[str, Figure] = {
         "ref_qps": reference.figures.qps,
         "ref_completed": reference.figures.n_completed,
@@ -259,19 +287,30 @@ def _figures(cfg: Test04Block, reference: MeasuredPhase, repeats: Mapping[str, M
     }
     for label, run in repeats.items():
         suffix = _suffix(label)
-        before, after = reference.figures.qps, run.figures.qps
         figures |= {
-            f"audit_qps{suffix}": after,
+            f"audit_qps{suffix}": run.figures.qps,
             f"audit_completed{suffix}": run.figures.n_completed,
             f"audit_requested{suffix}": cfg.n_repeats,
-            f"ratio{suffix}": after / before if before and after else None,
+            f"ratio{suffix}": ratios[suffix].value if suffix in ratios else None,
             f"sample_index{suffix}": cfg.audit_phases[label],
         }
     if reference.figures.early_stopping_p90_s is not None:
         figures["ref_early_stopping_p90_s"] = reference.figures.early_stopping_p90_s
         figures |= {f"{label}_early_stopping_p90_s": run.figures.early_stopping_p90_s for label, run in repeats.items()}
-    suffixes = {label: _suffix(label) for label in repeats}
-    return figures | test04_evidence.figures(reference, repeats, suffixes, 1 + cfg.threshold)
+    figures["ref_cv"] = test04_evidence.spread(reference)
+    for label, run in repeats.items():
+        suffix = _suffix(label)
+        figures |= _with_suffix(test04_evidence.ratio_figures(ratios.get(suffix)), suffix)
+        figures[f"audit_cv{suffix}"] = test04_evidence.spread(run)
+    if len(repeats) > 1:
+        pooled = ratios.get(_POOLED)
+        figures[f"ratio{_POOLED}"] = pooled.value if pooled else None
+        figures |= _with_suffix(test04_evidence.ratio_figures(pooled), _POOLED)
+    return figures
+
+
+def _with_suffix(figures: Mapping[str, Figure], suffix: str) -> dict[str, Figure]:
+    return {f"{name}{suffix}": value for name, value in figures.items()}
 
 
 def _suffix(label: str) -> str:

@@ -8,9 +8,11 @@ for any SingleStream score that occurs. Our checks follow `threshold`, and compa
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isclose
 
 from ...runs.phase import MeasuredPhase, PhaseRecord
-from ..published.score import tolerance
+from ..published.score import RELAXED, TOLERANCE, tolerance
+from ..verdict import LimitOf
 
 
 def single_stream(run: PhaseRecord) -> bool:
@@ -29,6 +31,14 @@ def score(run: PhaseRecord) -> float | None:
 def limit_ratio(reference: PhaseRecord) -> float:
     """Return the ratio of scores from which on the script fails an audit."""
     return 1 + tolerance(reference.spec.load.scenario, score(reference) or 0.0)
+
+
+def limit_of(reference: PhaseRecord, threshold: float) -> LimitOf:
+    """Return whose tolerance `threshold` is: MLPerf's, the one that it has for SingleStream, or the YAML's own."""
+    if isclose(threshold, TOLERANCE, abs_tol=1e-9):
+        return "MLPerf"
+    relaxed = single_stream(reference) and isclose(threshold, RELAXED, abs_tol=1e-9)
+    return "SingleStream" if relaxed else "configuration"
 
 
 def script_passes(reference: PhaseRecord, run: PhaseRecord) -> bool | None:

@@ -187,6 +187,7 @@ def _judged(verdict: Verdict, phases: tuple[PhaseOutcome, ...], **fields: object
         "notes": verdict.notes,
         "findings": verdict.findings,
         "arms": verdict.arms,
+        "ratios": verdict.ratios,
         "reason": "; ".join(doubts) if status == "NO_VERDICT" else "",
     }
     return AuditOutcome(**(known | fields))  # type: ignore[arg-type]

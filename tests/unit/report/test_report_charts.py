@@ -7,6 +7,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
+from pytest_mlperf_audit.audits.verdict import Ratio
 from pytest_mlperf_audit.report import charts
 from pytest_mlperf_audit.report.charts import (
     MAX_SERIES,
@@ -18,7 +19,6 @@ from pytest_mlperf_audit.report.charts import (
     ratio_against_limit,
     strips,
 )
-from pytest_mlperf_audit.report.ratios import Ratio
 
 NOTHING = np.zeros(0)
 
@@ -27,8 +27,8 @@ def _spread(n: int, seed: int = 1, scale: float = 0.05):
     return np.random.default_rng(seed).lognormal(np.log(scale), 0.3, n)
 
 
-def _ratio(value: float, suffix: str = "", **ends) -> Ratio:
-    return Ratio(suffix=suffix, value=value, limit=1.1, low=ends.get("low"), high=ends.get("high"))
+def _ratio(value: float, row: int | None = None, check: str | None = "throughput_ratio", **ends) -> Ratio:
+    return Ratio(value=value, limit=1.1, limit_of="MLPerf", n_repeats=64, n_distinct=64, check=check, row=row, **ends)
 
 
 def _drawn(svg: str | None) -> str:
@@ -82,7 +82,7 @@ def test_the_ratio_chart_names_ratio_and_limit(value):
 
 
 def test_the_ratio_chart_draws_intervals_and_many_rows():
-    svg = _drawn(ratio_against_limit([_ratio(1 + row / 50, f"_{row}", low=0.9, high=1.3) for row in range(30)]))
+    svg = _drawn(ratio_against_limit([_ratio(1 + row / 50, row, low=0.9, high=1.3) for row in range(30)]))
     texts = _texts(svg)
     assert "row 0" in texts
     assert f"row {MAX_SERIES}" not in texts
@@ -90,7 +90,7 @@ def test_the_ratio_chart_draws_intervals_and_many_rows():
 
 
 def test_the_ratio_chart_draws_the_pooled_ratio_below_the_rows():
-    texts = _texts(_drawn(ratio_against_limit([_ratio(1.0, "_3"), _ratio(1.2, "_7"), _ratio(1.1, "_pooled")])))
+    texts = _texts(_drawn(ratio_against_limit([_ratio(1.0, 3), _ratio(1.2, 7), _ratio(1.1, check=None)])))
     assert [text for text in texts if text.startswith(("row", "pooled"))] == ["row 3", "row 7", "pooled"]
 
 

@@ -2,16 +2,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
 
-from pytest_mlperf_audit.report.document import AuditEntry, describe
+from pytest_mlperf_audit.audits.verdict import Ratio
+from pytest_mlperf_audit.report.document import AuditEntry, CheckEntry, describe
 from pytest_mlperf_audit.report.outcome import AuditOutcome, CheckOutcome
-from pytest_mlperf_audit.report.ratios import ratios
 from pytest_mlperf_audit.report.tables import asked, failures, phase_rows
-from pytest_mlperf_audit.report.words import headline, sentences, summary
+from pytest_mlperf_audit.report.words import headline, interval_of, sentences, summary
 from pytest_mlperf_audit.runs.order import sequential, with_replacement
-from pytest_mlperf_audit.runs.spec import Concurrency, MaxThroughput, Poisson, RunSpec
+from pytest_mlperf_audit.runs.spec import MaxThroughput, Poisson, RunSpec
 
 
 def _entry(**changes) -> AuditEntry:
@@ -22,31 +21,42 @@ def _entry(**changes) -> AuditEntry:
     return AuditEntry(**(fields | changes))
 
 
-def _ratio_figures(ratio: float, limit: float = 1.1) -> dict[str, float]:
-    return {"ratio": ratio, "limit_ratio": limit, "ref_completed": 64, "audit_completed": 64}
+def _with_ratio(value: float, **changes: Any) -> AuditEntry:
+    return _entry(ratios=(_ratio(value, **changes),))
+
+
+def _ratio(value: float, **changes: Any) -> Ratio:
+    known: dict[str, Any] = {
+        "limit": 1.1,
+        "limit_of": "MLPerf",
+        "n_repeats": 64,
+        "n_distinct": 64,
+        "check": "throughput_ratio",
+    }
+    return Ratio(value=value, **(known | changes))
 
 
 def test_a_passing_audit_in_one_sentence():
-    (said,) = sentences(_entry(figures=_ratio_figures(1.0213)))
+    (said,) = sentences(_with_ratio(1.0213))
     assert said == (
         "One prompt repeated 64 times ran 1.02 times as fast as 64 different prompts; MLPerf allows less than 1.10."
     )
 
 
 def test_a_failing_audit_says_what_it_means():
-    (said,) = sentences(_entry(figures=_ratio_figures(5.31)))
+    (said,) = sentences(_with_ratio(5.31))
     assert "5.31 times as fast" in said
     assert "cache of replies" in said
 
 
 def test_exactly_at_the_limit_is_not_below_it():
-    (ratio,) = ratios(_entry(figures=_ratio_figures(1.1)))
-    assert not ratio.passed
+    assert not _ratio(1.1).passed
+    assert "cache of replies" in sentences(_with_ratio(1.1))[0]
 
 
 def test_several_rows_are_one_sentence():
-    figures = {"limit_ratio": 1.1, "ref_completed": 64, "audit_completed_3": 20, "ratio_3": 1.0, "ratio_7": 5.0}
-    (said,) = sentences(_entry(figures=figures))
+    rows = (_ratio(1.0, row=3, check="a[3]", n_repeats=20), _ratio(5.0, row=7, check="a[7]"))
+    (said,) = sentences(_entry(ratios=rows))
     assert "rows 3, 7" in said
     assert "1.00 to 5.00 times" in said
     assert "(rows 7)" in said
@@ -54,31 +64,31 @@ def test_several_rows_are_one_sentence():
 
 def test_the_limit_is_called_mlperfs_only_where_it_is(make_run):
     assert "MLPerf allows less than 1.10" in summary(describe(make_run()))
-    own = sentences(_entry(figures=_ratio_figures(1.0, 1.2)))[0]
+    own = sentences(_with_ratio(1.0, limit=1.2, limit_of="configuration"))[0]
     assert "this configuration allows less than 1.20, MLPerf less than 1.10" in own
 
 
-def test_single_stream_has_a_limit_of_its_own(make_run):
-    (audit,) = describe(make_run()).audits
-    one_lane = tuple(
-        msgspec.structs.replace(p, spec=msgspec.structs.replace(p.spec, load=Concurrency(target=1)))
-        for p in audit.phases
-    )
-    said = sentences(msgspec.structs.replace(audit, phases=one_lane, figures=_ratio_figures(1.0, 1.2)))[0]
+def test_single_stream_has_a_limit_of_its_own():
+    (said,) = sentences(_with_ratio(1.0, limit=1.2, limit_of="SingleStream"))
     assert "MLPerf allows less than 1.20 in SingleStream" in said
 
 
-def test_intervals_belong_to_their_ratio():
-    figures = _ratio_figures(1.02) | {"ratio_low": 0.98, "ratio_high": 1.06, "ratio_3": 1.5, "ratio_ci": 0.95}
-    first, second = ratios(_entry(figures=figures))
-    assert (first.low, first.high, second.row, second.low) == (0.98, 1.06, "row 3", None)
-
-
 @pytest.mark.parametrize(
-    "figures", [{"ratio": None, "limit_ratio": 1.1}, {"ratio": 1.0}, {"ratio": "1", "limit_ratio": 1}]
+    "figures",
+    [
+        {"ratio": 0.23, "limit_ratio": 1.0},
+        {"ratio_3": 0.23, "limit_ratio": 1.0, "ratio_low_3": 0.2, "ratio_high_3": 0.3, "evidence_3": "inconclusive"},
+        {"ratio": 1.5, "limit_ratio": 1.1, "ref_completed": 64, "audit_completed": 64, "evidence": "clean"},
+    ],
 )
-def test_no_ratio_without_both_numbers(figures):
-    assert ratios(_entry(figures=figures)) == []
+def test_figures_of_any_name_are_no_ratios(figures):
+    check = CheckEntry(
+        name="throughput_ratio", node_id="n", status="failed", passed=False, observed=1.5, limit=1.1, reason="slow"
+    )
+    audit = _entry(figures=figures, checks=(check,))
+    assert headline(audit) == ""
+    assert sentences(audit) == ["Failed: throughput_ratio (slow)."]
+    assert interval_of(audit, check) == ""
 
 
 @pytest.mark.parametrize(
