@@ -218,20 +218,13 @@ def _is_marked(process: psutil.Process) -> bool:
     return environ.get(_MARK) == os.environ.get(_MARK) and process.status() != psutil.STATUS_ZOMBIE
 
 
-@pytest.fixture(scope="session")
-def matplotlib_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One font cache for all sessions; pytester's own home directory would make each build it anew."""
-    return tmp_path_factory.mktemp("matplotlib")
-
-
 @pytest.fixture
-def audit(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, matplotlib_cache: Path) -> Iterator[Audit]:
+def audit(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[Audit]:
     """A directory to run audits in; a process or temporary file that they leave fails the test."""
     monkeypatch.setenv(_MARK, str(pytester.path))
     (pytester.path / "tmp").mkdir()
     monkeypatch.setenv("TMPDIR", str(pytester.path / "tmp"))
     monkeypatch.setenv("PYTHONPATH", str(_SUPPORT), prepend=os.pathsep)
-    monkeypatch.setenv("MPLCONFIGDIR", str(matplotlib_cache))
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     for name in ("GITHUB_STEP_SUMMARY", "CI", "PYTEST_ADDOPTS"):
         monkeypatch.delenv(name, raising=False)

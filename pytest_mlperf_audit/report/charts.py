@@ -7,27 +7,30 @@ several charts on a page apart.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import msgspec
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+import ziaplot
 
 from ..audits.verdict import Ratio
 from ..text import plain
 from .canvas import (
     BAD,
-    GRID,
     INK,
     N_COLOURS,
+    PAPER,
     SERIES,
-    STEPS,
     Floats,
-    axes_of,
-    fixed_ticks,
+    Scale,
+    count_scale,
+    dots,
+    graph,
+    limit_line,
     linear_seconds,
+    linear_ticks,
     log_seconds,
+    log_ticks,
+    steps,
     to_svg,
 )
 from .clean import apart
@@ -50,8 +53,8 @@ Curve = tuple[Floats, Floats]
 
 MAX_SERIES = 12
 MAX_STRIPS = 16
-#: Share of a strip chart's width that its labels take.
-_LABELS = 0.49
+#: Longest label of a strip, in characters of Latin text; others are twice as wide.
+_LABEL = 34
 #: SVG dash patterns; with six colours they keep twelve series apart, in print and for any eyes.
 DASHES = ("", "5 2", "1.5 1.5", "6 2 1.5 2")
 
@@ -61,7 +64,6 @@ _LOG_ABOVE = 20
 _DOTS_IN_ALL = 640
 #: A strip chart spans at least this factor, so that a difference of nothing does not fill it.
 _LEAST_SPAN = 5.0
-_RATIO_TICKS = (0.01, 0.1, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10_000, 100_000, 1e6)
 
 
 class Strip(msgspec.Struct, frozen=True):
@@ -80,19 +82,14 @@ def dash(series: int) -> str:
 def latency_distribution(latencies_s: Sequence[Floats], key: str = "") -> str | None:
     """Draw the share of completed queries against latency, one step curve a phase; None when nothing completed."""
     curves = [_cumulative(np.sort(values), _points(latencies_s)) for values in latencies_s]
-    shares = [(x, y / y[-1] * 100) if x.size else (x, y) for x, y in curves]
-    if not (drawn := [x for x, _ in shares if x.size]):
+    if not (drawn := [x for x, _ in curves if x.size]):
         return None
-    low, high = max(min(float(x[0]) for x in drawn), 1e-7), max(float(x[-1]) for x in drawn)
-    with axes_of(f"latency {key}") as (figure, axes):
-        if high / low > _LOG_ABOVE:
-            log_seconds(axes, low, high)
-        else:
-            linear_seconds(axes, low, high, "latency")
-        _steps(axes, ((np.append(x[:1], x), np.append(0.0, y)) if x.size else (x, y) for x, y in shares))
-        axes.set_ylim(0, 104)
-        axes.set_yticks((0, 25, 50, 75, 100), labels=("0", "25", "50", "75", "100 %"))
-        return to_svg(figure, "latency")
+    low = max(min(float(x[0]) for x in drawn), 1e-7)
+    high = max(low, *(float(x[-1]) for x in drawn))
+    across = log_seconds(low, high) if high / low > _LOG_ABOVE else linear_seconds(low, high, "latency")
+    share = Scale("completed queries", 0, 104, (0, 25, 50, 75, 100), ("0 %", "25 %", "50 %", "75 %", "100 %"))
+    shares = [(np.append(x[:1], x), np.append(0.0, y / y[-1] * 100)) if x.size else (x, y) for x, y in curves]
+    return _curves(across, share, shares, "latency", key)
 
 
 def completions_over_time(completed_s: Sequence[Floats], key: str = "") -> str | None:
@@ -100,13 +97,10 @@ def completions_over_time(completed_s: Sequence[Floats], key: str = "") -> str |
     curves = [_cumulative(np.sort(values), _points(completed_s)) for values in completed_s]
     if not (drawn := [curve for curve in curves if curve[0].size]):
         return None
-    with axes_of(f"completions {key}") as (figure, axes):
-        linear_seconds(axes, 0.0, max(float(x[-1]) for x, _ in drawn), "time since the first query")
-        _steps(axes, ((np.append(0.0, x), np.append(0.0, y)) if x.size else (x, y) for x, y in curves))
-        axes.set_ylim(0, max(float(y[-1]) for _, y in drawn) * 1.05)
-        axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True, steps=(1, 2, 5, 10)))
-        axes.yaxis.set_major_formatter(FuncFormatter(_count))
-        return to_svg(figure, "completions")
+    time = linear_seconds(0.0, max(float(x[-1]) for x, _ in drawn), "time since the first query")
+    count = count_scale("completed queries", max(float(y[-1]) for _, y in drawn) * 1.05)
+    from_zero = [(np.append(0.0, x), np.append(0.0, y)) if x.size else (x, y) for x, y in curves]
+    return _curves(time, count, from_zero, "completions", key)
 
 
 def ratio_against_limit(ratios: Sequence[Ratio], key: str = "") -> str | None:
@@ -115,20 +109,15 @@ def ratio_against_limit(ratios: Sequence[Ratio], key: str = "") -> str | None:
     if not ratios:
         return None
     limit = ratios[0].limit
-    with axes_of(f"ratio {key}", 0.75 + 0.28 * len(ratios), bottom_in=0.47, top_in=0.25) as (figure, axes):
-        _ratio_scale(axes, [limit, *(value for ratio in ratios for value in (ratio.value, ratio.low, ratio.high))])
-        axes.axvspan(limit, axes.get_xlim()[1], color=BAD, alpha=0.16, linewidth=0)
-        axes.axvline(limit, color=BAD, linewidth=1.6)
-        axes.annotate(
-            f"limit {apart(ratios[0].value, limit)[1]}", (limit, 1), xycoords=("data", "axes fraction"), xytext=(0, 3),
-            textcoords="offset points", ha="center", fontsize=9, color=INK,
-        )  # fmt: skip
+    x = _ratio_scale([limit, *(value for ratio in ratios for value in (ratio.value, ratio.low, ratio.high))])
+    y = _rows([name(ratio) for ratio in ratios], above=0.8)
+    at, end = x.place((limit, x.high))
+    with graph(x, y, 54 + 24 * len(ratios)) as drawn:
+        drawn.add(ziaplot.Rectangle(at, y.low, end - at, y.high - y.low).style(f"fill_color: {BAD} 16%; color: none"))
+        limit_line(drawn, at, f"limit {apart(ratios[0].value, limit)[1]}", (y.low, y.high))
         for position, ratio in enumerate(ratios):
-            _ratio_marker(axes, position, ratio)
-        axes.set_ylim(len(ratios) - 0.4, -0.6)
-        axes.set_yticks(range(len(ratios)), labels=[name(ratio) for ratio in ratios])
-        axes.grid(visible=False, axis="y")
-        return to_svg(figure, "ratio")
+            _ratio_marker(drawn, x, -position, ratio)
+        return to_svg(drawn, "ratio", key)
 
 
 def strips(rows: Sequence[Strip], key: str = "") -> str | None:
@@ -142,53 +131,54 @@ def strips(rows: Sequence[Strip], key: str = "") -> str | None:
     low = max(min(float(row.seconds.min()) for row in rows), 1e-7)
     high = max(low, *(float(row.seconds.max()) for row in rows))
     margin = max(1.0, float(np.sqrt(_LEAST_SPAN * low / high)))
-    with axes_of(f"strips {key}", 0.6 + 0.3 * len(rows), left=_LABELS) as (figure, axes):
-        log_seconds(axes, low / margin, high * margin, most_ticks=4)
+    x = log_seconds(low / margin, high * margin, most_ticks=4)
+    y = _rows([plain(row.label, _LABEL if row.label.isascii() else _LABEL // 2) for row in rows])
+    with graph(x, y, 50 + 22 * len(rows)) as drawn:
         for position, row in enumerate(rows):
-            _strip(axes, position, row, max(24, _DOTS_IN_ALL // len(rows)))
-        axes.set_ylim(len(rows) - 0.5, -0.5)
-        labels = [plain(row.label, 34).encode("ascii", "replace").decode() for row in rows]
-        axes.set_yticks(range(len(rows)), labels=labels, parse_math=False)
-        axes.grid(visible=False, axis="y")
-        return to_svg(figure, "strips")
+            _strip(drawn, x, -position, row, max(24, _DOTS_IN_ALL // len(rows)))
+        return to_svg(drawn, "strips", key)
 
 
-def _strip(axes: Axes, position: int, row: Strip, most: int) -> None:
+def _rows(labels: Sequence[str], above: float = 0.5) -> Scale:
+    """Return a scale of rows from top to bottom, at 0, -1, -2 and so on, with room above the first."""
+    return Scale("", 0.5 - len(labels), above, [-float(row) for row in range(len(labels))], labels)
+
+
+def _strip(drawn: ziaplot.Graph, x: Scale, y: float, row: Strip, most: int) -> None:
     ordered = np.sort(row.seconds)
     kept = ordered[np.unique(np.linspace(0, ordered.size - 1, min(ordered.size, most)).astype(np.int64))]
     # Golden-ratio steps spread dots evenly over the strip's width, the same each time.
     across = (np.arange(kept.size) * 0.618034) % 1 * 0.5 - 0.25
-    colour = SERIES[1] if row.marked else SERIES[0]
-    axes.axhline(position, color=GRID, linewidth=0.8, zorder=0)
-    axes.plot([float(np.median(ordered))] * 2, [position - 0.4, position + 0.4], color=INK, linewidth=1.8)
-    axes.plot(kept, position + across, "o", color=colour, markersize=4, markeredgewidth=0, alpha=0.75)
+    (median,) = x.place([float(np.median(ordered))])
+    drawn.add(ziaplot.Segment((median, y - 0.4), (median, y + 0.4)).color(INK).strokewidth(1.8))
+    drawn.add(dots(x.place(kept), list(y + across), f"{SERIES[row.marked]} 75%"))
 
 
-def _ratio_marker(axes: Axes, position: int, ratio: Ratio) -> None:
+def _ratio_marker(drawn: ziaplot.Graph, x: Scale, y: float, ratio: Ratio) -> None:
+    """Draw a ratio: its interval with ends, its mark (a cross where it fails), its number above both."""
+    (value,) = x.place([ratio.value])
     if ratio.low is not None and ratio.high is not None:
-        axes.hlines(position, ratio.low, ratio.high, color=SERIES[0], linewidth=2)
-    marker, colour = ("D", SERIES[0]) if ratio.passed else ("X", BAD)
-    axes.plot([ratio.value], [position], marker, color=colour, markersize=8, clip_on=False)
-    left = ratio.value > axes.transData.inverted().transform(axes.transAxes.transform((0.7, 0)))[0]
-    axes.annotate(
-        apart(ratio.value, ratio.limit)[0], (ratio.value, position), xytext=(-9 if left else 9, 0),
-        textcoords="offset points", ha="right" if left else "left", va="center", fontsize=10, color=INK,
-    )  # fmt: skip
+        ends = x.place((ratio.low, ratio.high))
+        drawn.add(ziaplot.PolyLine(ends, [y, y]).marker("|", 4).color(SERIES[0]).strokewidth(2))
+    mark, colour = ("round", SERIES[0]) if ratio.passed else ("x", BAD)
+    drawn.add(dots([value], [y], colour, mark, 4.5))
+    low, high = x.place((x.low, x.high))
+    share = (value - low) / (high - low)
+    side = "left" if share < 0.08 else "right" if share > 0.92 else "center"
+    number = ziaplot.Text(value, y, apart(ratio.value, ratio.limit)[0], halign=side).color(INK)
+    number.attribute("dy", "-7").attribute("stroke", PAPER).attribute("stroke-width", "3")
+    drawn.add(number.attribute("paint-order", "stroke"))  # with paper about it, where the limit's line runs
 
 
-def _ratio_scale(axes: Axes, values: Iterable[float | None]) -> None:
+def _ratio_scale(values: Iterable[float | None]) -> Scale:
     """From 0 to beyond the largest; logarithmic where the largest would push the limit to the edge."""
     known = [value for value in values if value is not None and value > 0]
     low, high = min(known), max(known)
-    axes.set_xlabel("throughput, repeated against distinct prompts", color=INK)
-    if high <= 3:
-        axes.set_xlim(0, high * 1.2)
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=STEPS))
-        return
-    axes.set_xscale("log")
-    axes.set_xlim(min(low, 1.0) / 2, high * 2)
-    ticks = [tick for tick in _RATIO_TICKS if axes.get_xlim()[0] <= tick <= axes.get_xlim()[1]]
-    fixed_ticks(axes, ticks, [f"{tick:,g}" for tick in ticks])
+    log = high > 3
+    low, high = (min(low, 1.0) / 2, high * 2) if log else (0.0, high * 1.2)
+    ticks = log_ticks(low, high, 9) if log else linear_ticks(low, high)
+    labels = [f"{tick:,g}" for tick in ticks]
+    return Scale("throughput, repeated against distinct prompts", low, high, ticks, labels, log)
 
 
 def _points(series: Sequence[object]) -> int:
@@ -201,14 +191,10 @@ def _cumulative(ordered: Floats, points: int) -> Curve:
     return ordered[kept], kept.astype(np.float64) + 1
 
 
-def _steps(axes: Axes, curves: Iterable[Curve]) -> None:
-    for index, (x, y) in enumerate(curves):
-        if index < MAX_SERIES and x.size:
-            pattern = tuple(float(part) for part in dash(index).split())
-            style: Any = (0, pattern) if pattern else "solid"
-            colour = SERIES[index % N_COLOURS]
-            axes.plot(x, y, color=colour, linewidth=1.8, linestyle=style, drawstyle="steps-post")
-
-
-def _count(value: float, _position: object) -> str:
-    return f"{value / 1e6:g}M" if value >= 1e6 else f"{value:,.0f}"
+def _curves(x: Scale, y: Scale, curves: Iterable[Curve], kind: str, key: str) -> str:
+    with graph(x, y, 180) as drawn:
+        for index, (across, up) in enumerate(curves):
+            if index < MAX_SERIES and across.size:
+                curve = steps(x.place(across), y.place(up)).color(SERIES[index % N_COLOURS]).strokewidth(1.8)
+                drawn.add(curve.attribute("stroke-dasharray", dash(index) or "none"))
+        return to_svg(drawn, kind, key)

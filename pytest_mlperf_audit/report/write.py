@@ -14,7 +14,7 @@ def write_report(outcome: RunOutcome, report_dir: Path) -> Path:
 
     Call it last: the verdict carries a digest of every other file in `report_dir`.
     """
-    from .html import render  # noqa: PLC0415 - matplotlib and Jinja2 take half a second, and the verdict needs neither
+    from .html import render  # noqa: PLC0415 - the charts and Jinja2 take 0.1 s, and the verdict needs neither
 
     verdict = document(outcome, report_dir)
     write_verdict(verdict, report_dir)

@@ -122,9 +122,11 @@ def test_nothing_is_cut_off(browser, report, width):
 #: Middle of the dots of each strip, in pixels, from left to right.
 _STRIPS = """[...document.querySelectorAll('.probe svg.chart')].map(chart => {
   const rows = {};
-  for (const dot of chart.querySelectorAll('use')) {
-    const box = dot.getBoundingClientRect(), fill = getComputedStyle(dot).fill;
-    (rows[fill] ||= []).push(box.left + box.width / 2);
+  for (const strip of chart.querySelectorAll('path[marker-mid]')) {
+    const marker = chart.getElementById(strip.getAttribute('marker-mid').slice(5, -1));
+    const toScreen = strip.getScreenCTM(), fill = getComputedStyle(marker).fill;
+    for (const [, x, y] of strip.getAttribute('d').matchAll(/([\\d.]+),([\\d.]+)/g))
+      (rows[fill] ||= []).push(new DOMPoint(x, y).matrixTransform(toScreen).x);
   }
   return Object.values(rows).map(xs => [Math.min(...xs), Math.max(...xs)]);
 })"""

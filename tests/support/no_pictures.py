@@ -1,6 +1,6 @@
 """For pytest sessions in tests: leaves the pictures out of report.html, which have tests of their own.
 
-Drawing them, matplotlib's import above all, takes half of the time of a session that sends sixteen queries.
+Drawing them takes 0.06 s of CPU in each of hundreds of sessions.
 """
 
 import sys
