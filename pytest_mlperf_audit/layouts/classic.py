@@ -18,8 +18,7 @@ from .._version import __version__
 from ..audits.test04.live import REFERENCE, Test04
 from ..audits.test04.script_rule import limit_ratio, score, script_passes
 from ..loadgen.phase_log import Declared, phase_log
-from ..loadgen.write_detail import detail_text
-from ..loadgen.write_summary import summary_text
+from ..loadgen.write import detail_text, summary_text
 from ..records.files import write_atomic
 from ..records.log import read_columns
 from ..records.store import QUERIES_FILE

@@ -4,20 +4,29 @@ LoadGen writes a JSON array with an entry a line; pretty-printed arrays, JSON li
 are read too. A log of several gigabytes is read in the memory of one entry. For publication MLPerf's
 `tools/submission/truncate_accuracy_log.py` keeps 4096 bytes of either end and notes the whole file's sha256 in
 accuracy.txt.
+
+A phase's kept outputs are written in LoadGen's own layout, with its white space (mlcommons/inference
+`loadgen/logging.cc`, AsyncLog::LogAccuracy, of the commit that `audits.models` names): an entry a line, in the order of
+completion, the bytes of the output as hexadecimal digits in upper case; with token latencies the first token beside it
+as `token_data`, and the number of tokens. Token ids are little-endian int32. A query that failed has no entry, since
+LoadGen logs none for a sample that its SUT did not answer.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from ..errors import RecordError
-from .json_stream import JsonStream, open_plain
+from ..records.files import write_pieces
+from ..runs.query import QueryRecord
+from .json_stream import JsonStream
+from .text import open_plain
 
 _MARK = re.compile(rb"\r?\n\r?\n\.\.\.\r?\n\r?\n")
 #: What the tool leaves is 8199 bytes; more where the text is not ASCII or its line ends were changed.
@@ -74,18 +83,13 @@ class AccuracyLog:
 
     def _entry(self, value: Any) -> Entry:
         try:
-            return as_entry(value)
+            return _entry_of(value)
         except ValueError as error:
             where = f"{self._values.path}: entry {self._values.n_values}"
             raise RecordError(f"{where}: {error}; publish the log as LoadGen wrote it") from error
 
 
-def read_entries(path: Path) -> Iterator[Entry]:
-    """Yield the entries of a log. Raises RecordError as AccuracyLog does, and for a truncated one."""
-    return iter(AccuracyLog(path))
-
-
-def as_entry(value: Any) -> Entry:
+def _entry_of(value: Any) -> Entry:
     """Return a JSON value as an Entry; ValueError says what is wrong with it."""
     if not isinstance(value, dict):
         raise ValueError("it is not a JSON object")  # noqa: TRY004 (what a file holds is no argument's type)
@@ -138,7 +142,7 @@ def _whole_entries(part: bytes) -> tuple[Entry, ...]:
     while at >= 0:
         try:
             value, end = decoder.raw_decode(text, at)
-            found.append(as_entry(value))
+            found.append(_entry_of(value))
         except (ValueError, RecursionError):
             end = at + 1
         at = text.find("{", end)
@@ -162,3 +166,42 @@ def _hexadecimal(value: dict[str, Any], key: str) -> bytes | None:
         return bytes.fromhex(found)
     except ValueError:
         raise ValueError(f"{key} is not an even number of hexadecimal digits") from None
+
+
+def write_accuracy_log(path: Path, records: Iterable[QueryRecord]) -> int:
+    """Write the log of a phase's records, one at a time; return the number of its entries.
+
+    Only completed queries whose output or token ids were kept are logged. Raises OSError, and RecordError where
+    `records` are read from a log that is not whole; then no file is written.
+    """
+    n_entries = 0
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal n_entries
+        yield b"["
+        for record in records:
+            if (entry := _logged(record)) is not None:
+                yield (",\n" if n_entries else "\n").encode() + entry.encode()
+                n_entries += 1
+        yield b"\n]\n"
+
+    write_pieces(path, pieces())
+    return n_entries
+
+
+def _logged(record: QueryRecord) -> str | None:
+    """Return a record as LoadGen logs a sample, None where nothing of its reply was kept.
+
+    An output without token ids is logged as the bytes of its text, as LoadGen does without token latencies.
+    """
+    if not record.ok or (record.output_ids is None and record.output is None):
+        return None
+    text = (record.output or "").encode("utf-8", "replace").hex()
+    fields = [f'"seq_id" : {record.query}', f'"qsl_idx" : {record.sample}']
+    fields.append(f'"data" : "{(text if record.output_ids is None else record.output_ids).upper()}"')
+    if record.output_ids is not None:
+        if record.first_ids is not None:
+            fields.append(f'"token_data" : "{record.first_ids.upper()}"')
+        if record.tokens is not None:
+            fields.append(f'"token_count" : {record.tokens}')
+    return f"{{ {', '.join(fields)} }}"

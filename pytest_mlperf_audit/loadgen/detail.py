@@ -4,7 +4,7 @@ Format: mlcommons/inference `loadgen/logging.cc` (v0.7 on); of a key that comes 
 in MLPerf's own `tools/submission/log_parser.py`. Older rounds wrote text without a marker, which has none of these
 keys.
 
-Only lines with wanted keys are decoded, and no line is held whole beyond `LINE_LIMIT`, so memory is bounded whatever
+Only lines with wanted keys are decoded, and no line is held whole beyond `_LINE_LIMIT`, so memory is bounded whatever
 the size of the log: a data set's `loaded_qsl_set` alone may have megabytes.
 """
 
@@ -21,44 +21,25 @@ from typing import Any, Final
 import msgspec
 
 from ..errors import RecordError
-from .text import Quirks, opened, require_plain, shown
+from .fields import FIELDS, latency_key
+from .text import Quirks, open_plain, shown
 
-LINE_LIMIT: Final = 1024 * 1024
+_LINE_LIMIT: Final = 1024 * 1024
 _TAIL_KEPT: Final = 4096
 _TAIL_BYTES: Final = 64 * 1024
 _MAX_PROBLEMS: Final = 20
 _MARKERS: Final = (":::MLLOG", ":::ENDPTS")
 
-#: What judging TEST01 and TEST04 needs.
-WANTED: Final = frozenset(
-    {
+#: What is read of a detail log: what a summary says as well, and by what one run is known again.
+WANTED: Final = (
+    frozenset(field.key for field in FIELDS.values() if field.key)
+    | frozenset(map(latency_key, ("Min", "Max", "Mean", "50.00 percentile", "90.00 percentile")))
+    | {
         "loadgen_version",
-        "sut_name",
         "test_datetime",
-        "effective_scenario",
-        "effective_test_mode",
-        "effective_samples_per_query",
-        "effective_target_qps",
-        "effective_target_latency_ns",
-        "effective_min_duration_ms",
-        "effective_min_query_count",
-        "effective_accuracy_log_sampling_target",
-        "effective_performance_issue_unique",
-        "effective_performance_issue_same",
-        "effective_performance_issue_same_index",
-        "effective_performance_sample_count",
-        "result_validity",
         "result_query_count",
-        "result_samples_per_second",
-        "result_completed_samples_per_sec",
-        "result_scheduled_samples_per_sec",
         "early_stopping_latency_ss",
         "early_stopping_latency_ms",
-        "result_min_latency_ns",
-        "result_max_latency_ns",
-        "result_mean_latency_ns",
-        "result_50.00_percentile_latency_ns",
-        "result_90.00_percentile_latency_ns",
         "num_errors",
     }
 )
@@ -105,11 +86,6 @@ class Detail(msgspec.Struct, frozen=True, kw_only=True):
         """Return a value that is a finite number, None where it is absent or something else."""
         return finite(self.values.get(key))
 
-    def flag(self, key: str) -> bool | None:
-        """Return a value that is true or false, None where it is absent or something else."""
-        value = self.values.get(key)
-        return value if isinstance(value, bool) else None
-
 
 def finite(value: object) -> float | None:
     """Return a JSON value as a number, None where it is none or not finite."""
@@ -126,8 +102,7 @@ def read_detail(path: Path, wanted: frozenset[str] = WANTED) -> Detail:
     """Read a detail log, in bounded memory. Raises RecordError where there is none or it cannot be read."""
     found = _Found(wanted)
     try:
-        with opened(path) as raw:
-            require_plain(path, raw.fileno())
+        with open_plain(path) as raw:
             file = io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline="")
             for number, (line, tail) in enumerate(_lines(file), start=1):
                 found.take(number, line, tail)
@@ -153,11 +128,11 @@ def peek(path: Path, keys: frozenset[str]) -> dict[str, Any]:
     cannot afford to read each log whole.
     """
     try:
-        with opened(path) as file:
+        with open_plain(path) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - _TAIL_BYTES))
             tail = file.read(_TAIL_BYTES)
-    except OSError:
+    except (OSError, RecordError):
         return {}
     found: dict[str, Any] = {}
     for key in keys:
@@ -174,11 +149,11 @@ def peek(path: Path, keys: frozenset[str]) -> dict[str, Any]:
 
 def _lines(file: io.TextIOWrapper) -> Iterator[tuple[str, str]]:
     """Yield each line with its end, and its last characters; of a line beyond the limit only its beginning."""
-    while line := file.readline(LINE_LIMIT):
+    while line := file.readline(_LINE_LIMIT):
         tail = line
         more = line
-        while len(more) == LINE_LIMIT and not more.endswith(("\n", "\r")):
-            more = file.readline(LINE_LIMIT)
+        while len(more) == _LINE_LIMIT and not more.endswith(("\n", "\r")):
+            more = file.readline(_LINE_LIMIT)
             tail = tail[-_TAIL_KEPT:] + more
         yield line, tail
 

@@ -8,16 +8,15 @@ from __future__ import annotations
 import codecs
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from ..errors import RecordError
-from .text import require_plain
+from .text import open_plain
 
-CHUNK_BYTES: Final = 1 << 20
-MAX_VALUE_CHARS: Final = 256 << 20
+_CHUNK_BYTES: Final = 1 << 20
+_MAX_VALUE_CHARS: Final = 256 << 20
 
 _SPACE = " \t\n\r"
 #: No token of JSON but a string is longer, so a fault further than this from the end is none of a value cut short.
@@ -31,7 +30,7 @@ class JsonStream:
     as LoadGen writes it.
     """
 
-    def __init__(self, path: Path, *, chunk_bytes: int = CHUNK_BYTES, max_value_chars: int = MAX_VALUE_CHARS) -> None:
+    def __init__(self, path: Path, *, chunk_bytes: int = _CHUNK_BYTES, max_value_chars: int = _MAX_VALUE_CHARS) -> None:
         self.path = path
         self.sha256 = ""
         self.array = False
@@ -145,15 +144,3 @@ class JsonStream:
     def _bad(self, what: str) -> RecordError:
         where = f"entry {self.n_values + 1}, character {self._dropped + self._at + 1}"
         return RecordError(f"{self.path}: {where}: {what}; publish the log as LoadGen wrote it")
-
-
-def open_plain(path: Path) -> BinaryIO:
-    """Open a file for reading. Raises RecordError for what is no plain file, without waiting for a pipe's writer."""
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    file = open(descriptor, "rb")  # noqa: PTH123, SIM115 (Path.open takes no descriptor; the caller closes it)
-    try:
-        require_plain(path, descriptor)
-    except RecordError:
-        file.close()
-        raise
-    return file

@@ -19,8 +19,9 @@ from ..runs.phase import PhaseRecord
 from ..runs.query import REASONS
 from ..runs.spec import Concurrency, Load, Poisson
 from ..stats.percentiles import P90_FLOOR, allowed_over_latency, percentile_estimate, queries_needed
+from .fields import SETTINGS
 
-Latencies = NDArray[np.int64]
+_Latencies = NDArray[np.int64]
 
 PERCENTILES = (0.50, 0.90, 0.95, 0.97, 0.99, 0.999)
 
@@ -38,16 +39,7 @@ class Declared:
 
 
 @dataclass(frozen=True)
-class Setting:
-    """A test parameter: its name in the summary and in the detail log, and what it was for this phase."""
-
-    name: str
-    key: str
-    value: bool | int | float
-
-
-@dataclass(frozen=True)
-class EarlyStopping:
+class _EarlyStopping:
     """LoadGen's early stopping: `text` in its own words, estimates of latency percentiles in ns, None where too few."""
 
     met: bool = True
@@ -63,10 +55,10 @@ class PhaseLog:
     record: PhaseRecord
     declared: Declared
     scenario: Scenario
-    latencies_ns: Latencies
+    latencies_ns: _Latencies
     last_issue_s: float
     last_query_done_s: float | None
-    early_stopping: EarlyStopping
+    early_stopping: _EarlyStopping
     duration_met: bool
     queries_met: bool
 
@@ -95,28 +87,44 @@ class PhaseLog:
         """Whether MLPerf may count the result."""
         return self.duration_met and self.queries_met and self.perf_constraints_met and self.early_stopping.met
 
-    @property
-    def completed_per_s(self) -> float | None:
-        """Server's score: samples after the first by the time when the last query issued was answered."""
-        done_s = self.last_query_done_s
-        return (self.n_samples - 1) / done_s if done_s and self.n_samples > 1 else None
+    def rates(self) -> dict[str, float]:
+        """Return the rates that the scenario has, by the names of `fields`, without those that the phase lacks.
 
-    def per_issue_span(self) -> float | None:
-        """Return samples after the first by the time of the last issue, None without such a time."""
-        return (self.n_samples - 1) / self.last_issue_s if self.last_issue_s and self.n_samples else None
+        Server's score counts samples after the first, by the time when the last query issued was answered.
+        """
+        figures, n, done_s = self.record.figures, self.n_samples, self.last_query_done_s
+        per_issue_span = (n - 1) / self.last_issue_s if self.last_issue_s and n else None
+        found: dict[str, float | None]
+        if self.scenario == "Offline":
+            found = {"samples_per_second": figures.qps}
+        elif self.scenario == "Server":
+            found = {
+                "scheduled_samples_per_second": per_issue_span,
+                "completed_samples_per_second": (n - 1) / done_s if done_s and n > 1 else None,
+            }
+        else:
+            mean_ns = self._mean_ns() if n else 0
+            unhindered = 1e9 / mean_ns if mean_ns else None
+            found = {"issued_per_second": per_issue_span, "unhindered_per_second": unhindered}
+        return {name: rate for name, rate in found.items() if rate is not None}
 
-    def mean_ns(self) -> int:
-        """Return the mean latency as LoadGen rounds it; the parts of the sum keep it within 64 bits."""
-        n = self.n_samples
-        return int((self.latencies_ns // n).sum() + (self.latencies_ns % n).sum() // n)
-
-    def unhindered_per_s(self) -> float | None:
-        """Return SingleStream's throughput by latencies alone, None without one."""
-        return 1e9 / self.mean_ns() if self.n_samples and self.mean_ns() else None
+    def latencies(self) -> Iterator[tuple[str, int]]:
+        """Yield what the logs say of latency in ns, under LoadGen's names; nothing where no query completed."""
+        if not self.n_samples:
+            return
+        yield "Min", int(self.latencies_ns[0])
+        yield "Max", int(self.latencies_ns[-1])
+        yield "Mean", self._mean_ns()
+        yield from ((f"{p * 100:.2f} percentile", self.percentile_ns(p)) for p in PERCENTILES)
 
     def percentile_ns(self, percentile: float) -> int:
         """Return the order statistic that LoadGen calls this percentile, of at least one latency."""
         return int(self.latencies_ns[int(self.n_samples * percentile)])
+
+    def _mean_ns(self) -> int:
+        """Return the mean latency as LoadGen rounds it; the parts of the sum keep it within 64 bits."""
+        n = self.n_samples
+        return int((self.latencies_ns // n).sum() + (self.latencies_ns % n).sum() // n)
 
     def errors(self) -> list[str]:
         """Return one message for each class of failed queries."""
@@ -135,34 +143,28 @@ class PhaseLog:
         if not self.queries_met:
             yield "Fewer queries completed than the phase owes."
 
-    def settings(self) -> list[Setting]:
+    def settings(self) -> dict[str, bool | int | float]:
         """Return the test parameters in LoadGen's order. 0 stands for what was not set, as it does in LoadGen."""
         spec, declared = self.record.spec, self.declared
-        offline = self.scenario == "Offline"
-        order = spec.order
-        repeated = order.index if isinstance(order, Single) else None
-        return [
-            Setting("samples_per_query", "samples_per_query", self.samples_per_query),
-            Setting("target_qps", "target_qps", spec.load.target_qps if isinstance(spec.load, Poisson) else 0),
-            Setting("target_latency (ns)", "target_latency_ns", 0),
-            Setting("max_async_queries", "max_async_queries", _most_in_flight(spec.load)),
-            Setting("min_duration (ms)", "min_duration_ms", spec.min_duration_ms),
-            Setting("max_duration (ms)", "max_duration_ms", spec.max_duration_ms),
-            Setting("min_query_count", "min_query_count", 1 if offline else spec.n_samples),
-            Setting("max_query_count", "max_query_count", 0),
-            Setting("qsl_rng_seed", "qsl_rng_seed", declared.qsl_rng_seed),
-            Setting("sample_index_rng_seed", "sample_index_rng_seed", declared.sample_index_rng_seed),
-            Setting("schedule_rng_seed", "schedule_rng_seed", declared.schedule_rng_seed),
-            Setting("accuracy_log_rng_seed", "accuracy_log_rng_seed", 0),
-            Setting("accuracy_log_probability", "accuracy_log_probability", 0),
-            Setting("accuracy_log_sampling_target", "accuracy_log_sampling_target", 0),
-            Setting("print_timestamps", "print_timestamps", False),
-            Setting("performance_issue_unique", "performance_issue_unique", _unique(order)),
-            Setting("performance_issue_same", "performance_issue_same", repeated is not None),
-            Setting("performance_issue_same_index", "performance_issue_same_index", repeated or 0),
-            Setting("performance_sample_count", "performance_sample_count", declared.qsl_size),
-            Setting("accuracy_sample_count", "accuracy_sample_count", declared.qsl_size),
-        ]
+        repeated = spec.order.index if isinstance(spec.order, Single) else None
+        known = {
+            "samples_per_query": self.samples_per_query,
+            "target_qps": spec.load.target_qps if isinstance(spec.load, Poisson) else 0,
+            "max_async_queries": _most_in_flight(spec.load),
+            "min_duration_ms": spec.min_duration_ms,
+            "max_duration_ms": spec.max_duration_ms,
+            "min_query_count": 1 if self.scenario == "Offline" else spec.n_samples,
+            "qsl_rng_seed": declared.qsl_rng_seed,
+            "sample_index_rng_seed": declared.sample_index_rng_seed,
+            "schedule_rng_seed": declared.schedule_rng_seed,
+            "print_timestamps": False,
+            "performance_issue_unique": isinstance(spec.order, WithoutReplacement) and not spec.order.wrap,
+            "performance_issue_same": repeated is not None,
+            "performance_issue_same_index": repeated or 0,
+            "performance_sample_count": declared.qsl_size,
+            "accuracy_sample_count": declared.qsl_size,
+        }
+        return {name: known.get(name, 0) for name in SETTINGS}
 
 
 def phase_log(
@@ -193,21 +195,17 @@ def _most_in_flight(load: Load) -> int:
     return load.target if isinstance(load, Concurrency) else max(load.max_in_flight, 0)
 
 
-def _unique(order: object) -> bool:
-    return isinstance(order, WithoutReplacement) and not order.wrap
-
-
-def _early_stopping(scenario: Scenario, latencies_ns: Latencies) -> EarlyStopping:
+def _early_stopping(scenario: Scenario, latencies_ns: _Latencies) -> _EarlyStopping:
     if scenario == "Offline":
-        return EarlyStopping()
+        return _EarlyStopping()
     if scenario == "Server":
-        return EarlyStopping(met=False, text=" * The run has no latency bound to stop early by.")
+        return _EarlyStopping(met=False, text=" * The run has no latency bound to stop early by.")
     n = latencies_ns.size
     exact = latencies_ns.astype(np.float64)  # whole numbers below 2**53: three months
     p90, p99 = percentile_estimate(exact, 0.90), percentile_estimate(exact, 0.99)
     if p90 is None:
         only = f" * Only processed {n} queries.\n * Need to process at least {P90_FLOOR} queries for early stopping."
-        return EarlyStopping(met=False, text=only)
+        return _EarlyStopping(met=False, text=only)
     text = (
         f" * Processed at least {P90_FLOOR} queries ({n}).\n"
         f" * Would discard {allowed_over_latency(n, 0.90) - 1} highest latency queries.\n"
@@ -219,6 +217,6 @@ def _early_stopping(scenario: Scenario, latencies_ns: Latencies) -> EarlyStoppin
             " early stopping estimate (would need to process at\n"
             f" least {queries_needed(0.99)} total queries)."
         )
-        return EarlyStopping(text=text, p90_ns=int(p90))
+        return _EarlyStopping(text=text, p90_ns=int(p90))
     text += f" * Early stopping 99.0th percentile estimate: {int(p99)}"
-    return EarlyStopping(text=text, p90_ns=int(p90), p99_ns=int(p99))
+    return _EarlyStopping(text=text, p90_ns=int(p90), p99_ns=int(p99))

@@ -1,21 +1,20 @@
 """mlperf_log_summary.txt: what LoadGen says of a run in words.
 
-Source of the lines: mlcommons/inference `loadgen/results.cc` (PerformanceSummary::LogSummary),
-`test_settings_internal.cc` (LogSummary) and `logging.cc`, and published logs from v0.5 on. The reader never guesses: a
-figure that is absent, is no number, or comes twice with different values is None, and `problems` names the line.
+Its lines are those of `fields`, and LoadGen's sentences (mlcommons/inference `loadgen/results.cc`, `logging.cc`). The
+reader never guesses: a figure that is absent, is no number, or comes twice with different values is None, and
+`problems` names the line, also where nobody asks for the figure.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from ..errors import RecordError
+from .fields import FIELDS, Reader, as_number
 from .text import Quirks, read, shown, text_of
 
 #: LoadGen's summaries have 2 to 4 KB; a larger file is something else under the name.
@@ -46,8 +45,6 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     samples_per_second: float | None = None
     completed_samples_per_second: float | None = None
     scheduled_samples_per_second: float | None = None
-    tokens_per_second: float | None = None
-    completed_tokens_per_second: float | None = None
     percentile_90_latency_ns: float | None = None
     percentile_99_latency_ns: float | None = None
     satisfied: dict[str, bool] = {}
@@ -59,16 +56,11 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     samples_per_query: int | None = None
     target_qps: float | None = None
     target_latency_ns: int | None = None
-    ttft_latency_ns: int | None = None
-    tpot_latency_ns: int | None = None
     min_duration_ms: int | None = None
-    max_duration_ms: int | None = None
     min_query_count: int | None = None
-    max_query_count: int | None = None
     qsl_rng_seed: int | None = None
     sample_index_rng_seed: int | None = None
     schedule_rng_seed: int | None = None
-    accuracy_log_sampling_target: int | None = None
     performance_issue_unique: bool | None = None
     performance_issue_same: bool | None = None
     performance_issue_same_index: int | None = None
@@ -103,7 +95,7 @@ def parse_summary(data: bytes, path: str) -> Summary:
         early_stopping_ns=_clear(found.early_stopping_ns),
         latencies_ns=frozenset(found.latencies_ns),
         **_waiting_for("\n".join(text.lines)),
-        **_clear(found.values),
+        **{name: value for name, value in _clear(found.values).items() if name in Summary.__struct_fields__},
     )
 
 
@@ -114,69 +106,15 @@ def _clear(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not _UNCLEAR}
 
 
-_NUMBER = re.compile(r"(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][+-]?[0-9]{1,3})?")
+#: Older rounds wrote the percentiles of a score without their tenths.
+_OLDER: Final = {
+    "90th percentile latency (ns)": "percentile_90_latency_ns",
+    "99th percentile latency (ns)": "percentile_99_latency_ns",
+}
+_LINES: Final = {field.label: (name, field.read) for name, field in FIELDS.items() if field.read} | {
+    label: (name, as_number) for label, name in _OLDER.items()
+}
 _WHOLE = re.compile(r"[0-9]{1,20}")
-
-
-def _number(text: str) -> float:
-    """Read a number as C++ prints one; ValueError for inf, nan, 1,000, and whatever else float() takes."""
-    if not _NUMBER.fullmatch(text) or not isfinite(float(text)):
-        raise ValueError("no number from 0 up")
-    return float(text)
-
-
-def _integer(text: str) -> int:
-    if not _WHOLE.fullmatch(text):
-        raise ValueError("no whole number from 0 up")
-    return int(text)
-
-
-def _flag(text: str) -> bool:
-    try:
-        return {"0": False, "1": True, "false": False, "true": True}[text.lower()]
-    except KeyError:
-        raise ValueError("neither 0 nor 1") from None
-
-
-_TEXT_AND_FIGURES: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
-    "Scenario": ("scenario", str),
-    "Mode": ("mode", str),
-    "SUT name": ("sut_name", str),
-    "Result is": ("validity", str),
-    "Samples per second": ("samples_per_second", _number),
-    "Completed samples per second": ("completed_samples_per_second", _number),
-    "Scheduled samples per second": ("scheduled_samples_per_second", _number),
-    "Tokens per second": ("tokens_per_second", _number),
-    "Completed tokens per second": ("completed_tokens_per_second", _number),
-    "90th percentile latency (ns)": ("percentile_90_latency_ns", _number),
-    "90.0th percentile latency (ns)": ("percentile_90_latency_ns", _number),
-    "99th percentile latency (ns)": ("percentile_99_latency_ns", _number),
-    "99.0th percentile latency (ns)": ("percentile_99_latency_ns", _number),
-    "target_qps": ("target_qps", _number),
-    "target_latency (ns)": ("target_latency_ns", _integer),
-    "ttft_latency (ns)": ("ttft_latency_ns", _integer),
-    "tpot_latency (ns)": ("tpot_latency_ns", _integer),
-    "min_duration (ms)": ("min_duration_ms", _integer),
-    "max_duration (ms)": ("max_duration_ms", _integer),
-    "performance_issue_unique": ("performance_issue_unique", _flag),
-    "performance_issue_same": ("performance_issue_same", _flag),
-}
-_COUNTS: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
-    name: (name, _integer)
-    for name in (
-        "samples_per_query",
-        "min_query_count",
-        "max_query_count",
-        "qsl_rng_seed",
-        "sample_index_rng_seed",
-        "schedule_rng_seed",
-        "accuracy_log_sampling_target",
-        "performance_issue_same_index",
-        "performance_sample_count",
-    )
-}
-
-_LINES: Final = _TEXT_AND_FIGURES | _COUNTS
 
 _ESTIMATE = re.compile(r"Early stopping ([0-9]{1,3}(?:\.[0-9]{1,3})?)th percentile estimate")
 _SATISFIED = re.compile(r"(.+) satisfied")
@@ -215,7 +153,7 @@ class _Found:
         elif known := _LINES.get(key):
             self._put(self.values, known[0], known[1], value, number, line)
         elif estimate := _ESTIMATE.fullmatch(key):
-            self._put(self.early_stopping_ns, percentile(estimate[1]), _number, value, number, line)
+            self._put(self.early_stopping_ns, _percentile(estimate[1]), as_number, value, number, line)
         elif (met := _SATISFIED.fullmatch(key)) and value.lower() in ("yes", "no"):
             name = met[1].strip()
             self.satisfied[name] = value.lower() == "yes" and self.satisfied.get(name, True)
@@ -236,9 +174,7 @@ class _Found:
             self.values[name] = max(count, self.values.get(name, 0))
         return bool(counted)
 
-    def _put(
-        self, into: dict[str, Any], name: str, reader: Callable[[str], Any], text: str, number: int, line: str
-    ) -> None:
+    def _put(self, into: dict[str, Any], name: str, reader: Reader, text: str, number: int, line: str) -> None:
         self.closed = False
         try:
             value = reader(text)
@@ -250,14 +186,14 @@ class _Found:
             into[name] = _UNCLEAR
 
 
-def percentile(text: str) -> str:
+def _percentile(text: str) -> str:
     """Return a percentile's name: 90th and 90.0th are both "90"."""
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _waiting_for(text: str) -> dict[str, Any]:
     """Return how many queries were processed, and how many would have been needed for which estimate."""
-    needed = {percentile(name): int(count) for name, count in _NOT_ENOUGH.findall(text)}
+    needed = {_percentile(name): int(count) for name, count in _NOT_ENOUGH.findall(text)}
     processed = _PROCESSED.search(text)
     if too_few := _TOO_FEW.search(text):
         return {"processed_queries": int(too_few[1]), "needed_queries": {"": int(too_few[2]), **needed}}

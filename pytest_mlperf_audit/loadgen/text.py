@@ -54,8 +54,7 @@ def read(path: Path, limit_bytes: int) -> bytes | None:
     Raises RecordError for what is no plain file, is larger than `limit_bytes`, or cannot be read.
     """
     try:
-        with opened(path) as file:
-            require_plain(path, file.fileno(), limit_bytes)
+        with open_plain(path, limit_bytes) as file:
             return file.read(limit_bytes)
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -65,13 +64,25 @@ def read(path: Path, limit_bytes: int) -> bytes | None:
         ) from error
 
 
-def opened(path: Path) -> BinaryIO:
-    """Open a file to read; one that may turn out to be a named pipe, which must not hold the reader for good."""
-    return open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))
+def open_plain(path: Path, limit_bytes: int | None = None) -> BinaryIO:
+    """Open a file to read, without waiting for the writer of a named pipe.
+
+    Raises RecordError for what is no plain file or is larger than `limit_bytes`, OSError as opening does.
+    """
+    file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 (the caller closes it)
+    try:
+        _require_plain(path, file.fileno(), limit_bytes)
+    except RecordError:
+        file.close()
+        raise
+    return file
 
 
-def require_plain(path: Path, descriptor: int, limit_bytes: int | None = None) -> None:
-    """Raise RecordError unless an open file is a plain one and no larger than `limit_bytes`."""
+def _without_waiting(name: str, flags: int) -> int:
+    return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _require_plain(path: Path, descriptor: int, limit_bytes: int | None) -> None:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         raise RecordError(f"{path}: is no plain file; put the log itself there")

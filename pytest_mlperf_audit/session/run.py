@@ -23,7 +23,7 @@ from ..load.files import NoFilesError, out_of_files
 from ..load.group import PlannedPhase, run_group
 from ..load.progress import Progress, ProgressFile
 from ..load.target import Target
-from ..loadgen.write_accuracy import write_accuracy_log
+from ..loadgen.accuracy_log import write_accuracy_log
 from ..records.log import read_queries
 from ..records.store import QUERIES_FILE, SCORE_FILE, read_phase
 from ..runs.clock import Clock

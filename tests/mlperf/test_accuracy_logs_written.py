@@ -33,8 +33,7 @@ from pytest_mlperf_audit.endpoints.source import RequestSource
 from pytest_mlperf_audit.errors import RecordError
 from pytest_mlperf_audit.load.group import PlannedPhase, run_group
 from pytest_mlperf_audit.load.target import Target
-from pytest_mlperf_audit.loadgen.accuracy_log import read_entries
-from pytest_mlperf_audit.loadgen.write_accuracy import write_accuracy_log
+from pytest_mlperf_audit.loadgen.accuracy_log import AccuracyLog, write_accuracy_log
 from pytest_mlperf_audit.records.log import read_queries
 from pytest_mlperf_audit.runs.spec import Keep
 from tests.support.accuracy_logs import audit_directory, upstream_test06, upstream_test09
@@ -72,7 +71,7 @@ def phase(tmp_path):
 
 def written(tmp_path, records):
     path = tmp_path / "log" / LOG
-    assert write_accuracy_log(path, iter(records)) == len(list(read_entries(path)))
+    assert write_accuracy_log(path, iter(records)) == len(list(AccuracyLog(path)))
     return path
 
 
@@ -85,7 +84,7 @@ def test_the_bytes_are_those_of_loadgen(tmp_path, scenario, with_tokens):
     subprocess.run([sys.executable, "-W", "ignore", SUT, asked], cwd=tmp_path, check=True, capture_output=True)
     theirs = (tmp_path / LOG).read_bytes()
     records = []
-    for entry in read_entries(tmp_path / LOG):
+    for entry in AccuracyLog(tmp_path / LOG):
         assert entry.qsl_idx is not None
         assert entry.seq_id is not None
         record = answered(entry.qsl_idx, outputs[entry.qsl_idx])
@@ -102,7 +101,7 @@ def test_the_bytes_are_those_of_loadgen(tmp_path, scenario, with_tokens):
 def test_a_text_without_token_ids_is_logged_as_its_bytes(tmp_path):
     texts = ["sécret", "", "two\nlines\x00"]
     records = [answered(at, None, output=text, tokens=9) for at, text in enumerate(texts)]
-    entries = list(read_entries(written(tmp_path, records)))
+    entries = list(AccuracyLog(written(tmp_path, records)))
     assert [(entry.data or b"").decode() for entry in entries] == texts
     assert all(entry.token_count is None and entry.token_data is None for entry in entries)
     assert '"data" : "73C3A963726574" }' in (tmp_path / "log" / LOG).read_text()
@@ -110,7 +109,7 @@ def test_a_text_without_token_ids_is_logged_as_its_bytes(tmp_path):
 
 def test_what_was_not_answered_or_not_kept_has_no_entry(tmp_path):
     records = [answered(0, [5]), failed(1), answered(2, None), answered(3, [6]), failed(4, "cancelled")]
-    assert [entry.qsl_idx for entry in read_entries(written(tmp_path, records))] == [0, 3]
+    assert [entry.qsl_idx for entry in AccuracyLog(written(tmp_path, records))] == [0, 3]
     assert written(tmp_path, []).read_text() == "[\n]\n"
 
 

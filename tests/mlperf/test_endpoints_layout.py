@@ -13,8 +13,7 @@ import pytest
 from pytest_mlperf_audit.errors import RecordError
 from pytest_mlperf_audit.layouts.endpoints import audit_result, result_summary, write_audit_files, write_result_summary
 from pytest_mlperf_audit.loadgen.phase_log import Declared, phase_log
-from pytest_mlperf_audit.loadgen.write_detail import detail_text
-from pytest_mlperf_audit.loadgen.write_summary import summary_text
+from pytest_mlperf_audit.loadgen.write import detail_text, summary_text
 from pytest_mlperf_audit.records.log import read_columns
 from pytest_mlperf_audit.runs.spec import Concurrency, MaxThroughput, Poisson
 

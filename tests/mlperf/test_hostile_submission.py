@@ -14,7 +14,7 @@ from pytest_mlperf_audit.audits.test01 import published as test01
 from pytest_mlperf_audit.audits.test01 import published_accuracy as test01_accuracy
 from pytest_mlperf_audit.audits.test04 import published as test04
 from pytest_mlperf_audit.audits.test06 import published as test06
-from pytest_mlperf_audit.loadgen.accuracy_scores import read_scores
+from pytest_mlperf_audit.loadgen.verify_files import read_scores
 from tests.support.accuracy_logs import audit_directory, log_bytes, noted, sample, truncated
 from tests.support.judged import DETAIL, check, detail, directory, judge, judged, pair, write
 from tests.support.submission import summary

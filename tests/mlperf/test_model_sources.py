@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_mlperf_audit.audits.models import TEST01_SEED, TEST06_SAMPLES, accuracy_delta_percent, find_model
-from pytest_mlperf_audit.loadgen.accuracy_scores import read_scores
+from pytest_mlperf_audit.loadgen.verify_files import read_scores
 
 
 def _setting(upstream: Path, test: str, name: str) -> float:

@@ -18,8 +18,7 @@ from pytest_mlperf_audit.audits.published.verify import verify
 from pytest_mlperf_audit.loadgen.detail import read_detail
 from pytest_mlperf_audit.loadgen.phase_log import Declared, phase_log
 from pytest_mlperf_audit.loadgen.summary import read_summary
-from pytest_mlperf_audit.loadgen.write_detail import detail_text
-from pytest_mlperf_audit.loadgen.write_summary import summary_text
+from pytest_mlperf_audit.loadgen.write import detail_text, summary_text
 from pytest_mlperf_audit.runs.columns import QueryColumns
 from pytest_mlperf_audit.runs.order import with_replacement
 from pytest_mlperf_audit.runs.phase import PhaseRecord, figures
@@ -180,7 +179,7 @@ def test_loadgens_logs_are_read_whole_and_say_what_was_configured(tree, scenario
         assert summary.problems == detail.problems == ()
         assert (summary.scenario, summary.mode, summary.validity) == (scenario, "PerformanceOnly", "VALID")
         assert (summary.performance_issue_same, summary.performance_issue_same_index) == (same, 3 if same else 0)
-        assert detail.flag("effective_performance_issue_same") is same
+        assert detail.values["effective_performance_issue_same"] is same
         assert [summary.qsl_rng_seed, summary.sample_index_rng_seed, summary.schedule_rng_seed] == SEEDS
         assert summary.min_query_count == (1 if scenario == "Offline" else QUERIES[scenario])
         assert summary.min_duration_ms == 0

@@ -9,7 +9,7 @@ from typing import Final
 from ...errors import RecordError
 from ...loadgen.accuracy_log import AccuracyLog, Entry, read_hash, read_truncated
 from ...loadgen.summary import Summary, read_summary
-from ...loadgen.verify_accuracy_files import VerifyRecord, read_verify_record
+from ...loadgen.verify_files import VerifyRecord, read_verify_record
 from ..verdict import Check
 from .case import AuditDirectory
 

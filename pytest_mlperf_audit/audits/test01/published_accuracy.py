@@ -12,8 +12,7 @@ from typing import Final
 
 from ...errors import RecordError
 from ...loadgen.accuracy_log import AccuracyLog, Entry, read_truncated
-from ...loadgen.accuracy_scores import read_scores
-from ...loadgen.verify_accuracy_files import VerifyRecord
+from ...loadgen.verify_files import VerifyRecord, read_scores
 from ..models import accuracy_delta_percent, find_model
 from ..published.accuracy_logs import (
     ACCURACY_LOG,

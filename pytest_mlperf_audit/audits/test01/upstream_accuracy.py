@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from ...errors import RecordError
-from ...loadgen.accuracy_scores import read_scores
 from ...loadgen.json_stream import JsonStream
-from ...loadgen.verify_accuracy_files import read_verify_record
+from ...loadgen.verify_files import read_scores, read_verify_record
 from ..models import accuracy_delta_percent, find_model
 from ..published.case import AuditDirectory, Defect
 from ..published.outcome import Upstream, UpstreamVerdict

@@ -7,7 +7,7 @@ score of what was logged is at least the model's threshold.
 from __future__ import annotations
 
 from ...errors import RecordError
-from ...loadgen.verify_accuracy_files import VerifyRecord
+from ...loadgen.verify_files import VerifyRecord
 from ..models import Threshold, find_model
 from ..published.accuracy_logs import (
     ACCURACY_LOG,

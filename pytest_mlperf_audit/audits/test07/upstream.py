@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from ...loadgen.verify_accuracy_files import VerifyRecord
+from ...loadgen.verify_files import VerifyRecord
 from ..models import Threshold
 from ..published.case import Defect
 from ..published.outcome import Upstream, UpstreamVerdict

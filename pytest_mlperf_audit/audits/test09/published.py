@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ...errors import RecordError
 from ...loadgen.accuracy_log import Entry
-from ...loadgen.verify_accuracy_files import VerifyRecord
+from ...loadgen.verify_files import VerifyRecord
 from ..models import LengthBounds, find_model
 from ..published.accuracy_logs import (
     ACCURACY_LOG,

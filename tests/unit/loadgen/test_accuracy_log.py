@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_mlperf_audit.errors import RecordError
-from pytest_mlperf_audit.loadgen.accuracy_log import AccuracyLog, Entry, read_entries, read_hash, read_truncated
+from pytest_mlperf_audit.loadgen.accuracy_log import AccuracyLog, Entry, read_hash, read_truncated
 from pytest_mlperf_audit.loadgen.json_stream import JsonStream
 from tests.support.accuracy_logs import log_bytes, sample, truncated
 
@@ -61,16 +61,16 @@ def test_a_log_of_any_shape_gives_the_same_entries(tmp_path: Path, shape: str) -
 
 @pytest.mark.parametrize("content", [b"[\n]\n", b"[]", b" [ ] "])
 def test_an_empty_log_has_no_entries(tmp_path: Path, content: bytes) -> None:
-    assert list(read_entries(_log(tmp_path, content))) == []
+    assert list(AccuracyLog(_log(tmp_path, content))) == []
 
 
 def test_what_is_absent_is_none(tmp_path: Path) -> None:
     path = _log(tmp_path, b'[{"qsl_idx": 7, "data": ""}, {"seq_id": 1}]')
-    assert list(read_entries(path)) == [Entry(qsl_idx=7, data=b""), Entry(seq_id=1)]
+    assert list(AccuracyLog(path)) == [Entry(qsl_idx=7, data=b""), Entry(seq_id=1)]
 
 
 def test_a_sample_logged_twice_comes_twice(tmp_path: Path) -> None:
-    assert [entry.qsl_idx for entry in read_entries(_log(tmp_path, log_bytes([_SAMPLES[1]] * 2)))] == [1, 1]
+    assert [entry.qsl_idx for entry in AccuracyLog(_log(tmp_path, log_bytes([_SAMPLES[1]] * 2)))] == [1, 1]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_sample_logged_twice_comes_twice(tmp_path: Path) -> None:
 def test_what_is_no_whole_log_is_refused_with_file_and_place(tmp_path: Path, content: bytes, told: str) -> None:
     path = _log(tmp_path, content)
     with pytest.raises(RecordError, match=told) as caught:
-        list(read_entries(path))
+        list(AccuracyLog(path))
     assert str(path) in str(caught.value)
 
 
@@ -111,7 +111,7 @@ def test_a_missing_file_a_directory_and_a_pipe_are_refused(tmp_path: Path) -> No
     os.mkfifo(tmp_path / "pipe")
     for name in ("missing.json", ".", "pipe"):
         with pytest.raises(RecordError, match=name):
-            list(read_entries(tmp_path / name))
+            list(AccuracyLog(tmp_path / name))
         with pytest.raises(RecordError):
             read_truncated(tmp_path / name)
 
@@ -121,7 +121,7 @@ def test_a_missing_file_a_directory_and_a_pipe_are_refused(tmp_path: Path) -> No
 def test_any_bytes_give_entries_or_a_record_error(tmp_path: Path, content: bytes) -> None:
     path = _log(tmp_path, content)
     with contextlib.suppress(RecordError):
-        assert all(isinstance(entry, Entry) for entry in read_entries(path))
+        assert all(isinstance(entry, Entry) for entry in AccuracyLog(path))
     read_truncated(path)
     read_hash(path)
 
@@ -180,7 +180,7 @@ def test_a_truncated_log_shows_what_is_still_whole(tmp_path: Path) -> None:
     assert len(found.tail) > 10
     assert len(found.visible) == len(found.head) + len(found.tail)
     with pytest.raises(RecordError):
-        list(read_entries(path))
+        list(AccuracyLog(path))
 
 
 def test_the_ends_of_a_short_truncated_log_overlap(tmp_path: Path) -> None:

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_mlperf_audit import __version__
 from pytest_mlperf_audit.loadgen.phase_log import PERCENTILES, Declared, phase_log
-from pytest_mlperf_audit.loadgen.write_detail import detail_text
-from pytest_mlperf_audit.loadgen.write_summary import summary_text
+from pytest_mlperf_audit.loadgen.write import detail_text, summary_text
 from pytest_mlperf_audit.runs.columns import QueryColumns
 from pytest_mlperf_audit.runs.order import single, without_replacement
 from pytest_mlperf_audit.runs.phase import PhaseRecord, figures
