@@ -22,7 +22,7 @@ import msgspec
 
 from ..errors import RecordError
 from .fields import FIELDS, latency_key
-from .text import Quirks, open_plain, shown
+from .text import Quirks, open_plain, quoted
 
 _LINE_LIMIT: Final = 1024 * 1024
 _TAIL_KEPT: Final = 4096
@@ -67,7 +67,6 @@ class Detail(msgspec.Struct, frozen=True, kw_only=True):
     first of them.
     """
 
-    path: str
     marked: bool
     whole: bool
     quirks: Quirks
@@ -98,26 +97,25 @@ def finite(value: object) -> float | None:
     return number if isfinite(number) else None
 
 
-def read_detail(path: Path, wanted: frozenset[str] = WANTED) -> Detail:
+def read_detail(path: Path) -> Detail:
     """Read a detail log, in bounded memory. Raises RecordError where there is none or it cannot be read."""
-    found = _Found(wanted)
+    parser = _Parser()
     try:
         with open_plain(path) as raw:
             file = io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline="")
             for number, (line, tail) in enumerate(_lines(file), start=1):
-                found.take(number, line, tail)
+                parser.read(number, line, tail)
     except OSError as error:
         raise RecordError(f"{path}: cannot be read ({error.strerror}); put LoadGen's detail log there") from error
     return Detail(
-        path=str(path),
-        marked=found.marked,
-        whole=found.whole,
-        quirks=Quirks(crlf=found.crlf, bare_cr=found.bare_cr, nul=found.nul, non_utf8=found.non_utf8),
-        values=found.values,
-        n_errors=found.n_errors,
-        n_warnings=found.n_warnings,
-        n_bad_lines=found.n_bad_lines,
-        problems=tuple(found.problems),
+        marked=parser.marked,
+        whole=parser.whole,
+        quirks=Quirks(crlf=parser.crlf, bare_cr=parser.bare_cr, nul=parser.nul, non_utf8=parser.non_utf8),
+        values=parser.values,
+        n_errors=parser.n_errors,
+        n_warnings=parser.n_warnings,
+        n_bad_lines=parser.n_bad_lines,
+        problems=tuple(parser.problems),
     )
 
 
@@ -158,18 +156,17 @@ def _lines(file: io.TextIOWrapper) -> Iterator[tuple[str, str]]:
         yield line, tail
 
 
-class _Found:
+class _Parser:
     """What was read so far."""
 
-    def __init__(self, wanted: frozenset[str]) -> None:
-        self.wanted = wanted
+    def __init__(self) -> None:
         self.values: dict[str, Any] = {}
         self.problems: list[str] = []
         self.marked = self.whole = self.crlf = self.bare_cr = self.nul = self.non_utf8 = False
         self.n_errors = self.n_warnings = self.n_bad_lines = 0
 
-    def take(self, number: int, line: str, tail: str) -> None:
-        """Take a line. `tail` is `line`, unless that is the beginning of a longer one."""
+    def read(self, number: int, line: str, tail: str) -> None:
+        """Read a line. `tail` is `line`, unless that is the beginning of a longer one."""
         self.crlf |= tail.endswith("\r\n")
         self.bare_cr |= tail.endswith("\r")
         self.nul |= "\0" in line
@@ -188,7 +185,7 @@ class _Found:
         self.whole = whole and (self.whole or bool(key and _LAST_KEYS.fullmatch(key[1])))
         self.n_errors += bool(_IS_ERROR.search(end))
         self.n_warnings += bool(_IS_WARNING.search(end))
-        if whole and (key is None or key[1] in self.wanted):
+        if whole and (key is None or key[1] in WANTED):
             self._decode(number, text, is_all=line is tail)
 
     def _decode(self, number: int, text: str, *, is_all: bool) -> None:
@@ -197,13 +194,13 @@ class _Found:
         except (msgspec.MsgspecError, ValueError, RecursionError):
             self._bad(number, text, "an event that is no JSON" if is_all else "an event too long to read")
             return
-        if event.key in self.wanted:
+        if event.key in WANTED:
             self.values.setdefault(event.key, event.value)
 
     def _bad(self, number: int, text: str, what: str) -> None:
         self.n_bad_lines += 1
         if len(self.problems) < _MAX_PROBLEMS:
-            self.problems.append(f"line {number} is {what}: {shown(_mended(text[:200]))}")
+            self.problems.append(f"line {number} is {what}: {quoted(_mended(text[:200]))}")
 
 
 def _is_escaped(line: str) -> bool:

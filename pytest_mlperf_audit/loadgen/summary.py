@@ -15,7 +15,7 @@ import msgspec
 
 from ..errors import RecordError
 from .fields import FIELDS, Reader, as_number
-from .text import Quirks, read, shown, text_of
+from .text import Quirks, quoted, read, text_of
 
 #: LoadGen's summaries have 2 to 4 KB; a larger file is something else under the name.
 LIMIT_BYTES: Final = 4 * 1024 * 1024
@@ -80,22 +80,22 @@ def read_summary(path: Path) -> Summary:
 def parse_summary(data: bytes, path: str) -> Summary:
     """Read the bytes of a summary; any bytes give one."""
     text = text_of(data)
-    found = _Found()
+    parser = _Parser()
     for number, line in enumerate(text.lines, start=1):
-        found.take(number, line)
+        parser.read(number, line)
     if text.cut:
-        found.take_cut(len(text.lines) + 1, text.cut)
+        parser.read_cut(len(text.lines) + 1, text.cut)
     return Summary(
         path=path,
         size_bytes=len(data),
-        whole=found.closed,
+        whole=parser.closed,
         quirks=text.quirks,
-        problems=tuple(found.problems[:_MAX_PROBLEMS]),
-        satisfied=found.satisfied,
-        early_stopping_ns=_clear(found.early_stopping_ns),
-        latencies_ns=frozenset(found.latencies_ns),
+        problems=tuple(parser.problems[:_MAX_PROBLEMS]),
+        satisfied=parser.satisfied,
+        early_stopping_ns=_clear(parser.early_stopping_ns),
+        latencies_ns=frozenset(parser.latencies_ns),
         **_waiting_for("\n".join(text.lines)),
-        **{name: value for name, value in _clear(found.values).items() if name in Summary.__struct_fields__},
+        **{name: value for name, value in _clear(parser.values).items() if name in Summary.__struct_fields__},
     )
 
 
@@ -130,7 +130,7 @@ _TOO_FEW = re.compile(r"Only processed ([0-9]{1,18})\s+queries\.\s+\* Need to pr
 _PROCESSED = re.compile(r"Processed at least [0-9]+ queries \(([0-9]{1,18})\)")
 
 
-class _Found:
+class _Parser:
     """What was read so far. A value that came twice and differently stays unclear.
 
     `closed` says that LoadGen's closing line was read, and none of its others since: a log that another run was
@@ -145,11 +145,11 @@ class _Found:
         self.latencies_ns: list[tuple[str, int]] = []
         self.problems: list[str] = []
 
-    def take(self, number: int, line: str) -> None:
+    def read(self, number: int, line: str) -> None:
         key, colon, value = line.partition(":")
         key, value = key.strip(" \t*"), value.strip()
         if not colon:
-            self._take_count(key)
+            self._read_count(key)
         elif known := _LINES.get(key):
             self._put(self.values, known[0], known[1], value, number, line)
         elif estimate := _ESTIMATE.fullmatch(key):
@@ -160,12 +160,12 @@ class _Found:
         elif (latency := _LATENCY.fullmatch(key)) and _WHOLE.fullmatch(value):
             self.latencies_ns.append((latency[1], int(value)))
 
-    def take_cut(self, number: int, line: str) -> None:
-        """Take a last line without an end: the closing one is clear all the same, any other may be cut anywhere."""
-        if not self._take_count(line.strip()):
-            self.problems.append(f"line {number} is cut short: {shown(line)}")
+    def read_cut(self, number: int, line: str) -> None:
+        """Read a last line without an end: the closing one is clear all the same, any other may be cut anywhere."""
+        if not self._read_count(line.strip()):
+            self.problems.append(f"line {number} is cut short: {quoted(line)}")
 
-    def _take_count(self, line: str) -> bool:
+    def _read_count(self, line: str) -> bool:
         counted = _COUNTED.fullmatch(line)
         if counted:
             self.closed = counted[2].lower() == "error"
@@ -179,10 +179,10 @@ class _Found:
         try:
             value = reader(text)
         except ValueError as error:
-            self.problems.append(f"line {number} has {error}: {shown(line)}")
+            self.problems.append(f"line {number} has {error}: {quoted(line)}")
             value = _UNCLEAR
         if into.setdefault(name, value) != value:
-            self.problems.append(f"line {number} contradicts an earlier one: {shown(line)}")
+            self.problems.append(f"line {number} contradicts an earlier one: {quoted(line)}")
             into[name] = _UNCLEAR
 
 

@@ -110,7 +110,7 @@ def text_of(data: bytes) -> Text:
     )
 
 
-def shown(line: str) -> str:
+def quoted(line: str) -> str:
     """Return a line for a message: quoted, control characters escaped, not too long."""
     line = line.strip()
     return ascii(line if len(line) <= _SHOWN else line[:_SHOWN] + "...")

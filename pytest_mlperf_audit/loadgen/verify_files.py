@@ -27,7 +27,7 @@ LIMIT_BYTES: Final = 1024 * 1024
 #: The other files begin with all that an accuracy script printed.
 _MOST_PRINTED_BYTES: Final = 64 << 20
 
-RecordedVerdict = Literal["PASS", "FAIL", ""]
+_RecordedVerdict = Literal["PASS", "FAIL", ""]
 
 _PASS, _FAIL = re.compile(r"\bTEST PASS\b"), re.compile(r"\bTEST FAIL\b")
 _SCORE = re.compile(r"[+-]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][+-]?[0-9]{1,3})?")
@@ -38,12 +38,11 @@ class RecordedPerformance(msgspec.Struct, frozen=True, kw_only=True):
     """verify_performance.txt of TEST01 and TEST04.
 
     `verdict` is "" where the file has none: it is empty, or the script ended with a traceback or wrote its complaint to
-    stderr. `started` says that the script ran at all. `complaint` is what stands behind TEST FAIL.
+    stderr. `started` says that the script ran at all.
     """
 
-    verdict: RecordedVerdict
+    verdict: _RecordedVerdict
     started: bool
-    complaint: str = ""
     reference_score: float | None = None
     audit_score: float | None = None
     n_errors: int = 0
@@ -63,18 +62,16 @@ def parse_verify_performance(data: bytes) -> RecordedPerformance:
         key, equals, value = line.partition("=")
         if equals and _SCORE.fullmatch(value.strip()):
             scores.setdefault(key.strip().lower(), float(value.strip()))
-    failed = next((line for line in lines if _FAIL.search(line)), "")
     return RecordedPerformance(
         verdict=_verdict_of_performance(lines),
         started=any(lines),
-        complaint=failed.partition("TEST FAIL")[2].strip(" :"),
         reference_score=scores.get("reference score"),
         audit_score=scores.get("test score"),
         n_errors=sum(int(found[1]) for line in lines if (found := _ERRORS.match(line))),
     )
 
 
-def _verdict_of_performance(lines: list[str]) -> RecordedVerdict:
+def _verdict_of_performance(lines: list[str]) -> _RecordedVerdict:
     """Return FAIL where any line says so: files were appended to, and a failure is not undone by a pass."""
     if any(_FAIL.search(line) for line in lines):
         return "FAIL"

@@ -13,7 +13,7 @@ from .scoring import Scoring
 
 Parameter = bool | int | float | str | list[int | str] | None
 
-Nonce = Literal["none", "prefix", "suffix"]
+_Nonce = Literal["none", "prefix", "suffix"]
 
 
 class MaxThroughput(msgspec.Struct, frozen=True, tag_field="type", tag="max_throughput"):
@@ -96,7 +96,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     max_duration_ms: int = 0
     drain_timeout_s: float | None = None
     query_timeout_s: float | None = None
-    nonce: Nonce = "none"
+    nonce: _Nonce = "none"
     nonce_seed: int | None = None
     keep: Keep | None = None
     dataset: str = ""

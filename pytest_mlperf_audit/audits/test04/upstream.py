@@ -14,7 +14,7 @@ from math import isfinite
 from typing import Final
 
 from ...loadgen.summary import Summary, parse_summary
-from ...loadgen.text import shown
+from ...loadgen.text import quoted
 from ..published.case import Defect
 from ..published.ending import End
 from ..published.outcome import Upstream
@@ -107,7 +107,7 @@ class _Log:
     def _value(self, line: str) -> str:
         _, separator, value = line.partition(": ")
         if not separator:
-            raise End("CRASH", f"the {self.run} run's line {shown(line)} has no value", CRASH_LINE)
+            raise End("CRASH", f"the {self.run} run's line {quoted(line)} has no value", CRASH_LINE)
         return value.strip()
 
     def _rate(self, latency: str) -> float:

@@ -10,7 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_mlperf_audit import __version__
+from pytest_mlperf_audit.loadgen.detail import read_detail
+from pytest_mlperf_audit.loadgen.fields import FIELDS
 from pytest_mlperf_audit.loadgen.phase_log import PERCENTILES, Declared, phase_log
+from pytest_mlperf_audit.loadgen.summary import parse_summary
 from pytest_mlperf_audit.loadgen.write import detail_text, summary_text
 from pytest_mlperf_audit.runs.columns import QueryColumns
 from pytest_mlperf_audit.runs.order import single, without_replacement
@@ -216,3 +219,21 @@ def test_latency_figures_are_order_statistics_and_whole_nanoseconds(latencies):
         assert detail[f"result_{percentile * 100:.2f}_percentile_latency_ns"] == ordered[int(len(ordered) * percentile)]
     assert detail["result_mean_latency_ns"] == sum(latencies) // len(latencies)
     assert (detail["result_min_latency_ns"], detail["result_max_latency_ns"]) == (ordered[0], ordered[-1])
+
+
+@pytest.mark.parametrize("load", [ONE, ALL, Concurrency(target=8), PACED])
+@pytest.mark.parametrize("outcomes", [(), ["timeout", "http_500"]])
+def test_our_readers_find_in_both_logs_what_was_written(tmp_path, load, outcomes):
+    log = log_of([10**6 + 17 * query for query in range(100)], load, outcomes=outcomes, order=single(3))
+    (tmp_path / "detail").write_text(detail_text(log))
+    summary, detail = parse_summary(summary_text(log).encode(), "summary"), read_detail(tmp_path / "detail")
+    assert (summary.whole, detail.whole, summary.problems, detail.problems) == (True, True, (), ())
+    assert summary.n_errors == detail.n_errors == len(outcomes)
+    known = {name: field for name, field in FIELDS.items() if field.key and hasattr(summary, name)}
+    assert len(known) > 15
+    for name, field in known.items():
+        assert getattr(summary, name) == detail.values.get(field.key), name
+    assert {**log.settings(), **log.rates()}.items() >= {
+        (name, value) for name in known if isinstance(value := getattr(summary, name), int | float)
+    }
+    assert dict(log.latencies()).items() == set(summary.latencies_ns)
