@@ -1,19 +1,31 @@
-"""Text from outside made fit to show: on one line, and nothing in it that a terminal or browser acts upon."""
+"""Text from outside made fit to show: on one line, and nothing in it that a terminal or browser acts upon.
+
+All of it goes by `str.isprintable`: controls, ANSI escapes and line breaks, direction overrides and zero-width marks,
+lone surrogates, and what Unicode gives no character to, are not shown.
+"""
 
 from __future__ import annotations
 
-import unicodedata
-
-#: Cc: controls, ANSI escapes and line breaks; Cf: direction overrides and zero-width marks; Cs: lone surrogates.
-_UNFIT = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+import difflib
+from collections.abc import Iterable
 
 
-def plain(text: str, limit: int = 500) -> str:
-    """Return outside text as one line of at most `limit` characters with nothing a terminal or browser acts upon.
+def plain(text: str, limit: int = 500, *, ending: str = "…") -> str:
+    """Return outside text as one line of at most `limit` characters; `ending` stands for what was cut off.
 
     >>> plain("all\\x1b[31m well\\n")
     'all [31m well'
     """
-    head = text[: 4 * limit]
-    shown = " ".join("".join(" " if unicodedata.category(char) in _UNFIT else char for char in head).split())
-    return shown if len(shown) <= limit and len(head) == len(text) else shown[: limit - 1].rstrip() + "…"
+    head = text[: 4 * limit]  # enough for a short line, however long the text from outside is
+    line = " ".join("".join(char if char.isprintable() else " " for char in head).split())
+    return line if len(line) <= limit and len(head) == len(text) else line[: limit - len(ending)].rstrip() + ending
+
+
+def printable(text: str, limit: int = 200) -> str:
+    """Return outside text as the details of records have it: as `plain` does, "..." for what was cut off."""
+    return plain(text, limit, ending="...")
+
+
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """Return the known name that `name` was probably meant to be, or None; alike by at least `cutoff` of 1."""
+    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)), None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 from math import isfinite
 
 from ..config.dataset import AccuracyConfig, DatasetConfig
@@ -14,6 +13,7 @@ from ..runs.scoring import Score, Scoring
 from ..scoring import metrics
 from ..scoring.extract import ours
 from ..scoring.metrics import METHOD_NAMES, method_of
+from ..text import nearest
 from .contract import AuditContext
 from .verdict import Check, Figure
 
@@ -55,8 +55,8 @@ def scoring_of(config: DatasetConfig) -> Scoring | str:
 def _no_method(eval_method: str) -> str:
     if not eval_method:
         return "it has no eval_method; add accuracy_config with eval_method: exact_match, say"
-    near = get_close_matches(eval_method, METHOD_NAMES, 1, 0.7)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    near = nearest(eval_method, METHOD_NAMES, 0.7)
+    hint = f"; did you mean {near!r}?" if near else ""
     return f"its eval_method {eval_method!r} needs an external scorer; give one as accuracy_config.command{hint}"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from difflib import get_close_matches
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
 
@@ -12,6 +11,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from typing_extensions import Self
 
 from ..scoring.extract import ExtractorName
+from ..text import nearest
 from .block import Block, DurationMs, Problem, reject_all
 from .model_params import Generation, ModelParams
 
@@ -95,9 +95,9 @@ class AccuracyConfig(Block):
             elif at == 0 and not argument:
                 yield ("command", at), "is empty; name a program"
             for name in re.findall(r"(?<!\$)\{(\w+)\}", argument):
-                near = get_close_matches(name, PLACEHOLDERS, 1, 0.7)
+                near = nearest(name, PLACEHOLDERS, 0.7)
                 if near and name not in PLACEHOLDERS:
-                    yield ("command", at), f"unknown placeholder {{{name}}}; did you mean {{{near[0]}}}?"
+                    yield ("command", at), f"unknown placeholder {{{name}}}; did you mean {{{near}}}?"
 
 
 class DatasetConfig(Block):

@@ -5,7 +5,6 @@ No value of a credential, nor one that came from the environment, is ever shown.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
@@ -15,6 +14,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from ..text import nearest
 from .block import REJECTED
 from .secret_names import is_secret_name
 from .yaml_source import MAX_FAULTS, KeyPath, YamlSource, told
@@ -63,8 +63,8 @@ def explain(error: ValidationError, source: YamlSource, model: type[BaseModel]) 
 
 def closest(name: str, names: Iterable[str]) -> str:
     """Return "; did you mean 'x'?" for the nearest of `names`, or nothing."""
-    near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    near = nearest(name, names)
+    return f"; did you mean {near!r}?" if near else ""
 
 
 def _deeper(paths: Collection[KeyPath]) -> dict[KeyPath, bool]:

@@ -1,14 +1,19 @@
-"""What says, in a reply with status 200, that the server failed: the shapes that servers use, known in one place. Pure.
+"""What a server says of a failure, in a reply with status 200 too, and what is odd about its first answer. Pure.
 
-Shapes: OpenAI, vLLM and SGLang (`error`), FastChat (`error_code` beside a text), FastAPI (`detail`), Dynamo (`message`,
-`code`), OpenRouter (`error` in a choice), MiniMax (`base_resp`), problem details of RFC 9457 (`title`, `status`).
+Shapes of a failure, known in this one place: OpenAI, vLLM and SGLang (`error`), FastChat (`error_code` beside a text),
+FastAPI (`detail`), Dynamo (`message`, `code`), OpenRouter (`error` in a choice), MiniMax (`base_resp`), problem details
+of RFC 9457 (`title`, `status`).
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from ..text import printable
+from .base import Reply
 
 #: Names of an event, and words of a finish reason or a status, by which a server says that it gave the request up.
 GAVE_UP = re.compile(r"error|exception|abort|cancel|fail|fatal|interrupt|insufficient|time_?d?_?out", re.IGNORECASE)
@@ -21,6 +26,8 @@ _STATUSES = ("code", "status", "status_code", "statusCode")
 _GOOD_CODES = {"", "0", "ok", "success", "none", "null", "false"}
 _FIRST_BAD_STATUS = 400
 _DEPTH = 4
+_TITLE = re.compile(r"<title>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_LIMITS = ("max_completion_tokens", "max_tokens", "max_new_tokens")
 
 #: Where a document has any of these, all its members are looked at; without, an answer is what it seems.
 _MAY_FAIL = re.compile(rb'"(?:%b)"|"(?:object|type)"\s*:\s*"(?i:error)"' % "|".join((*_ERRORS, *_CODES)).encode())
@@ -35,23 +42,23 @@ def may_fail(document: bytes | bytearray) -> bool:
     return False
 
 
-def failure(said: Mapping[str, Any], *, answers: bool) -> str | None:
+def failure(answer: Mapping[str, Any], *, answers: bool) -> str | None:
     """Return what an object of a reply says of a failure, None where it says nothing of one.
 
     `answers` is whether it has the members of an answer, beside which a status, a message or a detail may be harmless.
     """
-    if any(_says_something(said.get(key)) for key in _ERRORS) or any(not _is_good(said.get(key)) for key in _CODES):
+    if any(_says_something(answer.get(key)) for key in _ERRORS) or any(not _is_good(answer.get(key)) for key in _CODES):
         return error_text(
-            next((value for key in _ERRORS if not isinstance(value := said.get(key), bool) and value), said)
+            next((value for key in _ERRORS if not isinstance(value := answer.get(key), bool) and value), answer)
         )
-    if any(isinstance(kind := said.get(key), str) and kind.lower() == "error" for key in ("object", "type")):
-        return error_text(said)
-    return None if answers or not _has_failed(said) else error_text(said)
+    if any(isinstance(kind := answer.get(key), str) and kind.lower() == "error" for key in ("object", "type")):
+        return error_text(answer)
+    return None if answers or not _has_failed(answer) else error_text(answer)
 
 
-def remark(said: Mapping[str, Any]) -> str | None:
+def remark(answer: Mapping[str, Any]) -> str | None:
     """Return the message of an object that has no answer: a failure too, unless the reply goes on to finish."""
-    return next((text for key in ("message", "msg") if isinstance(text := said.get(key), str) and text), None)
+    return next((text for key in ("message", "msg") if isinstance(text := answer.get(key), str) and text), None)
 
 
 def error_text(error: Any, depth: int = 0) -> str:
@@ -66,17 +73,17 @@ def error_text(error: Any, depth: int = 0) -> str:
     return str(error)
 
 
-def _has_failed(said: Mapping[str, Any]) -> bool:
+def _has_failed(answer: Mapping[str, Any]) -> bool:
     """Whether an object without an answer says that the request failed."""
-    if said.get("detail") or any(said.get(key) is False for key in ("success", "ok")):
+    if answer.get("detail") or any(answer.get(key) is False for key in ("success", "ok")):
         return True
-    if any(_is_bad_status(said.get(key)) for key in _STATUSES):
+    if any(_is_bad_status(answer.get(key)) for key in _STATUSES):
         return True
-    if isinstance(kind := said.get("type"), str) and GAVE_UP.search(kind):
+    if isinstance(kind := answer.get("type"), str) and GAVE_UP.search(kind):
         return True
-    if isinstance(answer := said.get("base_resp"), Mapping) and not _is_good(answer.get("status_code")):
+    if isinstance(base := answer.get("base_resp"), Mapping) and not _is_good(base.get("status_code")):
         return True
-    return remark(said) is not None and not all(_is_good(said.get(key)) for key in _STATUSES)
+    return remark(answer) is not None and not all(_is_good(answer.get(key)) for key in _STATUSES)
 
 
 def _is_bad_status(status: Any) -> bool:
@@ -99,3 +106,96 @@ def _says_something(value: Any) -> bool:
     if isinstance(value, list):
         return any(_says_something(part) for part in value)
     return not _is_good(value)
+
+
+def error_sentence(body: bytes) -> str:
+    """Return what an error's body says, in one line: the sentence in it, FastAPI's fields by name, or its start."""
+    text = body.decode("utf-8-sig", "replace")
+    try:
+        sentence = _sentence(json.loads(text))
+    except (ValueError, RecursionError):
+        title = _TITLE.search(text)
+        sentence = title[1] if title else text
+    return printable(sentence)
+
+
+def _sentence(document: Any) -> str:
+    if isinstance(document, list):
+        return "; ".join(_field(one) for one in document[:4])
+    if not isinstance(document, Mapping):
+        return str(document)
+    for key in ("error", "detail", "errors"):
+        if inner := document.get(key):
+            return _sentence(inner) if isinstance(inner, (Mapping, list)) else _beside(str(inner), document)
+    return error_text(document)
+
+
+def _beside(text: str, document: Mapping[str, Any]) -> str:
+    """Return a short word of an error with the sentence that stands beside it."""
+    message = document.get("message")
+    return f"{text}: {message}" if isinstance(message, str) and message else text
+
+
+def _field(one: Any) -> str:
+    """Return a fault as FastAPI lists it: body.min_tokens: Extra inputs are not permitted."""
+    if not isinstance(one, Mapping):
+        return str(one)
+    where = one.get("loc")
+    path = ".".join(map(str, where)) if isinstance(where, list) else ""
+    return f"{path}: {error_text(one)}" if path else error_text(one)
+
+
+def request_fields(request: bytes) -> Mapping[str, Any]:
+    """Return the fields of a request, those of SGLang's sampling_params among them."""
+    try:
+        fields = json.loads(request)
+    except ValueError:
+        return {}
+    if not isinstance(fields, dict):
+        return {}
+    inner = fields.get("sampling_params")
+    return {**(inner if isinstance(inner, dict) else {}), **fields}
+
+
+def model_ids(body: bytes) -> list[str]:
+    """Return the ids in a list of models; none where it is not one."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return []
+    listed = document.get("data") if isinstance(document, dict) else None
+    ids = (one.get("id") for one in (listed if isinstance(listed, list) else []) if isinstance(one, dict))
+    return [one for one in ids if isinstance(one, str) and one]
+
+
+def oddities(request: bytes, headers: Mapping[str, str], reply: Reply) -> Iterator[str]:
+    """Yield what is odd about an answer, a sentence each. Header names are in lower case."""
+    fields = request_fields(request)
+    coding = headers.get("content-encoding", "identity")
+    if coding.lower() not in {"", "identity"}:
+        yield f"the reply is coded ({printable(coding, 40)}), though none was asked for: its decoding is not measured"
+    model, wanted = reply.model, fields.get("model")
+    if model and isinstance(wanted, str) and model != wanted:
+        yield other_model(model, wanted)
+    if fields.get("stream") and reply.first_token_ns is None:
+        yield "the reply is not streamed, though that was asked for; no time of a first token can be told"
+    yield from _lengths(fields, reply)
+
+
+def other_model(model: str, asked_for: str) -> str:
+    """Return what to say when another model answers than was asked for."""
+    return (
+        f"replies come from model {printable(model)!r}, not {printable(asked_for)!r} of model_params.name; "
+        "make sure that it is the model to be audited"
+    )
+
+
+def _lengths(fields: Mapping[str, Any], reply: Reply) -> Iterator[str]:
+    limits = [limit for key in _LIMITS if isinstance(limit := fields.get(key), int)]
+    if limits and reply.tokens is not None:
+        if reply.tokens > max(limits):
+            yield f"the reply has {reply.tokens} tokens, more than the limit of {max(limits)} that was sent"
+        elif reply.finish_reason == "length" and reply.tokens < min(limits):
+            yield f"the reply was cut for its length after {reply.tokens} tokens, before the limit of {min(limits)}"
+    if reply.finish_reason == "content_filter":
+        yield "the reply was cut by a content filter"

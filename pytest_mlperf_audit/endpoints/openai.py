@@ -1,19 +1,53 @@
-"""`openai`: POST /v1/chat/completions, streamed or not. Pure."""
+"""`openai` and `openai_completions`: POST /v1/chat/completions and /v1/completions, streamed or not. Pure."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Callable, Collection
+from copy import copy
 from typing import Any, ClassVar
 
-from msgspec.structs import replace
+import msgspec
+from typing_extensions import Self
 
 from ..config.model_params import ModelParams
 from ..runs.script import NO_EDIT, Edit
-from .base import Row
-from .openai_request import CommonRequest, OpenAIAdapter
+from .base import EndpointAdapter, ReplyDecoder, Row
+from .chat_messages import chat_messages, messages_problem
+from .openai_reply import CompletionDecoder, StreamDecoder
+from .rows import edited, ids_problem, misspelt_column, prompt_column, sampling, unsendable
+from .stream import Endings
 
 
-class ChatRequest(CommonRequest, kw_only=True, omit_defaults=True):
-    """The request body."""
+class _CommonRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Fields of both request bodies: OpenAI's, and the common extensions of vLLM, SGLang and TensorRT-LLM."""
+
+    model: str | None = None
+    temperature: float | None = None
+    seed: int | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    repetition_penalty: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    min_tokens: int | None = None
+    ignore_eos: bool | None = None
+    stop: str | list[str] | None = None
+    stop_token_ids: list[int] | None = None
+    n: int | None = None
+    logit_bias: dict[str, float] | None = None
+    response_format: dict[str, Any] | None = None
+    user: str | None = None
+    stream: bool | None = None
+    stream_options: dict[str, Any] | None = None
+    return_token_ids: bool | None = None
+
+
+class _ChatRequest(_CommonRequest, kw_only=True, omit_defaults=True):
+    """The body of a request to /v1/chat/completions."""
 
     messages: Any
     logprobs: bool | None = None
@@ -26,10 +60,112 @@ class ChatRequest(CommonRequest, kw_only=True, omit_defaults=True):
     chat_template_kwargs: dict[str, Any] | None = None
 
 
-Message = dict[str, Any]
+class _CompletionRequest(_CommonRequest, kw_only=True, omit_defaults=True):
+    """The body of a request to /v1/completions."""
+
+    prompt: str | list[int]
+    skip_special_tokens: bool | None = None
+    add_special_tokens: bool | None = None
+    suffix: str | None = None
+    best_of: int | None = None
+    logprobs: int | None = None
 
 
-class OpenAIChatAdapter(OpenAIAdapter):
+#: Columns of token ids, in the order in which they are looked for.
+_TOKEN_COLUMNS = ("input_tokens", "token_ids")
+_STREAM_COLUMNS = {"stream", "stream_options"}
+_LIMITS = {"max_completion_tokens", "max_tokens"}
+_LENGTHS = (*sorted(_LIMITS), "min_tokens")
+_ENCODER = msgspec.json.Encoder()
+
+
+class _OpenAIAdapter(EndpointAdapter):
+    """The part of an adapter that both paths share; a subclass says where the prompt comes from and goes to.
+
+    Columns named as request fields override model_params; an absent value, None, does not. Other columns (expected
+    answers, ids) are not sent; one that looks like a misspelt field is a problem.
+    """
+
+    #: Where max_new_tokens goes unless model_params says otherwise.
+    length_field: ClassVar[str]
+    #: The request body, and the columns beside its fields that a row may have.
+    body: ClassVar[type[_CommonRequest]]
+    prompt_columns: ClassVar[Collection[str]]
+
+    def __init__(self, params: ModelParams, *, streaming: bool = False) -> None:
+        super().__init__(params, streaming=streaming)
+        self._endings = Endings()
+        self._columns = {*self.prompt_columns, *self.body.__struct_fields__} - _STREAM_COLUMNS
+        sent_as = params.length_field or self.length_field
+        self.limit_cure = (
+            f"the limit was sent as {sent_as}: if the server does not know it, set model_params.length_field: "
+            f"{(_LIMITS - {sent_as}).pop()}"
+        )
+        self._from_params: dict[str, Any] = {
+            "model": params.name or None,
+            "seed": params.seed,
+            **sampling(params),
+            sent_as: params.max_new_tokens,
+            **self._own_params(params),
+        }
+        self._stream: dict[str, Any] = {"stream": True} if streaming else {}
+        if streaming and params.stream_usage:
+            self._stream["stream_options"] = {"include_usage": True}
+
+    def problem(self, row: Row) -> str | None:
+        """Return what keeps a row from being sent, or None."""
+        return self._column_problem(row) or self._prompt_problem(row) or unsendable(lambda: self._request(row))
+
+    def encode(self, row: Row, edit: Edit = NO_EDIT) -> bytes:
+        """Return the request body."""
+        return _ENCODER.encode(self._request(row, edit))
+
+    def decoder(self, *, keep_output: bool = False) -> ReplyDecoder:
+        """Return a decoder for one reply."""
+        kind: Callable[..., ReplyDecoder] = StreamDecoder if self.streaming else CompletionDecoder
+        return kind(self._endings, keep_output=keep_output)
+
+    def token_limit(self, row: Row) -> int | None:
+        """Return the most tokens that the reply to a row may have, all its choices together."""
+        given = [row[name] for name in _LIMITS if row.get(name) is not None]
+        limit = int(given[0]) if given else self.params.max_new_tokens
+        choices = max(int(row.get(name) or 1) for name in ("n", "best_of"))
+        return None if limit is None else limit * choices
+
+    def with_token_ids(self) -> Self:
+        """Return an adapter that asks for token ids as vLLM gives them: `return_token_ids` since its version 0.10.2."""
+        asking = copy(self)
+        asking._from_params = {**self._from_params, "return_token_ids": True}  # noqa: SLF001 - of its own kind
+        return asking
+
+    @abstractmethod
+    def _own_params(self, params: ModelParams) -> dict[str, Any]:
+        """Return the fields of this body alone that come from model_params."""
+
+    @abstractmethod
+    def _prompt_problem(self, row: Row) -> str | None:
+        """Return what is wrong with the columns that the prompt is made of, or None."""
+
+    @abstractmethod
+    def _prompt(self, given: Row, edit: Edit) -> dict[str, Any]:
+        """Return the fields that hold the prompt of a row without absent values."""
+
+    def _column_problem(self, row: Row) -> str | None:
+        for column in row:
+            if column in _STREAM_COLUMNS:
+                return f"column {column!r} cannot be set by a row; set model_params.streaming in the YAML"
+        return misspelt_column(row, self._columns)
+
+    def _request(self, row: Row, edit: Edit = NO_EDIT) -> _CommonRequest:
+        given = {column: value for column, value in row.items() if value is not None}
+        fields = {**self._from_params, **given, **self._stream, **self._prompt(given, edit)}
+        if len(given.keys() & _LIMITS) == 1:  # the two are one setting, and servers refuse both at once
+            fields = {name: value for name, value in fields.items() if name not in _LIMITS or name in given}
+        request = msgspec.convert(fields, self.body, strict=False)  # CSV has every number as text
+        return request if edit.max_tokens is None else _shortened(request, edit.max_tokens)
+
+
+class OpenAIChatAdapter(_OpenAIAdapter):
     """Chat completions.
 
     A row has `messages`, or `prompt` (a text, or a list of content parts) and perhaps `system` and `name`; where it
@@ -39,7 +175,7 @@ class OpenAIChatAdapter(OpenAIAdapter):
 
     api_type: ClassVar[str] = "openai"
     path: ClassVar[str] = "/v1/chat/completions"
-    body: ClassVar[type[CommonRequest]] = ChatRequest
+    body: ClassVar[type[_CommonRequest]] = _ChatRequest
     length_field: ClassVar[str] = "max_completion_tokens"
     prompt_columns = ("prompt", "system", "name")
 
@@ -47,108 +183,47 @@ class OpenAIChatAdapter(OpenAIAdapter):
         return {"chat_template_kwargs": params.chat_template_kwargs}
 
     def _prompt_problem(self, row: Row) -> str | None:
-        return _message_problem(row)
+        return messages_problem(row)
 
     def _prompt(self, given: Row, edit: Edit) -> dict[str, Any]:
-        return {"messages": _messages(given, edit)}
+        return {"messages": chat_messages(given, edit)}
 
 
-def _message_problem(row: Row) -> str | None:
-    messages = row.get("messages")
-    if messages is None:
-        return _content_problem(row.get("prompt"), "column 'prompt'") or _side_column_problem(row)
-    if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
-        return 'column \'messages\' is not a list of messages such as {"role": "user", "content": "..."}'
-    for column in ("system", "name"):
-        if row.get(column) is not None:
-            return f"column {column!r} has no place beside 'messages'; put it into the messages"
-    if (last := _last_user(messages)) is None:
-        return "column 'messages' has no message with the role 'user'"
-    return _content_problem(messages[last].get("content"), "the last user message in column 'messages'")
+class OpenAICompletionsAdapter(_OpenAIAdapter):
+    """Text completions, to which no chat template is applied.
 
-
-def _side_column_problem(row: Row) -> str | None:
-    if (system := row.get("system")) is not None and (wrong := _content_problem(system, "column 'system'")):
-        return wrong
-    if not isinstance(row.get("name"), str | None):
-        return "column 'name' is not a text"
-    return None
-
-
-def _content_problem(content: Any, where: str) -> str | None:
-    if isinstance(content, str):
-        return None if content.strip() else f"no text in {where}"
-    if isinstance(content, list) and content and all(isinstance(part, dict) and "type" in part for part in content):
-        return None
-    return f"no text in {where}" if content is None else f"{where} is neither a text nor a list of content parts"
-
-
-def _messages(row: Row, edit: Edit) -> list[Message]:
-    if (given := row.get("messages")) is not None:
-        messages = [_without_nulls(message) for message in given]
-    else:
-        messages = [{"role": "system", "content": row["system"]}] if "system" in row else []
-        messages.append({"role": "user", "content": row["prompt"]})
-        if "name" in row:
-            messages[-1]["name"] = row["name"]
-    return messages if edit is NO_EDIT else _edited(messages, edit)
-
-
-def _edited(messages: list[Message], edit: Edit) -> list[Message]:
-    """Return messages with the lead in the first that has text, and the rest of the edit in the last of the user."""
-    last = _last_user(messages)
-    if last is None:
-        return messages
-    first = next((at for at, message in enumerate(messages[:last]) if _text_parts(message.get("content"))), last)
-    changed = list(messages)
-    if first != last:
-        changed[first] = {**messages[first], "content": _each_end(messages[first]["content"], edit, leading=True)}
-    content = _each_end(messages[last]["content"], edit, lead=first == last)
-    changed[last] = {**messages[last], "content": content}
-    return changed
-
-
-def _without_nulls(message: Message) -> Message:
-    """Drop what Parquet adds to every message because another one has it; `content` may be null by the API."""
-    return {key: value for key, value in message.items() if value is not None or key == "content"}
-
-
-def _last_user(messages: list[Message]) -> int | None:
-    return next((at for at in reversed(range(len(messages))) if messages[at].get("role") == "user"), None)
-
-
-def _text_parts(content: Any) -> list[int]:
-    """Return which parts of a message's content are texts; a content that is a text is its own part 0."""
-    if isinstance(content, str):
-        return [0]
-    parts = content if isinstance(content, list) else []
-    return [at for at, part in enumerate(parts) if isinstance(part, dict) and isinstance(part.get("text"), str)]
-
-
-def _each_end(content: Any, edit: Edit, *, lead: bool = True, leading: bool = False) -> Any:
-    """Return content with its text changed, where it is a list of parts the first text part, or a new one.
-
-    The tail goes behind the last text part, so that all that comes before it can be reused; a text in place of the
-    prompt's takes the place of all text parts.
+    A row has `input_tokens` or `token_ids`, a list of token ids, or `prompt`, a text or such a list; the first of these
+    that it has is sent. An edit of token ids is described in `rows.edited`.
     """
-    if isinstance(content, str):
-        return edit.leading(content) if leading else edit.apply(content, lead=lead)
-    parts, texts = list(content), _text_parts(content)
-    if leading:
-        _change(parts, texts[0], edit.leading(parts[texts[0]]["text"]))
-    elif not texts:
-        before = edit.lead if lead else ""
-        if text := edit.apply("", lead=lead):
-            parts.insert(0 if before or edit.head else len(parts), {"type": "text", "text": text})
-    elif len(texts) == 1 or edit.text is not None:
-        _change(parts, texts[0], edit.apply(parts[texts[0]]["text"], lead=lead))
-        parts = [part for at, part in enumerate(parts) if at not in texts[1:]]
-    else:
-        start, end = replace(edit, tail=""), replace(edit, lead="", head="")
-        _change(parts, texts[0], start.apply(parts[texts[0]]["text"], lead=lead))
-        _change(parts, texts[-1], end.apply(parts[texts[-1]]["text"]))
-    return parts
+
+    api_type: ClassVar[str] = "openai_completions"
+    path: ClassVar[str] = "/v1/completions"
+    body: ClassVar[type[_CommonRequest]] = _CompletionRequest
+    length_field: ClassVar[str] = "max_tokens"
+    prompt_columns = _TOKEN_COLUMNS
+
+    def _own_params(self, params: ModelParams) -> dict[str, Any]:
+        return {"min_tokens": params.min_new_tokens, "skip_special_tokens": params.skip_special_tokens}
+
+    def _prompt_problem(self, row: Row) -> str | None:
+        column = prompt_column(row, _TOKEN_COLUMNS)
+        prompt = row.get(column)
+        if column != "prompt":
+            return ids_problem(column, prompt)
+        if prompt is None or (isinstance(prompt, str) and not prompt.strip()):
+            return "no text and no token ids in column 'prompt'"
+        return (
+            None if isinstance(prompt, str) else ids_problem(column, prompt, "neither a text nor a list of token ids")
+        )
+
+    def _prompt(self, given: Row, edit: Edit) -> dict[str, Any]:
+        prompt = given[prompt_column(given, _TOKEN_COLUMNS)]
+        return {"prompt": edit.apply(prompt) if isinstance(prompt, str) else edited(prompt, edit)}
 
 
-def _change(parts: list[Any], at: int, text: str) -> None:
-    parts[at] = {**parts[at], "text": text}
+def _shortened(request: _CommonRequest, limit: int) -> _CommonRequest:
+    """Lower every length to `limit`, the least one too, since servers refuse one above the greatest."""
+    for name in _LENGTHS:
+        if (length := getattr(request, name, None)) is not None:
+            setattr(request, name, min(length, limit))
+    return request

@@ -6,31 +6,41 @@ A member that decides nothing never makes a whole reply unreadable: what cannot 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
 from .failures import failure, may_fail, remark
-from .lenient import as_count, as_counts, as_list, as_mapping, as_text, as_unicode, as_word, compact
-from .replies import bad, parse_leniently, parse_strictly
+from .replies import (
+    Count,
+    as_count,
+    as_counts,
+    as_list,
+    as_mapping,
+    as_text,
+    as_unicode,
+    as_word,
+    bad,
+    compact,
+    parse_leniently,
+    parse_strictly,
+)
 
-_Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 
-
-class PromptDetails(msgspec.Struct, gc=False):
+class _PromptDetails(msgspec.Struct, gc=False):
     """Of the prompt's tokens, those from a cache."""
 
-    cached_tokens: _Count | None = None
+    cached_tokens: Count | None = None
 
 
 class Usage(msgspec.Struct, gc=False):
     """What the server counted."""
 
-    completion_tokens: _Count | None = None
-    prompt_tokens_details: PromptDetails | None = None
+    completion_tokens: Count | None = None
+    prompt_tokens_details: _PromptDetails | None = None
 
 
-class Function(msgspec.Struct, gc=False):
+class _Function(msgspec.Struct, gc=False):
     """A function's name and the text of its arguments."""
 
     name: str | None = None
@@ -41,10 +51,10 @@ class Function(msgspec.Struct, gc=False):
         return (self.name or "") + (self.arguments or "")
 
 
-class ToolCall(msgspec.Struct, gc=False):
+class _ToolCall(msgspec.Struct, gc=False):
     """One call of a tool."""
 
-    function: Function | None = None
+    function: _Function | None = None
 
 
 class Message(msgspec.Struct, gc=False):
@@ -54,8 +64,8 @@ class Message(msgspec.Struct, gc=False):
     reasoning_content: str | None = None
     reasoning: str | None = None
     refusal: str | None = None
-    tool_calls: list[ToolCall] | None = None
-    function_call: Function | None = None
+    tool_calls: list[_ToolCall] | None = None
+    function_call: _Function | None = None
 
     def tools(self) -> str:
         """Return the text of all calls."""
@@ -65,7 +75,7 @@ class Message(msgspec.Struct, gc=False):
         return "".join(function.text() for function in calls)
 
 
-class Choice(msgspec.Struct, gc=False):
+class _Choice(msgspec.Struct, gc=False):
     """One choice. `ids_unknown` is whether it had token ids that cannot be read."""
 
     index: int = 0
@@ -73,7 +83,7 @@ class Choice(msgspec.Struct, gc=False):
     delta: Message | None = None
     text: str | None = None
     finish_reason: str | None = None
-    token_ids: list[_Count] | None = None
+    token_ids: list[Count] | None = None
     ids_unknown: bool = False
 
 
@@ -82,7 +92,7 @@ class Completion(msgspec.Struct, gc=False):
 
     id: str | None = None
     model: str | None = None
-    choices: list[Choice] | None = None
+    choices: list[_Choice] | None = None
     usage: Usage | None = None
     remark: str | None = None
 
@@ -95,60 +105,60 @@ def read_part(data: bytes | bytearray, what: str) -> Completion:
     part = parse_strictly(_DECODER, data)
     if part is not None and part.choices and not may_fail(data):
         return part
-    said = parse_leniently(data, what)
-    if wrong := _failure(said):
+    document = parse_leniently(data, what)
+    if wrong := _failure(document):
         raise bad("server_error", wrong)
-    part = part or _completion(said)
-    part.remark = None if part.choices or part.usage else remark(said)
+    part = part or _completion(document)
+    part.remark = None if part.choices or part.usage else remark(document)
     return part
 
 
-def _failure(said: Mapping[str, Any]) -> str | None:
-    choices = _choices(said)
-    if wrong := failure(said, answers=bool(choices)):
+def _failure(document: Mapping[str, Any]) -> str | None:
+    choices = _choices(document)
+    if wrong := failure(document, answers=bool(choices)):
         return wrong
     parts = [part for choice in choices for part in (choice, choice.get("delta"), choice.get("message"))]
     return next((wrong for part in parts if (wrong := failure(as_mapping(part), answers=True))), None)
 
 
-def _choices(said: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    choices = said.get("choices")
+def _choices(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    choices = document.get("choices")
     return [choice for choice in (as_list(choices) or [choices]) if isinstance(choice, Mapping) and choice]
 
 
-def _completion(said: Mapping[str, Any]) -> Completion:
-    usage = as_mapping(said.get("usage"))
+def _completion(document: Mapping[str, Any]) -> Completion:
+    usage = as_mapping(document.get("usage"))
     details = as_mapping(usage.get("prompt_tokens_details"))
     return Completion(
-        id=as_word(said.get("id")),
-        model=as_word(said.get("model")),
-        choices=[_choice(choice) for choice in _choices(said)],
+        id=as_word(document.get("id")),
+        model=as_word(document.get("model")),
+        choices=[_choice(choice) for choice in _choices(document)],
         usage=Usage(
             completion_tokens=as_count(usage.get("completion_tokens")),
-            prompt_tokens_details=PromptDetails(cached_tokens=as_count(details.get("cached_tokens"))),
+            prompt_tokens_details=_PromptDetails(cached_tokens=as_count(details.get("cached_tokens"))),
         )
         if usage
         else None,
     )
 
 
-def _choice(said: Mapping[str, Any]) -> Choice:
-    ids = as_counts(said.get("token_ids"))
-    return Choice(
-        index=as_count(said.get("index")) or 0,
-        message=_message(said["message"]) if said.get("message") else None,
-        delta=_message(said["delta"]) if said.get("delta") else None,
-        text=as_text(said.get("text")),
-        finish_reason=as_word(said.get("finish_reason")),
+def _choice(document: Mapping[str, Any]) -> _Choice:
+    ids = as_counts(document.get("token_ids"))
+    return _Choice(
+        index=as_count(document.get("index")) or 0,
+        message=_message(document["message"]) if document.get("message") else None,
+        delta=_message(document["delta"]) if document.get("delta") else None,
+        text=as_text(document.get("text")),
+        finish_reason=as_word(document.get("finish_reason")),
         token_ids=ids,
-        ids_unknown=ids is None and bool(said.get("token_ids")),
+        ids_unknown=ids is None and bool(document.get("token_ids")),
     )
 
 
-def _message(said: Any) -> Message:
-    if isinstance(said, str):
-        return Message(content=as_unicode(said))
-    member = as_mapping(said)
+def _message(document: Any) -> Message:
+    if isinstance(document, str):
+        return Message(content=as_unicode(document))
+    member = as_mapping(document)
     content = member.get("content")
     return Message(
         content=as_text(content),
@@ -156,17 +166,17 @@ def _message(said: Any) -> Message:
         reasoning=as_text(member.get("reasoning")),
         refusal=as_text(member.get("refusal")),
         tool_calls=[
-            ToolCall(function=_function(as_mapping(call).get("function")))
+            _ToolCall(function=_function(as_mapping(call).get("function")))
             for call in as_list(member.get("tool_calls")) or [member.get("tool_calls")]
         ],
         function_call=_function(member.get("function_call")),
     )
 
 
-def _function(said: Any) -> Function:
-    member = as_mapping(said)
+def _function(document: Any) -> _Function:
+    member = as_mapping(document)
     arguments = member.get("arguments")
-    return Function(
+    return _Function(
         name=as_word(member.get("name")),
         arguments=as_text(arguments) if isinstance(arguments, str) or arguments is None else compact(arguments),
     )

@@ -12,13 +12,12 @@ import hashlib
 from array import array
 
 from .base import Reply, digest
-from .endings import Endings
 from .failures import GAVE_UP
 from .openai_parts import Completion, Message, Usage, read_part
 from .replies import bad, short_id
-from .stream import EventStream
+from .stream import DocumentDecoder, Endings, EventStream
 
-_SAID_IN_ORDER = ("reasoning", "content", "refusal", "tools")
+_IN_ORDER = ("reasoning", "content", "refusal", "tools")
 
 
 class _Collector:
@@ -139,29 +138,16 @@ class _Collector:
 
     def _text(self) -> str:
         """Return everything that is text, in the order in which models say it."""
-        return "".join("".join(self._texts[kind]) for kind in _SAID_IN_ORDER if kind in self._texts)
+        return "".join("".join(self._texts[kind]) for kind in _IN_ORDER if kind in self._texts)
 
     def _first_text(self) -> str | None:
-        return next((self._texts[kind][0] for kind in _SAID_IN_ORDER if kind in self._texts), None)
+        return next((self._texts[kind][0] for kind in _IN_ORDER if kind in self._texts), None)
 
 
-class CompletionDecoder:
+class CompletionDecoder(DocumentDecoder):
     """Reads a reply that is one JSON document."""
 
-    def __init__(self, endings: Endings, *, keep_output: bool = False) -> None:
-        self._endings = endings
-        self._keep_output = keep_output
-        self._pieces: list[bytes] = []
-
-    def feed(self, data: bytes, at_ns: int) -> None:  # noqa: ARG002 - the load engine times a whole reply itself
-        """Take the next piece of the body."""
-        self._pieces.append(data)
-
-    def finish(self) -> Reply:
-        """Return the reply. Raises BadReplyError."""
-        body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        if not body.strip():
-            raise bad("empty", "the reply has no body")
+    def _read(self, body: bytes) -> Reply:
         document = read_part(body, "the reply")
         collector = _Collector(self._endings, keep_output=self._keep_output)
         collector.take(document)

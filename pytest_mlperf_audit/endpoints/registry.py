@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from .base import EndpointAdapter
-from .openai import OpenAIChatAdapter
-from .openai_completions import OpenAICompletionsAdapter
+from .openai import OpenAIChatAdapter, OpenAICompletionsAdapter
 from .sglang import SGLangAdapter
 from .videogen import VideoGenAdapter
 

@@ -1,20 +1,34 @@
-"""What keeps a row from being sent: unknown columns, values of the wrong type, values that JSON cannot hold. Pure."""
+"""What wire formats share of a request: fields from model_params, prompts of token ids, what cannot be sent. Pure."""
 
 from __future__ import annotations
 
-import difflib
+import hashlib
 import json
 import re
 from collections.abc import Callable, Collection, Iterable
+from typing import Any
 
 import msgspec
 
+from ..config.model_params import ModelParams
+from ..runs.script import Edit, without_ends
+from ..text import nearest
+from .base import Row
+
 _AT = re.compile(r" - at `\$\.?(?P<column>\w+)(?P<rest>[^`]*)`$")
 
+#: A token id is below it.
+_ID_LIMIT = 2**31
 
-def nearest(name: str, known: Collection[str], cutoff: float = 0.6) -> str | None:
-    """Return the known name that `name` was probably meant to be, or None."""
-    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=cutoff)), None)
+#: Words become ids from _FIRST_ID on, where no common vocabulary has its special tokens; a model with fewer than
+#: _FIRST_ID + _N_IDS tokens refuses some of them.
+_FIRST_ID = 1000
+_N_IDS = 29_000
+
+#: Ids of a 64-bit nonce: 5 x log2(29000) is 74 bits.
+_NONCE_IDS = 5
+
+_NONCE = re.compile(r"[0-9A-Fa-f]{16}", re.ASCII)
 
 
 def unknown_column(columns: Iterable[object], known: Collection[str]) -> str | None:
@@ -24,6 +38,14 @@ def unknown_column(columns: Iterable[object], known: Collection[str]) -> str | N
             guess = nearest(str(column), known)
             cure = f"did you mean {guess!r}?" if guess else f"the columns are {', '.join(sorted(known))}"
             return f"unknown column {str(column)!r}; {cure}"
+    return None
+
+
+def misspelt_column(columns: Iterable[object], known: Collection[str]) -> str | None:
+    """Return a sentence about the first column that looks like a misspelt one of `known`, or None."""
+    for column in columns:
+        if column not in known and (guess := nearest(str(column), known, cutoff=0.85)):
+            return f"unknown column {column!r}; did you mean {guess!r}? Rename it, or drop it if it is not to be sent"
     return None
 
 
@@ -51,3 +73,41 @@ def _wrong_type(message: str) -> str:
     expected = message[: at.start()].replace("`", "")
     where = f"{at['column']}{at['rest']}"
     return f"column {where!r}: {expected[0].lower()}{expected[1:]}"
+
+
+def sampling(params: ModelParams) -> dict[str, Any]:
+    """Return the request fields that are named alike in every API of language models."""
+    names = ("temperature", "top_p", "top_k", "repetition_penalty", "presence_penalty", "frequency_penalty")
+    return {name: getattr(params, name) for name in names}
+
+
+def prompt_column(row: Row, token_columns: Iterable[str]) -> str:
+    """Return where a row has its prompt: the first column of token ids that it has, or else `prompt`."""
+    return next((column for column in token_columns if row.get(column) is not None), "prompt")
+
+
+def ids_problem(column: str, ids: Any, what: str = "not a list of token ids") -> str | None:
+    """Return what keeps a column from being a prompt of token ids, or None; `what` is said of one that is no list."""
+    if not isinstance(ids, list) or not all(type(token) is int and 0 <= token < _ID_LIMIT for token in ids):
+        return f"column {column!r} is {what}; a token id is a whole number from 0"
+    return None if ids else f"no token ids in column {column!r}"
+
+
+def edited(ids: list[int], edit: Edit) -> list[int]:
+    """Return the changed token ids of a prompt, as Edit.apply does with words; its own ids stay as they are."""
+    before, tail = _ids_of(f"{edit.lead} {edit.head}"), _ids_of(edit.tail)
+    own = ids if edit.text is None else _ids_of(edit.text)
+    if edit.in_place:
+        own = without_ends(own, len(before), len(tail))
+    return [*before, *own, *tail]
+
+
+def _ids_of(text: str) -> list[int]:
+    """Return one id for each word, the same for equal words, and five for a word that is a 64-bit nonce."""
+    return [token for word in text.split() for token in _ids_of_word(word)]
+
+
+def _ids_of_word(word: str) -> list[int]:
+    hashed = hashlib.sha256(word.encode()).digest()
+    n_ids = _NONCE_IDS if _NONCE.fullmatch(word) else 1
+    return [_FIRST_ID + int.from_bytes(hashed[6 * at : 6 * at + 6], "big") % _N_IDS for at in range(n_ids)]

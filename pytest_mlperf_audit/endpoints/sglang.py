@@ -15,17 +15,15 @@ from typing_extensions import Self
 from ..config.model_params import ModelParams
 from ..runs.script import NO_EDIT, Edit
 from .base import EndpointAdapter, ReplyDecoder, Row
-from .endings import Endings
-from .rows import nearest, unsendable
-from .sglang_reply import DocumentDecoder, StreamDecoder
-from .token_ids import edited
+from .rows import edited, ids_problem, misspelt_column, prompt_column, sampling, unsendable
+from .sglang_reply import GeneratedDecoder, StreamDecoder
+from .stream import Endings
 
 _ENCODER = msgspec.json.Encoder()
 _TOKEN_COLUMNS = ("input_ids", "input_tokens", "token_ids")
-_ID_LIMIT = 2**31
 
 
-class SamplingParams(msgspec.Struct, kw_only=True, omit_defaults=True):
+class _SamplingParams(msgspec.Struct, kw_only=True, omit_defaults=True):
     """`sampling_params` of a request."""
 
     max_new_tokens: int | None = None
@@ -44,14 +42,17 @@ class SamplingParams(msgspec.Struct, kw_only=True, omit_defaults=True):
     stop_token_ids: list[int] | None = None
 
 
-class GenerateRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
+class _GenerateRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The request body."""
 
     text: str | None = None
     input_ids: list[int] | None = None
-    sampling_params: SamplingParams
+    sampling_params: _SamplingParams
     image_data: Any = None
     stream: bool | None = None
+
+
+_COLUMNS = {*_SamplingParams.__struct_fields__, *_TOKEN_COLUMNS, "prompt", "image_data"}
 
 
 class SGLangAdapter(EndpointAdapter):
@@ -71,12 +72,7 @@ class SGLangAdapter(EndpointAdapter):
         self._from_params = {
             "max_new_tokens": params.max_new_tokens,
             "min_new_tokens": params.min_new_tokens,
-            "temperature": params.temperature,
-            "top_p": params.top_p,
-            "top_k": params.top_k,
-            "repetition_penalty": params.repetition_penalty,
-            "presence_penalty": params.presence_penalty,
-            "frequency_penalty": params.frequency_penalty,
+            **sampling(params),
             "sampling_seed": params.seed,
             "skip_special_tokens": params.skip_special_tokens,
         }
@@ -92,13 +88,7 @@ class SGLangAdapter(EndpointAdapter):
 
     def problem(self, row: Row) -> str | None:
         """Return what keeps a row from being sent, or None."""
-        known = {*SamplingParams.__struct_fields__, *_TOKEN_COLUMNS, "prompt", "image_data"}
-        for column in row:
-            if column not in known and (guess := nearest(str(column), known, cutoff=0.85)):
-                return (
-                    f"unknown column {column!r}; did you mean {guess!r}? Rename it, or drop it if it is not to be sent"
-                )
-        return _prompt_problem(row) or unsendable(lambda: self._request(row, NO_EDIT))
+        return misspelt_column(row, _COLUMNS) or _prompt_problem(row) or unsendable(lambda: self._request(row, NO_EDIT))
 
     def encode(self, row: Row, edit: Edit = NO_EDIT) -> bytes:
         """Return the request body."""
@@ -106,38 +96,32 @@ class SGLangAdapter(EndpointAdapter):
 
     def decoder(self, *, keep_output: bool = False) -> ReplyDecoder:
         """Return a decoder for one reply."""
-        kind: Callable[..., ReplyDecoder] = StreamDecoder if self.streaming else DocumentDecoder
+        kind: Callable[..., ReplyDecoder] = StreamDecoder if self.streaming else GeneratedDecoder
         return kind(self._endings, keep_output=keep_output)
 
-    def _request(self, row: Row, edit: Edit) -> GenerateRequest:
-        given = {name: row[name] for name in SamplingParams.__struct_fields__ if row.get(name) is not None}
-        sampling = msgspec.convert({**self._from_params, **given}, SamplingParams, strict=False)
+    def _request(self, row: Row, edit: Edit) -> _GenerateRequest:
+        given = {name: row[name] for name in _SamplingParams.__struct_fields__ if row.get(name) is not None}
+        fields = msgspec.convert({**self._from_params, **given}, _SamplingParams, strict=False)
         if edit.max_tokens is not None:
-            sampling.max_new_tokens = min(edit.max_tokens, sampling.max_new_tokens or edit.max_tokens)
-            if sampling.min_new_tokens is not None:
-                sampling.min_new_tokens = min(edit.max_tokens, sampling.min_new_tokens)
-        column = _prompt_column(row)
+            fields.max_new_tokens = min(edit.max_tokens, fields.max_new_tokens or edit.max_tokens)
+            if fields.min_new_tokens is not None:
+                fields.min_new_tokens = min(edit.max_tokens, fields.min_new_tokens)
+        column = prompt_column(row, _TOKEN_COLUMNS)
         prompt = row[column]
-        return GenerateRequest(
+        return _GenerateRequest(
             text=edit.apply(prompt) if isinstance(prompt, str) else None,
             input_ids=None if isinstance(prompt, str) else edited(prompt, edit),
-            sampling_params=sampling,
+            sampling_params=fields,
             image_data=row.get("image_data"),
             stream=self.streaming or None,
         )
 
 
-def _prompt_column(row: Row) -> str:
-    return next((column for column in _TOKEN_COLUMNS if row.get(column) is not None), "prompt")
-
-
 def _prompt_problem(row: Row) -> str | None:
-    column = _prompt_column(row)
+    column = prompt_column(row, _TOKEN_COLUMNS)
     prompt = row.get(column)
     if column == "prompt":
         if isinstance(prompt, str) and prompt.strip():
             return None
         return "no text in column 'prompt' and no token ids in 'input_ids'"
-    if not isinstance(prompt, list) or not all(type(token) is int and 0 <= token < _ID_LIMIT for token in prompt):
-        return f"column {column!r} is not a list of token ids; a token id is a whole number from 0"
-    return None if prompt else f"no token ids in column {column!r}"
+    return ids_problem(column, prompt)

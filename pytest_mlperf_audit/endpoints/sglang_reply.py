@@ -9,13 +9,107 @@ from __future__ import annotations
 
 import hashlib
 from array import array
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
 
 from .base import Reply
-from .endings import Endings
-from .failures import GAVE_UP
-from .replies import bad, short_id
-from .sglang_parts import Generated, Meta, read_part
-from .stream import EventStream
+from .failures import GAVE_UP, failure, may_fail, remark
+from .replies import (
+    Count,
+    as_count,
+    as_counts,
+    as_mapping,
+    as_text,
+    as_word,
+    bad,
+    parse_leniently,
+    parse_strictly,
+    short_id,
+)
+from .stream import DocumentDecoder, Endings, EventStream
+
+
+class _FinishReason(msgspec.Struct, gc=False):
+    """Why an output ended; a `message` is there when it was aborted."""
+
+    type: str | None = None
+    message: str | None = None
+
+
+class _Meta(msgspec.Struct, gc=False):
+    """`meta_info`. A `finish_reason` that is null says that the output is not complete; one may be left out."""
+
+    id: str | None = None
+    completion_tokens: Count | None = None
+    cached_tokens: Count | None = None
+    finish_reason: _FinishReason | str | msgspec.UnsetType | None = msgspec.UNSET
+
+    def reason(self) -> _FinishReason:
+        """Return the finish reason as an object; its type is None where there is none."""
+        given = self.finish_reason
+        return given if isinstance(given, _FinishReason) else _FinishReason(type=given or None)
+
+
+class _Generated(msgspec.Struct, gc=False):
+    """A reply, or one event of a streamed one. `remark` is a message where an answer should be.
+
+    `ids_unknown` is whether it had token ids that cannot be read.
+    """
+
+    text: str | None = None
+    output_ids: list[Count] | None = None
+    meta_info: _Meta | None = None
+    remark: str | None = None
+    ids_unknown: bool = False
+
+
+_DECODER = msgspec.json.Decoder(_Generated)
+_ANSWER = ("meta_info", "text", "output_ids")
+
+
+def _read_part(data: bytes | bytearray, what: str) -> _Generated:
+    """Return a document or event. Raises BadReplyError: `server_error` where it says that the server failed."""
+    part = parse_strictly(_DECODER, data)
+    if part is not None and part.meta_info is not None and not may_fail(data):
+        return part
+    document = parse_leniently(data, what)
+    answers = any(document.get(name) for name in _ANSWER)
+    if wrong := failure(document, answers=answers) or failure(as_mapping(document.get("meta_info")), answers=True):
+        raise bad("server_error", wrong)
+    part = part or _generated(document)
+    part.remark = None if answers else remark(document)
+    return part
+
+
+def _generated(document: Mapping[str, Any]) -> _Generated:
+    meta = as_mapping(document.get("meta_info"))
+    ids = as_counts(document.get("output_ids"))
+    return _Generated(
+        text=as_text(document.get("text")),
+        output_ids=ids,
+        ids_unknown=ids is None and bool(document.get("output_ids")),
+        meta_info=_Meta(
+            id=as_word(meta.get("id")),
+            completion_tokens=as_count(meta.get("completion_tokens")),
+            cached_tokens=as_count(meta.get("cached_tokens")),
+            finish_reason=_finish_reason(meta),
+        )
+        if meta
+        else None,
+    )
+
+
+def _finish_reason(meta: Mapping[str, Any]) -> _FinishReason | str | msgspec.UnsetType | None:
+    if "finish_reason" not in meta:
+        return msgspec.UNSET
+    given = meta["finish_reason"]
+    return (
+        _FinishReason(type=as_word(given), message=as_word(as_mapping(given).get("message")))
+        if given or given == 0
+        else None
+    )
 
 
 class _Ids:
@@ -60,7 +154,7 @@ class _Gathered:
     """What a reply came to, from one document or from many events."""
 
     def __init__(self) -> None:
-        self.meta = Meta()
+        self.meta = _Meta()
         self._remark: str | None = None
         self._ids_unknown = False
         self._text = _Text()
@@ -68,7 +162,7 @@ class _Gathered:
         self.first_ids: list[int] | None = None
         self.begun = False
 
-    def take(self, part: Generated) -> None:
+    def take(self, part: _Generated) -> None:
         """Add a document or event."""
         self._remark = self._remark or part.remark
         self._ids_unknown = self._ids_unknown or part.ids_unknown
@@ -87,8 +181,8 @@ class _Gathered:
         """Return the reply. Raises BadReplyError: `empty`, `server_error` when the server gave up, `truncated`."""
         reason = self.meta.reason()
         if reason.type and GAVE_UP.search(reason.type):
-            said = f" ({reason.message})" if reason.message else ""
-            raise bad("server_error", f"finish_reason: {reason.type}{said}")
+            words = f" ({reason.message})" if reason.message else ""
+            raise bad("server_error", f"finish_reason: {reason.type}{words}")
         if self._remark and not reason.type:
             raise bad("server_error", self._remark)
         text, ids = self._text.whole(ids_repeated=self._ids.repeated), self._ids.so_far
@@ -111,25 +205,12 @@ class _Gathered:
         )
 
 
-class DocumentDecoder:
+class GeneratedDecoder(DocumentDecoder):
     """Reads a reply that is one JSON document."""
 
-    def __init__(self, endings: Endings, *, keep_output: bool = False) -> None:
-        self._endings = endings
-        self._keep_output = keep_output
-        self._pieces: list[bytes] = []
-
-    def feed(self, data: bytes, at_ns: int) -> None:  # noqa: ARG002 - the load engine times a whole reply itself
-        """Take the next piece of the body."""
-        self._pieces.append(data)
-
-    def finish(self) -> Reply:
-        """Return the reply. Raises BadReplyError."""
-        body = b"".join(self._pieces)
-        if not body.strip():
-            raise bad("empty", "the reply has no body")
+    def _read(self, body: bytes) -> Reply:
         gathered = _Gathered()
-        gathered.take(read_part(body, "the reply"))
+        gathered.take(_read_part(body, "the reply"))
         return gathered.reply(self._endings, keep_output=self._keep_output)
 
 
@@ -137,13 +218,13 @@ class StreamDecoder(EventStream):
     """Reads a streamed reply."""
 
     def __init__(self, endings: Endings, *, keep_output: bool = False) -> None:
-        super().__init__(DocumentDecoder(endings, keep_output=keep_output))
+        super().__init__(GeneratedDecoder(endings, keep_output=keep_output))
         self._endings = endings
         self._keep_output = keep_output
         self._gathered = _Gathered()
 
     def _take(self, event: bytes) -> bool:
-        self._gathered.take(read_part(event, "an event of the stream"))
+        self._gathered.take(_read_part(event, "an event of the stream"))
         return self._gathered.begun
 
     def _finished(self) -> bool:

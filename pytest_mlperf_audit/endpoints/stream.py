@@ -1,13 +1,137 @@
-"""A streamed reply, as every API of server-sent events has it: when it began, when it is whole, what is wrong. Pure."""
+"""A reply as it arrives, one JSON document or server-sent events: when it began, when it is whole, what is wrong. Pure.
+
+Server-sent events: WHATWG HTML, 9.2.6. A wire format subclasses DocumentDecoder and EventStream to say what is in them.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
 from .base import BadReplyError, Reply, ReplyDecoder
-from .failures import error_text, failure
+from .failures import GAVE_UP, error_text, failure
 from .replies import BYTE_ORDER_MARK, LONGEST_MARK, bad, read_object, refuse_coded
-from .sse import ErrorEvent, EventParser, StrayObject
+
+_LONGEST_NAME = 100
+
+
+class Endings:
+    """Knows whether the endpoint gives finish reasons; then a reply without one was broken off.
+
+    One for each adapter, which all phases of a run share. A count of the tokens behind the output is an ending, too:
+    a server that broke a reply off does not count it.
+    """
+
+    def __init__(self) -> None:
+        self._gives_reasons = False
+
+    def check(self, *, finish_reason: str | None, counted: bool) -> None:
+        """Note how a reply with output ended. Raises BadReplyError("truncated")."""
+        if finish_reason:
+            self._gives_reasons = True
+        elif self._gives_reasons and not counted:
+            raise bad("truncated", "the reply ended without the finish reason that the run's other replies have")
+
+
+class DocumentDecoder(ABC):
+    """Reads a reply that is one JSON document; a subclass says what is in it."""
+
+    def __init__(self, endings: Endings, *, keep_output: bool = False) -> None:
+        self._endings = endings
+        self._keep_output = keep_output
+        self._pieces: list[bytes] = []
+
+    @abstractmethod
+    def _read(self, body: bytes) -> Reply:
+        """Return what the document says. Raises BadReplyError."""
+
+    def feed(self, data: bytes, at_ns: int) -> None:  # noqa: ARG002 - the load engine times a whole reply itself
+        """Take the next piece of the body."""
+        self._pieces.append(data)
+
+    def finish(self) -> Reply:
+        """Return the reply. Raises BadReplyError."""
+        body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        if not body.strip():
+            raise bad("empty", "the reply has no body")
+        return self._read(body)
+
+
+class _ErrorEvent(bytes):
+    """The data of an event whose name says that the server failed, or its name where it has no data."""
+
+
+class _StrayObject(bytes):
+    """A line between the fields that begins as a JSON object does: no event, but servers write errors so."""
+
+
+class EventParser:
+    """Yields the data of each event from pieces of a body cut anywhere.
+
+    Ids and retry times play no part in the APIs read here, names that of an error. Lines may end in LF, CRLF or CR.
+    Work is linear in the bytes fed, however small the pieces. llama.cpp's server had a field of its own, `error`, in
+    place of an event of that name.
+    """
+
+    def __init__(self) -> None:
+        self._begun_line = bytearray()
+        self._data: list[bytes] = []
+        self._after_cr = False
+        self._first = True
+        self._error_name = b""
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """Take the next piece of the body and return the data of every event that ended in it."""
+        if self._after_cr and piece:
+            self._after_cr = False
+            piece = piece.removeprefix(b"\n")
+        if b"\r" in piece:
+            self._after_cr = piece.endswith(b"\r")
+            piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        lines = piece.split(b"\n")
+        rest = lines.pop()
+        if lines and self._begun_line:
+            lines[0] = bytes(self._begun_line) + lines[0]
+            self._begun_line.clear()
+        events: list[bytes] = []
+        for line in lines:
+            self._take_line(line, events)
+        self._begun_line += rest
+        return events
+
+    def flush(self) -> list[bytes]:
+        """Return the event that the body ended in without the empty line that was due, if any."""
+        events: list[bytes] = []
+        self._take_line(bytes(self._begun_line), events)
+        self._begun_line.clear()
+        self._end_of_event(events)
+        return events
+
+    def _take_line(self, line: bytes, events: list[bytes]) -> None:
+        if self._first:
+            self._first = False
+            line = line.removeprefix(BYTE_ORDER_MARK)
+        if line.startswith(b"data:"):
+            self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
+        elif not line:
+            self._end_of_event(events)
+        elif line == b"data":
+            self._data.append(b"")
+        elif line.startswith(b"event:"):
+            name = line[6:].strip()
+            self._error_name = name if GAVE_UP.search(name[:_LONGEST_NAME].decode("latin-1")) else b""
+        elif line.startswith(b"error:"):
+            events.append(_ErrorEvent(line[6:].strip()))
+        elif line.startswith(b"{"):
+            events.append(_StrayObject(line))
+
+    def _end_of_event(self, events: list[bytes]) -> None:
+        data = b"\n".join(self._data)
+        if self._error_name:
+            events.append(_ErrorEvent(data.strip() or b"event: " + self._error_name))
+        elif self._data:
+            events.append(data)
+        self._data = []
+        self._error_name = b""
 
 
 class EventStream(ABC):
@@ -70,7 +194,7 @@ class EventStream(ABC):
                 return
             _refuse_failure(raw)
             event = raw.strip()
-            if isinstance(raw, StrayObject):
+            if isinstance(raw, _StrayObject):
                 continue
             if event == b"[DONE]":
                 self._done = True
@@ -107,12 +231,12 @@ class EventStream(ABC):
 
 def _refuse_failure(event: bytes) -> None:
     """Raise BadReplyError("server_error") for what is a failure by its place in the stream, whatever API it is of."""
-    if isinstance(event, ErrorEvent):
-        said = read_object(event)
-        raise bad("server_error", event.decode("utf-8", "replace") if said is None else error_text(said))
+    if isinstance(event, _ErrorEvent):
+        document = read_object(event)
+        raise bad("server_error", event.decode("utf-8", "replace") if document is None else error_text(document))
     if (
-        isinstance(event, StrayObject)
-        and (said := read_object(event))
-        and (wrong := failure(said, answers="choices" in said))
+        isinstance(event, _StrayObject)
+        and (document := read_object(event))
+        and (wrong := failure(document, answers="choices" in document))
     ):
         raise bad("server_error", wrong)

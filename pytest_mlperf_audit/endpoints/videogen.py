@@ -18,13 +18,12 @@ from .base import BadReplyError, EndpointAdapter, Reply, Row, digest
 from .failures import error_text, failure, may_fail
 from .replies import bad, parse, parse_leniently, short_id
 from .rows import unknown_column, unsendable
-from .video_boxes import VideoLength
 
 #: Most bytes of a JSON reply, the base64 of a video not counted.
 MAX_TEXT_BYTES = 2**20
 
 
-class VideoRequest(msgspec.Struct, kw_only=True, omit_defaults=False):
+class _VideoRequest(msgspec.Struct, kw_only=True, omit_defaults=False):
     """The request; defaults are MLPerf's for WAN2.2-T2V-A14B, sent in full so that no server default matters."""
 
     prompt: str
@@ -43,14 +42,14 @@ class VideoRequest(msgspec.Struct, kw_only=True, omit_defaults=False):
     response_format: Literal["video_bytes", "video_path"] = "video_path"
 
 
-_COLUMNS = VideoRequest.__struct_fields__
+_COLUMNS = _VideoRequest.__struct_fields__
 _ENCODER = msgspec.json.Encoder()
 
 
-def _request(row: Row, edit: Edit = NO_EDIT) -> VideoRequest:
+def _request(row: Row, edit: Edit = NO_EDIT) -> _VideoRequest:
     """Build the request of a row; an absent value, None, leaves a column at its default. Raises ValidationError."""
     given = {column: value for column, value in row.items() if value is not None}
-    request = msgspec.convert(given, VideoRequest, strict=False)  # CSV has every number as text
+    request = msgspec.convert(given, _VideoRequest, strict=False)  # CSV has every number as text
     if edit is not NO_EDIT:
         request.prompt = edit.apply(request.prompt)
     return request
@@ -77,9 +76,9 @@ class VideoGenAdapter(EndpointAdapter):
         """Return the request body of a row."""
         return _ENCODER.encode(_request(row, edit))
 
-    def decoder(self, *, keep_output: bool = False) -> VideoReplyDecoder:
+    def decoder(self, *, keep_output: bool = False) -> _VideoReplyDecoder:
         """Return a decoder for one reply."""
-        return VideoReplyDecoder(keep_output=keep_output)
+        return _VideoReplyDecoder(keep_output=keep_output)
 
 
 class _VideoReply(msgspec.Struct, gc=False):
@@ -102,7 +101,7 @@ _VIDEO_BYTES = re.compile(rb'"video_bytes"\s{0,16}:\s{0,16}"')
 _LONGEST_KEY = len('"video_bytes"') + 34
 
 
-class VideoReplyDecoder:
+class _VideoReplyDecoder:
     """Reads one reply of any kind. `digest` is of the path, or of the video's bytes however they were sent.
 
     The output kept on request is the path; a video is not held, so it leaves none.
@@ -112,7 +111,7 @@ class VideoReplyDecoder:
         self._keep_output = keep_output
         self._text = bytearray()
         self._raw: hashlib._Hash | None = None
-        self._length = VideoLength()
+        self._length = _VideoLength()
         self._base64: _Base64Video | None = None
         self._bad: BadReplyError | None = None
 
@@ -231,3 +230,58 @@ def _unescaped(text: bytes) -> bytes:
         return msgspec.json.decode(b'"' + text + b'"', type=str).encode()
     except ValueError:
         raise bad("malformed", "video_bytes is not base64") from None
+
+
+_HEAD = 8
+_LONG_HEAD = 16
+_RIFF_UNKNOWN = (0, 2**32 - 1)
+
+
+class _VideoLength:
+    """Takes the pieces of a video that begins as MP4 or AVI."""
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._left = 0
+        self._has_media = False
+        self._open_ended = False
+
+    def feed(self, data: bytes | bytearray) -> None:
+        """Take the next piece."""
+        at = 0
+        while at < len(data) and not self._open_ended:
+            if self._left:
+                step = min(self._left, len(data) - at)
+                self._left -= step
+            else:
+                step = min(self._wanted() - len(self._head), len(data) - at)
+                self._head += bytes(data[at : at + step])
+                if len(self._head) == self._wanted():
+                    self._begin_box()
+            at += step
+
+    def _wanted(self) -> int:
+        return _LONG_HEAD if len(self._head) >= _HEAD and self._head[:4] == b"\x00\x00\x00\x01" else _HEAD
+
+    def _begin_box(self) -> None:
+        head, self._head = self._head, b""
+        if head[:4] == b"RIFF":
+            length, kind = int.from_bytes(head[4:8], "little"), b"mdat"
+            self._open_ended = length in _RIFF_UNKNOWN
+            self._left = length
+        else:
+            length, kind = int.from_bytes(head[:4], "big"), head[4:8]
+            length = int.from_bytes(head[8:16], "big") if len(head) == _LONG_HEAD else length
+            self._open_ended = length < len(head)
+            self._left = max(0, length - len(head))
+        self._has_media = self._has_media or kind == b"mdat" or self._open_ended
+
+    def lacks(self) -> str:
+        """Return what is missing at the end of the video, "" where it is whole."""
+        if self._open_ended:
+            return ""
+        if self._left:
+            return f"{self._left} bytes of the box that it ends in"
+        if self._head:
+            return "the end of a box's head"
+        return "" if self._has_media else "its media (there is no mdat box)"

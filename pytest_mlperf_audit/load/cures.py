@@ -12,9 +12,9 @@ import aiohttp
 from yarl import URL
 
 from ..endpoints.base import EndpointAdapter
-from ..endpoints.first_answer import asked, models_of
+from ..endpoints.failures import model_ids, request_fields
 from ..endpoints.registry import shipped
-from ..endpoints.replies import printable
+from ..text import printable
 from .address import joined
 from .http import tls
 from .target import Target, plain_url
@@ -112,7 +112,7 @@ def _redirected(refusal: Refusal, url: str, page: _Page) -> tuple[str, str]:
 
 def _field(refusal: Refusal) -> str:
     """Return the cure for a refused field, by the key that leaves it out where the server names one of ours."""
-    for name in asked(refusal.request):
+    for name in request_fields(refusal.request):
         if name not in _NO_FIELDS and re.search(_NAMED.format(re.escape(name)), refusal.detail):
             return _KEYS.get(name, f"take {name} out of model_params or the data set's columns, or correct it there")
     return (
@@ -141,7 +141,7 @@ def _not_an_answer(refusal: Refusal, adapter: EndpointAdapter) -> tuple[str, str
 
 async def _model(refusal: Refusal, page: _Page, url: str) -> str | None:
     """Return the cure where the server does not have the model, by its list or by its own words."""
-    model = asked(refusal.request).get("model")
+    model = request_fields(refusal.request).get("model")
     if not isinstance(model, str):
         return None
     served = await page.models(url)
@@ -195,7 +195,7 @@ class _Page:
             beside = beside.removesuffix(ending)
         for base, path in dict.fromkeys([(beside, "/models"), (self._base, "/v1/models")]):
             status, body = await self._get(base, path)
-            if status == _OK and (found := models_of(body)):
+            if status == _OK and (found := model_ids(body)):
                 return [self._target.redact(one) for one in found]
         return []
 

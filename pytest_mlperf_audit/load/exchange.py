@@ -9,10 +9,10 @@ from time import perf_counter_ns
 import numpy as np
 
 from ..endpoints.base import BadReplyError, EndpointAdapter, Reply, ReplyDecoder
-from ..endpoints.replies import printable
 from ..endpoints.source import ReplyIds
 from ..runs.query import COMPLETED, QueryRecord, cache_header
 from ..runs.spec import Keep
+from ..text import printable
 from .target import Target
 from .transport import Message, Transport, TransportError
 

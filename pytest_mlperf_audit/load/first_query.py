@@ -9,11 +9,11 @@ from time import perf_counter, perf_counter_ns
 from typing import NamedTuple
 
 from ..endpoints.base import BadReplyError, Reply
-from ..endpoints.first_answer import oddities, said
-from ..endpoints.replies import printable
+from ..endpoints.failures import error_sentence, oddities
 from ..endpoints.source import RequestSource
 from ..errors import EndpointError
 from ..runs.script import Edit
+from ..text import printable
 from .cures import Refusal, why
 from .http import AiohttpTransport
 from .loop import run_until_done
@@ -65,7 +65,7 @@ class _Heard:
     def reply(self) -> Reply:
         """Return the answer. Raises BadReplyError."""
         if self.status != _OK:
-            raise BadReplyError(f"http_{self.status}", said(self.body))
+            raise BadReplyError(f"http_{self.status}", error_sentence(self.body))
         return self._decoder.finish()
 
 

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from ..endpoints.replies import printable
 from ..errors import EndpointError
 from ..runs.phase import ServerCounters
+from ..text import printable
 from .exposition import NotReadableError, cache_page, change, require_exposition
 from .http import tls
 from .loop import run_until_done

@@ -7,7 +7,6 @@ import random
 from collections.abc import Iterator
 from time import perf_counter_ns
 
-from ..endpoints.replies import printable
 from ..endpoints.source import RequestSource
 from ..errors import RefusedError
 from ..records.log import QueryLog
@@ -16,6 +15,7 @@ from ..runs.phase import Status, StoppedBy
 from ..runs.query import QueryRecord
 from ..runs.script import NO_EDIT, Edit, Step
 from ..runs.spec import Keep, RunSpec
+from ..text import printable
 from .exchange import send
 from .files import NoFilesError
 from .hope import Hope, HopelessError

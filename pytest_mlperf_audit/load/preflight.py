@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..endpoints.base import EndpointAdapter
-from ..endpoints.replies import printable
 from ..errors import EndpointError
+from ..text import printable
 from .http import AiohttpTransport
 from .loop import run_until_done
 from .metrics import check_metrics

@@ -21,9 +21,9 @@ import msgspec
 
 from ..config.interpolate import interpolate, values_in
 from ..config.settings import BetweenPhases
-from ..endpoints.replies import printable
 from ..errors import NoVerdictError
 from ..load.redaction import Redactor
+from ..text import printable
 
 #: What is kept of a program's output, and how much more is read so that no secret is cut in two.
 KEPT: Final = 65_536

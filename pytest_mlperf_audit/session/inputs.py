@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,6 +21,7 @@ from ..endpoints.simulated.known import with_known_prompts
 from ..endpoints.source import RequestSource
 from ..errors import ConfigError, DatasetError
 from ..load.target import Target
+from ..text import nearest
 
 
 def redirected(loaded: LoadedConfig, url: str) -> LoadedConfig:
@@ -157,7 +157,7 @@ class Sources:
 def _adapter(loaded: LoadedConfig, adapters: Adapters) -> type[EndpointAdapter]:
     api_type = loaded.benchmark.endpoint_config.api_type
     if api_type not in adapters:
-        close = get_close_matches(api_type, adapters, 1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(adapters))}"
+        close = nearest(api_type, adapters)
+        hint = f"did you mean {close!r}?" if close else f"known are {', '.join(sorted(adapters))}"
         raise ConfigError(f"{loaded.where('endpoint_config', 'api_type')}: no adapter for {api_type!r}; {hint}")
     return adapters[api_type]

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from ..endpoints.first_answer import other_model
-from ..endpoints.replies import printable
+from ..endpoints.failures import other_model
 from ..endpoints.source import RequestSource
 from ..load.pattern import in_flight
 from ..runs.columns import QueryColumns
 from ..runs.phase import PhaseRecord
+from ..text import printable
 
 
 class PhaseWarnings:

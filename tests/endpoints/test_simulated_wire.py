@@ -15,8 +15,7 @@ import pytest
 
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.endpoints.base import EndpointAdapter, Reply, digest
-from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
-from pytest_mlperf_audit.endpoints.openai_completions import OpenAICompletionsAdapter
+from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter, OpenAICompletionsAdapter
 from pytest_mlperf_audit.endpoints.videogen import VideoGenAdapter
 
 CHAT = "/v1/chat/completions"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mlperf_audit.endpoints.sse import EventParser
+from pytest_mlperf_audit.endpoints.stream import EventParser
 
 
 def parse(*pieces: bytes) -> list[bytes]:

@@ -16,7 +16,6 @@ from aiohttp.client_proto import ResponseHandler
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.endpoints.base import digest
 from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
-from pytest_mlperf_audit.endpoints.replies import MAX_DETAIL
 from pytest_mlperf_audit.load.exchange import send
 from pytest_mlperf_audit.load.http import AiohttpTransport
 from pytest_mlperf_audit.load.target import Target
@@ -29,6 +28,7 @@ from .raw_replies import SECOND, Answer, answer, with_length
 _REQUEST = digest(b"")
 #: Turns of the loop that a server which keeps its connection open waits for the client before it closes all the same.
 _PATIENCE = 12
+_DETAIL_CHARACTERS = 200
 
 
 class _Wire(asyncio.Transport):
@@ -163,7 +163,7 @@ def _require_known(record: QueryRecord) -> None:
     require(record.outcome != "crashed", f"crashed: {record!r}")
     require(record.outcome != COMPLETED or record.status == 200, f"no reply with status 200: {record!r}")
     detail = record.detail or "-"
-    require(len(detail) <= MAX_DETAIL and detail.isprintable(), f"a detail that cannot be shown: {detail!r}")
+    require(len(detail) <= _DETAIL_CHARACTERS and detail.isprintable(), f"a detail that cannot be shown: {detail!r}")
 
 
 MAKE: Callable[[], Heads] = Heads

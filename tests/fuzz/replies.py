@@ -14,9 +14,7 @@ from typing import Any
 
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.endpoints.base import BadReplyError, EndpointAdapter, Reply
-from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
-from pytest_mlperf_audit.endpoints.openai_completions import OpenAICompletionsAdapter
-from pytest_mlperf_audit.endpoints.replies import MAX_DETAIL
+from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter, OpenAICompletionsAdapter
 from pytest_mlperf_audit.endpoints.sglang import SGLangAdapter
 from pytest_mlperf_audit.endpoints.videogen import VideoGenAdapter
 from pytest_mlperf_audit.runs.query import REASONS
@@ -25,6 +23,7 @@ from .kind import WrongError, require
 from .mutate import mutate_json, mutated, pieces
 
 _PARAMS = ModelParams(name="m")
+_DETAIL_CHARACTERS = 200
 _USAGE = {"prompt_tokens": 9, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 4}}
 _TOOL = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": '{"at": "sky"}'}}
 _MP4 = b"\0\0\0\x18ftypisom\0\0\2\0isomiso2" + b"\0\0\0\x10moov" + b"\1" * 8 + b"\0\0\0\x14mdat" + bytes(range(12))
@@ -209,7 +208,7 @@ def _plain(value: Any) -> Any:
 def _require_told(error: BadReplyError) -> None:
     require(error.reason in REASONS, f"a reason that nobody knows: {error.reason!r}")
     require(error.detail, f"nothing is said of {error.reason}")
-    require(len(error.detail) <= MAX_DETAIL, f"a detail of {len(error.detail)} characters: {error.detail!r}")
+    require(len(error.detail) <= _DETAIL_CHARACTERS, f"a detail of {len(error.detail)} characters: {error.detail!r}")
     require(error.detail.isprintable(), f"a detail that cannot be shown: {error.detail!r}")
 
 

@@ -16,8 +16,7 @@ from pytest_mlperf_audit.config.dataset import AccuracyConfig, DatasetConfig
 from pytest_mlperf_audit.config.endpoint import SimulatedConfig
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.datasets import load_dataset
-from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
-from pytest_mlperf_audit.endpoints.openai_completions import OpenAICompletionsAdapter
+from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter, OpenAICompletionsAdapter
 from pytest_mlperf_audit.endpoints.sglang import SGLangAdapter
 from pytest_mlperf_audit.endpoints.simulated import process
 from pytest_mlperf_audit.endpoints.source import RequestSource
