@@ -17,7 +17,7 @@ from ..config.endpoint import EndpointConfig, without_query
 from ..config.load import LoadedConfig
 from ..datasets import load_dataset
 from ..endpoints.base import EndpointAdapter
-from ..endpoints.simulated.known import with_known_prompts
+from ..endpoints.simulated.model import with_known_prompts
 from ..endpoints.source import RequestSource
 from ..errors import ConfigError, DatasetError
 from ..load.target import Target

@@ -12,7 +12,7 @@ import pytest
 
 from pytest_mlperf_audit.config.endpoint import EndpointConfig, SimulatedConfig
 from pytest_mlperf_audit.endpoints.simulated import process
-from pytest_mlperf_audit.endpoints.simulated.known import load_known, with_known_prompts
+from pytest_mlperf_audit.endpoints.simulated.model import load_known, with_known_prompts
 from pytest_mlperf_audit.errors import DatasetError, EndpointError
 
 CHAT = "/v1/chat/completions"

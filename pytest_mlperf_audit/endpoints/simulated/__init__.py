@@ -4,8 +4,7 @@
 
     server   HTTP in and out, counters as ground truth
     wire     request bytes to an Ask, an Answer to reply bytes; generate, those of SGLang
-    model    what is said: words and token ids, honestly or not
+    model    what is said: words and token ids, honestly or not; prompts known in advance
     service  lanes, queue, service times
-    caches   the kinds of cache by name; responses and reuse hold one class per kind, base what they share
-    known    prompts known in advance
+    caches   one class per kind of cache
 """

@@ -28,31 +28,31 @@ def read(key: bytes, body: bytes) -> Ask:
     return Ask(kind="generate", key=key, prompt=prompt, question=prompt, stream=bool(request.stream))
 
 
-def reply(answer: Answer, said: Output) -> bytes:
+def reply(answer: Answer, words: Output) -> bytes:
     """Return a whole reply."""
-    return msgspec.json.encode(_document(answer, said, len(said.ids), finished=True))
+    return msgspec.json.encode(_document(answer, words, len(words.ids), finished=True))
 
 
-def events(answer: Answer, said: Output) -> list[bytes]:
+def events(answer: Answer, words: Output) -> list[bytes]:
     """Return the events of a streamed reply: nothing or a hasty word, each token, then the end as one piece."""
     first = b""
-    if said.hasty:
-        hasty = Output((said.hasty,), (id_of(said.hasty),), 1)
+    if words.hasty:
+        hasty = Output((words.hasty,), (id_of(words.hasty),), 1)
         first = _event(_document(answer, hasty, 1, finished=False))
-    tokens = [_event(_document(answer, said, count, finished=False)) for count in range(1, len(said.ids) + 1)]
-    return [first, *tokens, _event(_document(answer, said, len(said.ids), finished=True)) + b"data: [DONE]\n\n"]
+    tokens = [_event(_document(answer, words, count, finished=False)) for count in range(1, len(words.ids) + 1)]
+    return [first, *tokens, _event(_document(answer, words, len(words.ids), finished=True)) + b"data: [DONE]\n\n"]
 
 
-def _document(answer: Answer, said: Output, n_tokens: int, *, finished: bool) -> dict[str, Any]:
+def _document(answer: Answer, words: Output, n_tokens: int, *, finished: bool) -> dict[str, Any]:
     """Return the document of the first `n_tokens`."""
     return {
-        "text": "".join(said.pieces[:n_tokens]),
-        "output_ids": said.ids[:n_tokens],
+        "text": "".join(words.pieces[:n_tokens]),
+        "output_ids": words.ids[:n_tokens],
         "meta_info": {
             "id": answer.id,
             "finish_reason": {"type": "stop"} if finished else None,
             "prompt_tokens": answer.n_prompt_words,
-            "completion_tokens": said.n_reported if finished else n_tokens,
+            "completion_tokens": words.n_reported if finished else n_tokens,
             "cached_tokens": answer.cached_words,
         },
     }

@@ -95,7 +95,7 @@ def _listening_url(popen: subprocess.Popen[bytes]) -> str | None:
     """Return the URL from the line that says it listens; None when it ended, or did not say so in time."""
     assert popen.stdout is not None
     deadline_s = time.monotonic() + _START_TIMEOUT_S
-    said = b""
+    printed = b""
     with selectors.DefaultSelector() as selector:
         selector.register(popen.stdout, selectors.EVENT_READ)
         while selector.select(max(0.0, deadline_s - time.monotonic())):
@@ -104,8 +104,8 @@ def _listening_url(popen: subprocess.Popen[bytes]) -> str | None:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     popen.wait(1.0)  # for its exit status
                 return None
-            said += piece
-            if found := _URL_LINE.search(said):
+            printed += piece
+            if found := _URL_LINE.search(printed):
                 return str(json.loads(found[0])["url"])
     return None
 
@@ -119,8 +119,8 @@ def _end(popen: subprocess.Popen[bytes]) -> None:
 
 def _not_started(status: int | None, stderr: str) -> str:
     what = f"gave no sign within {_START_TIMEOUT_S:g} s" if status is None else f"ended with exit status {status}"
-    said = " ".join(stderr.split())[-500:] or "nothing"
+    words = " ".join(stderr.split())[-500:] or "nothing"
     return (
-        f"the embedded simulated endpoint {what}; its stderr says: {said}. "
+        f"the embedded simulated endpoint {what}; its stderr says: {words}. "
         "Put that right, or name an endpoint of your own in endpoint_config.endpoints"
     )

@@ -19,11 +19,10 @@ from pathlib import Path
 from ...config.endpoint import SimulatedConfig
 from .caches import make_caches
 from .exchange import Answer, Ask, Slot, Ticket, fresh
-from .known import load_known
-from .model import Model
+from .model import Model, load_known
 
 #: In a bimodal distribution this share of the requests is slow.
-SLOW_SHARE = 0.2
+_SLOW_SHARE = 0.2
 _SLOW_FACTOR = 3.0
 
 _NORMAL = statistics.NormalDist()
@@ -83,8 +82,8 @@ class ServiceTimes:
         return self._times.expovariate(1.0)
 
     def _bimodal(self) -> float:
-        fast = 1 / (1 - SLOW_SHARE + SLOW_SHARE * _SLOW_FACTOR)
-        return fast * _SLOW_FACTOR if self._times.random() < SLOW_SHARE else fast
+        fast = 1 / (1 - _SLOW_SHARE + _SLOW_SHARE * _SLOW_FACTOR)
+        return fast * _SLOW_FACTOR if self._times.random() < _SLOW_SHARE else fast
 
 
 class Service:

@@ -25,7 +25,7 @@ PATHS: dict[str, Kind] = {
 }
 
 #: Bytes of a simulated video; enough to be one, and little enough not to measure the network.
-VIDEO_BYTES = 4096
+_VIDEO_BYTES = 4096
 
 _FTYP = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isommp42"
 
@@ -34,7 +34,7 @@ class BadRequestError(Exception):
     """The request cannot be read; the message says why."""
 
 
-class Body(NamedTuple):
+class _Body(NamedTuple):
     """A reply's body and its media type."""
 
     content: bytes
@@ -143,24 +143,24 @@ _READERS: dict[Kind, Callable[[bytes, bytes], Ask]] = {
 }
 
 
-def reply(config: SimulatedConfig, ask: Ask, answer: Answer) -> Body:
+def reply(config: SimulatedConfig, ask: Ask, answer: Answer) -> _Body:
     """Return the whole reply; a streamed one as all its events in one piece, as caches replay them."""
     ask = answer.form or ask
     if ask.kind == "video":
         return _video(config, ask, answer)
     if ask.stream:
-        return Body(b"".join(events(config, ask, answer)), "text/event-stream")
-    said = output(config, answer)
+        return _Body(b"".join(events(config, ask, answer)), "text/event-stream")
+    words = output(config, answer)
     if ask.kind == "generate":
-        return Body(generate.reply(answer, said), "application/json")
-    text = said.text
-    told = {"text": text} if ask.kind == "text" else {"message": {"role": "assistant", "content": text}}
+        return _Body(generate.reply(answer, words), "application/json")
+    text = words.text
+    text_field = {"text": text} if ask.kind == "text" else {"message": {"role": "assistant", "content": text}}
     document = {
         **_head(ask, answer),
-        "choices": [{"index": 0, **told, "finish_reason": "stop", **_token_ids(ask, said.ids)}],
-        "usage": _usage(answer, said),
+        "choices": [{"index": 0, **text_field, "finish_reason": "stop", **_token_ids(ask, words.ids)}],
+        "usage": _usage(answer, words),
     }
-    return Body(msgspec.json.encode(document), "application/json")
+    return _Body(msgspec.json.encode(document), "application/json")
 
 
 def events(config: SimulatedConfig, ask: Ask, answer: Answer) -> list[bytes]:
@@ -168,19 +168,19 @@ def events(config: SimulatedConfig, ask: Ask, answer: Answer) -> list[bytes]:
 
     What comes at once is the role, and may be nothing.
     """
-    said = output(config, answer)
+    words = output(config, answer)
     if ask.kind == "generate":
-        return generate.events(answer, said)
+        return generate.events(answer, words)
     at_once = _chunk(ask, answer, {"role": "assistant", "content": ""})
-    if said.hasty:
-        at_once += _chunk(ask, answer, {"content": said.hasty})
+    if words.hasty:
+        at_once += _chunk(ask, answer, {"content": words.hasty})
     tokens = [
         _chunk(ask, answer, {"content": piece}, **_token_ids(ask, [token]))
-        for piece, token in zip(said.pieces, said.ids, strict=True)
+        for piece, token in zip(words.pieces, words.ids, strict=True)
     ]
     end = _chunk(ask, answer, {}, finish_reason="stop")
     if ask.include_usage:
-        end += _event({**_head(ask, answer, ".chunk"), "choices": [], "usage": _usage(answer, said)})
+        end += _event({**_head(ask, answer, ".chunk"), "choices": [], "usage": _usage(answer, words)})
     return [at_once, *tokens, end + b"data: [DONE]\n\n"]
 
 
@@ -196,8 +196,8 @@ def _head(ask: Ask, answer: Answer, part: str = "") -> dict[str, Any]:
 
 
 def _chunk(ask: Ask, answer: Answer, delta: dict[str, str], finish_reason: str | None = None, **fields: Any) -> bytes:
-    told = {"text": delta.get("content", "")} if ask.kind == "text" else {"delta": delta}
-    choice = {"index": 0, **told, "finish_reason": finish_reason, **fields}
+    text_field = {"text": delta.get("content", "")} if ask.kind == "text" else {"delta": delta}
+    choice = {"index": 0, **text_field, "finish_reason": finish_reason, **fields}
     return _event({**_head(ask, answer, ".chunk"), "choices": [choice]})
 
 
@@ -210,27 +210,27 @@ def _token_ids(ask: Ask, ids: Sequence[int]) -> dict[str, Any]:
     return {"token_ids": ids} if ask.return_token_ids else {}
 
 
-def _usage(answer: Answer, said: Output) -> dict[str, Any]:
+def _usage(answer: Answer, words: Output) -> dict[str, Any]:
     return {
         "prompt_tokens": answer.n_prompt_words,
-        "completion_tokens": said.n_reported,
-        "total_tokens": answer.n_prompt_words + said.n_reported,
+        "completion_tokens": words.n_reported,
+        "total_tokens": answer.n_prompt_words + words.n_reported,
         "prompt_tokens_details": {"cached_tokens": answer.cached_words},
     }
 
 
-def _video(config: SimulatedConfig, ask: Ask, answer: Answer) -> Body:
+def _video(config: SimulatedConfig, ask: Ask, answer: Answer) -> _Body:
     kind = "base64" if config.video_reply == "path" and ask.wants_video_bytes else config.video_reply
     if kind == "raw":
-        return Body(_mp4(answer), "video/mp4")
+        return _Body(_mp4(answer), "video/mp4")
     if kind == "base64":
         video = {"video_bytes": base64.b64encode(_mp4(answer)).decode()}
     else:
         video = {"video_path": f"/simulated/videos/{answer.id}.mp4"}
-    return Body(msgspec.json.encode({"video_id": f"video_{answer.id}", **video}), "application/json")
+    return _Body(msgspec.json.encode({"video_id": f"video_{answer.id}", **video}), "application/json")
 
 
 def _mp4(answer: Answer) -> bytes:
     """Return a file that begins as MP4 does and goes on with noise in one `mdat` box; equal prompts, equal bytes."""
-    noise = hashlib.shake_128(answer.source).digest(VIDEO_BYTES - len(_FTYP) - 8)
+    noise = hashlib.shake_128(answer.source).digest(_VIDEO_BYTES - len(_FTYP) - 8)
     return _FTYP + (len(noise) + 8).to_bytes(4, "big") + b"mdat" + noise
