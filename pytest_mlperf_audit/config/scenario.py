@@ -18,8 +18,8 @@ by what is scored:
 
 mlcommons/endpoints calls a closed loop "online", beside poisson, and the checker takes "online" in a config.yaml for
 Server; both shipped configurations that aim at Server or Interactive are Poisson (examples/08_Qwen3-VL-235B-A22B). For
-language models it asks for tokens per second, which it can take from a result_summary.json of Server alone: Offline of
-the endpoints layout ends it with a traceback, under `max_throughput` as well.
+language models it asks for tokens per second, which result_summary.json gives it in Server alone: there its check of an
+Offline metric fails, under `max_throughput` as well. In a directory Interactive it reads either name as Interactive.
 """
 
 from __future__ import annotations
