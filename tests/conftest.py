@@ -1,21 +1,28 @@
 """Shared fixtures: `start_sut` starts servers that are not ours, `audit` is a directory to run audits in.
 
-Audits run in real pytest processes. Only the plugins that a test names are loaded there, since a dozen others may be
-installed; -W error makes a leaked socket or process a failure.
+Audits run in real pytest sessions, in the test's own process: with workers, or where a test is marked `own_process`, in
+one of theirs. Only the plugins that a test names are loaded there, since a dozen others may be installed; -W error
+makes a leaked socket or process a failure.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
+import gc
+import importlib
 import json
 import os
+import pkgutil
 import signal
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +36,11 @@ pytest_plugins = "pytester"
 # A busy machine is slow to draw examples; that is no fault of what is tested.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
+
+# Hundreds of processes are started here. Without bytecode in files each would compile the package anew, which takes
+# as long as all else that it does; a container's PYTHONDONTWRITEBYTECODE is not meant for that.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # A shell without job control starts what it puts into the background with SIGINT ignored, and every process started
 # from there inherits that, unless there is a handler: then Ctrl-C could not be tested.
@@ -52,16 +64,45 @@ _MARK = "MLPERF_AUDIT_TEST"
 _SUPPORT = Path(__file__).parent / "support"
 
 
+#: Processes that fork others, one of each script for all tests of this process; they end when their stdin does.
+_forking: dict[str, subprocess.Popen[str]] = {}
+
+
+def _forks(script: str) -> subprocess.Popen[str]:
+    if script not in _forking:
+        # They are no part of an audit, so they do not carry the mark by which leftovers are found.
+        theirs = (_MARK, "PYTHONPATH", "TMPDIR")
+        environ = {name: value for name, value in os.environ.items() if name not in theirs}
+        command = [sys.executable, str(_SUPPORT / script), "--fork"]
+        _forking[script] = subprocess.Popen(
+            command, env=environ, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+    return _forking[script]
+
+
+def pytest_unconfigure() -> None:
+    for process in _forking.values():
+        process.communicate()
+
+
+@cache
+def _warm_python() -> str:
+    """Return the socket of the process that sessions with workers are forked from."""
+    process = _forks("warm_python.py")
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
 class Sut:
     """A server under test in its own process. Its counters are the ground truth of what was sent."""
 
     def __init__(self, options: dict[str, Any]) -> None:
-        # The server is no part of the audit, so it does not carry the mark by which leftovers are found.
-        environ = {name: value for name, value in os.environ.items() if name != _MARK}
-        command = [sys.executable, str(_SUPPORT / "sut.py"), json.dumps(options)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environ, text=True)
-        assert self.process.stdout is not None
-        self.port = int(self.process.stdout.readline())
+        factory = _forks("sut.py")
+        assert factory.stdin is not None
+        assert factory.stdout is not None
+        print(json.dumps(options), file=factory.stdin, flush=True)
+        pid, self.port = map(int, factory.stdout.readline().split())
+        self._process = psutil.Process(pid)
         self.url = f"{'https' if options.get('tls') else 'http'}://127.0.0.1:{self.port}"
 
     def counts(self) -> dict[str, int]:
@@ -83,13 +124,10 @@ class Sut:
         until(lambda: self.received >= received, f"{received} queries at the server")
 
     def kill(self) -> None:
-        self.process.kill()
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        """End the server, if it has not ended by itself, and wait until it is gone."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self._process.kill()
+            self._process.wait()
 
     def _get(self, what: str) -> Any:
         context = ssl._create_unverified_context() if self.url.startswith("https") else None
@@ -123,7 +161,7 @@ def start_sut() -> Iterator[Callable[..., Sut]]:
 
     yield start
     for sut in suts:
-        sut.close()
+        sut.kill()
 
 
 @pytest.fixture
@@ -135,9 +173,12 @@ def sut(start_sut: Callable[..., Sut]) -> Sut:
 class Audit:
     """A directory, and pytest sessions in it."""
 
-    def __init__(self, pytester: pytest.Pytester) -> None:
+    def __init__(self, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
         self.pytester = pytester
+        self.monkeypatch = monkeypatch
         self.path = pytester.path
+        #: Whether a session needs no process of its own: all but those of tests marked `own_process`.
+        self.in_process = True
         self.rows(ROWS)
 
     def rows(self, count: int, name: str = "prompts.jsonl") -> None:
@@ -168,8 +209,20 @@ class Audit:
         return path
 
     def run(self, *args: str | Path, config: str | None = "wan22.yaml") -> pytest.RunResult:
-        """Run a session to its end."""
-        return self.pytester.runpytest_subprocess(*self._args(args, config), timeout=4 * PATIENCE_S)
+        """Run a session to its end: in this process; in a fork of one that has imported all, where it has workers."""
+        words = [str(arg) for arg in self._args(args, config)]
+        if not self.in_process:
+            return self.pytester.runpytest_subprocess(*words, timeout=4 * PATIENCE_S)
+        if "-n" in words and words[words.index("-n") + 1] != "0":
+            return self._run_with_workers(*words)
+        result = self.pytester.runpytest_inprocess(*words)
+        gc.collect()  # a socket that the session forgot is this test's failure, not one of a test to come
+        return result
+
+    def _run_with_workers(self, *words: str) -> pytest.RunResult:
+        self.monkeypatch.setenv("WARM_PYTHON", _warm_python())
+        command = [sys.executable, "-IS", str(_SUPPORT / "warm_start.py"), "-m", "pytest", "-p", "warm_workers"]
+        return self.pytester.run(*command, *words, timeout=4 * PATIENCE_S)
 
     def run_with_pictures(self, *args: str | Path) -> pytest.RunResult:
         """Run a session whose report is complete."""
@@ -193,7 +246,9 @@ class Audit:
     @staticmethod
     def leftovers() -> list[psutil.Process]:
         """Return processes that sessions of this test started and that still run."""
-        return [process for process in psutil.process_iter() if process.pid != os.getpid() and _is_marked(process)]
+        marked = [process for process in psutil.process_iter() if process.pid != os.getpid() and _is_marked(process)]
+        forked = psutil.Process(_forking["warm_python.py"].pid).children() if "WARM_PYTHON" in os.environ else []
+        return marked + forked
 
     @staticmethod
     def _args(args: tuple[str | Path, ...], config: str | None) -> list[str | Path]:
@@ -218,17 +273,34 @@ def _is_marked(process: psutil.Process) -> bool:
     return environ.get(_MARK) == os.environ.get(_MARK) and process.status() != psutil.STATUS_ZOMBIE
 
 
+@pytest.fixture(scope="session")
+def _loaded() -> None:
+    """Import the whole package: pytester forgets what a session in this process imported; numpy allows it once."""
+    import pytest_mlperf_audit
+
+    for module in pkgutil.walk_packages(pytest_mlperf_audit.__path__, "pytest_mlperf_audit."):
+        importlib.import_module(module.name)
+    gc.collect()
+    gc.freeze()  # collecting all that again costs as much as a session
+
+
 @pytest.fixture
-def audit(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[Audit]:
+def audit(
+    request: pytest.FixtureRequest, _loaded: None, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Audit]:
     """A directory to run audits in; a process or temporary file that they leave fails the test."""
     monkeypatch.setenv(_MARK, str(pytester.path))
     (pytester.path / "tmp").mkdir()
     monkeypatch.setenv("TMPDIR", str(pytester.path / "tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.syspath_prepend(str(_SUPPORT))
     monkeypatch.setenv("PYTHONPATH", str(_SUPPORT), prepend=os.pathsep)
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    for name in ("GITHUB_STEP_SUMMARY", "CI", "PYTEST_ADDOPTS"):
+    for name in ("GITHUB_STEP_SUMMARY", "CI", "PYTEST_ADDOPTS", "WARM_PYTHON"):
         monkeypatch.delenv(name, raising=False)
-    yield Audit(pytester)
+    made = Audit(pytester, monkeypatch)
+    made.in_process = request.node.get_closest_marker("own_process") is None
+    yield made
     left = Audit.leftovers()
     for process in left:
         process.kill()

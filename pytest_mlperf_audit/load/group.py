@@ -210,10 +210,15 @@ def _record(one: _Ended, target: Target) -> PhaseRecord:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Keep what the process already holds out of the garbage collector's way while latencies are measured."""
+    """Keep what the process already holds out of the garbage collector's way while latencies are measured.
+
+    A process that had frozen objects of its own before keeps them frozen.
+    """
+    was_frozen = gc.get_freeze_count() > 0
     gc.collect()
     gc.freeze()
     try:
         yield
     finally:
-        gc.unfreeze()
+        if not was_frozen:
+            gc.unfreeze()

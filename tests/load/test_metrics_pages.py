@@ -156,7 +156,7 @@ def test_before_the_run_a_bad_page_is_an_error(start_sut, monkeypatch, kind):
 
 def test_before_the_run_a_missing_server_is_an_error(start_sut):
     sut = start_sut()
-    sut.close()
+    sut.kill()
     with pytest.raises(EndpointError, match=r"cannot be read \(.*\); correct the URL, or drop it"):
         check_metrics(target(sut))
 

@@ -48,7 +48,7 @@ def _finished_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     try:
         yield _run(tmp_path_factory.mktemp("finished"), sut.url)
     finally:
-        sut.close()
+        sut.kill()
 
 
 @pytest.fixture(scope="session")

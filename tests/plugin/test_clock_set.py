@@ -10,6 +10,8 @@ import pytest
 
 from tests.conftest import QUERIES
 
+pytestmark = pytest.mark.own_process
+
 #: Sets the clock of every process of the session as soon as the reference phase has written a record.
 _CONFTEST = """
 import time

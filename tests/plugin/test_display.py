@@ -51,11 +51,12 @@ def test_no_bar_in_a_log(audit, start_sut):
 
 
 INTERVAL = """
-from pytest_mlperf_audit.plugin import display
+from pytest_mlperf_audit.session import display
 display.Display.__init__.__kwdefaults__["line_every_s"] = 0.3
 """
 
 
+@pytest.mark.own_process
 def test_lines_in_a_log(audit, start_sut, lone_or_spread):
     """The interval of a minute is shortened in the process that shows, not in the code."""
     (audit.path / "conftest.py").write_text(INTERVAL)

@@ -112,6 +112,7 @@ def connections_of():
     return lambda sut: sut._get("connections")
 
 
+@pytest.mark.own_process
 def test_the_parser_is_loaded_only_where_pages_are_read(audit, sut):
     (audit.path / "conftest.py").write_text(
         "import sys\n"

@@ -10,6 +10,7 @@ async def test_async():
 """
 
 
+@pytest.mark.own_process
 def test_asyncio_in_auto_mode(audit, sut):
     audit.config(sut)
     (audit.path / "test_async.py").write_text(ASYNC)

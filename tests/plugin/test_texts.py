@@ -85,6 +85,7 @@ def test_header_names_a_simulated_endpoint(audit):
     audit.run("--co").stdout.fnmatch_lines(["mlperf-audit: endpoint SIMULATED: *"])
 
 
+@pytest.mark.own_process
 @pytest.mark.parametrize("args", [(), ("-n", "2"), ("--strict-markers",)], ids=["plain", "n2", "strict"])
 def test_a_session_without_a_yaml_imports_nothing_heavy(audit, args):
     (audit.path / "conftest.py").write_text(PRINT_HEAVY)

@@ -1,25 +1,30 @@
 """A small SUT that shares no code with the simulated endpoint: asyncio streams, HTTP/1.1 by hand.
 
     python sut.py '{"service_ms": 5, "lanes": 8, "cache": "exact", "fault": "none", ...}'
+    python sut.py --fork
 
-Prints its port as one line. POST bodies are answered in the videogen or chat format by their path. Every request is
-kept byte for byte; GET /log returns times, GET /wire the raw requests (base64), GET /counts what was computed, GET
-/connections when each connection was accepted and when each GET other than these came.
+Prints its port as one line; or forks a server for each line of options that comes, prints "PID PORT" for it, and ends
+them all when no more lines can come. POST bodies are answered in the videogen or chat format by their path. Every
+request is kept byte for byte; GET /log returns times, GET /wire the raw requests (base64), GET /counts what was
+computed, GET /connections when each connection was accepted and when each GET other than these came.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import html
 import json
 import os
 import random
 import re
+import signal
 import ssl
 import sys
 import time
+import traceback
 import urllib.parse
 from collections.abc import Callable
 from typing import Any
@@ -331,7 +336,7 @@ class Sut:
         return True
 
 
-async def main(options: dict[str, Any]) -> None:
+async def main(options: dict[str, Any], parent: int | None = None) -> None:
     sut = Sut(options)
     context = None
     if sut.o["tls"]:
@@ -340,17 +345,44 @@ async def main(options: dict[str, Any]) -> None:
     server = await asyncio.start_server(
         sut.serve, "127.0.0.1", sut.o.get("port", 0), ssl=context, limit=2**24, backlog=4096
     )
-    print(server.sockets[0].getsockname()[1], flush=True)
+    port = server.sockets[0].getsockname()[1]
+    if parent is None:
+        print(port, flush=True)
+    else:
+        asyncio.get_running_loop().add_reader(parent, os._exit, 0)  # it is at its end when the parent is gone
+        print(os.getpid(), port, flush=True)
     await server.serve_forever()
 
 
-if __name__ == "__main__":
-    import contextlib
-    import signal
+def each_line() -> None:
+    """Fork a server for each line of options. All of them end with this process, however it ends."""
 
+    def reap(*_: object) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+
+    signal.signal(signal.SIGCHLD, reap)
+    alive, held_open = os.pipe()
+    for line in sys.stdin:
+        if os.fork() == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.close(held_open)
+            try:
+                asyncio.run(main(json.loads(line), alive))
+            except BaseException:  # noqa: BLE001 - who waits for its port is to hear of it
+                traceback.print_exc()
+                print("no server", flush=True)
+            os._exit(1)
+
+
+if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(ImportError):
         import uvloop
 
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    asyncio.run(main(json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}))
+    if sys.argv[1:] == ["--fork"]:
+        each_line()
+    else:
+        asyncio.run(main(json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}))
