@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_mlperf_audit.audits.registry import models, shipped
-from pytest_mlperf_audit.config.ignored import IGNORED
+from pytest_mlperf_audit.config.load import IGNORED
 from pytest_mlperf_audit.config.schema import json_schema
 from pytest_mlperf_audit.report import document as verdict
 from pytest_mlperf_audit.report.round import document as tree

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .audits.contract import AuditContext as AuditContext
     from .audits.verdict import Check as Check
     from .audits.verdict import Verdict as Verdict
-    from .config.audit import AuditBlock as AuditBlock
+    from .config.block import AuditBlock as AuditBlock
     from .endpoints.base import EndpointAdapter as EndpointAdapter
     from .errors import MlperfAuditError as MlperfAuditError
     from .errors import PlanError as PlanError

@@ -8,7 +8,7 @@ from typing import Literal
 
 from typing_extensions import override
 
-from ..config.audit import AuditBlock
+from ..config.block import AuditBlock
 from ..config.dataset import DatasetConfig
 from ..errors import PlanError
 from ..runs.order import without_replacement

@@ -17,7 +17,7 @@ from typing import ClassVar, Generic, Protocol
 import msgspec
 from typing_extensions import TypeVar
 
-from ..config.audit import AuditBlock
+from ..config.block import AuditBlock
 from ..errors import PlanError
 from ..runs.phase import MeasuredPhase
 from ..runs.scoring import Scoring

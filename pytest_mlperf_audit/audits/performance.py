@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from ..config.audit import AuditBlock
+from ..config.block import AuditBlock
 from ..runs.order import without_replacement
 from ..runs.phase import MeasuredPhase
 from ..runs.spec import RunSpec

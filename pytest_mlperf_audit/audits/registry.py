@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
-from ..config.audit import AuditBlock
+from ..config.block import AuditBlock
 from ..errors import ConfigError
 from .accuracy import Accuracy, AccuracyBlock
 from .contract import Audit

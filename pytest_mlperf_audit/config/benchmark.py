@@ -12,8 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationError, create_model, mode
 from typing_extensions import Self
 
 from ..errors import ConfigError
-from .audit import AuditBlock
-from .block import Block, Problem, reject_all
+from .block import AuditBlock, Block, Problem, reject_all
 from .dataset import DatasetConfig
 from .endpoint import EndpointConfig
 from .model_params import Generation, ModelParams
@@ -21,7 +20,7 @@ from .scenario import Scenario, mlperf_scenario
 from .settings import Settings
 from .yaml_source import KeyPath
 
-Mode = Literal["offline", "online"]
+_Mode = Literal["offline", "online"]
 
 #: Wire formats without a field for a least output length or for special tokens.
 _NO_COMPLETION_CONTROLS = frozenset({"openai", "sglang", "videogen"})
@@ -58,7 +57,7 @@ class Benchmark(Block):
     name: str = Field(default="", description="Name in reports; default: the type")
     version: str = Field(default="1.0", description="Version of the configuration, for the reader")
     type: Literal["offline", "online", "eval", "submission"] = Field(description="Kind of benchmark")
-    benchmark_mode: Mode | None = Field(
+    benchmark_mode: _Mode | None = Field(
         default=None, description="How a submission is driven; required when type is submission"
     )
     submission_ref: SubmissionRef | None = Field(default=None, description="Benchmark and ruleset submitted to")
@@ -156,7 +155,7 @@ class Benchmark(Block):
             seen.add(audit)
 
     @property
-    def effective_mode(self) -> Mode | None:
+    def effective_mode(self) -> _Mode | None:
         """How the endpoint is driven; None for `eval`, which has no performance run."""
         if self.type == "submission":
             return self.benchmark_mode

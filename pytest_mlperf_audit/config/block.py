@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, ClassVar, NoReturn, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 _MAX_DIGITS = 20
@@ -49,6 +49,16 @@ class Block(BaseModel):
             if int in kinds and any(_is_too_large(item) for item in (value if isinstance(value, list) else [value])):
                 reject(f"has more than {_MAX_DIGITS} digits", at=[name])
         return data
+
+
+class AuditBlock(Block):
+    """An entry of `audit:`, the base of every audit's own; a subclass narrows `test` to a Literal of id and aliases."""
+
+    test: str = Field(description="Which audit to run")
+    only: bool = Field(default=False, description="Run the audit alone, without the main performance run")
+    dataset: str | None = Field(
+        default=None, description="Name of the data set whose rows are sent (default: the performance data set)"
+    )
 
 
 def _is_too_large(value: Any) -> bool:

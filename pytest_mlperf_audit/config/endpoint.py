@@ -16,7 +16,7 @@ from .block import Block, reject
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)  # RFC 9110, 5.6.2
 _FRAMING = {"host", "content-length", "transfer-encoding", "connection"}
 
-CacheKind = Literal[
+_CacheKind = Literal[
     "none", "exact", "coalesce", "prefix", "semantic", "near_duplicate", "url", "precomputed", "allow_list"
 ]
 Dishonesty = Literal[
@@ -106,7 +106,7 @@ class SimulatedConfig(Block):
         description="Share of a service time before the first token, which a prefix cache can save; the rest is decode",
     )
     error_rate: float = Field(default=0.0, ge=0, le=1, description="Share of queries answered with status 500")
-    cache: CacheKind = Field(default="none", description="Which cache to have, to see the audits find it")
+    cache: _CacheKind = Field(default="none", description="Which cache to have, to see the audits find it")
     cache_lookup: Literal["arrival", "served"] = Field(
         default="served", description="When a response cache is looked up: on arrival, or when a lane takes the query"
     )
@@ -182,14 +182,14 @@ def _path_of_a_url(path: str) -> str:
     return path
 
 
-Url = Annotated[str, AfterValidator(_no_credentials_in)]
-Urls = Annotated[tuple[Url, ...], BeforeValidator(lambda value: () if value is None else value)]
+_Url = Annotated[str, AfterValidator(_no_credentials_in)]
+_Urls = Annotated[tuple[_Url, ...], BeforeValidator(lambda value: () if value is None else value)]
 
 
 class EndpointConfig(Block):
     """The endpoint under test."""
 
-    endpoints: Urls = Field(
+    endpoints: _Urls = Field(
         default=(), description="Base URLs, each http:// or https://; left out: the embedded simulated endpoint serves"
     )
     api_key: SecretStr | None = Field(
@@ -208,7 +208,7 @@ class EndpointConfig(Block):
     headers: dict[str, SecretStr] = Field(
         default_factory=dict, description="Further request headers; their values are treated as secrets"
     )
-    metrics: Urls = Field(
+    metrics: _Urls = Field(
         default=(),
         description="Prometheus pages of the servers, read before and after each phase for what their counters say of "
         "caches; api_key and headers are sent to pages on an endpoint's own host alone",

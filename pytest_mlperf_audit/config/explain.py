@@ -16,8 +16,8 @@ from pydantic_core import ErrorDetails
 
 from ..text import nearest
 from .block import REJECTED
-from .secret_names import is_secret_name
-from .yaml_source import MAX_FAULTS, KeyPath, YamlSource, told
+from .redact import is_secret_name
+from .yaml_source import MAX_FAULTS, KeyPath, YamlSource, fault_list
 
 _MAX_SHOWN = 60
 #: Makes the text of a fault.
@@ -58,10 +58,10 @@ def explain(error: ValidationError, source: YamlSource, model: type[BaseModel]) 
     kept = [path for path, texts in faults.items() if not (path in deeper and _says_less(texts, deeper[path]))]
     kept.sort(key=source.line)
     lines = [f"{source.where(*path)}: {_joined(faults[path])}" for path in kept[:MAX_FAULTS]]
-    return told(lines, len(kept), source.name)
+    return fault_list(lines, len(kept), source.name)
 
 
-def closest(name: str, names: Iterable[str]) -> str:
+def _closest(name: str, names: Iterable[str]) -> str:
     """Return "; did you mean 'x'?" for the nearest of `names`, or nothing."""
     near = nearest(name, names)
     return f"; did you mean {near!r}?" if near else ""
@@ -175,7 +175,7 @@ def _one_of(allowed: list[str]) -> str:
 
 
 def _not_one_of(value: str, allowed: list[str]) -> str:
-    return f"{_shown(value)} is not one of {', '.join(allowed)}{closest(value, allowed)}"
+    return f"{_shown(value)} is not one of {', '.join(allowed)}{_closest(value, allowed)}"
 
 
 def _shown(value: Any) -> str:
@@ -189,7 +189,7 @@ def _shown(value: Any) -> str:
 
 def _known_keys(key: str, model: type[BaseModel], loc: KeyPath) -> str:
     names = [name for block in _blocks_at(model, loc) for name in block.model_fields]
-    return closest(key, names) or (f"; known here: {', '.join(dict.fromkeys(names))}" if names else "; take it out")
+    return _closest(key, names) or (f"; known here: {', '.join(dict.fromkeys(names))}" if names else "; take it out")
 
 
 def _is_secret(path: KeyPath) -> bool:

@@ -1,11 +1,13 @@
-"""The configuration as it was understood, for <report_dir>/config.yaml: the endpoints tool's shape, no secret in it.
+"""Which keys of the YAML hold a credential, and the configuration without any, for <report_dir>/config.yaml.
 
-MLPerf's submission checker reads type, version, model_params.streaming, settings.runtime and settings.load_pattern from
-it (mlcommons/inference, tools/submission/submission_checker/constants.py, ENDPOINTS_YAML_FIELD_MAP).
+That file has the endpoints tool's shape. MLPerf's submission checker reads type, version, model_params.streaming,
+settings.runtime and settings.load_pattern from it (mlcommons/inference,
+tools/submission/submission_checker/constants.py, ENDPOINTS_YAML_FIELD_MAP).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,8 +17,16 @@ from pydantic import BaseModel
 from .benchmark import Benchmark
 from .block import Block
 from .interpolate import has_default
-from .secret_names import is_command, is_free_map, is_secret_name, looks_secret
 from .yaml_source import KeyPath
+
+_SECRET_NAME = re.compile(
+    r"(^|_)(api_?key|secret|password|authorization|auth|credentials?)(_|$)|_(key|token)$", re.IGNORECASE
+)
+#: In a map whose keys we do not know, more names are taken for a credential's: token, myKey, db-passwd, Cookie.
+_LOOKS_SECRET = re.compile(
+    r"key$|token$|secret|passw|passphrase|pwd|credential|authorization|^auth$|bearer|cookie|signature|^sig$",
+    re.IGNORECASE,
+)
 
 REDACTED = "**********"
 
@@ -154,7 +164,7 @@ class _Safe:
         telling = is_secret_name(str(path[-1])) or value == REDACTED
         if telling and not isinstance(value, (dict, str)) and value is not None:
             return REDACTED  # a list, whose length tells something, too
-        loose = is_free_map(path[:-1]) and looks_secret(str(path[-1])) and not isinstance(value, (int, float))
+        loose = _is_free_map(path[:-1]) and looks_secret(str(path[-1])) and not isinstance(value, (int, float))
         return self.value(value, path, hidden=hidden or telling or loose)
 
     def _as_written(self, path: KeyPath, *, default_shown: bool = True) -> str | None:
@@ -169,7 +179,49 @@ def _is_url(path: KeyPath) -> bool:
 
 
 def _is_resolved(path: KeyPath) -> bool:
-    in_free_map = is_free_map(path[:-1])
+    in_free_map = _is_free_map(path[:-1])
     return not in_free_map and (
         path in _RESOLVED or path[-1] in _RESOLVED_NAMES or any(part in _RESOLVED_BELOW for part in path)
     )
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a key of this name holds a credential: api_key, hf_token, password."""
+    return _SECRET_NAME.search(name) is not None
+
+
+def looks_secret(name: str) -> bool:
+    """Whether a key of this name, in a map of the user's own keys, may hold a credential."""
+    return is_secret_name(name) or _LOOKS_SECRET.search(name) is not None
+
+
+def _is_free_map(path: KeyPath) -> bool:
+    """Whether a key path leads into a map whose keys are the user's own."""
+    return "chat_template_kwargs" in path or ("accuracy_config" in path and "extras" in path)
+
+
+def is_command(path: KeyPath) -> bool:
+    """Whether a key path is an argument of one of the two programs that the YAML may name."""
+    return path[-2:-1] == ("command",) and path[-3:-2] in {("between_phases",), ("accuracy_config",)}
+
+
+def is_public(path: KeyPath) -> bool:
+    """Whether a key's value names a thing or a file, and so stands in messages and reports."""
+    last = path[-1]
+    return (
+        path[0] in {"name", "version", "report_dir", "submission_ref"}
+        or path == ("model_params", "name")
+        or (path[0] == "datasets" and len(path) == 3 and last in {"name", "path"})
+    )
+
+
+def secrets_below(value: Any, *, hidden: bool = False) -> Iterator[str]:
+    """Yield the texts of a map of the user's own keys that stand under a key which looks like a credential's."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from secrets_below(inner, hidden=hidden or looks_secret(str(key)))
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from secrets_below(inner, hidden=hidden)
+    elif hidden and isinstance(value, str):
+        yield value

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .audit import AuditBlock
 from .benchmark import benchmark_model
-from .ignored import IGNORED
+from .block import AuditBlock
+from .load import IGNORED
 from .yaml_source import KeyPath
 
 SCHEMA_ID = "urn:pytest-mlperf-audit:config:1"

@@ -18,7 +18,7 @@ from .yaml_nodes import MAX_BYTES, MAX_DEPTH, compose, decode
 
 KeyPath = tuple[str | int, ...]
 
-MAX_NODES = 100_000
+_MAX_NODES = 100_000
 #: So many faults of a file are told; it may have a hundred thousand.
 MAX_FAULTS = 20
 #: A number is below this: of a seed, an unsigned one of 64 bits (LoadGen's).
@@ -103,7 +103,7 @@ def _never(_path: KeyPath) -> bool:
     return False
 
 
-def told(lines: Sequence[str], n_faults: int, name: str) -> str:
+def fault_list(lines: Sequence[str], n_faults: int, name: str) -> str:
     """Return the message of a file's faults: the first lines of `lines`, and how many faults are not told."""
     shown = list(lines[:MAX_FAULTS])
     if more := n_faults - len(shown):
@@ -137,7 +137,7 @@ def read_yaml(
     except RecursionError:
         raise ConfigError(f"{name}: '<<' merges a mapping into itself") from None
     if walk.problems:
-        raise ConfigError(told(walk.problems, len(walk.problems), name))
+        raise ConfigError(fault_list(walk.problems, len(walk.problems), name))
     return YamlSource(name=name, data=data, lines=walk.lines, from_env=walk.from_env)
 
 
@@ -172,8 +172,8 @@ class _Walk:
     def _value(self, node: yaml.Node, path: KeyPath) -> Any:
         self._nodes += 1
         # Aliases are walked once for each use, so both bounds hold after expansion; a cycle ends at the depth bound.
-        if self._nodes > MAX_NODES:
-            raise ConfigError(f"{self.name}:{_line(node)}: more than {MAX_NODES} values once aliases are expanded")
+        if self._nodes > _MAX_NODES:
+            raise ConfigError(f"{self.name}:{_line(node)}: more than {_MAX_NODES} values once aliases are expanded")
         if len(path) > MAX_DEPTH:
             raise ConfigError(f"{self.name}:{_line(node)}: is nested too deeply (more than {MAX_DEPTH} levels)")
         if isinstance(node, yaml.MappingNode) and node.tag == _PREFIX + "map":
@@ -216,7 +216,7 @@ class _Walk:
 
     def _merge_sources(self, node: yaml.Node, path: KeyPath) -> Iterator[yaml.MappingNode]:
         self._nodes += 1
-        if self._nodes > MAX_NODES or len(path) > MAX_DEPTH:
+        if self._nodes > _MAX_NODES or len(path) > MAX_DEPTH:
             raise ConfigError(f"{self.name}:{_line(node)}: too many merged mappings ('<<')")
         for source in node.value if isinstance(node, yaml.SequenceNode) else [node]:
             if isinstance(source, yaml.MappingNode):

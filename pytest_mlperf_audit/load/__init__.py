@@ -7,11 +7,11 @@ exchange.py   one query: bytes out, reply events in, a QueryRecord
 transport.py  the seam under which a client sits
 http.py       the client: aiohttp's connections and parser
 conversation.py one request and its reply on a connection that owes nothing before or after
-address.py    one URL, and the request heads sent there
 loop.py       an event loop for one call, which a signal ends in good order
+first_query.py is the endpoint there, does it take our key, does it answer? cures.py, why it does not
+backlog.py    servers that take fewer connections than they are offered
 metrics.py    the servers' metrics pages, fetched between phases
 exposition.py what such a page says of caches
-preflight.py  is the endpoint there, and does it take our key?
-target.py     the endpoint: addresses, credentials, limits
+target.py     the endpoint: addresses, credentials, limits, and a proxy that is not used
 progress.py   how far a phase is, for whoever shows it
 """

@@ -1,25 +1,48 @@
-"""Queries on connections that the server may not have taken, while it stays with kept ones: how many starve."""
+"""Servers that take fewer connections than they are offered: those beyond are not opened, or give way to waiting ones.
+
+A server with a pool of threads gives each connection a thread for as long as it is open. A query on a connection beyond
+those would be read when another closes, and kept ones never do.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
+from .transport import TransportError
+
 #: A query on a fresh connection is suspected to starve when it has waited so long beyond twice the longest reply.
 _PATIENCE_S = 1.0
 
 
-class Backlog:
-    """Watches queries on connections that never answered, while others do. Times are the loop's, in seconds.
+class Gate:
+    """Lets as many queries through as the server has taken connections; the others wait here, not in its backlog."""
 
-    A server with a pool of threads stays with a connection until it is closed. Where the connections are more than
-    the threads, those beyond wait in its backlog until another closes, and kept ones never do.
-    """
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self._places = asyncio.Semaphore(width)
+
+    @asynccontextmanager
+    async def through(self, left_s: float | None) -> AsyncIterator[None]:
+        """Wait for a place, and give it back in the end. Raises TransportError when there is none within `left_s`."""
+        try:
+            await asyncio.wait_for(self._places.acquire(), left_s)
+        except asyncio.TimeoutError as error:
+            raise TransportError("timeout", "no connection of those that the server takes came free") from error
+        try:
+            yield
+        finally:
+            self._places.release()
+
+
+class Backlog:
+    """Watches queries on connections that never answered, while others do. Times are the loop's, in seconds."""
 
     def __init__(self) -> None:
         self.starved = 0

@@ -15,9 +15,8 @@ from ..endpoints.base import EndpointAdapter
 from ..endpoints.failures import model_ids, request_fields
 from ..endpoints.registry import shipped
 from ..text import printable
-from .address import joined
 from .http import tls
-from .target import Target, plain_url
+from .target import Target, joined, plain_url
 
 _OK = 200
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -56,7 +55,7 @@ class Refusal:
     took_s: float
 
 
-async def why(refusal: Refusal, adapter: EndpointAdapter, target: Target, address: int) -> str:
+async def explain_refusal(refusal: Refusal, adapter: EndpointAdapter, target: Target, address: int) -> str:
     """Return the line; a refusal that may be a wrong model or API is looked into by GET."""
     url = joined(target.urls[address], adapter.path if target.path is None else target.path)
     page = _Page(target, target.urls[address])

@@ -21,21 +21,21 @@ _MOST_CHARACTERS = 8192
 _MOST_LINES = 10_000
 _START = 2**16
 
-Series = tuple[str, frozenset[tuple[str, str]]]
+_Series = tuple[str, frozenset[tuple[str, str]]]
 
 
 class NotReadableError(Exception):
     """A page is not in Prometheus's text format."""
 
 
-class Page(NamedTuple):
+class _Page(NamedTuple):
     """What a page says of caches: `counts` grow while the server runs, `levels` go up and down."""
 
-    counts: dict[Series, float]
-    levels: dict[Series, float]
+    counts: dict[_Series, float]
+    levels: dict[_Series, float]
 
 
-class Change(NamedTuple):
+class _Change(NamedTuple):
     """What was added to each counter; `began_again` are those that were lower at the end."""
 
     added: dict[str, float]
@@ -51,13 +51,13 @@ def require_exposition(text: str) -> None:
         pass
 
 
-def cache_page(text: str) -> Page:
+def cache_page(text: str) -> _Page:
     """Return what a page says of caches. Raises NotReadableError."""
     lines = [line for line in text.split("\n") if _tells(_name(line))]
     if len(lines) > _MOST_LINES or any(len(line) > _MOST_CHARACTERS for line in lines):
         raise NotReadableError
     names = {_name(line) for line in lines if not line.startswith("#")}
-    page = Page({}, {})
+    page = _Page({}, {})
     for kind, parsed, labels, value in _samples("\n".join(lines)):
         # The parser gives every counter the suffix that newer conventions ask for.
         name = parsed if parsed in names else parsed.removesuffix("_total")
@@ -67,7 +67,7 @@ def cache_page(text: str) -> Page:
     return page
 
 
-def change(before: Mapping[Series, float], after: Mapping[Series, float]) -> Change:
+def change(before: Mapping[_Series, float], after: Mapping[_Series, float]) -> _Change:
     """Return what was added between two pages, over all label sets.
 
     A label set appears with its first event. A counter that is lower than before began again at 0 in between.
@@ -79,7 +79,7 @@ def change(before: Mapping[Series, float], after: Mapping[Series, float]) -> Cha
         if now < was:
             began_again.add(name)
         added[name] = added.get(name, 0.0) + (now - was if now >= was else now)
-    return Change(added, tuple(sorted(began_again)))
+    return _Change(added, tuple(sorted(began_again)))
 
 
 def _samples(text: str) -> Iterator[tuple[str, str, Mapping[str, str], float]]:

@@ -1,4 +1,7 @@
-"""One real query before any phase: its whole answer is judged, so that no wrong address becomes a guilty system."""
+"""Before any phase: is the endpoint there, does it take our key, and does it answer one real query?
+
+The whole answer is judged, so that no wrong address becomes a guilty system.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,20 @@ from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter, perf_counter_ns
 from typing import NamedTuple
 
-from ..endpoints.base import BadReplyError, Reply
+from ..endpoints.base import BadReplyError, EndpointAdapter, Reply
 from ..endpoints.failures import error_sentence, oddities
 from ..endpoints.source import RequestSource
 from ..errors import EndpointError
 from ..runs.script import Edit
 from ..text import printable
-from .cures import Refusal, why
+from .cures import Refusal, explain_refusal
 from .http import AiohttpTransport
 from .loop import run_until_done
-from .target import Target
+from .metrics import check_metrics
+from .target import Target, unused_proxy
 from .transport import Message, TransportError
 
+_REFUSED = frozenset({401, 403})
 _OK = 200
 #: By these a server says that it is not there yet, or not for us now; asked again until the time limit is over.
 _NOT_READY = frozenset({429, 503})
@@ -32,7 +37,51 @@ _ROWS_TRIED = 3
 _MOST_BYTES = 2**16
 
 
-class FirstAnswer(NamedTuple):
+def check_endpoint(adapter: EndpointAdapter, target: Target) -> None:
+    """GET the query's path on every address; any answer but 401 and 403 will do. Then read the metrics pages.
+
+    Raises EndpointError naming the address and the cure.
+    """
+
+    async def ask() -> list[int]:
+        transport = AiohttpTransport(target, adapter.path, adapter.headers, adapter.max_reply_bytes)
+        try:
+            return await transport.status()
+        finally:
+            await transport.close()
+
+    try:
+        statuses = run_until_done(ask)
+    except TransportError as error:
+        raise EndpointError(_cannot_use(target, error)) from error
+    for status in statuses:
+        if status in _REFUSED:
+            raise EndpointError(
+                f"endpoint {target.label}: answers {status} to our credentials; set endpoint_config.api_key "
+                "to a key it accepts, for example api_key: ${API_KEY}"
+            )
+    check_metrics(target)
+
+
+def _cannot_use(target: Target, error: TransportError) -> str:
+    detail = printable(target.redact(error.detail))
+    if error.reason == "tls" and "WRONG_VERSION_NUMBER" in detail:
+        return f"endpoint {target.label}: does not speak TLS; write http:// in endpoint_config.endpoints"
+    if error.reason == "tls":
+        return (
+            f"endpoint {target.label}: TLS failed ({detail}); set settings.client.ca_file to the certificate "
+            "authority's file, or settings.client.insecure: true to skip the check"
+        )
+    if error.reason in {"connect", "timeout", "reset"}:
+        proxy = unused_proxy(target.urls)
+        return (
+            f"endpoint {target.label}: cannot be reached ({detail}); start it, or correct endpoint_config.endpoints"
+            f"{proxy and '. '}{proxy}"
+        )
+    return f"endpoint {target.label}: does not answer in HTTP ({detail}); correct endpoint_config.endpoints"
+
+
+class _FirstAnswer(NamedTuple):
     """How long the first query took, None where its row got no answer, and what is odd about it."""
 
     latency_s: float | None
@@ -77,25 +126,25 @@ class _Asker:
         self._target = target
         self._transport = transport
 
-    async def ask(self, address: int, timeout_s: float | None, patience: _Patience) -> FirstAnswer:
+    async def ask(self, address: int, timeout_s: float | None, patience: _Patience) -> _FirstAnswer:
         """Send a row to an address, up to three where one is refused. Raises EndpointError when all are, in one way."""
         refusals: list[Refusal] = []
         for row in _rows(len(self._source)):
             body = self._source.body(row, Edit(lead=secrets.token_hex(16)))
             answer = await self._ask_row(address, body, timeout_s, patience)
-            if isinstance(answer, FirstAnswer):
+            if isinstance(answer, _FirstAnswer):
                 return answer
             refusals.append(answer)
             if answer.reason == "timeout" or answer.status in _FINAL:
                 break
         if len({one.reason for one in refusals}) == 1:  # in their words are ids, and what was asked
-            raise EndpointError(await why(refusals[0], self._source.adapter, self._target, address))
-        told = "; ".join(f"{one.reason} ({one.detail})" for one in refusals)
-        return FirstAnswer(None, (f"{len(refusals)} queries of other rows failed before the first phase: {told}",))
+            raise EndpointError(await explain_refusal(refusals[0], self._source.adapter, self._target, address))
+        reasons = "; ".join(f"{one.reason} ({one.detail})" for one in refusals)
+        return _FirstAnswer(None, (f"{len(refusals)} queries of other rows failed before the first phase: {reasons}",))
 
     async def _ask_row(
         self, address: int, body: bytes, timeout_s: float | None, patience: _Patience
-    ) -> FirstAnswer | Refusal:
+    ) -> _FirstAnswer | Refusal:
         while True:
             heard, began_s, began_ns = _Heard(self._source), perf_counter(), perf_counter_ns()
             try:
@@ -109,9 +158,9 @@ class _Asker:
                 took_s = (perf_counter_ns() - began_ns) / 1e9
                 return Refusal(error.reason, detail, heard.status, heard.headers, body, took_s)
             except Exception as error:  # noqa: BLE001 - an adapter's defect: the first phase says so, with its records
-                return FirstAnswer(None, (f"the first query could not be read ({type(error).__name__})",))
+                return _FirstAnswer(None, (f"the first query could not be read ({type(error).__name__})",))
             odd = (self._target.redact(one) for one in oddities(body, heard.headers, reply))
-            return FirstAnswer(took_s, tuple(odd))
+            return _FirstAnswer(took_s, tuple(odd))
 
 
 class _Patience:
@@ -141,14 +190,14 @@ def ask_first(
     timeout_s: float | None,
     ready_timeout_s: float,
     tell: Callable[[str], None] = lambda _: None,
-) -> FirstAnswer:
+) -> _FirstAnswer:
     """Send one row to each address, other words before it so that no cache learns the data set, and judge the answers.
 
     An endpoint that is loading (503) is waited for, `ready_timeout_s` in all; `tell` gets a sentence then. Raises
     EndpointError, naming the URL, the server's words and the cure, for what cannot be an answer.
     """
 
-    async def ask() -> Sequence[FirstAnswer]:
+    async def ask() -> Sequence[_FirstAnswer]:
         adapter, patience = source.adapter, _Patience(ready_timeout_s, tell)
         transport = AiohttpTransport(target, adapter.path, adapter.headers, adapter.max_reply_bytes)
         quiet = asyncio.get_running_loop().call_later(
@@ -164,7 +213,7 @@ def ask_first(
     answers = run_until_done(ask)
     times = [answer.latency_s for answer in answers if answer.latency_s is not None]
     warnings = dict.fromkeys(warning for answer in answers for warning in answer.warnings)
-    return FirstAnswer(max(times, default=None), tuple(warnings))
+    return _FirstAnswer(max(times, default=None), tuple(warnings))
 
 
 def _rows(n_rows: int) -> list[int]:

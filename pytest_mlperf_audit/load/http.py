@@ -17,12 +17,10 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
 from ..errors import EndpointError
-from .address import Address, addresses
-from .backlog import takes_connections
+from .backlog import Gate, takes_connections
 from .conversation import CLIENT_ERRORS, Books, Conversation, NoReplyError, reason_of, text_of, unread
 from .files import NoFilesError, out_of_files
-from .gate import Gate
-from .target import Target
+from .target import Address, Target, addresses
 from .transport import Message, ReplyEvents, TransportError
 
 #: Opening connections is a courtesy to the measurement; a server that is slow to take one must not hold it up.

@@ -10,12 +10,12 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
-def run_until_done(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+def run_until_done(make: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
     """Run a coroutine on a loop of its own, uvloop's where there is one; SIGINT and SIGTERM cancel it.
 
     Raises KeyboardInterrupt when a signal came, after the coroutine has cleaned up. The process's event loop policy and

@@ -38,7 +38,7 @@ class _PageError(Exception):
 
 
 @dataclass(frozen=True)
-class Fetched:
+class _Fetched:
     """One page: its URL as it may be shown, and either its text or what went wrong."""
 
     url: str
@@ -46,7 +46,7 @@ class Fetched:
     problem: str | None = None
 
 
-Snapshot = Sequence[Fetched]
+Snapshot = Sequence[_Fetched]
 
 
 class MetricsReader:
@@ -54,7 +54,7 @@ class MetricsReader:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._given_up: dict[str, Fetched] = {}
+        self._given_up: dict[str, _Fetched] = {}
         self._session: aiohttp.ClientSession | None = None
         if target.metrics:
             self._session = aiohttp.ClientSession(
@@ -72,19 +72,19 @@ class MetricsReader:
         if self._session is not None:
             await self._session.close()
 
-    async def _read(self, url: str) -> Fetched:
+    async def _read(self, url: str) -> _Fetched:
         shown = self._target.shown(url)
         if url in self._given_up:
             return self._given_up[url]
         try:
-            return Fetched(shown, await asyncio.wait_for(self._fetch(url), _PATIENCE_S))
+            return _Fetched(shown, await asyncio.wait_for(self._fetch(url), _PATIENCE_S))
         except (asyncio.TimeoutError, TimeoutError):
             problem = f"was not read within {_PATIENCE_S:g} s, and not asked again"
-            return self._given_up.setdefault(url, Fetched(shown, problem=problem))
+            return self._given_up.setdefault(url, _Fetched(shown, problem=problem))
         except _PageError as error:
-            return Fetched(shown, problem=str(error))
+            return _Fetched(shown, problem=str(error))
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return Fetched(shown, problem=f"cannot be read ({self._why(error)})")
+            return _Fetched(shown, problem=f"cannot be read ({self._why(error)})")
 
     async def _fetch(self, url: str) -> str:
         assert self._session is not None

@@ -13,7 +13,7 @@ from ..runs.spec import MaxThroughput, Poisson, RunSpec
 from .files import MOST_IN_FLIGHT, room_for, wanted_by
 
 #: Sends the next query and returns whether there was one; the argument is when it was due, None for "now".
-SendNext = Callable[[int | None], Coroutine[Any, Any, bool]]
+_SendNext = Callable[[int | None], Coroutine[Any, Any, bool]]
 
 
 def in_flight(spec: RunSpec) -> int:
@@ -25,7 +25,7 @@ def in_flight(spec: RunSpec) -> int:
     return wanted
 
 
-def senders(spec: RunSpec, send_next: SendNext) -> Iterator[Coroutine[Any, Any, None]]:
+def senders(spec: RunSpec, send_next: _SendNext) -> Iterator[Coroutine[Any, Any, None]]:
     """Yield the coroutines that together drive a phase; each ends when there is nothing left to send."""
     if isinstance(spec.load, Poisson):
         yield _open_loop(spec.load, send_next)
@@ -34,12 +34,12 @@ def senders(spec: RunSpec, send_next: SendNext) -> Iterator[Coroutine[Any, Any, 
             yield _closed_loop(send_next)
 
 
-async def _closed_loop(send_next: SendNext) -> None:
+async def _closed_loop(send_next: _SendNext) -> None:
     while await send_next(None):
         pass
 
 
-async def _open_loop(load: Poisson, send_next: SendNext) -> None:
+async def _open_loop(load: Poisson, send_next: _SendNext) -> None:
     """Issue each query when it is due, however many are still in flight; a late reply never delays an arrival."""
     in_flight: set[asyncio.Task[bool]] = set()
     last: list[asyncio.Task[bool]] = []

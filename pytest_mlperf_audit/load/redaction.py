@@ -17,7 +17,7 @@ from typing import Final
 REDACTED: Final = "**********"
 
 #: Shorter values ("1", "on") are no secrets, and taking them out would make messages unreadable.
-LEAST_SECRET: Final = 4
+_LEAST_SECRET: Final = 4
 #: A piece of a longer secret is one, too, if it has so many characters; a word needs more, since it may be any text's.
 _LEAST_PIECE: Final = 8
 _LEAST_WORD: Final = 12
@@ -44,7 +44,7 @@ class Redactor:
         pieces = {_plain(form) for secret in secrets for form in _forms(secret)}
         every = {*pieces, *(_plain(form) for text in whole for form in _in_bytes(text))}
         self._starts = {_plain(form) for secret in secrets for form in _in_bytes(secret)}
-        self._whole = sorted((text for text in every if len(text.strip()) >= LEAST_SECRET), key=len, reverse=True)
+        self._whole = sorted((text for text in every if len(text.strip()) >= _LEAST_SECRET), key=len, reverse=True)
         self._pieces = [text for text in self._whole if text in pieces and len(text) >= _LEAST_PIECE]
         # The others would be found as pieces of themselves.
         self._short = [text for text in self._whole if text not in self._pieces or _is_word(text)]
@@ -59,7 +59,7 @@ class Redactor:
 
         In `prose`, which a model wrote and which is judged, a secret that is but a word ("EMPTY") counts as spelt.
         """
-        if not self._whole or len(text) < LEAST_SECRET:
+        if not self._whole or len(text) < _LEAST_SECRET:
             return text
         reading = _Reading(text)
         spans = [*self._found(reading, prose), *self._pieces_found(reading.plain), *self._cut(reading.plain)]
@@ -91,7 +91,7 @@ class Redactor:
         """Yield the start of a secret that a length limit ended."""
         stem = plain.removesuffix("...")
         for secret in self._starts:
-            at = stem.rfind(secret[:LEAST_SECRET])
+            at = stem.rfind(secret[:_LEAST_SECRET])
             if at >= 0 and secret.startswith(stem[at:]) and not (stem[at:].isalpha() and len(stem) - at < _LEAST_END):
                 yield at, len(plain)
 
@@ -224,7 +224,7 @@ def _forms(secret: str) -> Iterator[str]:
     """Yield a secret, what is in it where it is base64, and how it looks in base64 and in hexadecimal."""
     yield from _in_bytes(secret)
     raw = secret.encode("utf-8", "replace")
-    if len(raw) < LEAST_SECRET:
+    if len(raw) < _LEAST_SECRET:
         return
     yield raw.hex()
     for shift, unsure in ((0, 0), (1, 2), (2, 3)):  # by where it begins among three bytes

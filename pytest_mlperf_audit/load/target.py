@@ -1,13 +1,17 @@
-"""Target: the endpoint as the client needs it."""
+"""Target: the endpoint as the client needs it; its addresses, with request heads that are the same for every query."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from ipaddress import ip_address
 from pathlib import Path
+from urllib import request
 from urllib.parse import parse_qsl, urlsplit
 
+from multidict import CIMultiDict
 from yarl import URL
 
 from .redaction import Redactor
@@ -17,6 +21,9 @@ _PLAIN_HEADERS = frozenset({"accept", "accept-encoding", "accept-language", "con
 _PLAIN_PARAMETERS = frozenset({"api-version", "api_version", "version", "v", "alt", "format"})
 #: What these name stands in messages and records on its own account.
 _PUBLIC_PARAMETERS = frozenset({"model", "deployment", "deployment-id", "engine"})
+#: What the client sets itself.
+_FRAMING = ("Host", "Content-Length", "Transfer-Encoding", "Connection")
+_bypassed: Callable[[str, Mapping[str, str]], bool] = request.proxy_bypass_environment  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -93,3 +100,93 @@ def plain_url(url: str) -> str:
     host = parts.hostname or ""
     host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}{parts.path.rstrip('/')}"
+
+
+@dataclass(frozen=True)
+class Address:
+    """One URL of the endpoint.
+
+    `target` is the path with its query string, and `post_tail` ends where the length of the body belongs.
+    """
+
+    url: URL
+    target: bytes
+    post_tail: bytes
+    get_head: bytes
+
+    def post(self, body: bytes, query: str = "") -> bytes:
+        """Return a whole POST request, `query` added to the URL's query string."""
+        joint = b"" if not query else b"&" if b"?" in self.target else b"?"
+        return b"POST %b%b%b%b%d\r\n\r\n%b" % (self.target, joint, query.encode(), self.post_tail, len(body), body)
+
+
+def addresses(target: Target, path: str, headers: Mapping[str, str]) -> tuple[Address, ...]:
+    """Return an Address for each URL of a target; its own path and headers go before an adapter's."""
+    merged = CIMultiDict(headers)
+    merged.update(target.headers)
+    merged.setdefault("Accept-Encoding", "identity")  # without it, a server may choose any coding (RFC 9110, 12.5.3)
+    for name in _FRAMING:
+        merged.popall(name, None)
+    path = path if target.path is None else target.path
+    return tuple(_address(url, path, merged) for url in target.urls)
+
+
+def _address(base: str, path: str, headers: Mapping[str, str]) -> Address:
+    url = URL(joined(base, path))
+    lines = [f"Host: {url.host_port_subcomponent}", *(f"{name}: {value}" for name, value in headers.items())]
+    fields = "\r\n".join(lines)
+    return Address(
+        url=url,
+        target=url.raw_path_qs.encode(),
+        post_tail=f" HTTP/1.1\r\n{fields}\r\nContent-Length: ".encode(),
+        get_head=f"GET {url.raw_path_qs} HTTP/1.1\r\n{fields}\r\n\r\n".encode(),
+    )
+
+
+def joined(base: str, path: str) -> str:
+    """Return `base` with `path` behind its own path, and the query strings of both.
+
+    What the base already ends in is not said twice: OpenAI's clients take base URLs that end in /v1, others the whole
+    path.
+    """
+    parts = urlsplit(base)
+    path, _, query = path.partition("?")
+    queries = "&".join(filter(None, (parts.query, query)))
+    whole = _overlapped(parts.path.rstrip("/"), path)
+    return f"{parts.scheme}://{parts.netloc}{whole}{f'?{queries}' if queries else ''}"
+
+
+def _overlapped(base: str, path: str) -> str:
+    """Return `base` and `path`, segments that end the one and begin the other taken once."""
+    for end in range(len(path), 1, -1):
+        if path[end : end + 1] in {"", "/"} and base.endswith(path[:end]):
+            return base + path[end:]
+    return base + path
+
+
+def unused_proxy(urls: Iterable[str], environ: Mapping[str, str] = os.environ) -> str:
+    """Return a sentence where others would send queries for one of these URLs through a proxy, "" where not.
+
+    No proxy is used, since it would be measured along with the endpoint.
+
+    As curl has it: HTTP_PROXY, HTTPS_PROXY or ALL_PROXY by the URL's scheme, in any case, but for hosts in NO_PROXY.
+    What the variable holds may have a password, and is not shown. Nobody asks a proxy for this machine.
+    """
+    set_by = {name.lower(): name for name, value in sorted(environ.items()) if value}
+    bypassed = {"no": environ.get(set_by.get("no_proxy", ""), "")}
+    for parts in map(urlsplit, urls):
+        name = set_by.get(f"{parts.scheme}_proxy") or set_by.get("all_proxy")
+        host = parts.netloc.rpartition("@")[2]
+        if name and not (_is_this_machine(parts.hostname or "") or _bypassed(host, bypassed)):
+            return (
+                f"{name} is set and not used, since a proxy would be measured, too: audit from where the endpoint can "
+                f"be reached directly, or through a tunnel (ssh -L); NO_PROXY={parts.hostname} says that none is needed"
+            )
+    return ""
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

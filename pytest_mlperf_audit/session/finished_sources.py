@@ -10,8 +10,8 @@ from pydantic import ConfigDict
 
 from ..audits import registry
 from ..audits.contract import Audit
-from ..config.audit import AuditBlock
 from ..config.benchmark import Benchmark
+from ..config.block import AuditBlock
 from ..config.load import load_config
 from ..errors import ConfigError, RecordError
 from ..records.store import PHASE_FILE, QUERIES_FILE

@@ -12,9 +12,8 @@ import msgspec
 from ..audits.contract import Audit
 from ..audits.counters import counter_notes
 from ..audits.verdict import Check, Figure, Verdict
-from ..config.audit import AuditBlock
-from ..config.redact import REDACTED
-from ..config.secret_names import is_secret_name
+from ..config.block import AuditBlock
+from ..config.redact import REDACTED, is_secret_name
 from ..errors import NoVerdictError, RecordError
 from ..load.group import PlannedPhase
 from ..records.store import complete_phase, consistent, read_phase, require_planned, started

@@ -16,8 +16,8 @@ import msgspec
 from ..audits import accuracy, registry
 from ..audits.contract import Audit, AuditContext
 from ..audits.scored import first_unscorable, scoring_of
-from ..config.audit import AuditBlock
 from ..config.benchmark import Benchmark
+from ..config.block import AuditBlock
 from ..config.dataset import DatasetConfig
 from ..config.load import LoadedConfig, load_config
 from ..config.settings import Settings
@@ -25,8 +25,8 @@ from ..endpoints.source import RequestSource
 from ..errors import ConfigError, DatasetError, PlanError
 from ..load.files import turns
 from ..load.group import PlannedPhase
-from ..load.proxies import unused_proxy
 from ..load.redaction import Redactor
+from ..load.target import unused_proxy
 from ..runs.order import without_replacement
 from ..runs.scoring import Scoring
 from ..runs.spec import Concurrency, Load, MaxThroughput, Poisson, RunSpec

@@ -13,7 +13,7 @@ import msgspec
 
 from ..audits.contract import Audit, AuditContext, Samples
 from ..audits.verdict import Verdict
-from ..config.audit import AuditBlock
+from ..config.block import AuditBlock
 from ..errors import MlperfAuditError, NoVerdictError, PlanError
 from ..runs.phase import MeasuredPhase
 from ..runs.script import Script

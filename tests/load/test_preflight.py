@@ -7,7 +7,7 @@ import pytest
 
 from pytest_mlperf_audit.errors import EndpointError
 from pytest_mlperf_audit.load import http
-from pytest_mlperf_audit.load.preflight import check_endpoint
+from pytest_mlperf_audit.load.first_query import check_endpoint
 from pytest_mlperf_audit.load.target import Target
 
 

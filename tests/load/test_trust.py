@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytest_mlperf_audit.errors import EndpointError
-from pytest_mlperf_audit.load.preflight import check_endpoint
+from pytest_mlperf_audit.load.first_query import check_endpoint
 from pytest_mlperf_audit.load.redaction import REDACTED
 from pytest_mlperf_audit.load.target import Target
 from pytest_mlperf_audit.runs.spec import Concurrency

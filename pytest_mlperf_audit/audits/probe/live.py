@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field
 from typing_extensions import override
 
-from ...config.audit import AuditBlock
+from ...config.block import AuditBlock
 from ...runs.phase import MeasuredPhase
 from ...runs.script import Script
 from ...runs.spec import RunSpec

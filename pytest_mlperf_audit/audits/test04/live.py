@@ -16,7 +16,7 @@ import msgspec
 from pydantic import Field, field_validator
 from typing_extensions import override
 
-from ...config.audit import AuditBlock
+from ...config.block import AuditBlock
 from ...errors import NoVerdictError, PlanError
 from ...runs.order import Single, WithoutReplacement, single, without_replacement
 from ...runs.phase import MeasuredPhase

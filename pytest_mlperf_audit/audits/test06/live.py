@@ -15,7 +15,7 @@ import msgspec
 from pydantic import Field
 from typing_extensions import override
 
-from ...config.audit import AuditBlock
+from ...config.block import AuditBlock
 from ...errors import PlanError
 from ...runs.order import without_replacement
 from ...runs.phase import MeasuredPhase

@@ -15,8 +15,7 @@ import msgspec
 from pydantic import Field, model_validator
 from typing_extensions import Self, override
 
-from ...config.audit import AuditBlock
-from ...config.block import reject
+from ...config.block import AuditBlock, reject
 from ...errors import PlanError
 from ...runs.order import without_replacement
 from ...runs.phase import MeasuredPhase

@@ -7,7 +7,7 @@ from pytest_mlperf_audit.audits.contract import Audit
 from pytest_mlperf_audit.audits.probe.live import CacheProbe
 from pytest_mlperf_audit.audits.test04.live import Test04
 from pytest_mlperf_audit.audits.verdict import Check, Verdict
-from pytest_mlperf_audit.config.audit import AuditBlock
+from pytest_mlperf_audit.config.block import AuditBlock
 from pytest_mlperf_audit.errors import ConfigError
 
 

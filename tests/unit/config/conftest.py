@@ -10,8 +10,7 @@ import pytest
 from pydantic import Field, SecretStr, model_validator
 from typing_extensions import Self
 
-from pytest_mlperf_audit.config.audit import AuditBlock
-from pytest_mlperf_audit.config.block import Block, reject
+from pytest_mlperf_audit.config.block import AuditBlock, Block, reject
 from pytest_mlperf_audit.config.load import LoadedConfig, load_config
 from pytest_mlperf_audit.errors import ConfigError
 

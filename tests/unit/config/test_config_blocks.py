@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pytest_mlperf_audit.config.audit import AuditBlock
 from pytest_mlperf_audit.config.benchmark import Benchmark, benchmark_model
-from pytest_mlperf_audit.config.block import parse_duration_ms
+from pytest_mlperf_audit.config.block import AuditBlock, parse_duration_ms
 from pytest_mlperf_audit.config.endpoint import EndpointConfig
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.config.settings import Runtime

@@ -8,7 +8,7 @@ import pytest
 from pydantic import field_validator
 
 from pytest_mlperf_audit.config import explain
-from pytest_mlperf_audit.config.audit import AuditBlock
+from pytest_mlperf_audit.config.block import AuditBlock
 from pytest_mlperf_audit.config.load import load_config
 from pytest_mlperf_audit.errors import ConfigError
 
@@ -307,7 +307,7 @@ def test_the_nearest_key_is_sought_for_what_is_told_alone(fault, minimal: str, m
         sought.append(name)
         return ""
 
-    monkeypatch.setattr(explain, "closest", closest)
+    monkeypatch.setattr(explain, "_closest", closest)
     fault(minimal + "".join(f"key{at}: 1\n" for at in range(500)))
     assert sought == [f"key{at}" for at in range(20)]
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from pytest_mlperf_audit.config.ignored import IGNORED
-from pytest_mlperf_audit.config.load import load_config
+from pytest_mlperf_audit.config.load import IGNORED, load_config
 from pytest_mlperf_audit.config.schema import json_schema
 from pytest_mlperf_audit.errors import ConfigError
 

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_mlperf_audit.load.address import addresses, joined
-from pytest_mlperf_audit.load.target import Target
+from pytest_mlperf_audit.load.target import Target, addresses, joined
 
 CHAT = "/v1/chat/completions"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_mlperf_audit.load.proxies import unused_proxy
+from pytest_mlperf_audit.load.target import unused_proxy
 
 PROXY = "http://user:SEKRET@proxy.corp:3128"
 
