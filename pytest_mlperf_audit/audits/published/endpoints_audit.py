@@ -20,7 +20,7 @@ from ...text import plain
 from ..verdict import Check, Figure
 from .case import AuditDirectory, Defect, Reverified
 from .outcome import Upstream
-from .score import speed_up
+from .score import TOLERANCE, speed_up, tolerance_of_rates
 
 SCRIPT: Final = "submission_checker/checks/compliance_check.py"
 READS_TWO_FIELDS: Final = Defect(
@@ -31,9 +31,6 @@ READS_TWO_FIELDS: Final = Defect(
 
 _MARKER = re.compile(r"Performance check pass: (True|False)")
 _MOST_BYTES: Final = 64 * 2**20
-#: MLPerf's tolerance by scenario (compliance/TEST04/verify_performance.py, as it works in practice).
-_TOLERANCE: Final = {"singlestream": 0.20, "multistream": 0.20}
-_STRICT: Final = 0.10
 _UNFOUNDED: Final = Check(
     name="figures",
     passed=None,
@@ -128,7 +125,7 @@ def _completion(data: dict[str, Any], scenario: str) -> list[Check]:
     A threshold beyond MLPerf's would let a phase pass that completed next to nothing, so MLPerf's counts then.
     """
     checks = []
-    tolerated = min(_number(data, "threshold") or 0.0, _allowed(scenario))
+    tolerated = min(_number(data, "threshold") or 0.0, tolerance_of_rates(scenario))
     for phase, prefix in _PHASES:
         completed, requested = _number(data, f"{prefix}_completed"), _number(data, f"{prefix}_requested")
         name = f"completion[{phase}]"
@@ -146,7 +143,7 @@ def _completion(data: dict[str, Any], scenario: str) -> list[Check]:
 
 def _ratio(data: dict[str, Any], scenario: str) -> Check:
     reference, audit = _number(data, "ref_qps"), _number(data, "audit_qps")
-    allowed = _allowed(scenario)
+    allowed = tolerance_of_rates(scenario)
     threshold = _number(data, "threshold")
     tolerated = allowed if threshold is None else min(threshold, allowed)
     if reference is None or audit is None:
@@ -165,9 +162,9 @@ def _successful(audit_dir: Path) -> list[Check]:
             checks.append(
                 Check(
                     name=f"successful[{summary.parent.name}]",
-                    passed=failed <= issued * _STRICT,
+                    passed=failed <= issued * TOLERANCE,
                     observed=issued - failed,
-                    limit=issued * (1 - _STRICT),
+                    limit=issued * (1 - TOLERANCE),
                     reason=f"{failed:g} of {issued:g} queries of the phase {summary.parent.name} failed",
                 )
             )
@@ -193,14 +190,10 @@ def _foreign(found: AuditDirectory) -> list[str]:
 
 
 def _threshold(data: dict[str, Any], scenario: str) -> list[str]:
-    threshold, allowed = _number(data, "threshold"), _allowed(scenario)
+    threshold, allowed = _number(data, "threshold"), tolerance_of_rates(scenario)
     if threshold is None or threshold <= allowed:
         return []
     return [f"the run tolerated a speed-up of {threshold:.0%}, MLPerf's rule {allowed:.0%}; judged by the rule"]
-
-
-def _allowed(scenario: str) -> float:
-    return _TOLERANCE.get(scenario.lower(), _STRICT)
 
 
 def _number(data: dict[str, Any], key: str) -> float | None:

@@ -1,161 +1,161 @@
-"""The checks of a published TEST04: pure, but for a look into a detail log where an old summary does not say enough."""
+"""The two runs that TEST01 and TEST04 of a submission compare, by whichever of their logs was published."""
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from ...loadgen.detail import peek
+from ...loadgen.detail import Detail
 from ...loadgen.summary import Summary
-from ..verdict import Check
-from .both_runs import both_valid, one_scenario
-from .same_run import separate_runs
-from .score import TOLERANCE, speed_up, tolerance
-from .scores import UNITS, score_of, why_none
+from ...loadgen.text import Quirks
+from ...text import plain
+from ..verdict import Check, Figure
+from .case import AuditDirectory, Reverified
+from .score import SCENARIOS, is_latency, rate_of, score_of, tolerance, why_none
 
+#: Below an audit's directory, and below a scenario's for the reference run.
+RUN: Final = Path("performance/run_1")
+SUMMARY: Final = "mlperf_log_summary.txt"
 DETAIL: Final = "mlperf_log_detail.txt"
-_SAME: Final = "effective_performance_issue_same"
-_UNIQUE: Final = "effective_performance_issue_unique"
-_VALID, _INVALID = "VALID", "INVALID"
+
+#: What of a detail log one run is known by.
+_LATENCIES: Final = tuple(
+    f"result_{what}_latency_ns" for what in ("min", "max", "mean", "50.00_percentile", "90.00_percentile")
+)
+
+Latencies = AbstractSet[tuple[str, int]]
 
 
-class Runs(NamedTuple):
-    """The summaries of the two runs."""
+class Run(NamedTuple):
+    """One run, by its detail log or its summary, which `log` says.
 
-    reference: Summary
-    audit: Summary
+    `score` is in `unit`; `no_score` says why there is none. `latencies_ns` are those that the log is known by.
+    """
+
+    name: str
+    log: str
+    empty: bool
+    whole: bool
+    scenario: str | None
+    validity: str | None
+    score: float | None
+    unit: str
+    no_score: str
+    target_latency_ns: float | None
+    n_errors: int
+    quirks: Quirks
+    problems: tuple[str, ...]
+    sut_name: str | None
+    latencies_ns: Latencies
 
     @property
-    def named(self) -> tuple[tuple[str, Summary], ...]:
-        """The two with their names."""
-        return ("reference", self.reference), ("audit", self.audit)
+    def unread(self) -> str:
+        """What of the log could not be read, to stand behind a reason."""
+        return f" ({'; '.join(self.problems[:3])})" if self.problems else ""
+
+    def errors(self) -> list[str]:
+        """Return a note on the errors that LoadGen counted."""
+        if not self.n_errors:
+            return []
+        return [f"LoadGen reported {self.n_errors} errors in the {self.name} run; its detail log says which."]
+
+    def oddities(self) -> list[str]:
+        """Return notes on what is odd in a log that was read all the same."""
+        notes = []
+        if odd := str(self.quirks):
+            notes.append(f"The {self.name} run's {self.log} was read in spite of {odd}.")
+        if self.whole and self.problems:
+            notes.append(f"Of the {self.name} run's {self.log} this was not read: {'; '.join(self.problems[:3])}.")
+        return notes
 
 
-def not_readable(reason: str) -> Check:
-    """Return the one check of a directory whose logs are not there to be judged."""
-    return Check(name="logs_whole", passed=None, observed=None, limit=2, reason=reason)
+class Pair(NamedTuple):
+    """The two runs that are compared."""
+
+    reference: Run
+    audit: Run
+
+    @property
+    def scenario(self) -> str | None:
+        """What the logs say, the audit run's first."""
+        return self.audit.scenario or self.reference.scenario
 
 
-def checks(runs: Runs, *, same_run: bool) -> list[Check]:
-    """Return every check; the throughput ratio is the last."""
-    found = [
-        _logs_whole(runs),
-        _separate_runs(runs, same=same_run),
-        _scenario(runs),
-        _valid(runs),
-        _repeated_one_sample(runs),
-    ]
-    if runs.reference.scenario == runs.audit.scenario == "Server":
-        found += _target_latency(runs)
-    return [*found, _throughput_ratio(runs)]
-
-
-def _logs_whole(runs: Runs) -> Check:
-    cut = [
-        f"the {name} run's summary is empty"
-        if not run.size_bytes
-        else f"the {name} run's summary is cut short: it has no closing line with the number of errors{_told(run)}"
-        for name, run in runs.named
-        if not run.whole
-    ]
-    return Check(
-        name="logs_whole",
-        passed=None if cut else True,
-        observed=2 - len(cut),
-        limit=2,
-        reason="; ".join(cut) or "both summaries end with LoadGen's closing line",
+def of_detail(name: str, log: Detail) -> Run:
+    """Return the run that a detail log is of, scored as LoadGen has it."""
+    scenario = log.text("effective_scenario")
+    source = SCENARIOS.get(scenario or "")
+    return Run(
+        name=name,
+        log="detail log",
+        empty=not log.marked and not log.n_bad_lines,
+        whole=log.whole,
+        scenario=scenario,
+        validity=log.text("result_validity"),
+        score=log.number(source.key) if source else None,
+        unit=_unit(scenario, "ns"),
+        no_score="",
+        target_latency_ns=log.number("effective_target_latency_ns"),
+        n_errors=log.n_errors,
+        quirks=log.quirks,
+        problems=log.problems,
+        sut_name=log.text("sut_name"),
+        latencies_ns={(key, int(ns)) for key in _LATENCIES if (ns := log.number(key)) is not None},
     )
 
 
-def _told(run: Summary) -> str:
-    """Return what of a summary could not be read, to stand behind a reason."""
-    return f" ({'; '.join(run.problems[:3])})" if run.problems else ""
+def of_summary(name: str, log: Summary, *, as_rate: bool) -> Run:
+    """Return the run that a summary is of, scored as LoadGen has it, or `as_rate`: by queries/s in every scenario."""
+    score = rate_of(log) if as_rate else score_of(log)
+    return Run(
+        name=name,
+        log="summary",
+        empty=not log.size_bytes,
+        whole=log.whole,
+        scenario=log.scenario,
+        validity=log.validity,
+        score=score,
+        unit=_unit(log.scenario, "queries/s" if as_rate else "ns"),
+        no_score=f": {why_none(log)}" if as_rate and score is None else "",
+        target_latency_ns=log.target_latency_ns,
+        n_errors=log.n_errors or 0,
+        quirks=log.quirks,
+        problems=log.problems,
+        sut_name=log.sut_name,
+        latencies_ns=log.latencies_ns,
+    )
 
 
-def _separate_runs(runs: Runs, *, same: bool) -> Check:
-    latencies = runs.reference.latencies_ns, runs.audit.latencies_ns
-    return separate_runs("separate_runs", "summaries", latencies, same_bytes=same)
+def _unit(scenario: str | None, of_latency: str) -> str:
+    return "" if scenario not in SCENARIOS else of_latency if is_latency(scenario) else "samples/s"
 
 
-def _scenario(runs: Runs) -> Check:
-    unnamed = [name for name, run in runs.named if not run.scenario]
-    missing = f"the summary of the {' and the '.join(unnamed)} run names no scenario" if unnamed else ""
-    scenarios = runs.reference.scenario, runs.audit.scenario
-    return one_scenario("scenario", scenarios, UNITS, test="TEST04", missing=missing)
+def unpublished(found: AuditDirectory, name: str) -> Reverified:
+    """Return that an audit cannot be judged, since the log of its reference run is not there."""
+    where = found.results / RUN / name
+    where = where.relative_to(found.tree) if where.is_relative_to(found.tree) else where
+    return Reverified(skipped=f"the reference run was not published: there is no {where.as_posix()}")
 
 
-def _valid(runs: Runs) -> Check:
-    def unsaid(name: str) -> str:
-        return f"the {name} run's summary does not say 'Result is : VALID'{_told(getattr(runs, name))}"
-
-    return both_valid("valid", {name: run.validity for name, run in runs.named}, unsaid)
-
-
-def _repeated_one_sample(runs: Runs) -> Check:
-    same, unique = _issue(runs.audit)
-    same_before, _ = _issue(runs.reference)
-    index = runs.audit.performance_issue_same_index
-    passed: bool | None = None
-    if same is False:
-        passed, reason = False, "the audit run never repeated one sample: performance_issue_same is 0"
-    elif unique:
-        passed, reason = False, "the audit run sent every sample once: performance_issue_unique is 1"
-    elif same_before:
-        passed, reason = False, "the reference run repeated one sample, too: its performance_issue_same is 1"
-    elif same is None or same_before is None or unique is None:
-        name = "audit" if same is None or unique is None else "reference"
-        reason = f"neither summary nor detail log of the {name} run says whether one sample was repeated"
-    else:
-        passed, reason = True, f"the audit run repeated sample {index}, the reference run did not repeat one"
-    return Check(name="repeated_one_sample", passed=passed, observed=same, limit=True, reason=reason)
+def figures(pair: Pair, score: Check) -> dict[str, Figure]:
+    """Return the figures that there are of two runs; `score` is the check of their scores."""
+    before = pair.reference.score
+    found: dict[str, Figure] = {
+        "scenario": pair.audit.scenario,
+        "unit": pair.audit.unit or None,
+        "reference_score": before,
+        "audit_score": pair.audit.score,
+        "ratio": score.observed,
+        "limit_ratio": 1 + tolerance(pair.reference.scenario or "", before) if before else None,
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
-def _issue(run: Summary) -> tuple[bool | None, bool | None]:
-    """Return whether one sample was repeated, and whether each was sent once; from the detail log where need be."""
-    same, unique = run.performance_issue_same, run.performance_issue_unique
-    if same is not None and unique is not None:
-        return same, unique
-    detail = peek(Path(run.path).with_name(DETAIL), frozenset((_SAME, _UNIQUE)))
-    return _flag(same, detail.get(_SAME)), _flag(unique, detail.get(_UNIQUE))
-
-
-def _flag(said: bool | None, else_said: Any) -> bool | None:
-    return else_said if said is None and isinstance(else_said, bool) else said
-
-
-def _target_latency(runs: Runs) -> list[Check]:
-    before, after = runs.reference.target_latency_ns, runs.audit.target_latency_ns
-    if before is None and after is None:
+def systems_note(pair: Pair) -> list[str]:
+    """Return a note where two runs name different systems under test; in the sample of v4.1 none do."""
+    reference, audit = (run.sut_name for run in pair)
+    if not reference or not audit or reference == audit:
         return []
-    passed = None if before is None or after is None else before == after
-    reason = "both runs have" if passed else "the runs do not have" if passed is False else "only one summary says"
-    return [
-        Check(
-            name="target_latency",
-            passed=passed,
-            observed=after,
-            limit=before,
-            reason=f"{reason} the same target latency: {before} ns and {after} ns"
-            if passed is not None
-            else f"only the {'audit' if before is None else 'reference'} run's summary has a target latency",
-        )
-    ]
-
-
-def _throughput_ratio(runs: Runs) -> Check:
-    before, after = score_of(runs.reference), score_of(runs.audit)
-    scenario = runs.reference.scenario or ""
-    if before is not None and after is not None and scenario == runs.audit.scenario:
-        return speed_up(before, after, tolerance(scenario, before), unit=UNITS[scenario])
-    missing = [
-        f"no score in the {name} run's summary: {why_none(run)}{_told(run)}"
-        for name, run in runs.named
-        if score_of(run) is None
-    ]
-    return Check(
-        name="throughput_ratio",
-        passed=None,
-        observed=None,
-        limit=1 + (TOLERANCE if before is None else tolerance(scenario, before)),
-        reason="; ".join(missing) or "scores of different scenarios cannot be compared",
-    )
+    names = f"{plain(reference, 60)!r}, the audit run of {plain(audit, 60)!r}"
+    return [f"The reference run is of the SUT {names}: unless that is one system, they cannot be compared."]

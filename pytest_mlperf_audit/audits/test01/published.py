@@ -1,8 +1,12 @@
 """TEST01 of a submission, re-verified: is the SUT as accurate in a performance run as in its accuracy run, and as fast?
 
-Two questions, as upstream has them: the accuracy of what a performance run logged (test01_accuracy.py), and whether
+Two questions, as upstream has them: the accuracy of what a performance run logged (published_accuracy.py), and whether
 that run scored like the reference run, so that logging was not bought with speed. The second is judged by the two
-detail logs.
+detail logs, or by the summaries where those were not published.
+
+Rule: mlcommons/inference `compliance/TEST01/verify_performance.py`: both runs valid, of one scenario, for Server with
+one target latency, and the audit run's score within 10 % of the reference run's, both ways; 20 % for latencies so short
+that noise is large (SingleStream up to 0.2 ms, MultiStream up to 1.6 ms).
 """
 
 from __future__ import annotations
@@ -15,33 +19,42 @@ from ...loadgen.detail import read_detail
 from ...loadgen.summary import read_summary
 from ...loadgen.text import read
 from ...loadgen.verify_files import read_verify_performance
+from ..published import pair as runs
+from ..published import pair_checks
 from ..published.case import AuditDirectory, Reverified, together
-from ..published.same_run import same_file
-from ..published.scores import same_score
-from . import published_accuracy as test01_accuracy
-from . import published_checks as test01_checks
-from . import upstream
-from .published_checks import Performed
+from ..published.pair import DETAIL, RUN, SUMMARY, Pair, Run
+from ..published.score import is_of_run, within
+from . import published_accuracy, upstream
 
-_RUN: Final = Path("performance/run_1")
-_DETAIL, _SUMMARY = "mlperf_log_detail.txt", "mlperf_log_summary.txt"
+_WORDS: Final = pair_checks.Wording(
+    test="TEST01",
+    prefix="performance_",
+    score="performance_score",
+    logs="logs",
+    cut="is cut short or is none",
+    whole="both logs have what LoadGen writes last",
+    nameless="the {first} run's log names no scenario",
+    no_validity="the {run} run's log has no validity",
+    latency=("the runs have the same target latency", "the runs have different target latencies"),
+    may_lack_latency=False,
+)
 #: A larger log is judged all the same, in bounded memory; what upstream says of it is then not known.
 _UPSTREAM_LIMIT_BYTES: Final = 64 * 1024 * 1024
 
 
 def verify(found: AuditDirectory) -> Reverified:
     """Judge one TEST01 directory."""
-    return together([performance(found), test01_accuracy.accuracy(found)])
+    return together([performance(found), published_accuracy.accuracy(found)])
 
 
 def performance(found: AuditDirectory) -> Reverified:
     """Judge whether the audit run scored like the reference run. Unreadable files leave no verdict, never raise."""
-    directories = found.results / _RUN, found.path / _RUN
+    directories = found.results / RUN, found.path / RUN
     try:
         shown = _performance(found, directories)
         recorded = read_verify_performance(found.path / "verify_performance.txt")
     except RecordError as error:
-        return Reverified(checks=[test01_checks.not_readable(str(error))])
+        return Reverified(checks=[pair_checks.not_readable(_WORDS, str(error))])
     if recorded and recorded.verdict:
         shown.recorded = f"performance {recorded.verdict}"
     for name, was in (
@@ -49,7 +62,7 @@ def performance(found: AuditDirectory) -> Reverified:
         ("audit", recorded and recorded.audit_score),
     ):
         now = shown.figures.get(f"{name}_score")
-        if was and isinstance(now, float) and not _is_recorded(was, now, shown.log_scenario):
+        if was and isinstance(now, float) and not is_of_run(was, now, shown.log_scenario):
             shown.notes.append(
                 f"verify_performance.txt has the {name} score {was:g}, the log {now:g}: it was written for another run."
             )
@@ -57,45 +70,51 @@ def performance(found: AuditDirectory) -> Reverified:
 
 
 def _performance(found: AuditDirectory, directories: tuple[Path, Path]) -> Reverified:
-    reference, audit = (_performed(directory) for directory in directories)
+    reference, audit = _run("reference", directories[0]), _run("audit", directories[1])
     if reference is None:
-        where = directories[0] / _DETAIL
-        where = where.relative_to(found.tree) if where.is_relative_to(found.tree) else where
-        return Reverified(skipped=f"the reference run was not published: there is no {where.as_posix()}")
+        return runs.unpublished(found, DETAIL)
     if audit is None:
-        return Reverified(checks=[test01_checks.not_readable(f"the audit run has no {(_RUN / _DETAIL).as_posix()}")])
-    same = _is_same(directories, reference, audit)
-    checks = test01_checks.checks(reference, audit, same_run=same)
-    shown = Reverified(
-        checks=checks,
-        log_scenario=audit.scenario or reference.scenario,
-        figures=test01_checks.figures(reference, audit, checks[-1]),
-        notes=test01_checks.notes(reference, audit),
+        return Reverified(
+            checks=[pair_checks.not_readable(_WORDS, f"the audit run has no {(RUN / DETAIL).as_posix()}")]
+        )
+    pair = Pair(reference, audit)
+    logs = {DETAIL if run.log == "detail log" else SUMMARY for run in pair}
+    checks = pair_checks.checks(
+        pair,
+        _WORDS,
+        lambda before, after, tolerated, unit: within(before, after, tolerated, name=_WORDS.score, unit=unit),
+        same_file=len(logs) == 1 and pair_checks.is_same_file(*(directory / max(logs) for directory in directories)),
     )
-    if reference.from_detail and audit.from_detail:
+    shown = Reverified(
+        checks=checks, log_scenario=pair.scenario, figures=runs.figures(pair, checks[-1]), notes=_notes(pair)
+    )
+    if logs == {DETAIL}:
         _ask_upstream(shown, directories)
     return shown
 
 
-def _performed(directory: Path) -> Performed | None:
+def _run(name: str, directory: Path) -> Run | None:
     """Return a run by its detail log, by its summary where that was not published, None without both."""
-    if (directory / _DETAIL).exists():
-        return test01_checks.of_detail(read_detail(directory / _DETAIL))
-    if (directory / _SUMMARY).exists():
-        return test01_checks.of_summary(read_summary(directory / _SUMMARY))
+    if (directory / DETAIL).exists():
+        return runs.of_detail(name, read_detail(directory / DETAIL))
+    if (directory / SUMMARY).exists():
+        return runs.of_summary(name, read_summary(directory / SUMMARY), as_rate=False)
     return None
 
 
-def _is_same(directories: tuple[Path, Path], reference: Performed, audit: Performed) -> bool:
-    if reference.from_detail != audit.from_detail:
-        return False
-    name = _DETAIL if reference.from_detail else _SUMMARY
-    return same_file(directories[0] / name, directories[1] / name)
+def _notes(pair: Pair) -> list[str]:
+    """Return what a reviewer should know of the two runs beside the checks."""
+    notes = runs.systems_note(pair)
+    for run in pair:
+        if run.log == "summary":
+            notes.append(f"The {run.name} run was published without a detail log and is judged by its summary.")
+        notes += run.errors() + run.oddities()
+    return notes
 
 
 def _ask_upstream(shown: Reverified, directories: tuple[Path, Path]) -> None:
     try:
-        logs = [read(directory / _DETAIL, _UPSTREAM_LIMIT_BYTES) for directory in directories]
+        logs = [read(directory / DETAIL, _UPSTREAM_LIMIT_BYTES) for directory in directories]
     except RecordError as error:
         shown.notes.append(f"What upstream's script says was not worked out. {error}")
         return
@@ -104,8 +123,3 @@ def _ask_upstream(shown: Reverified, directories: tuple[Path, Path]) -> None:
     if not separate.passed and upstream.SAME_RUN not in shown.defects:  # one of the two logs was edited
         shown.defects.append(upstream.SAME_RUN)
     shown.upstream.append(said)
-
-
-def _is_recorded(was: float, now: float, scenario: str | None) -> bool:
-    """Return whether a recorded score can be of this run; scripts of older rounds recorded queries/s for a latency."""
-    return same_score(was, now, scenario) or same_score(was, 1e9 / now if now else now, scenario)

@@ -24,7 +24,7 @@ from ..published.accuracy_logs import (
     undecided,
 )
 from ..published.case import AuditDirectory, Reverified
-from ..published.same_run import same_file
+from ..published.pair_checks import is_same_file
 from ..verdict import Check
 from . import upstream_accuracy as upstream
 from .logged_outputs import SampledOutputs
@@ -59,7 +59,7 @@ def accuracy(found: AuditDirectory) -> Reverified:
         compared = outputs if reference else None
         judged = _judge(found, compared, shown.notes) if compared else _as_recorded(found, record, shown.notes)
         shown.checks = [judged, *_hashes(found, audit, reference)]
-    if readable and same_file(reference_log, audit_log):
+    if readable and is_same_file(reference_log, audit_log):
         shown.checks = [_one_log_twice()]
     shown.upstream, shown.defects = upstream.said(found, (reference_log, audit_log), compared, shown.checks)
     return shown

@@ -18,7 +18,7 @@ import msgspec
 from ..published.case import Defect
 from ..published.ending import End
 from ..published.outcome import Upstream
-from ..published.score import tolerance
+from ..published.score import SCENARIOS, tolerance
 
 SCRIPT: Final = "TEST01/verify_performance.py"
 #: The checks of ours that answer the script's question: did the audit run score like the reference run?
@@ -70,15 +70,10 @@ LENIENT: Final = Defect(
     "no_json_is_read", SCRIPT, "it reads events that are no JSON, since Python takes NaN, Infinity and half a surrogate"
 )
 
-#: Key of the score in the detail log, by scenario.
-SCORE_KEYS: Final = {
-    "Offline": "result_samples_per_second",
-    "SingleStream": "early_stopping_latency_ss",
-    "MultiStream": "early_stopping_latency_ms",
-    "Server": "result_completed_samples_per_sec",
-}
 _LATENCY: Final = "effective_target_latency_ns"
-_NEEDED: Final = frozenset((*SCORE_KEYS.values(), _LATENCY, "effective_scenario", "result_validity", "num_errors"))
+_NEEDED: Final = frozenset(
+    (*(source.key for source in SCENARIOS.values()), _LATENCY, "effective_scenario", "result_validity", "num_errors")
+)
 _MARKERS: Final = (":::MLLOG", ":::ENDPTS")
 #: How a log ends that LoadGen finished: by its last latency, and in newer versions by the number of errors.
 _LAST_KEYS: Final = (
@@ -113,10 +108,10 @@ class _Log:
         except UnicodeDecodeError:
             raise self._crash("is no UTF-8", CRASH_TEXT) from None
         scenario = self._value("effective_scenario")
-        if not isinstance(scenario, str) or scenario not in SCORE_KEYS:
+        if not isinstance(scenario, str) or scenario not in SCENARIOS:
             raise self._crash(f"has the scenario {scenario!r:.80}", CRASH_SCENARIO)
         self.scenario = scenario
-        self._read_score(self._value(SCORE_KEYS[scenario]))
+        self._read_score(self._value(SCENARIOS[scenario].key))
         if "result_validity" not in self.keys or self._value("result_validity") != "VALID":
             raise End("FAIL", f"the {self.run} run's log is not VALID", None if self._is_judged() else NO_VALIDITY)
         if self._has_error():
@@ -224,7 +219,7 @@ def _hit(reference: _Log, audit: _Log, *, same: bool) -> Iterator[Defect]:
     if same:
         yield SAME_RUN
     for log in (reference, audit):
-        value = log.first[SCORE_KEYS[log.scenario]]["value"]
+        value = log.first[SCENARIOS[log.scenario].key]["value"]
         if isinstance(value, bool | str) or not isfinite(log.score) or log.score <= 0:
             yield ODD_NUMBER
         if not any(key in log.keys for key in _LAST_KEYS):

@@ -12,7 +12,7 @@ from ...loadgen.verify_files import read_scores, read_verify_record
 from ..models import accuracy_delta_percent, find_model
 from ..published.case import AuditDirectory, Defect
 from ..published.outcome import Upstream, UpstreamVerdict
-from ..published.same_run import same_file
+from ..published.pair_checks import is_same_file
 from ..verdict import Check
 from .logged_outputs import SampledOutputs
 
@@ -75,7 +75,7 @@ def said(
         script = script_said(*logs)
         upstream.append(script)
         defects += _script_defects(script.verdict, compared, ours)
-        if script.verdict == "PASS" and same_file(*logs):
+        if script.verdict == "PASS" and is_same_file(*logs):
             defects.append(SAME_LOG)
     if found.division.lower() != "open" and (checker := checker_said(found)):
         upstream.append(checker)

@@ -29,6 +29,7 @@ from ..probe.plan import PHASE, TRIAL, phase, planned, probe_of, trial_phase
 from ..probe.replay import as_planned
 from ..probe.script import script, trial
 from ..probe.settings import ProbeSettings
+from ..published.score import TOLERANCE
 from ..verdict import Check, Figure, Ratio, Verdict
 from . import evidence as test04_evidence
 from . import ratio as test04_ratio
@@ -54,7 +55,7 @@ class Test04Block(AuditBlock):
         default=0, description="Row to repeat; a list gives one output_caching phase each (MLPerf: 3)"
     )
     threshold: float = Field(
-        default=0.10, gt=0, lt=1, description="Tolerated speed-up: 0.10 is MLPerf's, 0.20 for SingleStream"
+        default=TOLERANCE, gt=0, lt=1, description="Tolerated speed-up: 0.10 is MLPerf's, 0.20 for SingleStream"
     )
     probe: ProbeSettings | Literal[False] = Field(
         default=ProbeSettings(),

@@ -1,49 +1,66 @@
 """TEST04 of a submission, re-verified: was the audit run, repeating one sample, no faster than the reference run?
 
-Rule: as in live.py, of the scores that LoadGen's two summaries print (scores.py). Beyond the rule, the logs
-must be such that it says something: whole, of two runs, of one scenario, valid, and the audit's of one sample repeated.
+Rule: as in live.py, of the scores that LoadGen's two summaries print. Beyond the rule, the logs must be such that it
+says something (published/pair_checks.py), and the audit's of one sample repeated.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from ...errors import RecordError
+from ...loadgen.detail import peek
 from ...loadgen.summary import LIMIT_BYTES, Summary, parse_summary
 from ...loadgen.text import read
 from ...loadgen.verify_files import RecordedPerformance, read_verify_performance
-from ..published import pair as test04_checks
+from ..published import pair as runs
+from ..published import pair_checks
 from ..published.case import AuditDirectory, Reverified, status_of
-from ..published.scores import UNITS, score_of
+from ..published.pair import DETAIL, RUN, SUMMARY, Pair
+from ..published.score import speed_up
 from ..verdict import Check, Figure
-from . import published_notes as test04_notes
+from . import published_notes as notes
 from . import upstream
 
-RUN: Final = Path("performance/run_1")
-_SUMMARY: Final = "mlperf_log_summary.txt"
+_WORDS: Final = pair_checks.Wording(
+    test="TEST04",
+    prefix="",
+    score="throughput_ratio",
+    logs="summaries",
+    cut="is cut short: it has no closing line with the number of errors",
+    whole="both summaries end with LoadGen's closing line",
+    nameless="the summary of the {runs} run names no scenario",
+    no_validity="the {run} run's summary does not say 'Result is : VALID'{unread}",
+    latency=("both runs have the same target latency", "the runs do not have the same target latency"),
+    may_lack_latency=True,
+)
+_SAME: Final = "effective_performance_issue_same"
+_UNIQUE: Final = "effective_performance_issue_unique"
+
+
+class _Summaries(NamedTuple):
+    reference: Summary
+    audit: Summary
 
 
 def verify(found: AuditDirectory) -> Reverified:
     """Judge one TEST04 directory by the two summaries. Unreadable files leave it without a verdict, never raise."""
-    paths = found.results / RUN / _SUMMARY, found.path / RUN / _SUMMARY
+    paths = found.results / RUN / SUMMARY, found.path / RUN / SUMMARY
     recorded, unreadable = _recorded(found.path / "verify_performance.txt")
     try:
         reference, audit = (read(path, LIMIT_BYTES) for path in paths)
     except RecordError as error:
-        return Reverified(
-            checks=[test04_checks.not_readable(str(error))],
-            recorded=recorded.verdict,
-            notes=unreadable,
-        )
+        checks = [pair_checks.not_readable(_WORDS, str(error))]
+        return Reverified(checks=checks, recorded=recorded.verdict, notes=unreadable)
     if reference is None or audit is None:
         shown = _without(found, paths, reference, audit)
     else:
         shown = _judged(paths, reference, audit)
     shown.recorded = recorded.verdict
     shown.notes += unreadable
-    shown.notes += test04_notes.of_record(recorded, shown)
-    shown.notes += test04_notes.of_directory(found.scenario, shown.log_scenario)
+    shown.notes += notes.of_record(recorded, shown)
+    shown.notes += notes.of_directory(found.scenario, shown.log_scenario)
     return shown
 
 
@@ -60,33 +77,42 @@ def _without(
 ) -> Reverified:
     """Return what there is to say where one summary is missing."""
     if reference is None:
-        where = paths[0].relative_to(found.tree) if paths[0].is_relative_to(found.tree) else paths[0]
-        shown = Reverified(skipped=f"the reference run was not published: there is no {where.as_posix()}")
+        shown = runs.unpublished(found, SUMMARY)
         if audit is not None:
             alone = parse_summary(audit, str(paths[1]))
             shown.log_scenario = alone.scenario
-            shown.notes += test04_notes.of_audit_alone(alone)
+            shown.notes += notes.of_audit_alone(alone)
         return shown
-    where = paths[1].relative_to(found.path)
-    shown = Reverified(checks=[test04_checks.not_readable(f"the audit run has no {where.as_posix()}")])
+    reason = f"the audit run has no {(RUN / SUMMARY).as_posix()}"
+    shown = Reverified(checks=[pair_checks.not_readable(_WORDS, reason)])
     shown.upstream.append(upstream.said(reference, None)[0])
     return shown
 
 
 def _judged(paths: tuple[Path, Path], reference: bytes, audit: bytes) -> Reverified:
-    runs = test04_checks.Runs(parse_summary(reference, str(paths[0])), parse_summary(audit, str(paths[1])))
-    said, defects = upstream.said(reference, audit, (runs.reference, runs.audit))
-    checks = test04_checks.checks(runs, same_run=_is_same(paths, reference, audit))
+    summaries = _Summaries(parse_summary(reference, str(paths[0])), parse_summary(audit, str(paths[1])))
+    pair = Pair(
+        runs.of_summary("reference", summaries.reference, as_rate=True),
+        runs.of_summary("audit", summaries.audit, as_rate=True),
+    )
+    checks = pair_checks.checks(
+        pair,
+        _WORDS,
+        lambda before, after, tolerated, unit: speed_up(before, after, tolerated, name=_WORDS.score, unit=unit),
+        same_file=_is_same(paths, reference, audit),
+        own=[_repeated_one_sample(summaries)],
+    )
+    said, defects = upstream.said(reference, audit, summaries)
     shown = Reverified(
         checks=checks,
-        log_scenario=runs.audit.scenario or runs.reference.scenario,
-        figures=_figures(runs.reference, runs.audit, checks[-1]),
+        log_scenario=pair.scenario,
+        figures=_figures(pair, summaries, checks[-1]),
         upstream=[said],
         defects=defects,
     )
-    shown.notes += test04_notes.of_runs(runs.reference, runs.audit, checks[-1])
+    shown.notes += notes.of_runs(pair, summaries, checks[-1])
     if status_of(checks) == "PASS":
-        shown.notes += test04_notes.of_details(paths, runs)
+        shown.notes += notes.of_details(paths, pair)
     return shown
 
 
@@ -97,18 +123,46 @@ def _is_same(paths: tuple[Path, Path], reference: bytes, audit: bytes) -> bool:
         return False
 
 
-def _figures(reference: Summary, audit: Summary, ratio: Check) -> dict[str, Figure]:
-    figures: dict[str, Figure] = {
-        "scenario": audit.scenario,
-        "unit": UNITS.get(audit.scenario or ""),
-        "reference_score": score_of(reference),
-        "audit_score": score_of(audit),
-        "ratio": ratio.observed,
-        "limit_ratio": ratio.limit,
+def _repeated_one_sample(summaries: _Summaries) -> Check:
+    same, unique = _issue(summaries.audit)
+    same_before, _ = _issue(summaries.reference)
+    index = summaries.audit.performance_issue_same_index
+    passed: bool | None = None
+    if same is False:
+        passed, reason = False, "the audit run never repeated one sample: performance_issue_same is 0"
+    elif unique:
+        passed, reason = False, "the audit run sent every sample once: performance_issue_unique is 1"
+    elif same_before:
+        passed, reason = False, "the reference run repeated one sample, too: its performance_issue_same is 1"
+    elif same is None or same_before is None or unique is None:
+        name = "audit" if same is None or unique is None else "reference"
+        reason = f"neither summary nor detail log of the {name} run says whether one sample was repeated"
+    else:
+        passed, reason = True, f"the audit run repeated sample {index}, the reference run did not repeat one"
+    return Check(name="repeated_one_sample", passed=passed, observed=same, limit=True, reason=reason)
+
+
+def _issue(run: Summary) -> tuple[bool | None, bool | None]:
+    """Return whether one sample was repeated, and whether each was sent once; from the detail log where need be."""
+    same, unique = run.performance_issue_same, run.performance_issue_unique
+    if same is not None and unique is not None:
+        return same, unique
+    detail = peek(Path(run.path).with_name(DETAIL), frozenset((_SAME, _UNIQUE)))
+    return _flag(same, detail.get(_SAME)), _flag(unique, detail.get(_UNIQUE))
+
+
+def _flag(of_summary: bool | None, of_detail: Any) -> bool | None:
+    return of_detail if of_summary is None and isinstance(of_detail, bool) else of_summary
+
+
+def _figures(pair: Pair, summaries: _Summaries, ratio: Check) -> dict[str, Figure]:
+    reference, audit = summaries
+    settings: dict[str, Figure] = {
         "sample_index": audit.performance_issue_same_index,
         "reference_min_query_count": reference.min_query_count,
         "audit_min_query_count": audit.min_query_count,
         "reference_target_qps": reference.target_qps,
         "audit_target_qps": audit.target_qps,
     }
-    return {name: value for name, value in figures.items() if value is not None}
+    known = {name: value for name, value in settings.items() if value is not None}
+    return {**runs.figures(pair, ratio), "limit_ratio": ratio.limit, **known}

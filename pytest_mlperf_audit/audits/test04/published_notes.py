@@ -9,34 +9,27 @@ from ...loadgen.detail import finite, peek
 from ...loadgen.summary import Summary
 from ...loadgen.verify_files import RecordedPerformance
 from ..published.case import Reverified, status_of
-from ..published.pair import DETAIL, Runs
-from ..published.same_run import of_systems
-from ..published.score import TOLERANCE
-from ..published.scores import latency_score, same_score, score_of
+from ..published.pair import DETAIL, Pair, Run, of_summary, systems_note
+from ..published.score import SCENARIOS, TOLERANCE, is_latency, is_of_run, same_score
 from ..verdict import Check
 
 #: compliance/TEST04/audit.config: performance_issue_same_index
 _INDEX: Final = 3
 #: The sample of v4.1 has six ratios below 0.9: five from 0.39 to 0.52, and one of 0.86.
 _SLOW: Final = 0.6
-#: How the detail log calls what the score is made of, and whether that is a latency in ns.
-_RESULTS: Final = {
-    "Offline": ("result_samples_per_second", False),
-    "Server": ("result_completed_samples_per_sec", False),
-    "SingleStream": ("early_stopping_latency_ss", True),
-    "MultiStream": ("early_stopping_latency_ms", True),
-}
+_NS_PER_S: Final = 1e9
 
 
-def of_runs(reference: Summary, audit: Summary, ratio: Check) -> list[str]:
+def of_runs(pair: Pair, summaries: tuple[Summary, Summary], ratio: Check) -> list[str]:
     """Return notes on two runs that could be compared."""
-    notes = of_systems(reference.sut_name, audit.sut_name)
+    reference, audit = summaries
+    notes = systems_note(pair)
     notes += _of_ratio(ratio) + _of_load(reference, audit) + _of_old_rounds(reference, audit, ratio)
     if audit.performance_issue_same_index not in (None, _INDEX):
         notes.append(
             f"The audit run repeated sample {audit.performance_issue_same_index}; TEST04's audit.config has {_INDEX}."
         )
-    return [*notes, *_of_log("reference", reference), *_of_log("audit", audit)]
+    return [*notes, *_of_log(pair.reference, reference), *_of_log(pair.audit, audit)]
 
 
 def _of_ratio(ratio: Check) -> list[str]:
@@ -74,7 +67,7 @@ def _offered(run: Summary) -> str:
 
 def _of_old_rounds(reference: Summary, audit: Summary, ratio: Check) -> list[str]:
     notes: list[str] = []
-    before, after = latency_score(reference), latency_score(audit)
+    before, after = _rate_of_old(reference), _rate_of_old(audit)
     if ratio.observed is None and before and after and reference.scenario == audit.scenario:
         notes.append(
             "By the percentile latency alone, which was the score until LoadGen had early stopping, the ratio is "
@@ -83,19 +76,20 @@ def _of_old_rounds(reference: Summary, audit: Summary, ratio: Check) -> list[str
     return notes
 
 
-def _of_log(name: str, run: Summary) -> list[str]:
-    notes = []
-    if run.n_errors:
-        notes.append(f"LoadGen reported {run.n_errors} errors in the {name} run; its detail log says which.")
-    if unmet := [what for what, met in run.satisfied.items() if not met]:
-        notes.append(f"In the {name} run LoadGen's requirements were not met: {', '.join(unmet)}.")
-    if run.mode not in (None, "PerformanceOnly"):
-        notes.append(f"The {name} run is of mode {run.mode}; TEST04 compares runs of mode PerformanceOnly.")
-    if odd := str(run.quirks):
-        notes.append(f"The {name} run's summary was read in spite of {odd}.")
-    if run.whole and run.problems:
-        notes.append(f"Of the {name} run's summary this was not read: {'; '.join(run.problems[:3])}.")
-    return notes
+def _rate_of_old(run: Summary) -> float | None:
+    """Return 1e9 / percentile latency: what counted before LoadGen had early stopping (v1.1 and older)."""
+    latency = {"SingleStream": run.percentile_90_latency_ns, "MultiStream": run.percentile_99_latency_ns}
+    ns = latency.get(run.scenario or "")
+    return _NS_PER_S / ns if ns else None
+
+
+def _of_log(run: Run, summary: Summary) -> list[str]:
+    notes = run.errors()
+    if unmet := [what for what, met in summary.satisfied.items() if not met]:
+        notes.append(f"In the {run.name} run LoadGen's requirements were not met: {', '.join(unmet)}.")
+    if summary.mode not in (None, "PerformanceOnly"):
+        notes.append(f"The {run.name} run is of mode {summary.mode}; TEST04 compares runs of mode PerformanceOnly.")
+    return notes + run.oddities()
 
 
 def of_audit_alone(audit: Summary) -> list[str]:
@@ -105,22 +99,21 @@ def of_audit_alone(audit: Summary) -> list[str]:
         notes.append(f"LoadGen does not call the audit run VALID, but {audit.validity or 'nothing at all'}.")
     if audit.performance_issue_same is False:
         notes.append("The audit run never repeated one sample: performance_issue_same is 0.")
-    return notes + _of_log("audit", audit)
+    return notes + _of_log(of_summary("audit", audit, as_rate=True), audit)
 
 
-def of_details(paths: tuple[Path, Path], runs: Runs) -> list[str]:
+def of_details(paths: tuple[Path, Path], pair: Pair) -> list[str]:
     """Return notes where a detail log disagrees with the summary beside it: then one of the two is of another run."""
     notes = []
-    for path, (name, run) in zip(paths, runs.named, strict=True):
-        score = score_of(run)
-        key, is_latency = _RESULTS.get(run.scenario or "", ("", False))
-        detailed = finite(peek(path.with_name(DETAIL), frozenset((key,))).get(key)) if key else None
-        if score is None or not detailed:
+    for path, run in zip(paths, pair, strict=True):
+        source = SCENARIOS.get(run.scenario or "")
+        detailed = finite(peek(path.with_name(DETAIL), frozenset((source.key,))).get(source.key)) if source else None
+        if run.score is None or not detailed:
             continue
-        detailed = 1e9 / detailed if is_latency else detailed
-        if not same_score(score, detailed, run.scenario):
+        detailed = _NS_PER_S / detailed if is_latency(run.scenario) else detailed
+        if not same_score(run.score, detailed, run.scenario):
             notes.append(
-                f"The {name} run's summary says {score:g}, its detail log {detailed:g}: one is of another run."
+                f"The {run.name} run's summary says {run.score:g}, its detail log {detailed:g}: one is of another run."
             )
     return notes
 
@@ -139,18 +132,12 @@ def of_record(recorded: RecordedPerformance, shown: Reverified) -> list[str]:
         (recorded.reference_score, shown.figures.get("reference_score")),
         (recorded.audit_score, shown.figures.get("audit_score")),
     ]
-    if any(_differ(was, now, shown.log_scenario) for was, now in pairs):
+    if any(
+        was is not None and isinstance(now, float) and not is_of_run(was, now, shown.log_scenario) for was, now in pairs
+    ):
         scores = ", ".join("none" if was is None else f"{was:g}" for was, _ in pairs)
         notes.append(f"verify_performance.txt has other scores than the logs ({scores}): it is of other runs.")
     return notes
-
-
-def _differ(was: float | None, now: object, scenario: str | None) -> bool:
-    """Return whether a recorded score is of no such run; older scripts recorded latencies."""
-    if was is None or not isinstance(now, float):
-        return False
-    inverse = 1e9 / now if now else now
-    return not (same_score(was, now, scenario) or same_score(was, inverse, scenario))
 
 
 def of_directory(scenario: str, log_scenario: str | None) -> list[str]:

@@ -18,9 +18,8 @@ from ...loadgen.text import quoted
 from ..published.case import Defect
 from ..published.ending import End
 from ..published.outcome import Upstream
-from ..published.same_run import is_same_run
-from ..published.score import tolerance
-from ..published.scores import UNITS, score_of
+from ..published.pair_checks import is_same_run
+from ..published.score import SCENARIOS, rate_of, tolerance
 from .upstream_defects import (
     CRASH_LINE,
     CRASH_NUMBER,
@@ -188,11 +187,11 @@ def _hit(log: _Log, ours: Summary) -> Iterator[Defect]:
         return
     if not ours.whole:
         yield NO_END
-    if ours.scenario not in UNITS:
+    if ours.scenario not in SCENARIOS:
         yield NO_SCENARIO
     if ours.scenario is not None and ours.scenario != log.mode:
         yield LOOSE
-    yield from _hit_by_score(log, score_of(ours), known=ours.scenario in UNITS)
+    yield from _hit_by_score(log, rate_of(ours), known=ours.scenario in SCENARIOS)
     if ours.validity not in ("VALID", "INVALID"):
         yield SEVERAL if len(log.results) > 1 else NO_VALIDITY
     elif ours.validity not in log.results:
@@ -221,7 +220,7 @@ def _hit_by_both(reference: Summary, audit: Summary, *, same: bool) -> Iterator[
         yield NOT_REPEATED
     if reference.scenario == audit.scenario == "Server" and reference.target_latency_ns != audit.target_latency_ns:
         yield TARGET_LATENCY
-    before, after = score_of(reference), score_of(audit)
+    before, after = rate_of(reference), rate_of(audit)
     if before and after and reference.scenario:
         limit = 1 + tolerance(reference.scenario, before)
         if (after / before < limit) != (after < before * limit):
