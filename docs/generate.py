@@ -14,8 +14,8 @@ from typing import Any
 from pytest_mlperf_audit.audits.registry import models, shipped
 from pytest_mlperf_audit.config.load import IGNORED
 from pytest_mlperf_audit.config.schema import json_schema
-from pytest_mlperf_audit.report import document as verdict
-from pytest_mlperf_audit.report.round import document as tree
+from pytest_mlperf_audit.verdicts import files as verdict
+from pytest_mlperf_audit.verdicts import round as tree
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "configuration.md"

@@ -21,22 +21,25 @@ from ..loadgen.phase_log import Declared, phase_log
 from ..loadgen.write import detail_text, summary_text
 from ..records.files import write_atomic
 from ..records.log import read_columns
-from ..records.store import QUERIES_FILE
-from ..report.outcome import AuditOutcome, PhaseOutcome, RunOutcome
+from ..records.store import QUERIES_FILE, complete_phase
 from ..runs.order import Single
+from ..runs.phase import PhaseRecord
+from ..verdicts.document import AuditEntry, PhaseEntry, VerdictDocument
+from .endpoints import served_for_real
 
 RUN_1 = Path("performance") / "run_1"
 
 
-def write_classic_files(outcome: RunOutcome, declared: Declared, report_dir: Path) -> list[Path]:
+def write_classic_files(run: VerdictDocument, declared: Declared, report_dir: Path) -> list[Path]:
     """Write what a run gives of the classic layout; return what was written, nothing for a run without a verdict.
 
     Raises ValueError for a simulated run, RecordError when the records cannot be read, and OSError.
     """
-    if outcome.simulated or any(phase.record.simulated for audit in outcome.audits for phase in audit.phases):
-        raise ValueError(f"{outcome.name}: a simulated run gives no submission file")
-    main = next((audit for audit in outcome.audits if audit.id == "performance" and audit.status != "NOT_RUN"), None)
-    test04 = next((audit for audit in outcome.audits if audit.id == Test04.id), None)
+    phases = [phase for audit in run.audits for phase in audit.phases]
+    if run.simulated or (phases and not served_for_real(phases, report_dir)):
+        raise ValueError(f"{run.name}: a simulated run gives no submission file")
+    main = next((audit for audit in run.audits if audit.id == "performance" and audit.status != "NOT_RUN"), None)
+    test04 = next((audit for audit in run.audits if audit.id == Test04.id), None)
     writer = _Writer(declared, report_dir)
     written = []
     if main is not None and _judged(main):
@@ -51,7 +54,7 @@ class _Writer:
         self._declared = declared
         self._report_dir = report_dir
 
-    def test04(self, audit: AuditOutcome, *, with_performance: bool) -> list[Path]:
+    def test04(self, audit: AuditEntry, *, with_performance: bool) -> list[Path]:
         reference, repeated = _compared(audit)
         place = self._report_dir / "TEST04"
         verify = place / "verify_performance.txt"
@@ -60,30 +63,32 @@ class _Writer:
         if with_performance:
             written += self.logs(audit, reference, self._report_dir / RUN_1)
         written += self.logs(audit, repeated, place / RUN_1)
-        write_atomic(verify, verify_text(audit, reference, repeated).encode())
+        write_atomic(verify, verify_text(audit, *map(self._record, (reference, repeated))).encode())
         return [*written, verify]
 
-    def logs(self, audit: AuditOutcome, phase: PhaseOutcome, directory: Path) -> list[Path]:
-        record = phase.record
+    def logs(self, audit: AuditEntry, phase: PhaseEntry, directory: Path) -> list[Path]:
         log = phase_log(
-            record,
+            self._record(phase),
             read_columns(self._report_dir / phase.directory / QUERIES_FILE),
             self._declared,
-            duration_met=_passed(audit, "duration", record.label),
-            queries_met=_passed(audit, "completion", record.label),
+            duration_met=_passed(audit, "duration", phase.label),
+            queries_met=_passed(audit, "completion", phase.label),
         )
         detail, summary = directory / "mlperf_log_detail.txt", directory / "mlperf_log_summary.txt"
         write_atomic(detail, detail_text(log).encode())
         write_atomic(summary, summary_text(log).encode())
         return [detail, summary]
 
+    def _record(self, phase: PhaseEntry) -> PhaseRecord:
+        return complete_phase(self._report_dir / phase.directory)
 
-def verify_text(audit: AuditOutcome, reference: PhaseOutcome, repeated: PhaseOutcome) -> str:
+
+def verify_text(audit: AuditEntry, reference: PhaseRecord, repeated: PhaseRecord) -> str:
     """Return what verify_performance.txt says: TEST PASS only where our verdict and MLPerf's rule both pass.
 
     The rule is `audits.test04_script`; where it says something else than our verdict, a note of the verdict tells.
     """
-    before, after = score(reference.record), score(repeated.record)
+    before, after = score(reference), score(repeated)
     return (
         f"Verifying performance.\n"
         f"Written by pytest-mlperf-audit {__version__}\n"
@@ -93,35 +98,34 @@ def verify_text(audit: AuditOutcome, reference: PhaseOutcome, repeated: PhaseOut
     )
 
 
-def _conclusion(audit: AuditOutcome, reference: PhaseOutcome, repeated: PhaseOutcome) -> str:
+def _conclusion(audit: AuditEntry, reference: PhaseRecord, repeated: PhaseRecord) -> str:
     if audit.status != "PASS":
         failed = [check.name for check in audit.checks if check.check and not check.check.passed]
         return f"TEST FAIL: {', '.join(failed)}; see verdict.json"
-    passes = script_passes(reference.record, repeated.record)
+    passes = script_passes(reference, repeated)
     if passes is None:
         return "TEST FAIL: too few queries for a score; see verdict.json"
     if not passes:
-        limit = limit_ratio(reference.record)
+        limit = limit_ratio(reference)
         return f"TEST FAIL: the test score is not below {limit:g} times the reference score; see verdict.json"
     return "TEST PASS"
 
 
-def _judged(audit: AuditOutcome) -> bool:
+def _judged(audit: AuditEntry) -> bool:
     return audit.status in ("PASS", "FAIL")
 
 
-def _phases(audit: AuditOutcome) -> list[PhaseOutcome]:
+def _phases(audit: AuditEntry) -> list[PhaseEntry]:
     return [phase for phase in audit.phases if phase.judged]
 
 
-def _compared(audit: AuditOutcome) -> tuple[PhaseOutcome, PhaseOutcome]:
+def _compared(audit: AuditEntry) -> tuple[PhaseEntry, PhaseEntry]:
     """Return TEST04's reference phase and the first that repeats a row."""
     phases = _phases(audit)
-    reference = next(phase for phase in phases if phase.record.label == REFERENCE)
-    return reference, next(phase for phase in phases if isinstance(phase.record.spec.order, Single))
+    reference = next(phase for phase in phases if phase.label == REFERENCE)
+    return reference, next(phase for phase in phases if isinstance(phase.spec.order, Single))
 
 
-def _passed(audit: AuditOutcome, check: str, label: str) -> bool:
+def _passed(audit: AuditEntry, check: str, label: str) -> bool:
     """Whether a check of one phase passed; one that was not made asks nothing."""
-    found = [one.check for one in audit.checks if one.name in (check, f"{check}[{label}]")]
-    return all(one is not None and one.passed is True for one in found)
+    return all(entry.passed is True for entry in audit.checks if entry.name in (check, f"{check}[{label}]"))

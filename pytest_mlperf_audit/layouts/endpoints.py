@@ -12,6 +12,7 @@ simulated run.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,10 @@ from .._version import __version__
 from ..audits.verdict import Figure
 from ..records.files import write_atomic
 from ..records.log import read_columns
-from ..records.store import QUERIES_FILE
-from ..report.outcome import AuditOutcome, PhaseOutcome, RunOutcome
+from ..records.store import QUERIES_FILE, read_phase
 from ..runs.columns import QueryColumns
-from ..runs.phase import PhaseRecord
 from ..stats.percentiles import percentile_estimate
+from ..verdicts.document import AuditEntry, PhaseEntry, VerdictDocument
 
 RESULT_SUMMARY = Path("performance") / "result_summary.json"
 
@@ -39,35 +39,41 @@ _NAME = re.compile(r"[a-z0-9_]+")
 Numbers = NDArray[np.int64] | NDArray[np.float64]
 
 
-def write_audit_files(audit: AuditOutcome, audit_dir: Path) -> list[Path]:
+def write_audit_files(audit: AuditEntry, report_dir: Path) -> list[Path]:
     """Write the audit's JSON and then its marker; return what was written, nothing unless it passed or failed.
 
-    Raises ValueError for an audit of a simulated endpoint, and OSError.
+    Raises ValueError for an audit of a simulated endpoint, RecordError and OSError.
     """
-    files = audit_files(audit)
+    files = audit_files(audit, report_dir)
     if not files:
         return []
-    (result, content), (marker, mark) = ((audit_dir / name, content) for name, content in files.items())
+    (result, content), (marker, mark) = ((report_dir / "audit" / name, content) for name, content in files.items())
     marker.unlink(missing_ok=True)  # an old marker must not stand beside a new result
     write_atomic(result, content)
     write_atomic(marker, mark)
     return [result, marker]
 
 
-def audit_files(audit: AuditOutcome) -> dict[str, bytes]:
+def audit_files(audit: AuditEntry, report_dir: Path) -> dict[str, bytes]:
     """Return the audit's JSON and its marker by name, nothing unless it passed or failed.
 
-    Raises ValueError for an audit of a simulated endpoint.
+    Raises ValueError for an audit of a simulated endpoint, and RecordError for records that cannot be read.
     """
     if audit.mlperf_name is None or audit.status not in ("PASS", "FAIL"):
         return {}
     result, marker = file_names(audit.mlperf_name)
-    if not audit.phases or any(phase.record.simulated for phase in audit.phases):
+    if not served_for_real(audit.phases, report_dir):
         raise ValueError(f"audit {audit.id}: only phases run against a real endpoint give a submission file")
     return {
         result: _json(audit_result(audit)),
         marker: f"Performance check pass: {audit.status == 'PASS'}\n".encode(),
     }
+
+
+def served_for_real(phases: Sequence[PhaseEntry], report_dir: Path) -> bool:
+    """Whether there are phases, and the records of each say that a real endpoint served it. Raises RecordError."""
+    records = [read_phase(report_dir / phase.directory) for phase in phases]
+    return bool(records) and all(record is not None and not record.simulated for record in records)
 
 
 def file_names(mlperf_name: str) -> tuple[str, str]:
@@ -77,9 +83,9 @@ def file_names(mlperf_name: str) -> tuple[str, str]:
     return f"audit_{mlperf_name}.json", f"verify_{mlperf_name.upper()}.txt"
 
 
-def audit_result(audit: AuditOutcome) -> dict[str, Any]:
+def audit_result(audit: AuditEntry) -> dict[str, Any]:
     """Return the content of audit_<name>.json; no figure can take the place of `test` or `passed`."""
-    verdicts = [outcome.check for outcome in audit.checks if outcome.check]
+    verdicts = [entry.check for entry in audit.checks if entry.check]
     told = [check for check in verdicts if not check.passed] or verdicts
     figures: dict[str, Figure] = dict(audit.figures)
     return figures | {
@@ -90,26 +96,29 @@ def audit_result(audit: AuditOutcome) -> dict[str, Any]:
     }
 
 
-def write_result_summary(phase: PhaseOutcome, outcome: RunOutcome, report_dir: Path) -> Path:
+def write_result_summary(phase: PhaseEntry, run: VerdictDocument, report_dir: Path) -> Path:
     """Write performance/result_summary.json from a phase's query records; return its path.
 
-    Raises ValueError as `result_summary` does, RecordError when the records cannot be read, and OSError.
+    Raises ValueError as `result_summary` does and for a simulated phase, RecordError when the records cannot be read,
+    and OSError.
     """
-    _require_real(phase.record, outcome)
+    if not served_for_real([phase], report_dir):
+        raise ValueError(f"phase {phase.label}: a simulated run gives no submission file")
+    _require_result(phase, run)
     queries = read_columns(report_dir / phase.directory / QUERIES_FILE)
     path = report_dir / RESULT_SUMMARY
-    write_atomic(path, _json(result_summary(phase.record, outcome, queries)))
+    write_atomic(path, _json(result_summary(phase, run, queries)))
     return path
 
 
-def result_summary(record: PhaseRecord, outcome: RunOutcome, queries: QueryColumns) -> dict[str, Any]:
+def result_summary(phase: PhaseEntry, run: VerdictDocument, queries: QueryColumns) -> dict[str, Any]:
     """Return the summary of the main run: counts, throughput, and latencies in nanoseconds.
 
     It names the scenario, since the checker would take the YAML's `type` for it, be it "submission".
     Raises ValueError for a simulated run and for a phase that did not end as planned.
     """
-    _require_real(record, outcome)
-    figures = record.figures
+    _require_result(phase, run)
+    figures = phase.figures
     ok, issued_ns, completed_ns, tokens = queries.ok, queries.issued_ns, queries.completed_ns, queries.tokens
     streamed = ok & (queries.first_token_ns >= 0)
     decoded = streamed & (tokens > 1)
@@ -117,14 +126,14 @@ def result_summary(record: PhaseRecord, outcome: RunOutcome, queries: QueryColum
     window_s = figures.window_s
     return {
         "version": f"pytest-mlperf-audit {__version__}",
-        "test_started_at": _epoch_ns(record.started_at),
-        "test_datetime": record.started_at,
+        "test_started_at": _epoch_ns(phase.started_at),
+        "test_datetime": phase.started_at,
         "state": "complete",
         "complete": True,
         "mode": "performance",
-        "effective_scenario": record.spec.load.scenario,
-        "min_duration_ms": record.spec.min_duration_ms,
-        "max_duration_ms": record.spec.max_duration_ms,
+        "effective_scenario": phase.spec.load.scenario,
+        "min_duration_ms": phase.spec.min_duration_ms,
+        "max_duration_ms": phase.spec.max_duration_ms,
         "n_samples_issued": figures.n_issued,
         "n_samples_completed": figures.n_completed,
         "n_samples_failed": figures.n_failed,
@@ -139,11 +148,11 @@ def result_summary(record: PhaseRecord, outcome: RunOutcome, queries: QueryColum
     }
 
 
-def _require_real(record: PhaseRecord, outcome: RunOutcome) -> None:
-    if outcome.simulated or record.simulated:
-        raise ValueError(f"phase {record.label}: a simulated run gives no submission file")
-    if not record.complete:
-        raise ValueError(f"phase {record.label}: it is {record.status}, and only a complete phase gives a result")
+def _require_result(phase: PhaseEntry, run: VerdictDocument) -> None:
+    if run.simulated:
+        raise ValueError(f"phase {phase.label}: a simulated run gives no submission file")
+    if not phase.complete:
+        raise ValueError(f"phase {phase.label}: it is {phase.status}, and only a complete phase gives a result")
 
 
 def _series(values: Numbers, *, estimates: bool = False) -> dict[str, Any]:

@@ -14,15 +14,14 @@ import pytest
 from ..audits.verdict import Check
 from ..load.loop import loop_name
 from ..report import ci_summary, text
-from ..report.outcome import AuditOutcome, CheckStatus, RunOutcome
-from ..report.status import run_status
 from ..report.write import write_report
 from ..session.files import write_mlperf_files
-from ..session.judge import PlannedAudit, audit_outcome, judged_or_why
+from ..session.judge import PlannedAudit, audit_entry, judged_or_why
 from ..session.locks import deferred
 from ..session.phase_warnings import PhaseWarnings
 from ..session.prepare import AuditSession
 from ..session.run import AuditRun
+from ..verdicts.document import AuditEntry, CheckStatus, VerdictDocument, document
 from .environment import EXIT_NO_VERDICT, environment
 from .terminal import write_lines
 from .told import Told
@@ -45,7 +44,7 @@ class Recorder:
         self._failed_elsewhere = False
         self._broken_beside = False
         self._problems: list[str] = []
-        self.results: list[tuple[AuditRun, RunOutcome]] = []
+        self.results: list[tuple[AuditRun, VerdictDocument]] = []
 
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -103,14 +102,13 @@ class Recorder:
             bool(self._problems) or ("NO_VERDICT" in statuses and "FAIL" not in statuses)
         ) and not self._failed_elsewhere
 
-    def _outcome(self, run: AuditRun) -> RunOutcome:
+    def _outcome(self, run: AuditRun) -> VerdictDocument:
         odd = PhaseWarnings(run.source)
         audits = tuple(self._audit(run, planned, odd) for planned in run.plans)
         benchmark = run.benchmark
-        return RunOutcome(
+        return document(
             name=benchmark.name or run.path.stem,
             config=run.node_id,
-            status=run_status(audits),
             simulated=run.simulated,
             endpoint="embedded simulated endpoint" if run.target is None else run.target.label,
             api_type=benchmark.endpoint_config.api_type,
@@ -124,9 +122,9 @@ class Recorder:
             ),
         )
 
-    def _audit(self, run: AuditRun, planned: PlannedAudit, odd: PhaseWarnings) -> AuditOutcome:
+    def _audit(self, run: AuditRun, planned: PlannedAudit, odd: PhaseWarnings) -> AuditEntry:
         verdict, why_none = judged_or_why(planned, odd)
-        outcome = audit_outcome(
+        entry = audit_entry(
             planned,
             verdict,
             why_none,
@@ -134,11 +132,11 @@ class Recorder:
             config=run.node_id,
             statuses=lambda name, check: self._status(f"{run.node_id}::{planned.id}::{name}", check),
         )
-        lost = self._told.lost(check.node_id for check in outcome.checks)
-        if not lost or outcome.status != "NO_VERDICT":
-            return outcome
-        reason = f"{lost}, so that a test of this audit never ended; {outcome.reason or 'run the audit again'}"
-        return msgspec.structs.replace(outcome, reason=reason)
+        lost = self._told.lost(check.node_id for check in entry.checks)
+        if not lost or entry.status != "NO_VERDICT":
+            return entry
+        reason = f"{lost}, so that a test of this audit never ended; {entry.reason or 'run the audit again'}"
+        return msgspec.structs.replace(entry, reason=reason)
 
     def _status(self, node_id: str, check: Check | None) -> CheckStatus:
         status = self._told.status(node_id)
@@ -146,7 +144,7 @@ class Recorder:
             return "error"  # the records no longer say what the test saw
         return status
 
-    def _write(self, run: AuditRun, outcome: RunOutcome) -> None:
+    def _write(self, run: AuditRun, outcome: VerdictDocument) -> None:
         """Write MLPerf's files, then the verdict with the digests of all, then the report."""
         try:
             write_mlperf_files(run, outcome, self._layout)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ..report.outcome import CheckStatus
+from ..verdicts.document import CheckStatus
 from .audit_nodes import carried
 
 #: The parts of a test that report; xdist's report on a killed worker is of none.

@@ -19,10 +19,10 @@ from ..audits.published.outcome import CaseOutcome
 from ..audits.published.tree import TESTS
 from ..audits.published.verify import verify
 from ..audits.shipped import SHIPPED
-from ..report.document import storable
 from ..report.round import words
 from ..session.round import Round
 from ..text import plain
+from ..verdicts.document import storable
 
 #: The attribute of a report by which a case's outcome travels, under xdist from a worker; JSON, which execnet can send.
 CARRIER = "mlperf_case"

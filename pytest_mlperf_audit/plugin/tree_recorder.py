@@ -12,11 +12,11 @@ from ..audits.published.outcome import CaseOutcome
 from ..errors import ReportDirError
 from ..report import ci_summary
 from ..report.round import words
-from ..report.round.document import RoundDocument, describe
 from ..report.round.write import write_report
 from ..runs.clock import Clock
 from ..session.places import claim
 from ..session.round import Round
+from ..verdicts.round import RoundDocument, describe
 from .environment import EXIT_NO_VERDICT, environment
 from .terminal import write_lines
 from .tree_nodes import carried

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 
 from ..text import plain
+from ..verdicts.document import AuditEntry, CheckEntry, PhaseEntry, VerdictDocument
+from ..verdicts.round import RoundDocument
 from .clean import number, seconds
-from .document import AuditEntry, CheckEntry, PhaseEntry, VerdictDocument, describe
-from .outcome import RunOutcome
 from .round import words as round_words
-from .round.document import RoundDocument
 from .tables import failures
 from .words import SIMULATED, STATUS_WORDS, check_word, observed, summary
 
@@ -20,9 +19,8 @@ _MAX_PHASES = 50
 _ACTIVE = re.compile(r"[\\`*_{}\[\]<>#|~&$@]|(?<=:)/|(?<=www)\.", re.IGNORECASE)
 
 
-def markdown(outcome: RunOutcome) -> str:
+def markdown(run: VerdictDocument) -> str:
     """Return the job summary: status, what was found, and a table of checks and of phases for each audit."""
-    run = describe(outcome)
     lines = [f"## {STATUS_WORDS[run.status]}{_marked(run)}: {_text(run.name, 120)}", ""]
     if run.simulated:
         lines += [f"> **SIMULATED** {_text(SIMULATED)}", ""]

@@ -9,8 +9,8 @@ import msgspec
 from ..audits.probe.conclusion import TITLES
 from ..audits.verdict import ArmSummary, Finding
 from ..text import plain
+from ..verdicts.document import AuditEntry, CheckEntry
 from .clean import NOTHING, number, seconds
-from .document import AuditEntry, CheckEntry
 
 _CHECK = re.compile(r"cache_probe|no_cache\[\w+\]")
 _TITLES: dict[str, str] = {str(kind): title for kind, title in TITLES.items()}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..verdicts.document import VerdictDocument
 from . import findings, page, tables, words
-from .document import VerdictDocument
 from .pictures import pictures_of
 
 PHASES_PER_TABLE = 5

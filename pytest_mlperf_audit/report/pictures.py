@@ -17,9 +17,9 @@ from ..errors import RecordError
 from ..records.log import read_columns, read_queries
 from ..records.store import QUERIES_FILE
 from ..text import plain
+from ..verdicts.document import AuditEntry, PhaseEntry
 from . import charts, ratios
 from .clean import apart, number, seconds
-from .document import AuditEntry, PhaseEntry
 from .findings import arm_name
 
 #: Arms that a cache answers, if there is one: exact repeats, one by one and at once.

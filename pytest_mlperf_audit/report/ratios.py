@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..audits.published.score import TOLERANCE
 from ..audits.verdict import Evidence, Ratio
+from ..verdicts.document import AuditEntry, CheckEntry
 from .clean import apart, number
-from .document import AuditEntry, CheckEntry
 
 _EVIDENCE: dict[Evidence, str] = {
     "clean": "The whole 95 % interval lies below the limit, and no speed-up is sure.",

@@ -8,8 +8,8 @@ from ..runs.order import Scripted, Single, WithoutReplacement, WithReplacement
 from ..runs.spec import Concurrency, MaxThroughput, RunSpec
 from ..stats.percentiles import LatencySummary
 from ..text import plain
+from ..verdicts.document import PhaseEntry
 from .clean import number, percent, seconds
-from .document import PhaseEntry
 
 #: A row: what it shows, then one cell a phase.
 Row = tuple[str, list[str]]

@@ -9,9 +9,9 @@ from typing import Literal
 
 from ..audits.verdict import Check
 from ..text import plain
+from ..verdicts.document import AuditEntry, CheckEntry, VerdictDocument
+from ..verdicts.files import REPORT_FILE
 from .clean import first_sentence, number
-from .document import REPORT_FILE, AuditEntry, CheckEntry, VerdictDocument, describe
-from .outcome import RunOutcome
 from .words import SIMULATED, STATUS_WORDS, UNDECIDED, check_word, failing, headline, observed_against_limit
 
 Kind = Literal["pass", "fail", "warn", "plain"]
@@ -21,13 +21,12 @@ WIDTH = 100
 _MAX_FAILING = 12
 
 
-def terminal_lines(outcome: RunOutcome, report_dir: Path | None = None) -> list[tuple[str, str]]:
+def terminal_lines(run: VerdictDocument, report_dir: Path | None = None) -> list[tuple[str, str]]:
     """Return the lines of the terminal summary, each at most 100 columns but for a path, with its kind.
 
     One line an audit with its status and headline numbers, its failing checks, its reason where it has no verdict;
     then where the report lies, when `report_dir` is given.
     """
-    run = describe(outcome)
     lines: list[Line] = []
     if run.simulated:
         lines += _wrapped(f"SIMULATED: {SIMULATED}", "warn")

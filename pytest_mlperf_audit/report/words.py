@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..text import plain
+from ..verdicts.document import AuditEntry, CheckEntry, PhaseEntry, VerdictDocument
 from . import findings, ratios
 from .clean import first_sentence, number
-from .document import AuditEntry, CheckEntry, PhaseEntry, VerdictDocument
 
 STATUS_WORDS = {
     "PASS": "PASS",

@@ -6,34 +6,34 @@ from ..layouts import classic as classic_layout
 from ..layouts import endpoints as endpoints_layout
 from ..layouts.accuracy_results import write_accuracy_results
 from ..loadgen.phase_log import Declared
-from ..report.outcome import RunOutcome
+from ..verdicts.document import VerdictDocument
 from .run import AuditRun
 
 
-def write_mlperf_files(run: AuditRun, outcome: RunOutcome, layout: str) -> None:
+def write_mlperf_files(run: AuditRun, document: VerdictDocument, layout: str) -> None:
     """Write them; nothing for a simulated run. Raises OSError, and RecordError for records that cannot be read."""
-    if outcome.simulated:
+    if document.simulated:
         return
     if layout in ("endpoints", "both"):
-        _write_endpoints(run, outcome)
+        _write_endpoints(run, document)
     if layout in ("classic", "both"):
-        classic_layout.write_classic_files(outcome, _declared(run, outcome), run.report_dir)
+        classic_layout.write_classic_files(document, _declared(run, document), run.report_dir)
 
 
-def _write_endpoints(run: AuditRun, outcome: RunOutcome) -> None:
-    for audit in outcome.audits:
+def _write_endpoints(run: AuditRun, document: VerdictDocument) -> None:
+    for audit in document.audits:
         if audit.is_audit:
-            endpoints_layout.write_audit_files(audit, run.report_dir / "audit")
+            endpoints_layout.write_audit_files(audit, run.report_dir)
         elif audit.id == "accuracy":
             write_accuracy_results(audit, run.report_dir)
-        elif audit.status != "NO_VERDICT" and audit.phases and audit.phases[-1].record.complete:
-            endpoints_layout.write_result_summary(audit.phases[-1], outcome, run.report_dir)
+        elif audit.status != "NO_VERDICT" and audit.phases and audit.phases[-1].complete:
+            endpoints_layout.write_result_summary(audit.phases[-1], document, run.report_dir)
 
 
-def _declared(run: AuditRun, outcome: RunOutcome) -> Declared:
+def _declared(run: AuditRun, document: VerdictDocument) -> Declared:
     runtime, dataset = run.benchmark.settings.runtime, run.source.dataset
     return Declared(
-        sut_name=f"{outcome.model} at {outcome.endpoint}",
+        sut_name=f"{document.model} at {document.endpoint}",
         qsl_name=dataset.name,
         qsl_size=len(dataset),
         qsl_rng_seed=runtime.qsl_rng_seed,

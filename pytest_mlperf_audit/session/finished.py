@@ -11,8 +11,9 @@ import msgspec
 from ..errors import ConfigError, RecordError
 from ..records.files import read_limited, walk
 from ..records.store import QUERIES_FILE
-from ..report.document import VERDICT_FILE, AuditEntry, VerdictDocument, read_verdict
 from ..text import plain
+from ..verdicts.document import AuditEntry, VerdictDocument
+from ..verdicts.files import VERDICT_FILE, read_verdict
 from . import third_party
 from .places import require_collectable
 

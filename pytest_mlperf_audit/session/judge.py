@@ -1,4 +1,4 @@
-"""PlannedAudit to Verdict and AuditOutcome, from what is on disk. A live session and a recheck judge here alike."""
+"""PlannedAudit to Verdict and AuditEntry, from what is on disk. A live session and a recheck judge here alike."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ from ..config.redact import REDACTED, is_secret_name
 from ..errors import NoVerdictError, RecordError
 from ..load.group import PlannedPhase
 from ..records.store import complete_phase, consistent, read_phase, require_planned, started
-from ..report.outcome import AuditOutcome, CheckOutcome, CheckStatus, PhaseOutcome
-from ..report.status import audit_status
 from ..runs.phase import PhaseRecord
 from ..runs.spec import RunSpec
+from ..verdicts.document import AuditEntry, CheckEntry, CheckStatus, PhaseEntry, audit_status, storable_audit
 from . import third_party
 from .phase_warnings import PhaseWarnings
 
@@ -118,7 +117,7 @@ def begun(phases: Iterable[PlannedPhase]) -> bool:
     return any(started(phase.directory) for phase in phases)
 
 
-def audit_outcome(
+def audit_entry(
     planned: PlannedAudit,
     verdict: Verdict | None,
     why_none: str,
@@ -126,50 +125,53 @@ def audit_outcome(
     report_dir: Path,
     config: str,
     statuses: Callable[[str, Check | None], CheckStatus],
-) -> AuditOutcome:
-    """Return what an audit came to; `statuses` says what became of the test of each check."""
+) -> AuditEntry:
+    """Return what an audit came to, as verdict.json has it; `statuses` says what became of the test of each check.
+
+    `why_none` is the reason where there is no verdict; phases' directories are given relative to `report_dir`.
+    """
     checks = tuple(_check(f"{config}::{planned.id}", name, verdict, statuses) for name in planned.checks)
     broken = verdict is None and begun(planned.all_phases)
     status = audit_status([check.status for check in checks], no_verdict=broken, measured=verdict is not None)
-    return AuditOutcome(
+    entry = AuditEntry(
         id=planned.id,
         title=planned.audit.title,
         status=status,
         is_audit=planned.is_audit,
+        mlperf_name=planned.audit.mlperf_name,
+        settings=settings(planned.cfg),
         checks=checks,
-        phases=tuple(phase_outcomes(planned, report_dir)),
+        phases=tuple(
+            PhaseEntry.of(
+                record, phase.directory.relative_to(report_dir).as_posix(), judged=phase is not planned.warmup
+            )
+            for phase, record in phase_records(planned)
+        ),
         figures=dict(verdict.figures) if verdict else {},
         notes=verdict.notes if verdict else (),
+        reason=why_none if broken else _doubts(checks) if status == "NO_VERDICT" else "",
         findings=verdict.findings if verdict else (),
         diffs=verdict.diffs if verdict else (),
         arms=verdict.arms if verdict else (),
-        ratios=verdict.ratios if verdict else (),
-        reason=why_none if broken else _doubts(checks) if status == "NO_VERDICT" else "",
-        mlperf_name=planned.audit.mlperf_name,
-        settings=settings(planned.cfg),
         planned=tuple(spec.label for spec in planned.specs),
+        ratios=verdict.ratios if verdict else (),
     )
+    return storable_audit(entry)
 
 
 def _check(
     prefix: str, name: str, verdict: Verdict | None, statuses: Callable[[str, Check | None], CheckStatus]
-) -> CheckOutcome:
+) -> CheckEntry:
     check = verdict.check(name) if verdict else None
-    return CheckOutcome(
-        name=name,
-        node_id=f"{prefix}::{name}",
-        status=statuses(name, check),
-        check=check,
-        reason=check.reason if check else "",
-    )
+    return CheckEntry.of(name, check, f"{prefix}::{name}", statuses(name, check))
 
 
-def _doubts(checks: Iterable[CheckOutcome]) -> str:
+def _doubts(checks: Iterable[CheckEntry]) -> str:
     """Return why checks are undecided, each reason once."""
-    return "; ".join(dict.fromkeys(one.reason for one in checks if one.check and one.check.passed is None))
+    return "; ".join(dict.fromkeys(check.reason for check in checks if check.undecided))
 
 
-def phase_outcomes(planned: PlannedAudit, report_dir: Path) -> Iterator[PhaseOutcome]:
+def phase_records(planned: PlannedAudit) -> Iterator[tuple[PlannedPhase, PhaseRecord]]:
     """Yield the phases whose records can be read, the warm-up first."""
     for phase in planned.all_phases:
         try:
@@ -177,8 +179,7 @@ def phase_outcomes(planned: PlannedAudit, report_dir: Path) -> Iterator[PhaseOut
         except RecordError:
             continue  # the verdict's reason names it
         if record is not None:
-            directory = phase.directory.relative_to(report_dir).as_posix()
-            yield PhaseOutcome(directory=directory, record=record, judged=phase is not planned.warmup)
+            yield phase, record
 
 
 def settings(cfg: AuditBlock) -> dict[str, Figure]:

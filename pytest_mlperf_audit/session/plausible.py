@@ -15,10 +15,10 @@ from ..audits.performance import Performance
 from ..audits.test04.live import Test04
 from ..records.log import read_queries
 from ..records.store import QUERIES_FILE
-from ..report.document import AuditEntry, PhaseEntry, VerdictDocument
 from ..runs.order import Scripted, Sequential, Single, WithoutReplacement
 from ..runs.query import QueryRecord
 from ..runs.spec import Load, RunSpec
+from ..verdicts.document import AuditEntry, PhaseEntry, VerdictDocument
 
 #: Clocks are set while a run lasts, and times are told to the millisecond.
 _SLACK: Final = timedelta(seconds=2)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -19,16 +18,15 @@ from ..layouts.endpoints_recheck import file_differences
 from ..load.group import PlannedPhase
 from ..records.artifacts import Artifact, artifacts, what_changed
 from ..records.files import read_limited
-from ..report.digest import seal_problem
-from ..report.document import NO_ARTIFACTS, AuditEntry, CheckEntry, Tool, VerdictDocument, describe
-from ..report.outcome import AuditOutcome, CheckStatus, RunOutcome
-from ..report.recheck import Terms, audit_differences, run_differences
-from ..report.status import run_status
+from ..runs.phase import PhaseRecord
+from ..verdicts.differences import Terms, audit_differences, run_differences
+from ..verdicts.document import AuditEntry, CheckEntry, CheckStatus, Tool, VerdictDocument, document
+from ..verdicts.files import NO_ARTIFACTS, seal_problem
 from . import plan as groups
 from . import third_party
 from .finished import FinishedRun
 from .finished_sources import audit_of, place_of, read_config
-from .judge import PlannedAudit, audit_outcome, judge
+from .judge import PlannedAudit, audit_entry, judge, phase_records
 from .plausible import contradictions
 
 _SIMULATED = "embedded simulated endpoint"
@@ -36,15 +34,15 @@ _SIMULATED = "embedded simulated endpoint"
 
 @dataclass(frozen=True)
 class Recomputed:
-    """What an audit came to when judged once more: `entry` as verdict.json would have it now.
+    """What an audit came to when judged once more: `entry` as verdict.json would have it now, from `records`.
 
     `judged`: it reached a verdict. `damage` says why it could not be judged where the records are to blame; `files` are
     differences in MLPerf's files.
     """
 
     stored: AuditEntry
-    outcome: AuditOutcome | None = None
     entry: AuditEntry | None = None
+    records: tuple[PhaseRecord, ...] = ()
     why_none: str = ""
     judged: bool = False
     damage: str = ""
@@ -52,8 +50,7 @@ class Recomputed:
 
     def check(self, name: str) -> CheckEntry | None:
         """Return a check as recomputed, None when it was not."""
-        checks = self.entry.checks if self.entry else ()
-        return next((check for check in checks if check.name == name), None)
+        return self.entry.check(name) if self.entry else None
 
 
 class Recheck:
@@ -118,22 +115,22 @@ class Recheck:
     def differences_of_run(self) -> list[str]:
         """Return what of the run as a whole does not follow from its audits and their records. Raises RecordError."""
         stored, config = self.stored, self._config
-        audits = tuple(self._as_outcome(entry) for entry in stored.audits)
-        recomputed = RunOutcome(
+        now = [self.recomputed(entry.id) for entry in stored.audits]
+        records = [record for audit in now for record in audit.records]
+        recomputed = document(
             name=config.name or stored.name,
             config=stored.config,
-            status=run_status(audits),
-            simulated=_simulated(audits, stored),
-            endpoint=_endpoint(audits, stored),
+            simulated=_simulated(records, stored),
+            endpoint=_endpoint(records, stored),
             api_type=config.endpoint_config.api_type,
             model=config.model_params.name,
             started_at=stored.started_at,
             finished_at=stored.finished_at,
             environment=stored.environment,
-            audits=audits,
+            audits=tuple(audit.entry or audit.stored for audit in now),
             warnings=stored.warnings,
         )
-        return [*self._left_out(), *run_differences(stored, describe(recomputed), self.terms)]
+        return [*self._left_out(), *run_differences(stored, recomputed, self.terms)]
 
     def _left_out(self) -> Iterator[str]:
         """Yield the audits, and the main run, that the configuration asks for and the verdict does not have."""
@@ -152,17 +149,10 @@ class Recheck:
         """Return what of an audit does not follow from its records, its checks aside, or contradicts itself."""
         now = self.recomputed(audit_id)
         found = [*(audit_differences(now.stored, now.entry, self.terms) if now.entry else []), *now.files]
-        if found or now.outcome is None or not now.judged:
+        if found or not now.judged:
             return found  # records of which figures tell already that they were edited need no closer look
         load = groups.context(self._config).load
         return list(contradictions(now.stored, self.stored, self.directory, load))
-
-    def _as_outcome(self, entry: AuditEntry) -> AuditOutcome:
-        """Return what an audit comes to now, or what was stored of it where it cannot be judged."""
-        now = self.recomputed(entry.id).outcome
-        if now is not None:
-            return now
-        return AuditOutcome(id=entry.id, title=entry.title, status=entry.status, is_audit=entry.is_audit, checks=())
 
     def _recompute(self, stored: AuditEntry) -> Recomputed:
         try:
@@ -183,7 +173,7 @@ class Recheck:
                 verdict = judge(planned)
             except NoVerdictError as error:
                 why_none = str(error)
-        outcome = audit_outcome(
+        entry = audit_entry(
             planned,
             verdict,
             why_none,
@@ -191,14 +181,10 @@ class Recheck:
             config=self.stored.config,
             statuses=lambda name, check: _status(stored, name, check),
         )
-        outcome = msgspec.structs.replace(outcome, planned=stored.planned)
-        entry = _as_entry(outcome, self.stored)
-        files = self._files(outcome)
-        return Recomputed(stored, outcome, entry, why_none, judged=verdict is not None, files=tuple(files))
-
-    def _files(self, outcome: AuditOutcome) -> list[str]:
-        run = _run_of(outcome, self.stored)
-        return file_differences(outcome, run, self.directory, self.terms)
+        entry = msgspec.structs.replace(entry, planned=stored.planned)
+        records = tuple(record for _, record in phase_records(planned))
+        files = file_differences(entry, self.stored, self.directory, self.terms)
+        return Recomputed(stored, entry, records, why_none, judged=verdict is not None, files=tuple(files))
 
     def _planned(self, stored: AuditEntry) -> tuple[PlannedAudit, list[str]]:
         """Return the audit as it was planned, and the labels of phases that it needs and that were not run."""
@@ -232,40 +218,15 @@ def _status(stored: AuditEntry, name: str, check: Check | None) -> CheckStatus:
     return "passed" if check.passed else "failed"
 
 
-def _as_entry(outcome: AuditOutcome, stored: VerdictDocument) -> AuditEntry:
-    return describe(_run_of(outcome, stored)).audits[0]
-
-
-def _run_of(outcome: AuditOutcome, stored: VerdictDocument) -> RunOutcome:
-    """Return a run of this audit alone, the rest as it was stored."""
-    return RunOutcome(
-        name=stored.name,
-        config=stored.config,
-        status=outcome.status,
-        simulated=stored.simulated,
-        endpoint=stored.endpoint,
-        api_type=stored.api_type,
-        model=stored.model,
-        started_at=stored.started_at,
-        finished_at=stored.finished_at,
-        environment=stored.environment,
-        audits=(outcome,),
-    )
-
-
-def _records(audits: tuple[AuditOutcome, ...]) -> Iterator[Any]:
-    return (phase.record for audit in audits for phase in audit.phases)
-
-
-def _simulated(audits: tuple[AuditOutcome, ...], stored: VerdictDocument) -> bool:
+def _simulated(records: list[PhaseRecord], stored: VerdictDocument) -> bool:
     """Return whether the phases say that the simulated endpoint served; as stored where there are none."""
-    said = {record.simulated for record in _records(audits)}
-    return said.pop() if len(said) == 1 else True if said else stored.simulated
+    served = {record.simulated for record in records}
+    return served.pop() if len(served) == 1 else True if served else stored.simulated
 
 
-def _endpoint(audits: tuple[AuditOutcome, ...], stored: VerdictDocument) -> str:
+def _endpoint(records: list[PhaseRecord], stored: VerdictDocument) -> str:
     """Return the endpoint that the phases name; as stored where there are none."""
-    if _simulated(audits, stored):
+    if _simulated(records, stored):
         return _SIMULATED
-    said = {record.endpoint for record in _records(audits)}
-    return said.pop() if len(said) == 1 else " and ".join(sorted(said)) if said else stored.endpoint
+    named = {record.endpoint for record in records}
+    return named.pop() if len(named) == 1 else " and ".join(sorted(named)) if named else stored.endpoint

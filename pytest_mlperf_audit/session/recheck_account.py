@@ -7,12 +7,12 @@ from typing import Literal
 
 import msgspec
 
-from ..audits.verdict import Check, Figure
+from ..audits.verdict import Figure
 from ..errors import RecordError
-from ..report.document import CheckEntry
-from ..report.recheck import check_differences
 from ..report.text import failure_text
 from ..text import plain
+from ..verdicts.differences import differences
+from ..verdicts.document import CheckEntry
 from .finished import RECORDS
 from .recheck import Recheck, Recomputed
 
@@ -82,14 +82,13 @@ def _of_check(recheck: Recheck, audit_id: str, name: str) -> Result:
     now = recheck.recomputed(audit_id)
     if now.damage:
         return _damaged(f"{audit_id} {name}", now.damage)
-    then = next(check for check in now.stored.checks if check.name == name)
-    check = now.check(name)
-    if check is None:
+    then, check = now.stored.check(name), now.check(name)
+    if then is None or check is None:
         return Result("differs", f"{audit_id} {name}: the audit plans no such check; verdict.json was edited")
     if now.why_none:
         return _without_verdict(now, then)
     figures = {"observed": check.observed, "limit": check.limit, **(now.entry.figures if now.entry else {})}
-    found = check_differences(then, check, recheck.terms)
+    found = differences(then, check, recheck.terms)
     if found:
         said = _differs(f"{audit_id} {name}: {then.status} then, {_word(check)} now", found)
         return Result("differs", said.text, figures)
@@ -108,9 +107,8 @@ def _as_stored(recheck: Recheck, audit_id: str, then: CheckEntry, check: CheckEn
     """Return what a check came to whose stored and recomputed figures are the same."""
     if check.passed is None:
         return "undecided", plain(f"{audit_id} {check.name}: no verdict: {check.reason}", _LONGEST)
-    if not check.passed:
-        judged = Check(name=check.name, passed=False, observed=check.observed, limit=check.limit, reason=check.reason)
-        return "failed", failure_text(audit_id, judged, str(recheck.directory))
+    if check.check and not check.passed:
+        return "failed", failure_text(audit_id, check.check, str(recheck.directory))
     if then.status == "error":
         return "undecided", (
             f"{audit_id} {check.name}: its test ended in an error then, though the records say that it passed"

@@ -35,19 +35,18 @@ from pytest_mlperf_audit.layouts.endpoints import write_audit_files
 from pytest_mlperf_audit.load.group import PlannedPhase
 from pytest_mlperf_audit.records.log import QueryLog
 from pytest_mlperf_audit.records.store import QUERIES_FILE, write_phase
-from pytest_mlperf_audit.report.document import document, write_verdict
-from pytest_mlperf_audit.report.outcome import CheckStatus, RunOutcome
-from pytest_mlperf_audit.report.status import run_status
 from pytest_mlperf_audit.runs.order import Single
 from pytest_mlperf_audit.runs.phase import PhaseRecord, figures
 from pytest_mlperf_audit.runs.query import QueryRecord
 from pytest_mlperf_audit.runs.spec import RunSpec
 from pytest_mlperf_audit.session import third_party
 from pytest_mlperf_audit.session.finished import find
-from pytest_mlperf_audit.session.judge import PlannedAudit, audit_outcome, judge
+from pytest_mlperf_audit.session.judge import PlannedAudit, audit_entry, judge
 from pytest_mlperf_audit.session.plan import context
 from pytest_mlperf_audit.session.recheck import Recheck
 from pytest_mlperf_audit.session.recheck_account import names_of_records, result
+from pytest_mlperf_audit.verdicts.document import CheckStatus, VerdictDocument, document
+from pytest_mlperf_audit.verdicts.files import with_artifacts, write_verdict
 
 LANES = 64
 YAML = """
@@ -134,19 +133,18 @@ def write_run(directory: Path, n_queries: int) -> None:
     for phase in phases:
         write_phase_records(phase, samples, seed=isinstance(phase.spec.order, Single))
     planned = PlannedAudit(audit, cfg, phases, third_party.checks(audit, cfg, specs))
-    write_verdict(document(_outcome(planned, benchmark, directory), directory), directory)
+    write_verdict(with_artifacts(_judged(planned, benchmark, directory), directory), directory)
 
 
-def _outcome(planned: PlannedAudit, benchmark: Benchmark, directory: Path) -> RunOutcome:
+def _judged(planned: PlannedAudit, benchmark: Benchmark, directory: Path) -> VerdictDocument:
     def status(_name: str, check: Check | None) -> CheckStatus:
         return "passed" if check and check.passed else "failed"
 
-    outcome = audit_outcome(planned, judge(planned), "", report_dir=directory, config="bench.yaml", statuses=status)
-    write_audit_files(outcome, directory / "audit")
-    return RunOutcome(
+    entry = audit_entry(planned, judge(planned), "", report_dir=directory, config="bench.yaml", statuses=status)
+    write_audit_files(entry, directory)
+    return document(
         name=benchmark.name,
         config="bench.yaml",
-        status=run_status([outcome]),
         simulated=False,
         endpoint="http://127.0.0.1:8000",
         api_type="openai",
@@ -154,7 +152,7 @@ def _outcome(planned: PlannedAudit, benchmark: Benchmark, directory: Path) -> Ru
         started_at="2026-11-23T11:00:00+00:00",
         finished_at="2026-11-23T12:00:00+00:00",
         environment={},
-        audits=(outcome,),
+        audits=(entry,),
     )
 
 

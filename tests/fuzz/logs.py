@@ -17,10 +17,10 @@ from pytest_mlperf_audit.audits.published.verify import verify
 from pytest_mlperf_audit.errors import RecordError
 from pytest_mlperf_audit.records.log import read_columns
 from pytest_mlperf_audit.records.store import QUERIES_FILE, read_phase
-from pytest_mlperf_audit.report.document import VERDICT_FILE, read_verdict
 from pytest_mlperf_audit.runs.phase import figures
 from pytest_mlperf_audit.runs.spec import MaxThroughput
 from pytest_mlperf_audit.text import plain
+from pytest_mlperf_audit.verdicts.files import VERDICT_FILE, read_verdict
 from tests.benchmarks.bench_recheck import write_run
 from tests.support.accuracy_logs import audit_directory, log_bytes, noted, sample, truncated
 from tests.support.judged import DETAIL, SUMMARY, detail, directory, pair, write

@@ -20,13 +20,12 @@ from pytest_mlperf_audit.errors import ConfigError, RecordError
 from pytest_mlperf_audit.records.artifacts import artifacts
 from pytest_mlperf_audit.records.log import read_columns
 from pytest_mlperf_audit.records.store import QUERIES_FILE, read_phase
-from pytest_mlperf_audit.report.digest import UNSEALED, sealed
-from pytest_mlperf_audit.report.document import NO_ARTIFACTS, VERDICT_FILE
 from pytest_mlperf_audit.runs.phase import figures
 from pytest_mlperf_audit.runs.spec import MaxThroughput
 from pytest_mlperf_audit.session.finished import find
 from pytest_mlperf_audit.session.recheck import Recheck
 from pytest_mlperf_audit.session.recheck_account import State, names_of_records, result
+from pytest_mlperf_audit.verdicts.files import NO_ARTIFACTS, UNSEALED, VERDICT_FILE, sealed
 from tests.benchmarks.bench_recheck import write_run
 
 from .kind import require, scratch

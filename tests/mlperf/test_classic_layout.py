@@ -16,6 +16,7 @@ from pytest_mlperf_audit.audits.published.verify import verify
 from pytest_mlperf_audit.audits.verdict import Check
 from pytest_mlperf_audit.layouts.classic import write_classic_files
 from pytest_mlperf_audit.loadgen.phase_log import Declared
+from pytest_mlperf_audit.verdicts.document import CheckEntry
 
 LOGS = ["mlperf_log_detail.txt", "mlperf_log_summary.txt"]
 CLASSIC = [
@@ -256,8 +257,8 @@ def test_our_fail_is_never_their_pass(make_run, tmp_path, upstream):
     run = make_run()
     test04 = run.audits[0]
     failed = Check(name="cache_probe", passed=False, observed=None, limit=None, reason="TEST PASS")
-    outcome = msgspec.structs.replace(test04.checks[0], name="cache_probe", status="failed", check=failed)
-    judged = msgspec.structs.replace(test04, status="FAIL", checks=(*test04.checks, outcome))
+    entry = CheckEntry.of("cache_probe", failed, "n", "failed")
+    judged = msgspec.structs.replace(test04, status="FAIL", checks=(*test04.checks, entry))
     written = write_classic_files(msgspec.structs.replace(run, audits=(judged,)), DECLARED, tmp_path)
     assert [path.relative_to(tmp_path).as_posix() for path in written][-1] == "TEST04/verify_performance.txt"
     assert last_line(written[-1]) == "TEST FAIL: cache_probe; see verdict.json"

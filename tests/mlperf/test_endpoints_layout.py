@@ -15,6 +15,7 @@ from pytest_mlperf_audit.layouts.endpoints import audit_result, result_summary, 
 from pytest_mlperf_audit.loadgen.phase_log import Declared, phase_log
 from pytest_mlperf_audit.loadgen.write import detail_text, summary_text
 from pytest_mlperf_audit.records.log import read_columns
+from pytest_mlperf_audit.records.store import complete_phase
 from pytest_mlperf_audit.runs.spec import Concurrency, MaxThroughput, Poisson
 
 
@@ -24,7 +25,7 @@ def _audit(make_run, **asked):
 
 @pytest.mark.parametrize(("repeat_s", "passed"), [(0.05, True), (0.01, False)])
 def test_the_verdict_is_a_real_boolean_beside_its_figures(make_run, tmp_path, repeat_s, passed):
-    written = write_audit_files(_audit(make_run, repeat_s=repeat_s), tmp_path / "audit")
+    written = write_audit_files(_audit(make_run, repeat_s=repeat_s), tmp_path)
     assert [path.name for path in written] == ["audit_output_caching_test.json", "verify_OUTPUT_CACHING_TEST.txt"]
     result = json.loads(written[0].read_bytes())
     assert result["test"] == "output_caching_test"
@@ -50,16 +51,16 @@ def test_no_file_for_an_audit_that_mlperf_does_not_know(make_run, tmp_path):
 
 def test_a_simulated_audit_is_refused(make_run, tmp_path):
     with pytest.raises(ValueError, match="real endpoint"):
-        write_audit_files(_audit(make_run, simulated=True), tmp_path / "out")
+        write_audit_files(_audit(make_run, simulated=True), tmp_path)
     with pytest.raises(ValueError, match="real endpoint"):
-        write_audit_files(msgspec.structs.replace(_audit(make_run), phases=()), tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+        write_audit_files(msgspec.structs.replace(_audit(make_run), phases=()), tmp_path)
+    assert not [path for path in (tmp_path / "audit").iterdir() if path.is_file()]
 
 
 @pytest.mark.parametrize("name", ["../evil", "UPPER", "", "a/b"])
 def test_a_name_that_is_no_file_name_is_refused(make_run, tmp_path, name):
     with pytest.raises(ValueError, match="mlperf_name"):
-        write_audit_files(msgspec.structs.replace(_audit(make_run), mlperf_name=name), tmp_path / "out")
+        write_audit_files(msgspec.structs.replace(_audit(make_run), mlperf_name=name), tmp_path)
 
 
 def test_no_figure_can_forge_the_verdict(make_run):
@@ -79,7 +80,7 @@ def test_an_old_marker_never_stands_beside_a_new_result(make_run, tmp_path, monk
     monkeypatch.setattr("pytest_mlperf_audit.layouts.endpoints.write_atomic", full)
     with pytest.raises(OSError, match="No space"):
         write_audit_files(msgspec.structs.replace(audit, status="FAIL"), tmp_path)
-    assert not list(tmp_path.glob("verify_*"))
+    assert not list(tmp_path.glob("audit/verify_*"))
 
 
 def test_the_summary_agrees_with_the_records(make_run, make_phase, tmp_path):
@@ -106,8 +107,7 @@ def test_the_summary_agrees_with_the_records(make_run, make_phase, tmp_path):
 
 
 def _under(phase, load):
-    spec = msgspec.structs.replace(phase.record.spec, load=load)
-    return msgspec.structs.replace(phase, record=msgspec.structs.replace(phase.record, spec=spec))
+    return msgspec.structs.replace(phase, spec=msgspec.structs.replace(phase.spec, load=load))
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,8 @@ def test_both_layouts_of_one_run_name_one_scenario(make_run, make_phase, tmp_pat
     phase = _under(make_phase("performance", n=70, directory="performance"), load)
     summary = json.loads(write_result_summary(phase, make_run(), tmp_path).read_bytes())
     queries = read_columns(tmp_path / "performance/queries.jsonl")
-    log = phase_log(phase.record, queries, Declared("sut", "rows", 70), duration_met=True, queries_met=True)
+    record = msgspec.structs.replace(complete_phase(tmp_path / "performance"), spec=phase.spec)
+    log = phase_log(record, queries, Declared("sut", "rows", 70), duration_met=True, queries_met=True)
     assert load.scenario == summary["effective_scenario"] == scenario
     assert f"Scenario : {scenario}\n" in summary_text(log)
     assert f'"key": "effective_scenario", "value": "{scenario}"' in detail_text(log)
@@ -136,7 +137,7 @@ def test_both_layouts_of_one_run_name_one_scenario(make_run, make_phase, tmp_pat
 def test_a_phase_without_completions_has_a_summary(make_run, make_phase, tmp_path):
     phase = make_phase("performance", n=4, failed=4)
     queries = read_columns(tmp_path / phase.directory / "queries.jsonl")
-    summary = result_summary(msgspec.structs.replace(phase.record, started_at="soon"), make_run(), queries)
+    summary = result_summary(msgspec.structs.replace(phase, started_at="soon"), make_run(), queries)
     assert (summary["qps"], summary["tps"], summary["latency"], summary["duration_ns"]) == (None, None, {}, None)
     assert summary["test_started_at"] == 0
 
@@ -194,7 +195,7 @@ def test_mlcommons_checker_reads_the_same_verdict_and_numbers(
 ):
     run = make_run(repeat_s=repeat_s)
     phase = _under(make_phase("performance", n=700, directory="performance"), load)
-    write_audit_files(run.audits[0], tmp_path / "audit")
+    write_audit_files(run.audits[0], tmp_path)
     summary = json.loads(write_result_summary(phase, run, tmp_path).read_bytes())
     (tmp_path / "config.yaml").write_text("type: submission\nversion: '1.0'\n")
     asked = subprocess.run(

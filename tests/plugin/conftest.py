@@ -73,7 +73,7 @@ def reseal() -> Callable[[Path], None]:
     """Give a verdict.json that was edited the digest of its bytes, as somebody would who wants to be believed."""
 
     def write(path: Path) -> None:
-        from pytest_mlperf_audit.report.digest import UNSEALED, sealed
+        from pytest_mlperf_audit.verdicts.files import UNSEALED, sealed
 
         content = json.loads(path.read_text())
         content["digest"] = UNSEALED

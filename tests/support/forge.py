@@ -14,10 +14,11 @@ from pytest_mlperf_audit.layouts.endpoints import audit_files
 from pytest_mlperf_audit.records.artifacts import artifacts
 from pytest_mlperf_audit.records.log import read_columns
 from pytest_mlperf_audit.records.store import QUERIES_FILE, read_phase, write_phase
-from pytest_mlperf_audit.report.document import NO_ARTIFACTS, AuditEntry, PhaseEntry, write_verdict
 from pytest_mlperf_audit.runs.phase import figures
 from pytest_mlperf_audit.session.finished import find
 from pytest_mlperf_audit.session.recheck import Recheck
+from pytest_mlperf_audit.verdicts.document import AuditEntry, PhaseEntry
+from pytest_mlperf_audit.verdicts.files import NO_ARTIFACTS, write_verdict
 
 Query = dict[str, Any]
 
@@ -51,8 +52,8 @@ def believed(run: Path) -> None:
     for audit in recheck.stored.audits:
         now = recheck.recomputed(audit.id)
         entries.append(now.entry or audit)
-        if now.outcome and now.outcome.is_audit:
-            for name, content in audit_files(now.outcome).items():
+        if now.entry and now.entry.is_audit:
+            for name, content in audit_files(now.entry, run).items():
                 (run / "audit" / name).write_bytes(content)
     found = dict(artifacts(run, NO_ARTIFACTS))
     write_verdict(msgspec.structs.replace(recheck.stored, audits=tuple(entries), artifacts=found), run)

@@ -6,7 +6,7 @@ from typing import Any
 
 from pytest_mlperf_audit.audits.published.outcome import CaseOutcome, CaseStatus, Difference, Upstream
 from pytest_mlperf_audit.audits.verdict import Check
-from pytest_mlperf_audit.report.round.document import RoundDocument, describe
+from pytest_mlperf_audit.verdicts.round import RoundDocument, describe
 
 SCRIPT = "TEST04/verify_performance.py"
 STATUSES: tuple[CaseStatus, ...] = ("PASS", "FAIL", "NO_VERDICT", "SKIPPED")

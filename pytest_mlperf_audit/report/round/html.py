@@ -10,10 +10,10 @@ import msgspec
 from markupsafe import Markup
 
 from ...audits.published.outcome import CaseOutcome
+from ...verdicts.round import RoundDocument
 from .. import page
 from . import words
 from .chart import LIMITS, ratios_histogram
-from .document import RoundDocument
 
 _BAD: Final = ("FAIL", "NO_VERDICT")
 

@@ -9,8 +9,8 @@ from typing import Final
 
 from ...audits.published.outcome import CaseOutcome, Upstream
 from ...text import plain
+from ...verdicts.round import RoundDocument
 from ..clean import apart, first_sentence, number
-from .document import RoundDocument
 
 STATUS_WORDS: Final = {
     "PASS": "PASS",

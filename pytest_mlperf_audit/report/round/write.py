@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...records.files import write_atomic
-from ..document import REPORT_FILE, VERDICT_FILE
-from .document import RoundDocument, write_round
+from ...verdicts.files import REPORT_FILE, VERDICT_FILE
+from ...verdicts.round import RoundDocument, write_round
 
 
 def write_report(document: RoundDocument, report_dir: Path) -> Path:

@@ -18,17 +18,24 @@ from pytest_mlperf_audit.audits.probe.settings import ProbeSettings
 from pytest_mlperf_audit.audits.test04.live import Test04, Test04Block
 from pytest_mlperf_audit.audits.verdict import Verdict
 from pytest_mlperf_audit.records.log import QueryLog, read_queries
-from pytest_mlperf_audit.records.store import write_phase
-from pytest_mlperf_audit.report.outcome import AuditOutcome, CheckOutcome, CheckStatus, PhaseOutcome, RunOutcome
-from pytest_mlperf_audit.report.status import audit_status
+from pytest_mlperf_audit.records.store import read_phase, write_phase
 from pytest_mlperf_audit.runs.order import single, without_replacement
 from pytest_mlperf_audit.runs.phase import MeasuredPhase, PhaseRecord, figures
 from pytest_mlperf_audit.runs.query import QueryRecord
 from pytest_mlperf_audit.runs.script import Script, Step
 from pytest_mlperf_audit.runs.spec import Concurrency, MaxThroughput, RunSpec
+from pytest_mlperf_audit.verdicts.document import (
+    AuditEntry,
+    CheckEntry,
+    CheckStatus,
+    PhaseEntry,
+    VerdictDocument,
+    audit_status,
+    document,
+)
 
-MakePhase = Callable[..., PhaseOutcome]
-MakeRun = Callable[..., RunOutcome]
+MakePhase = Callable[..., PhaseEntry]
+MakeRun = Callable[..., VerdictDocument]
 LANES = 8
 
 
@@ -69,7 +76,7 @@ def _phase(
     simulated: bool = False,
     status: str = "complete",
     reason: str | None = None,
-) -> PhaseOutcome:
+) -> PhaseEntry:
     order = without_replacement(42) if row is None else single(row)
     spec = RunSpec(label=label, n_samples=n, order=order, load=Concurrency(target=LANES), max_duration_ms=14_400_000)
     queries = _queries(n, service_s, row, failed, seed=len(label))
@@ -78,7 +85,7 @@ def _phase(
 
 def _written(
     report_dir: Path, spec: RunSpec, queries: Sequence[QueryRecord], directory: str | None = None, **changes: object
-) -> PhaseOutcome:
+) -> PhaseEntry:
     place = directory or f"audit/{spec.label}"
     shutil.rmtree(report_dir / place, ignore_errors=True)
     with QueryLog(report_dir / place / "queries.jsonl") as log:
@@ -96,7 +103,7 @@ def _written(
     }
     record = PhaseRecord(**(fields | changes))  # type: ignore[arg-type]
     write_phase(report_dir / place, record)
-    return PhaseOutcome(directory=place, record=record)
+    return PhaseEntry.of(record, place)
 
 
 class Server:
@@ -155,15 +162,17 @@ class _Rows:
         return f"prompts.jsonl line {index + 1}"
 
 
-def _measured(report_dir: Path, phase: PhaseOutcome) -> MeasuredPhase:
-    return MeasuredPhase.of(phase.record, list(read_queries(report_dir / phase.directory / "queries.jsonl")))
+def _measured(report_dir: Path, phase: PhaseEntry) -> MeasuredPhase:
+    record = read_phase(report_dir / phase.directory)
+    assert record is not None
+    return MeasuredPhase.of(record, list(read_queries(report_dir / phase.directory / "queries.jsonl")))
 
 
-def _probed(report_dir: Path, spec: RunSpec, server: Server, script: Script) -> PhaseOutcome:
+def _probed(report_dir: Path, spec: RunSpec, server: Server, script: Script) -> PhaseEntry:
     return _written(report_dir, spec, server.drive(script), stopped_by="script")
 
 
-def _cache_probe(report_dir: Path, *, settings: dict[str, object] | None = None, **server: object) -> AuditOutcome:
+def _cache_probe(report_dir: Path, *, settings: dict[str, object] | None = None, **server: object) -> AuditEntry:
     cfg = CacheProbeBlock.model_validate({"test": "cache_probe", **(settings or {})})
     audit, context = CacheProbe(), AuditContext(load=Concurrency(target=LANES), api_type="openai")
     (planned,) = audit.plan(cfg, _Rows(), context)
@@ -173,8 +182,8 @@ def _cache_probe(report_dir: Path, *, settings: dict[str, object] | None = None,
     return _judged(verdict, (phase,), title=audit.title)
 
 
-def _judged(verdict: Verdict, phases: tuple[PhaseOutcome, ...], **fields: object) -> AuditOutcome:
-    checks = _outcomes(verdict)
+def _judged(verdict: Verdict, phases: tuple[PhaseEntry, ...], **fields: object) -> AuditEntry:
+    checks = _entries(verdict)
     status = audit_status([check.status for check in checks], no_verdict=False, measured=True)
     doubts = dict.fromkeys(check.reason for check in verdict.checks if check.passed is None)
     known: dict[str, object] = {
@@ -189,31 +198,27 @@ def _judged(verdict: Verdict, phases: tuple[PhaseOutcome, ...], **fields: object
         "arms": verdict.arms,
         "ratios": verdict.ratios,
         "reason": "; ".join(doubts) if status == "NO_VERDICT" else "",
+        "mlperf_name": None,
+        "settings": {},
     }
-    return AuditOutcome(**(known | fields))  # type: ignore[arg-type]
+    return AuditEntry(**(known | fields))  # type: ignore[arg-type]
 
 
-def _outcomes(verdict: Verdict) -> tuple[CheckOutcome, ...]:
+def _entries(verdict: Verdict) -> tuple[CheckEntry, ...]:
     statuses: dict[bool | None, CheckStatus] = {True: "passed", False: "failed", None: "error"}
     return tuple(
-        CheckOutcome(
-            name=check.name,
-            node_id=f"wan22.yaml::{verdict.audit}::{check.name}",
-            status=statuses[check.passed],
-            check=check,
-            reason=check.reason,
-        )
+        CheckEntry.of(check.name, check, f"wan22.yaml::{verdict.audit}::{check.name}", statuses[check.passed])
         for check in verdict.checks
     )
 
 
 def _test04(
-    report_dir: Path, phases: list[PhaseOutcome], rows: list[int], threshold: float, server: Server | None
-) -> AuditOutcome:
+    report_dir: Path, phases: list[PhaseEntry], rows: list[int], threshold: float, server: Server | None
+) -> AuditEntry:
     index = rows[0] if len(rows) == 1 else tuple(rows)
     block = Test04Block(
         test="test04",
-        samples=phases[0].record.spec.n_samples,
+        samples=phases[0].spec.n_samples,
         sample_index=index,
         threshold=threshold,
         probe=ProbeSettings() if server else False,
@@ -225,7 +230,7 @@ def _test04(
         first, last = (msgspec.structs.replace(spec, nonce_seed=7) for spec in specs)
         tried = _probed(report_dir, first, Server(), Test04().script(block, first, _Rows()))
         phases = [tried, *phases, _probed(report_dir, last, server, Test04().script(block, last, _Rows()))]
-    verdict = Test04().verify(block, {phase.record.label: _measured(report_dir, phase) for phase in phases})
+    verdict = Test04().verify(block, {phase.label: _measured(report_dir, phase) for phase in phases})
     return _judged(
         verdict,
         tuple(phases),
@@ -246,7 +251,7 @@ def _run(
     n: int = 64,
     server: Server | None = None,
     **changes: object,
-) -> RunOutcome:
+) -> VerdictDocument:
     rows = rows or [3]
     labels = ["output_caching"] if len(rows) == 1 else [f"output_caching_{row}" for row in rows]
     phases = [_phase(report_dir, "reference", n=n, failed=failed, simulated=simulated)]
@@ -255,11 +260,10 @@ def _run(
     return _run_of(_test04(report_dir, phases, rows, threshold, server), simulated=simulated, **changes)
 
 
-def _run_of(audit: AuditOutcome, **changes: object) -> RunOutcome:
+def _run_of(audit: AuditEntry, **changes: object) -> VerdictDocument:
     fields: dict[str, object] = {
         "name": "wan22_offline",
         "config": "wan22.yaml",
-        "status": audit.status,
         "simulated": False,
         "endpoint": "http://127.0.0.1:8000",
         "api_type": "videogen",
@@ -269,7 +273,7 @@ def _run_of(audit: AuditOutcome, **changes: object) -> RunOutcome:
         "environment": {"python": "3.11.7", "platform": "Linux x86_64", "workers": 0, "uvloop": True},
         "audits": (audit,),
     }
-    return RunOutcome(**(fields | changes))  # type: ignore[arg-type]
+    return document(**(fields | changes))  # type: ignore[arg-type]
 
 
 @pytest.fixture

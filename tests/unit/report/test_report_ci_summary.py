@@ -6,13 +6,13 @@ import pytest
 
 from pytest_mlperf_audit.audits.verdict import Check
 from pytest_mlperf_audit.report.ci_summary import append, markdown
-from pytest_mlperf_audit.report.outcome import AuditOutcome, CheckOutcome
+from tests.support.entries import a_check, an_audit
 
 
 def _run(make_run, text: str):
     check = Check(name=f"c{text}", passed=False, observed=f"o{text}", limit=1.1, reason=f"r{text}")
-    outcome = CheckOutcome(name=f"c{text}", node_id="n", status="failed", check=check)
-    audit = AuditOutcome(
+    outcome = a_check(name=f"c{text}", node_id="n", status="failed", check=check)
+    audit = an_audit(
         id="a",
         title=f"t{text}",
         status="FAIL",
@@ -21,7 +21,7 @@ def _run(make_run, text: str):
         notes=(f"n{text}",),
         reason=f"r{text}",
     )
-    return make_run(audits=(audit,), name=f"x{text}", warnings=(f"w{text}",), status="FAIL")
+    return make_run(audits=(audit,), name=f"x{text}", warnings=(f"w{text}",))
 
 
 def test_tables_of_checks_and_phases(make_run):

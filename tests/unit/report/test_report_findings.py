@@ -10,19 +10,20 @@ import pytest
 from pytest_mlperf_audit.audits.verdict import Check, Finding
 from pytest_mlperf_audit.report import words
 from pytest_mlperf_audit.report.ci_summary import markdown
-from pytest_mlperf_audit.report.document import describe, read_verdict, write_verdict
 from pytest_mlperf_audit.report.findings import arm_rows, finding_rows, verdict_sentence
-from pytest_mlperf_audit.report.outcome import AuditOutcome, CheckOutcome
 from pytest_mlperf_audit.report.pictures import pictures_of
 from pytest_mlperf_audit.report.tables import phase_rows
 from pytest_mlperf_audit.report.text import WIDTH, terminal_lines
+from pytest_mlperf_audit.verdicts.document import storable_audit
+from pytest_mlperf_audit.verdicts.files import read_verdict, write_verdict
+from tests.support.entries import a_check, an_audit
 
 #: Options of the server under which the null control fires.
 UNTRUSTWORTHY = {"null_s": 0.02, "settings": {"thorough": True}}
 
 
 def _audit(run):
-    (audit,) = describe(run).audits
+    (audit,) = run.audits
     return audit
 
 
@@ -35,7 +36,7 @@ def _joined(run) -> str:
 
 
 def _sent(run) -> int:
-    return sum(phase.record.figures.n_issued for phase in run.audits[0].phases)
+    return sum(phase.figures.n_issued for phase in run.audits[0].phases)
 
 
 def test_a_clean_probe_in_one_line_without_a_throughput(make_probe):
@@ -62,7 +63,7 @@ def test_test04_tells_of_the_probe_beside_its_ratio(make_probed):
 
 def test_failed_queries_of_a_probe_are_counted(make_probe):
     run = make_probe(fail="/R.a")
-    failed = run.audits[0].phases[0].record.figures.n_failed
+    failed = run.audits[0].phases[0].figures.n_failed
     assert failed > 1
     assert f"NO VERDICT cache_probe: ERROR, {_sent(run)} queries, {failed} failed" in _terminal(run)
 
@@ -71,7 +72,7 @@ def test_an_allowed_cache_is_called_allowed(make_probe):
     run = make_probe(cached=True, settings={"forbid": ["prefix"], "bursts": False})
     audit = _audit(run)
     assert _terminal(run)[0].startswith("PASS cache_probe: CACHE: response (allowed), ")
-    assert "which this configuration allows" in words.summary(describe(run))
+    assert "which this configuration allows" in words.summary(run)
     assert finding_rows(audit)[0].result == "found, allowed"
     assert not finding_rows(audit)[0].bad
     assert "times as fast" in verdict_sentence(audit)
@@ -89,7 +90,7 @@ def undecided(make_probe):
 
 
 def test_undecided_checks_are_never_a_pass(undecided, tmp_path):
-    audit = read_verdict(write_verdict(describe(undecided), tmp_path)).audits[0]
+    audit = read_verdict(write_verdict(undecided, tmp_path)).audits[0]
     assert audit.status == "NO_VERDICT"
     assert {(check.passed, check.undecided, check.status) for check in audit.checks} == {(None, True, "error")}
     assert audit.reason.startswith("inconclusive: the null control ")
@@ -115,20 +116,20 @@ def test_a_doubt_beside_a_failure_is_told(make_probed):
     audit = _audit(run)
     assert (audit.status, audit.reason) == ("FAIL", "")
     assert "undecided cache_probe: error: 1 of 3 probe queries failed" in _joined(run)
-    assert "Undecided: cache_probe (error: 1 of 3 probe queries failed" in words.summary(describe(run))
+    assert "Undecided: cache_probe (error: 1 of 3 probe queries failed" in words.summary(run)
 
 
 def test_a_doubt_of_any_audit_is_shown_with_its_numbers_left_out(make_run):
     check = Check(name="c", passed=None, observed=None, limit=3, reason="too noisy")
-    outcome = CheckOutcome(name="c", node_id="n", status="error", check=check, reason=check.reason)
-    audit = AuditOutcome(id="a", title="A", status="NO_VERDICT", is_audit=True, checks=(outcome,), reason="too noisy")
+    outcome = a_check(name="c", node_id="n", status="error", check=check, reason=check.reason)
+    audit = an_audit(id="a", title="A", status="NO_VERDICT", is_audit=True, checks=(outcome,), reason="too noisy")
     assert _terminal(make_run(audits=(audit,))) == ["NO VERDICT a", "  too noisy", "  undecided c"]
 
 
 def test_an_undecided_check_that_was_not_run_is_called_so(make_run):
     check = Check(name="c", passed=None, observed=None, limit=3, reason="too noisy")
-    outcome = CheckOutcome(name="c", node_id="n", status="not_run", check=check, reason=check.reason)
-    audit = AuditOutcome(id="a", title="A", status="INCOMPLETE", is_audit=True, checks=(outcome,))
+    outcome = a_check(name="c", node_id="n", status="not_run", check=check, reason=check.reason)
+    audit = an_audit(id="a", title="A", status="INCOMPLETE", is_audit=True, checks=(outcome,))
     run = make_run(audits=(audit,))
     assert "| not run | c |" in markdown(run)
     assert _terminal(run) == ["INCOMPLETE a"]
@@ -155,7 +156,7 @@ def test_rows_of_findings(make_probe):
 def test_what_could_not_be_tested_has_no_numbers(make_run):
     finding = Finding(kind="novel", of="x", found=False, forbidden=True, sentence="nothing was sent.")
     bounds = {"effect": 3.0, "p": 0.5, "p_corrected": 1.0, "fast_s": 0.5}
-    audit = AuditOutcome(
+    audit = an_audit(
         id="a",
         title="A",
         status="PASS",
@@ -247,4 +248,4 @@ def test_an_arm_without_a_median_is_left_out_of_the_document(make_probe):
     run = make_probe()
     broken = msgspec.structs.replace(run.audits[0].arms[0], median_s=float("nan"))
     audit = msgspec.structs.replace(run.audits[0], arms=(broken, *run.audits[0].arms[1:]))
-    assert _audit(msgspec.structs.replace(run, audits=(audit,))).arms == run.audits[0].arms[1:]
+    assert storable_audit(audit).arms == run.audits[0].arms[1:]

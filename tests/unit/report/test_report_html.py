@@ -11,10 +11,11 @@ import msgspec
 import pytest
 
 from pytest_mlperf_audit.audits.verdict import ArmSummary, Check, Finding
-from pytest_mlperf_audit.report.document import document, read_verdict
 from pytest_mlperf_audit.report.html import render
-from pytest_mlperf_audit.report.outcome import AuditOutcome, CheckOutcome, RunOutcome
 from pytest_mlperf_audit.report.write import write_report
+from pytest_mlperf_audit.verdicts.document import VerdictDocument
+from pytest_mlperf_audit.verdicts.files import read_verdict, with_artifacts
+from tests.support.entries import a_check, an_audit
 
 VOID = {"meta", "br", "hr", "img", "input", "link", "line"}
 
@@ -55,8 +56,8 @@ class _Page(HTMLParser):
         return " ".join(self.text.split())
 
 
-def _page(outcome: RunOutcome, report_dir: Path) -> _Page:
-    return _Page(render(document(outcome, report_dir), report_dir))
+def _page(outcome: VerdictDocument, report_dir: Path) -> _Page:
+    return _Page(render(with_artifacts(outcome, report_dir), report_dir))
 
 
 def test_the_page_says_what_was_found(make_run, tmp_path):
@@ -143,21 +144,17 @@ HOSTILE = (
 )
 
 
-def _with(text: str, run: RunOutcome) -> RunOutcome:
+def _with(text: str, run: VerdictDocument) -> VerdictDocument:
     (audit,) = run.audits
     check = Check(name=f"n{text}", passed=False, observed=f"o{text}", limit=f"l{text}", reason=f"r{text}")
     phases = tuple(
-        msgspec.structs.replace(
-            phase,
-            record=msgspec.structs.replace(phase.record, label=f"{phase.record.label}{text}", reason=f"p{text}"),
-        )
-        for phase in audit.phases
+        msgspec.structs.replace(phase, label=f"{phase.label}{text}", reason=f"p{text}") for phase in audit.phases
     )
     hostile = msgspec.structs.replace(
         audit,
         title=f"t{text}",
         reason=f"r{text}",
-        checks=(CheckOutcome(name=f"n{text}", node_id=f"i{text}", status="failed", check=check),),
+        checks=(a_check(name=f"n{text}", node_id=f"i{text}", status="failed", check=check),),
         phases=phases,
         figures={f"f{text}": f"v{text}", "probe": f"p{text}", "probe_kinds": f"k{text}"},
         findings=(Finding(kind=f"k{text}", of=f"o{text}", found=True, forbidden=True, sentence=f"s{text}"),),
@@ -181,10 +178,10 @@ def test_text_from_outside_changes_no_tag(make_run, tmp_path, text):
 def test_ten_megabytes_of_reason_stay_out_of_the_page(make_run, tmp_path):
     run = make_run()
     check = Check(name="c", passed=False, observed=1, limit=2, reason="x" * 10_000_000)
-    outcome = CheckOutcome(name="c", node_id="n", status="failed", check=check)
-    audit = AuditOutcome(id="a", title="A", status="FAIL", is_audit=True, checks=(outcome,), reason=check.reason)
+    outcome = a_check(name="c", node_id="n", status="failed", check=check)
+    audit = an_audit(id="a", title="A", status="FAIL", is_audit=True, checks=(outcome,), reason=check.reason)
     long = msgspec.structs.replace(run, audits=(audit, audit), warnings=(check.reason,), name=check.reason)
-    assert len(render(document(long, tmp_path), tmp_path)) < 100_000
+    assert len(render(with_artifacts(long, tmp_path), tmp_path)) < 100_000
 
 
 @pytest.mark.parametrize("asked", [{"failed": 64}, {"n": 1}, {"rows": [1, 2, 3, 4, 5, 6, 7]}, {"audits": ()}])
@@ -233,8 +230,10 @@ def test_the_written_report_is_whole(make_run, tmp_path):
 _RENDER = """
 import sys
 from pathlib import Path
-from pytest_mlperf_audit.report.document import read_verdict
+from tests.support.entries import a_check, an_audit
+from pytest_mlperf_audit.verdicts.files import read_verdict
 from pytest_mlperf_audit.report.html import render
+from tests.support.entries import a_check, an_audit
 directory = Path(sys.argv[1])
 sys.stdout.buffer.write(render(read_verdict(directory / "verdict.json"), directory).encode())
 assert "matplotlib" not in sys.modules

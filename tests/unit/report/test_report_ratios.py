@@ -10,10 +10,10 @@ import pytest
 from pytest_mlperf_audit.audits.verdict import Ratio
 from pytest_mlperf_audit.report import ratios, words
 from pytest_mlperf_audit.report.ci_summary import markdown
-from pytest_mlperf_audit.report.document import AuditEntry, CheckEntry, describe
 from pytest_mlperf_audit.report.pictures import pictures_of
-from pytest_mlperf_audit.report.recheck import Terms, audit_differences
 from pytest_mlperf_audit.report.text import terminal_lines
+from pytest_mlperf_audit.verdicts.differences import Terms, audit_differences
+from pytest_mlperf_audit.verdicts.document import AuditEntry, CheckEntry, storable_audit
 
 INTERVAL = {"low": 0.98, "high": 1.083}
 
@@ -104,7 +104,7 @@ def test_a_check_on_a_ratio_shows_its_interval():
 
 
 def test_figures_that_only_sound_like_a_ratio_are_no_chart(make_run, tmp_path):
-    (audit,) = describe(make_run()).audits
+    (audit,) = make_run().audits
     assert any("ratio" in drawing.caption for drawing in pictures_of(audit, tmp_path, "0").drawings)
     plain = msgspec.structs.replace(audit, ratios=())
     assert plain.figures["ratio"]
@@ -124,14 +124,13 @@ def test_a_verdict_of_before_there_were_typed_ratios_is_confirmed():
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_ratio_that_is_no_number_is_left_out(make_run, value):
-    run = make_run()
-    audit = msgspec.structs.replace(run.audits[0], ratios=(_ratio(value=value),))
-    assert describe(msgspec.structs.replace(run, audits=(audit,))).audits[0].ratios == ()
+    audit = msgspec.structs.replace(make_run().audits[0], ratios=(_ratio(value=value),))
+    assert storable_audit(audit).ratios == ()
 
 
 def test_everywhere_the_interval_that_the_records_give(make_run, tmp_path):
     run = make_run(repeat_s=0.01)
-    audit = describe(run).audits[0]
+    audit = run.audits[0]
     (ratio,) = audit.ratios
     assert ratio.low
     shown = ratios.interval(ratio)

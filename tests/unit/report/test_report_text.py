@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from pytest_mlperf_audit.audits.verdict import Check
-from pytest_mlperf_audit.report.outcome import AuditOutcome, CheckOutcome
 from pytest_mlperf_audit.report.text import WIDTH, failure_text, terminal_lines
+from tests.support.entries import a_check, an_audit
 
 
 def _assert_fit(text: str) -> None:
@@ -40,8 +40,8 @@ def test_a_simulated_run_is_marked_in_every_status_line(make_run):
 
 @pytest.mark.parametrize(("status", "kind"), [("NO_VERDICT", "fail"), ("INCOMPLETE", "warn"), ("NOT_RUN", "plain")])
 def test_other_states_have_their_kind_and_reason(make_run, status, kind):
-    lost = CheckOutcome(name="ratio", node_id="n", status="error", reason="the endpoint was lost")
-    audit = AuditOutcome(id="t", title="T", status=status, is_audit=True, checks=(lost,), reason="it was lost")
+    lost = a_check(name="ratio", node_id="n", status="error", reason="the endpoint was lost")
+    audit = an_audit(id="t", title="T", status=status, is_audit=True, checks=(lost,), reason="it was lost")
     lines = terminal_lines(make_run(audits=(audit,)))
     assert lines[0] == (f"{status.replace('_', ' ')} t", kind)
     assert ("  it was lost", "plain") in lines
@@ -51,8 +51,8 @@ def test_other_states_have_their_kind_and_reason(make_run, status, kind):
 def test_outside_text_cannot_colour_forge_or_widen(make_run):
     evil = "\x1b[32mPASS\x1b[0m\nPASS test04: all good\r\u202e" + "x" * 1_000_000
     check = Check(name=evil, passed=False, observed=evil, limit=evil, reason=evil)
-    checks = tuple(CheckOutcome(name=evil, node_id=evil, status="failed", check=check) for _ in range(20))
-    audit = AuditOutcome(id="test04", title=evil, status="FAIL", is_audit=True, checks=checks, reason=evil)
+    checks = tuple(a_check(name=evil, node_id=evil, status="failed", check=check) for _ in range(20))
+    audit = an_audit(id="test04", title=evil, status="FAIL", is_audit=True, checks=checks, reason=evil)
     lines = terminal_lines(make_run(audits=(audit,), warnings=(evil,)))
     assert len(lines) < 200
     for line, kind in lines:
@@ -64,8 +64,8 @@ def test_outside_text_cannot_colour_forge_or_widen(make_run):
 
 def test_many_failing_checks_are_counted(make_run):
     check = Check(name="c", passed=False, observed=1, limit=2, reason="bad")
-    checks = tuple(CheckOutcome(name="c", node_id="n", status="failed", check=check) for _ in range(20))
-    audit = AuditOutcome(id="t", title="T", status="FAIL", is_audit=True, checks=checks)
+    checks = tuple(a_check(name="c", node_id="n", status="failed", check=check) for _ in range(20))
+    audit = an_audit(id="t", title="T", status="FAIL", is_audit=True, checks=checks)
     assert terminal_lines(make_run(audits=(audit,)))[-1] == ("  and 8 more failing checks", "fail")
 
 

@@ -5,24 +5,16 @@ from typing import Any
 import pytest
 
 from pytest_mlperf_audit.audits.verdict import Ratio
-from pytest_mlperf_audit.report.document import AuditEntry, CheckEntry, describe
-from pytest_mlperf_audit.report.outcome import AuditOutcome, CheckOutcome
 from pytest_mlperf_audit.report.tables import asked, failures, phase_rows
 from pytest_mlperf_audit.report.words import headline, interval_of, sentences, summary
 from pytest_mlperf_audit.runs.order import sequential, with_replacement
 from pytest_mlperf_audit.runs.spec import MaxThroughput, Poisson, RunSpec
-
-
-def _entry(**changes) -> AuditEntry:
-    fields: dict[str, Any] = {
-        "id": "a", "title": "A", "status": "PASS", "is_audit": True, "mlperf_name": None, "settings": {}, "checks": (),
-        "phases": (), "figures": {}, "notes": (), "reason": "",
-    }  # fmt: skip
-    return AuditEntry(**(fields | changes))
+from pytest_mlperf_audit.verdicts.document import AuditEntry, CheckEntry
+from tests.support.entries import a_check, an_audit
 
 
 def _with_ratio(value: float, **changes: Any) -> AuditEntry:
-    return _entry(ratios=(_ratio(value, **changes),))
+    return an_audit(ratios=(_ratio(value, **changes),))
 
 
 def _ratio(value: float, **changes: Any) -> Ratio:
@@ -56,14 +48,14 @@ def test_exactly_at_the_limit_is_not_below_it():
 
 def test_several_rows_are_one_sentence():
     rows = (_ratio(1.0, row=3, check="a[3]", n_repeats=20), _ratio(5.0, row=7, check="a[7]"))
-    (said,) = sentences(_entry(ratios=rows))
+    (said,) = sentences(an_audit(ratios=rows))
     assert "rows 3, 7" in said
     assert "1.00 to 5.00 times" in said
     assert "(rows 7)" in said
 
 
 def test_the_limit_is_called_mlperfs_only_where_it_is(make_run):
-    assert "MLPerf allows less than 1.10" in summary(describe(make_run()))
+    assert "MLPerf allows less than 1.10" in summary(make_run())
     own = sentences(_with_ratio(1.0, limit=1.2, limit_of="configuration"))[0]
     assert "this configuration allows less than 1.20, MLPerf less than 1.10" in own
 
@@ -85,7 +77,7 @@ def test_figures_of_any_name_are_no_ratios(figures):
     check = CheckEntry(
         name="throughput_ratio", node_id="n", status="failed", passed=False, observed=1.5, limit=1.1, reason="slow"
     )
-    audit = _entry(figures=figures, checks=(check,))
+    audit = an_audit(figures=figures, checks=(check,))
     assert headline(audit) == ""
     assert sentences(audit) == ["Failed: throughput_ratio (slow)."]
     assert interval_of(audit, check) == ""
@@ -113,30 +105,30 @@ def test_figures_of_any_name_are_no_ratios(figures):
 )
 def test_states_in_words(make_run, status, reason, said):
     checks = (
-        CheckOutcome(name="a", node_id="a", status="passed"),
-        CheckOutcome(name="b", node_id="b", status="not_run"),
+        a_check(name="a", node_id="a", status="passed"),
+        a_check(name="b", node_id="b", status="not_run"),
     )
-    audit = AuditOutcome(id="t", title="T", status=status, is_audit=True, checks=checks, reason=reason)
-    assert summary(describe(make_run(audits=(audit,)))) == said
+    audit = an_audit(id="t", title="T", status=status, is_audit=True, checks=checks, reason=reason)
+    assert summary(make_run(audits=(audit,))) == said
 
 
 def test_a_run_of_nothing(make_run):
-    assert summary(describe(make_run(audits=()))) == "Nothing was run."
+    assert summary(make_run(audits=())) == "Nothing was run."
 
 
 def test_failed_checks_other_than_the_ratio_are_told(make_run):
-    text = summary(describe(make_run(failed=20)))
+    text = summary(make_run(failed=20))
     assert "Failed: completion[reference] (44 of 64 queries completed" in text
 
 
 def test_headline_has_throughput_and_what_is_missing(make_run):
-    (audit,) = describe(make_run(failed=9)).audits
+    (audit,) = make_run(failed=9).audits
     assert "reference" in headline(audit)
     assert "(55 of 64)" in headline(audit)
 
 
 def test_phase_rows_leave_out_what_no_phase_has(make_run):
-    (audit,) = describe(make_run(failed=64)).audits
+    (audit,) = make_run(failed=64).audits
     rows = dict(phase_rows(audit.phases))
     assert rows["Failed"] == ["64 (32 http_500, 32 timeout)", "0"]
     assert rows["Latency p50"][0] == ""

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from pytest_mlperf_audit.report.round import words
-from pytest_mlperf_audit.report.round.document import SCHEMA_FILE, RoundDocument, round_schema
 from pytest_mlperf_audit.report.round.html import render
 from pytest_mlperf_audit.report.round.write import write_report
+from pytest_mlperf_audit.verdicts.round import SCHEMA_FILE, RoundDocument, round_schema
 from tests.support.rounds import a_round, case, mixed
 
 REGENERATE = "not current; run python docs/generate.py"

@@ -9,21 +9,15 @@ from typing import Any, Final, Literal, get_args
 
 import msgspec
 
-from ..._version import __version__
-from ...audits.published.outcome import CaseOutcome, CaseStatus
-from ...audits.verdict import Figure
-from ...records.files import write_atomic
-from ..document import Tool, storable
-from ..schema import document_schema
+from ..audits.published.outcome import CaseOutcome, CaseStatus
+from ..audits.verdict import Figure
+from ..records.files import write_atomic
+from .document import DISTRIBUTION, THIS_TOOL, RunStatus, Tool, storable
+from .files import document_schema
 
 SCHEMA_VERSION: Final = 1
 SCHEMA_FILE: Final = Path(__file__).with_name("round.schema.json")
 STATUSES: Final[tuple[CaseStatus, ...]] = get_args(CaseStatus)
-
-_DISTRIBUTION: Final = "pytest-mlperf-audit"
-
-#: INCOMPLETE: cases passed, and others were skipped or not selected. NOT_RUN: none was judged.
-RoundStatus = Literal["PASS", "FAIL", "NO_VERDICT", "INCOMPLETE", "NOT_RUN"]
 
 
 class RoundDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +29,7 @@ class RoundDocument(msgspec.Struct, frozen=True, kw_only=True):
     schema_version: int
     kind: Literal["round"]
     tool: Tool
-    status: RoundStatus
+    status: RunStatus
     tree: str
     started_at: str
     finished_at: str
@@ -61,7 +55,7 @@ def describe(
     raw = RoundDocument(
         schema_version=SCHEMA_VERSION,
         kind="round",
-        tool=Tool(name=_DISTRIBUTION, version=__version__),
+        tool=THIS_TOOL,
         status=round_status(ordered, found),
         tree=tree,
         started_at=started_at,
@@ -75,8 +69,11 @@ def describe(
     return msgspec.convert(storable(msgspec.to_builtins(raw)), RoundDocument)
 
 
-def round_status(cases: Sequence[CaseOutcome], found: int) -> RoundStatus:
-    """Return the worst of the cases; PASS only when every audit directory that was found passed."""
+def round_status(cases: Sequence[CaseOutcome], found: int) -> RunStatus:
+    """Return the worst of the cases; PASS only when every audit directory that was found passed.
+
+    INCOMPLETE: cases passed, and others were skipped or not selected. NOT_RUN: none was judged.
+    """
     statuses = {case.status for case in cases}
     if "FAIL" in statuses:
         return "FAIL"
@@ -94,4 +91,4 @@ def write_round(document: RoundDocument, path: Path) -> None:
 
 def round_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of a round's verdict.json; `round.schema.json` beside this file is its copy."""
-    return document_schema(RoundDocument, f"{_DISTRIBUTION} round", SCHEMA_VERSION)
+    return document_schema(RoundDocument, f"{DISTRIBUTION} round", SCHEMA_VERSION)

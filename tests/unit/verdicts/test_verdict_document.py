@@ -11,15 +11,8 @@ import pytest
 
 from pytest_mlperf_audit.audits.verdict import Check
 from pytest_mlperf_audit.errors import RecordError
-from pytest_mlperf_audit.report.document import (
-    SCHEMA_FILE,
-    describe,
-    document,
-    read_verdict,
-    verdict_schema,
-    write_verdict,
-)
-from pytest_mlperf_audit.report.outcome import AuditOutcome, CheckOutcome
+from pytest_mlperf_audit.verdicts.files import SCHEMA_FILE, read_verdict, verdict_schema, with_artifacts, write_verdict
+from tests.support.entries import a_check, an_audit
 
 DOCS = Path(__file__).parents[3] / "docs/verdict-format.md"
 REGENERATE = "not current; run python docs/generate.py"
@@ -39,7 +32,7 @@ def test_the_published_schema_is_current_and_valid():
 
 @pytest.mark.parametrize("asked", [{}, {"simulated": True}, {"failed": 64}, {"rows": [3, 7]}, {"n": 1}, {"audits": ()}])
 def test_documents_validate_and_read_back(make_run, tmp_path, asked):
-    written = document(make_run(**asked), tmp_path)
+    written = with_artifacts(make_run(**asked), tmp_path)
     path = write_verdict(written, tmp_path)
     jsonschema.Draft202012Validator(verdict_schema()).validate(_strict(path.read_bytes()))
     assert msgspec.structs.replace(read_verdict(path), digest="") == written
@@ -48,7 +41,7 @@ def test_documents_validate_and_read_back(make_run, tmp_path, asked):
 
 @pytest.mark.parametrize("asked", [{}, {"cached": True, "streamed": True}, {"settings": {"design": "anytime"}}])
 def test_documents_of_a_probe_validate_and_read_back(make_probe, tmp_path, asked):
-    written = document(make_probe(**asked), tmp_path)
+    written = with_artifacts(make_probe(**asked), tmp_path)
     path = write_verdict(written, tmp_path)
     jsonschema.Draft202012Validator(verdict_schema()).validate(_strict(path.read_bytes()))
     assert msgspec.structs.replace(read_verdict(path), digest="") == written
@@ -58,7 +51,7 @@ def test_documents_of_a_probe_validate_and_read_back(make_probe, tmp_path, asked
 
 
 def test_a_document_from_before_there_were_findings_is_read(make_run, tmp_path):
-    path = write_verdict(document(make_run(), tmp_path), tmp_path)
+    path = write_verdict(with_artifacts(make_run(), tmp_path), tmp_path)
     old = json.loads(path.read_bytes())
     del old["digest"]
     for audit in old["audits"]:
@@ -78,13 +71,13 @@ def test_the_documentation_names_every_field():
 
 
 def test_the_schema_refuses_a_forged_document(make_run, tmp_path):
-    forged = msgspec.to_builtins(document(make_run(), tmp_path)) | {"status": "GREEN"}
+    forged = msgspec.to_builtins(with_artifacts(make_run(), tmp_path)) | {"status": "GREEN"}
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.Draft202012Validator(verdict_schema()).validate(forged)
 
 
 def test_checks_carry_observed_limit_and_reason(make_run, tmp_path):
-    run = document(make_run(repeat_s=0.01), tmp_path)
+    run = with_artifacts(make_run(repeat_s=0.01), tmp_path)
     (audit,) = run.audits
     ratio = audit.checks[-1]
     assert (run.status, ratio.name, ratio.status, ratio.passed) == ("FAIL", "throughput_ratio", "failed", False)
@@ -96,9 +89,9 @@ def test_checks_carry_observed_limit_and_reason(make_run, tmp_path):
 
 
 def test_a_check_without_verdict_keeps_its_own_reason(make_run, tmp_path):
-    lost = CheckOutcome(name="throughput_ratio", node_id="x::test04", status="error", reason="the endpoint was lost")
-    audit = AuditOutcome(id="test04", title="TEST04", status="NO_VERDICT", is_audit=True, checks=(lost,))
-    (entry,) = document(make_run(audits=(audit,)), tmp_path).audits[0].checks
+    lost = a_check(name="throughput_ratio", node_id="x::test04", status="error", reason="the endpoint was lost")
+    audit = an_audit(id="test04", title="TEST04", status="NO_VERDICT", is_audit=True, checks=(lost,))
+    (entry,) = with_artifacts(make_run(audits=(audit,)), tmp_path).audits[0].checks
     assert (entry.passed, entry.observed, entry.reason) == (None, None, "the endpoint was lost")
 
 
@@ -110,7 +103,7 @@ def test_every_file_is_digested_but_the_report_itself_and_hidden_ones(make_run, 
     outside = tmp_path.parent / f"{tmp_path.name}-secret"
     outside.write_bytes(b"not ours")
     (tmp_path / "link").symlink_to(outside)
-    artifacts = document(run, tmp_path).artifacts
+    artifacts = with_artifacts(run, tmp_path).artifacts
     assert list(artifacts) == [
         "audit/output_caching/phase.json",
         "audit/output_caching/queries.jsonl",
@@ -124,11 +117,11 @@ def test_every_file_is_digested_but_the_report_itself_and_hidden_ones(make_run, 
 
 def test_nan_and_infinity_and_lone_surrogates_never_reach_json(make_run, tmp_path):
     check = Check(name="ratio", passed=False, observed=float("nan"), limit=float("inf"), reason="\udcff name")
-    outcome = CheckOutcome(name="ratio", node_id="n", status="failed", check=check)
-    audit = AuditOutcome(
+    outcome = a_check(name="ratio", node_id="n", status="failed", check=check)
+    audit = an_audit(
         id="a", title="A", status="FAIL", is_audit=True, checks=(outcome,), figures={"ratio": float("-inf"), "ok": 1.5}
     )
-    written = document(make_run(audits=(audit,), warnings=("\ud800",)), tmp_path)
+    written = with_artifacts(make_run(audits=(audit,), warnings=("\ud800",)), tmp_path)
     found = _strict(write_verdict(written, tmp_path).read_bytes())["audits"][0]
     assert found["figures"] == {"ratio": None, "ok": 1.5}
     assert (found["checks"][0]["observed"], found["checks"][0]["limit"]) == (None, None)
@@ -138,7 +131,7 @@ def test_nan_and_infinity_and_lone_surrogates_never_reach_json(make_run, tmp_pat
 def test_describing_reads_no_file(make_run, tmp_path):
     outcome = make_run()
     shutil.rmtree(tmp_path / "audit")
-    assert describe(outcome).artifacts == {}
+    assert outcome.artifacts == {}
 
 
 @pytest.mark.parametrize(

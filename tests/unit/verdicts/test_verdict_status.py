@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_mlperf_audit.report.outcome import AuditOutcome
-from pytest_mlperf_audit.report.status import audit_status, run_status
+from pytest_mlperf_audit.verdicts.document import audit_status, run_status
+from tests.support.entries import an_audit
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,6 @@ def test_status_of_an_audit(checks, no_verdict, measured, status):
     ],
 )
 def test_status_of_a_run(audits, main_run, status):
-    outcomes = [AuditOutcome(id="performance", title="", status=main_run, is_audit=False, checks=())]
-    outcomes += [AuditOutcome(id="t", title="", status=one, is_audit=True, checks=()) for one in audits]
+    outcomes = [an_audit(id="performance", title="", status=main_run, is_audit=False, checks=())]
+    outcomes += [an_audit(id="t", title="", status=one, is_audit=True, checks=()) for one in audits]
     assert run_status(outcomes) == status

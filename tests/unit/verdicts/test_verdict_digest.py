@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mlperf_audit.report.digest import UNSEALED, seal_problem, sealed
+from pytest_mlperf_audit.verdicts.files import UNSEALED, seal_problem, sealed
 
 
 def _unsealed(**fields):

@@ -1,0 +1,281 @@
+"""VerdictDocument: all that a run came to. What is judged is what verdict.json holds and what reports show.
+
+Statuses, of a run and of each audit in it:
+    PASS        every planned check ran and passed
+    FAIL        a check failed
+    NO_VERDICT  a phase crashed, was cut short, or left partial records; or the records leave a check in doubt
+    INCOMPLETE  measured, but planned checks were not run (deselected, or the session stopped early)
+    NOT_RUN     neither a phase nor a check of the audit was run
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, Literal
+
+import msgspec
+
+from .._version import __version__
+from ..audits.verdict import ArmSummary, Check, Diff, Figure, Finding, Ratio
+from ..records.artifacts import Artifact
+from ..runs.order import Scripted
+from ..runs.phase import PhaseFigures, PhaseRecord, Status, StoppedBy
+from ..runs.spec import RunSpec
+
+SCHEMA_VERSION: Final = 1
+DISTRIBUTION: Final = "pytest-mlperf-audit"
+
+RunStatus = Literal["PASS", "FAIL", "NO_VERDICT", "INCOMPLETE", "NOT_RUN"]
+CheckStatus = Literal["passed", "failed", "error", "not_run"]
+
+
+class Tool(msgspec.Struct, frozen=True, kw_only=True):
+    """What wrote the document."""
+
+    name: str
+    version: str
+
+
+#: What writes documents now.
+THIS_TOOL: Final = Tool(name=DISTRIBUTION, version=__version__)
+
+
+class CheckEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A planned check, which is one pytest test. `passed` is null when its audit reached no verdict.
+
+    `undecided`: the records are there, and leave this check in doubt, as `reason` says.
+    """
+
+    name: str
+    node_id: str
+    status: CheckStatus
+    passed: bool | None
+    observed: Figure
+    limit: Figure
+    reason: str
+    undecided: bool = False
+
+    @classmethod
+    def of(cls, name: str, check: Check | None, node_id: str, status: CheckStatus) -> CheckEntry:
+        """Return the entry of a planned check, `check` as it was judged, None without a verdict."""
+        return cls(
+            name=name,
+            node_id=node_id,
+            status=status,
+            passed=check.passed if check else None,
+            observed=check.observed if check else None,
+            limit=check.limit if check else None,
+            reason=check.reason if check else "",
+            undecided=check is not None and check.passed is None,
+        )
+
+    @property
+    def check(self) -> Check | None:
+        """The check as it was judged, None without a verdict."""
+        if self.passed is None and not self.undecided:
+            return None
+        return Check(name=self.name, passed=self.passed, observed=self.observed, limit=self.limit, reason=self.reason)
+
+
+class PhaseEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A phase that was run. `directory` is relative to the report directory; `spec` is what was asked of it.
+
+    `judged` is false for a warm-up, which no check looks at.
+    """
+
+    label: str
+    judged: bool
+    directory: str
+    status: Status
+    attempt: int
+    started_at: str
+    duration_s: float
+    stopped_by: StoppedBy
+    reason: str | None
+    spec: RunSpec
+    figures: PhaseFigures
+
+    @classmethod
+    def of(cls, record: PhaseRecord, directory: str, *, judged: bool = True) -> PhaseEntry:
+        """Return the entry of a phase whose record lies in `directory`."""
+        return cls(
+            label=record.label,
+            judged=judged,
+            directory=directory,
+            status=record.status,
+            attempt=record.attempt,
+            started_at=record.started_at,
+            duration_s=record.duration_s,
+            stopped_by=record.stopped_by,
+            reason=record.reason,
+            spec=record.spec,
+            figures=record.figures,
+        )
+
+    @property
+    def complete(self) -> bool:
+        """Whether a verdict may rest on this phase."""
+        return self.status == "complete"
+
+    @property
+    def scripted(self) -> bool:
+        """Whether a script chose its queries; its throughput and latencies as a whole then say nothing."""
+        return isinstance(self.spec.order, Scripted)
+
+
+class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """An audit, or the main performance run (`is_audit` false). `figures` is evidence and decides nothing.
+
+    `findings` are the comparisons of a scripted phase, `arms` the kinds of queries that it compared; `diffs` show
+    outputs that should be equal and are not. `planned` are the labels of the phases that it needs, run or not. `ratios`
+    are throughput ratios against their limits.
+    """
+
+    id: str
+    title: str
+    status: RunStatus
+    is_audit: bool
+    mlperf_name: str | None
+    settings: dict[str, Figure]
+    checks: tuple[CheckEntry, ...]
+    phases: tuple[PhaseEntry, ...]
+    figures: dict[str, Figure]
+    notes: tuple[str, ...]
+    reason: str
+    findings: tuple[Finding, ...] = ()
+    diffs: tuple[Diff, ...] = ()
+    arms: tuple[ArmSummary, ...] = ()
+    planned: tuple[str, ...] = ()
+    ratios: tuple[Ratio, ...] = ()
+
+    def check(self, name: str) -> CheckEntry | None:
+        """Return the check of that name, None where none is planned."""
+        return next((check for check in self.checks if check.name == name), None)
+
+    @property
+    def timed(self) -> tuple[PhaseEntry, ...]:
+        """The phases that checks look at and whose throughput means something."""
+        return tuple(phase for phase in self.phases if phase.judged and not phase.scripted)
+
+    @property
+    def scripted(self) -> tuple[PhaseEntry, ...]:
+        """The phases whose queries a script chose."""
+        return tuple(phase for phase in self.phases if phase.judged and phase.scripted)
+
+
+class VerdictDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """The verdict of one run of one YAML. `artifacts` is keyed by path relative to the report directory.
+
+    `digest` is over the document itself, see `verdicts.files`; "" until it is written, and it must stay the last field.
+    """
+
+    schema_version: int
+    tool: Tool
+    status: RunStatus
+    simulated: bool
+    name: str
+    config: str
+    endpoint: str
+    model: str
+    api_type: str
+    started_at: str
+    finished_at: str
+    environment: dict[str, Figure]
+    warnings: tuple[str, ...]
+    audits: tuple[AuditEntry, ...]
+    artifacts: dict[str, Artifact]
+    digest: str = ""
+
+
+def document(
+    *,
+    name: str,
+    config: str,
+    simulated: bool,
+    endpoint: str,
+    api_type: str,
+    model: str,
+    started_at: str,
+    finished_at: str,
+    environment: dict[str, Figure],
+    audits: tuple[AuditEntry, ...],
+    warnings: tuple[str, ...] = (),
+) -> VerdictDocument:
+    """Return the document of a run, its status that of its audits, without digests of files.
+
+    No number in it is NaN or infinite, no text breaks UTF-8.
+    """
+    raw = VerdictDocument(
+        schema_version=SCHEMA_VERSION,
+        tool=THIS_TOOL,
+        status=run_status(audits),
+        simulated=simulated,
+        name=name,
+        config=config,
+        endpoint=endpoint,
+        model=model,
+        api_type=api_type,
+        started_at=started_at,
+        finished_at=finished_at,
+        environment=environment,
+        warnings=warnings,
+        audits=tuple(map(_numbered, audits)),
+        artifacts={},
+    )
+    return msgspec.convert(storable(msgspec.to_builtins(raw)), VerdictDocument)
+
+
+def storable_audit(audit: AuditEntry) -> AuditEntry:
+    """Return an audit as `document` would have it."""
+    return msgspec.convert(storable(msgspec.to_builtins(_numbered(audit))), AuditEntry)
+
+
+def _numbered(audit: AuditEntry) -> AuditEntry:
+    """Leave out arms and ratios without a number, which JSON cannot hold."""
+    return msgspec.structs.replace(
+        audit,
+        arms=tuple(arm for arm in audit.arms if math.isfinite(arm.median_s)),
+        ratios=tuple(ratio for ratio in audit.ratios if math.isfinite(ratio.value) and math.isfinite(ratio.limit)),
+    )
+
+
+def storable(value: Any) -> Any:
+    """Replace what JSON cannot hold, at any depth: NaN and infinity by None, lone surrogates by question marks."""
+    if isinstance(value, dict):
+        return {storable(key): storable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [storable(item) for item in value]
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def audit_status(checks: Sequence[CheckStatus], *, no_verdict: bool, measured: bool = False) -> RunStatus:
+    """Return an audit's status from its planned checks'; PASS only when every one of them passed.
+
+    `no_verdict`: its phases were begun, and allow none. `measured`: its phases are complete.
+    """
+    if "failed" in checks:
+        return "FAIL"
+    if "error" in checks or no_verdict:
+        return "NO_VERDICT"
+    if not measured and set(checks) <= {"not_run"}:
+        return "NOT_RUN"
+    return "INCOMPLETE" if "not_run" in checks else "PASS"
+
+
+def run_status(audits: Iterable[AuditEntry]) -> RunStatus:
+    """Return the run's status: the worst of its audits'.
+
+    An audit that was not run leaves the run INCOMPLETE. The main run may be left out (`-m test04`): it is no audit, and
+    no verdict rests on it.
+    """
+    statuses = [audit.status for audit in audits if audit.is_audit or audit.status != "NOT_RUN"]
+    worst: tuple[RunStatus, ...] = ("FAIL", "NO_VERDICT")
+    for status in worst:
+        if status in statuses:
+            return status
+    if not statuses or set(statuses) == {"NOT_RUN"}:
+        return "NOT_RUN"
+    return "PASS" if set(statuses) == {"PASS"} else "INCOMPLETE"
