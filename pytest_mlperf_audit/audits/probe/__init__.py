@@ -1,9 +1,9 @@
 """The cache probe: does an exact repeat come back faster than twins that no cache can know?
 
     settings   the `probe:` block, and which kinds of cache are forbidden
-    prompts    prompts that nobody has sent before
-    design     which queries, in which order, from one seed
+    design     which queries, in which order, from one seed; prompts that nobody has sent before
     script     when to send them and when to stop
+    plan       the block to a planned probe, and whether records are what its seed plans
     evidence   query records to arrays of latencies
     contrasts  arrays to p values and speed-ups
     naming     which cache explains what was found

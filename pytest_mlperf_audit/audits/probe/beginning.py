@@ -19,7 +19,7 @@ from .design import MADE_UP
 from .evidence import Block, Measure, first_s, has_decode, has_few_tokens, is_comparable, total_s
 from .settings import Kind
 
-Blocks = Mapping[str, Sequence[Block]]
+_Blocks = Mapping[str, Sequence[Block]]
 
 #: The time after the first token is shorter behind a known beginning: sure, or suspected. At three looks a server with
 #: an honest prefix cache is accused in 0.9 % of sessions at most, whatever its latencies' distribution.
@@ -55,7 +55,7 @@ class Nature(NamedTuple):
     may_be: tuple[Kind, ...] = ()
 
 
-def nature(blocks: Blocks) -> Nature:
+def nature(blocks: _Blocks) -> Nature:
     """Tell a prefix cache from one that replays replies; asked only where one of the two was found."""
     if any(_are_copied(some, _id_and_output, contrasts.KNOWS_BEGINNING[of]) for of, some in blocks.items()):
         return Nature("near_duplicate", "replies to different prompts with one beginning have one id and one output")
@@ -112,7 +112,7 @@ def _paced(shared: str) -> Nature:
     )
 
 
-def _by_whole_reply(blocks: Blocks) -> Nature:
+def _by_whole_reply(blocks: _Blocks) -> Nature:
     every = [block for some in blocks.values() for block in some]
     effect = contrasts.beginning(blocks, contrasts.whole(every)).effect
     ending = _ending(every, total_s) if MADE_UP in blocks else 0.0

@@ -51,7 +51,7 @@ BURSTS: Final = "bursts"
 _OF: Final[Mapping[str, str]] = {MADE_UP: "made-up prompts", DATASET: "the data set's prompts"}
 
 
-def of_name(of: str) -> str:
+def _of_name(of: str) -> str:
     """Return what was compared, in words."""
     return _OF.get(of, of)
 
@@ -162,7 +162,7 @@ class Conclusion:
         low, high = contrast.effect.low, contrast.effect.high
         return Finding(
             kind=kind,
-            of=of_name(contrast.of),
+            of=_of_name(contrast.of),
             found=judged.named is not None,
             forbidden=kind in self._probe.forbidden,
             sentence=_sentence(judged),
@@ -230,7 +230,7 @@ class Conclusion:
             return f"{len(evidence.bets)} groups of one repeat and three twins"
         if evidence.single:
             return f"{len(evidence.single['R'])} repeats of one prompt against {len(evidence.single['P'])} twins"
-        of = " and ".join(of_name(source) for source in evidence.sources())
+        of = " and ".join(_of_name(source) for source in evidence.sources())
         return f"{evidence.n_groups()} groups of {of}"
 
     def _excluded(self) -> str:
@@ -283,7 +283,7 @@ def _sentence(judged: Judged) -> str:
     unlike = "with a new beginning" if apart else "that differ in their last words"
     says = _EARLY if contrast.of == STARTS else _SAYS[contrast.kind if kind == "near_duplicate" else kind]
     seen = says.format(times=times, unlike=unlike)
-    where = of_name(contrast.of)
+    where = _of_name(contrast.of)
     if judged.named:
         hits = "" if contrast.steady else ", not always but too often for chance"
         return f"{TITLES[kind]} on {where}: {seen}{hits} (p {judged.p_corrected:.2g})"

@@ -45,7 +45,7 @@ STARTS = "made-up prompts, first token"
 #: The arm that shares only its beginning with an earlier query.
 KNOWS_BEGINNING = {MADE_UP: "X", DATASET: "Y"}
 
-Arms = Sequence[str]
+_Arms = Sequence[str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,13 +223,13 @@ def _run(groups: Sequence[tuple[Floats, Floats]]) -> Contrast:
 
 
 def _strata(
-    kind: Kind, of: str, blocks: Sequence[Block], fast: Arms, slow: Arms, measures: Sequence[Measure]
+    kind: Kind, of: str, blocks: Sequence[Block], fast: _Arms, slow: _Arms, measures: Sequence[Measure]
 ) -> Contrast:
     return _least_sure([_u(kind, of, columns(blocks, fast, one), columns(blocks, slow, one)) for one in measures])
 
 
 def _one_stratum(
-    kind: Kind, of: str, blocks: Sequence[Block], fast: Arms, slow: Arms, measures: Sequence[Measure]
+    kind: Kind, of: str, blocks: Sequence[Block], fast: _Arms, slow: _Arms, measures: Sequence[Measure]
 ) -> Contrast:
     """Compare all with all, since nothing but chance pairs them: their prompts differ."""
     tested = []

@@ -22,9 +22,32 @@ from collections.abc import Callable
 from typing import Final
 
 from ...runs.script import NO_EDIT, Edit, Step
-from . import prompts
 
-N_NEAR: Final = 3
+# Plain nouns of one or two tokens in common vocabularies; 256, so that a word is eight bits.
+WORDS = (  # noqa: SIM905 - a list of 256 lines says no more
+    "acorn almond anchor antler apron arch armor arrow atlas attic badge bagel ballad bamboo banner barrel basil "
+    "basket beacon beaver bench berry blade blanket blossom bottle boulder bracelet branch brick bridge bronze "
+    "brush bubble bucket buckle butter button cabin cactus camel canal candle canoe canvas cape carpet carrot "
+    "castle cedar cello chalk chapel cherry chest chimney cinder circle citrus clay cliff clock clover coast "
+    "cobalt comet compass copper coral cottage cotton crane crater cricket crown crystal curtain cymbal dagger "
+    "daisy dawn desert diamond dolphin donkey dragon drawer drum dune eagle earring echo elbow elm ember engine "
+    "falcon fabric feather fence fern ferry fiddle finch flame flask flute forest fossil fountain fox frost "
+    "galaxy garden garlic garnet gate geyser ginger glacier glove goblet granite grape gravel guitar hammer "
+    "harbor harp hatch hazel helmet heron hill honey hornet iceberg igloo iris island ivory jacket jade jasmine "
+    "jewel jungle juniper kayak kettle kite ladder lagoon lantern lark lemon lever lighthouse lily linen lobster "
+    "locket loom lotus lumber magnet mango maple marble meadow melon mirror mitten moose moss mountain mural "
+    "museum mustard needle nest nickel oak oasis ocean olive onion opal orchard orchid otter oven owl oyster "
+    "paddle palace panther paper parrot peach pearl pebble pencil pepper piano pigeon pillow pine planet plum "
+    "pocket pond poppy prairie prism pumpkin puzzle quail quartz quilt rabbit radar raft raven reef ribbon ridge "
+    "river robin rocket root rope ruby saddle sail salmon sandal sapphire scarf scissors scroll shadow shell "
+    "shield ship shovel silver snail spider spoon spruce squash stable statue stone storm sugar"
+).split()
+
+_TEXT_WORDS = 24
+TAIL_WORDS = 8
+#: Words from one list grow alike to an embedding; a topic of a few words keeps texts apart.
+_TOPIC_WORDS = 8
+_N_NEAR: Final = 3
 #: Bursts of each kind: with 6 + 6 no two-sided rank test falls below BURST_ALPHA, with 7 + 7 it can.
 N_BURSTS: Final = 7
 #: Sizes tried for a burst; each is sent twice.
@@ -52,7 +75,7 @@ class Designer:
     def warm_up(self, number: int, *, url: bool = False) -> Step:
         """Return a query of its own, to warm up with, or to see whether a changed URL is taken."""
         rng = self._rng(f"w{number}")
-        edit = self._made(rng, lead=prompts.nonce(rng))
+        edit = self._made(rng, lead=_nonce(rng))
         return Step(f"w{number}/{'url' if url else 'fresh'}", self._row(number), edit, _query(rng) if url else "")
 
     def twin_to_warm_up(self, row: int) -> Step:
@@ -64,9 +87,9 @@ class Designer:
         block = f"m{group}"
         rng = self._rng(block)
         row = self._row(group)
-        head, text, tail = prompts.nonce(rng), prompts.text(rng), prompts.tail(rng)
+        head, text, tail = _nonce(rng), _fresh_text(rng), _fresh_tail(rng)
         primes = {"a": " ".join(tail)}
-        primes["b"], *near = prompts.other_last_words(rng, tail, 1 + N_NEAR)
+        primes["b"], *near = _other_last_words(rng, tail, 1 + _N_NEAR)
 
         def step(arm: str, edit: Edit, query: str = "") -> Step:
             return Step(f"{block}/{arm}", row, edit, query, group)
@@ -75,13 +98,13 @@ class Designer:
             return step(arm, self._made(rng, head=head, text=text, tail=end))
 
         def apart(arm: str, query: str = "") -> Step:
-            return step(arm, self._made(rng, lead=prompts.nonce(rng), text=text, tail=primes["a"]), query)
+            return step(arm, self._made(rng, lead=_nonce(rng), text=text, tail=primes["a"]), query)
 
         first = [family(f"prime.{name}", end) for name, end in primes.items()] * self._primes
         kin = [family(f"R.{name}", end) for name, end in primes.items()]
         kin += [family("Y", end) for end in near]
-        kin.append(family("X", " ".join(prompts.tail(rng))))
-        others = [apart("P"), apart("N"), step("S", self._made(rng, lead=prompts.nonce(rng)))]
+        kin.append(family("X", " ".join(_fresh_tail(rng))))
+        others = [apart("P"), apart("N"), step("S", self._made(rng, lead=_nonce(rng)))]
         others += [apart("U", _query(rng))] if self.url else []
         return _arranged(rng, first, kin, others)
 
@@ -94,7 +117,7 @@ class Designer:
         def step(arm: str, edit: Edit | None = None) -> Step:
             return Step(f"{block}/{arm}", row, edit or NO_EDIT, "", group)
 
-        kin = [step("R"), *(step("Y", _twin_behind(rng)) for _ in range(N_NEAR))]
+        kin = [step("R"), *(step("Y", _twin_behind(rng)) for _ in range(_N_NEAR))]
         return _arranged(rng, [step("prime")] * self._primes, kin, [step("P", _twin_ahead(rng))])
 
     def single(self, row: int, *, made_up: bool) -> tuple[Step, ...]:
@@ -118,8 +141,7 @@ class Designer:
         """Return a burst of different prompts, to see whether so many have to queue."""
         rng = self._rng(f"k{size}.{attempt}")
         return tuple(
-            Step(f"k{size}.{attempt}/size", self._row(0), self._made(rng, lead=prompts.nonce(rng)), "", 0)
-            for _ in range(size)
+            Step(f"k{size}.{attempt}/size", self._row(0), self._made(rng, lead=_nonce(rng)), "", 0) for _ in range(size)
         )
 
     def bursts(self, size: int) -> list[tuple[Step, ...]]:
@@ -130,8 +152,8 @@ class Designer:
 
     def _burst(self, block: str, kind: str, size: int) -> tuple[Step, ...]:
         rng = self._rng(block)
-        head, text, tail = prompts.nonce(rng), prompts.text(rng), prompts.tail(rng)
-        ends = prompts.other_last_words(rng, tail, size) if kind == "twins" else [" ".join(tail)] * size
+        head, text, tail = _nonce(rng), _fresh_text(rng), _fresh_tail(rng)
+        ends = _other_last_words(rng, tail, size) if kind == "twins" else [" ".join(tail)] * size
         row = self._row(int(block[1:]))
         made = (self._made(rng, head=head, text=text, tail=end) for end in ends)
         return tuple(Step(f"{block}/{kind}", row, edit, "", 0) for edit in made)
@@ -148,32 +170,32 @@ class Designer:
         return Edit(
             lead=lead,
             head=head,
-            text=prompts.text(rng) if text is None else text,
-            tail=" ".join(prompts.tail(rng)) if tail is None else tail,
+            text=_fresh_text(rng) if text is None else text,
+            tail=" ".join(_fresh_tail(rng)) if tail is None else tail,
             max_tokens=self._max_tokens,
         )
 
     def _prompt_and_twins(self, rng: random.Random, *, made_up: bool) -> tuple[Edit, Callable[[], Edit]]:
         if not made_up:
             return NO_EDIT, lambda: _twin_ahead(rng)
-        text, tail = prompts.text(rng), " ".join(prompts.tail(rng))
+        text, tail = _fresh_text(rng), " ".join(_fresh_tail(rng))
 
         def made() -> Edit:
-            return self._made(rng, lead=prompts.nonce(rng), text=text, tail=tail)
+            return self._made(rng, lead=_nonce(rng), text=text, tail=tail)
 
         return made(), made
 
 
 def _twin_ahead(rng: random.Random) -> Edit:
-    return Edit(lead=prompts.fresh_words(rng), in_place=True)
+    return Edit(lead=_fresh_words(rng), in_place=True)
 
 
 def _twin_behind(rng: random.Random) -> Edit:
-    return Edit(tail=prompts.fresh_words(rng), in_place=True)
+    return Edit(tail=_fresh_words(rng), in_place=True)
 
 
 def _query(rng: random.Random) -> str:
-    return f"n={prompts.nonce(rng)}"
+    return f"n={_nonce(rng)}"
 
 
 def _arranged(rng: random.Random, first: list[Step], kin: list[Step], others: list[Step]) -> tuple[Step, ...]:
@@ -181,3 +203,34 @@ def _arranged(rng: random.Random, first: list[Step], kin: list[Step], others: li
     family = [*first, *rng.sample(kin, len(kin))]
     apart = rng.sample(others, len(others))
     return tuple(family + apart if rng.random() < 0.5 else apart + family)
+
+
+def _nonce(rng: random.Random) -> str:
+    """Return 64 fresh bits as one word of 16 hex digits."""
+    return f"{rng.getrandbits(64):016x}"
+
+
+def _fresh_text(rng: random.Random) -> str:
+    """Return a text of _TEXT_WORDS words, from a small vocabulary of its own."""
+    return " ".join(_some(rng, _TEXT_WORDS))
+
+
+def _fresh_tail(rng: random.Random) -> list[str]:
+    """Return TAIL_WORDS words to stand behind a text."""
+    return _some(rng, TAIL_WORDS)
+
+
+def _fresh_words(rng: random.Random) -> str:
+    """Return TAIL_WORDS words that hold 64 fresh bits together, to stand in the place of a row's own words."""
+    return " ".join(rng.choice(WORDS) for _ in range(TAIL_WORDS))
+
+
+def _other_last_words(rng: random.Random, words: list[str], count: int) -> list[str]:
+    """Return `count` versions of a tail that differ from it, and from each other, in the last word."""
+    others = rng.sample([word for word in WORDS if word != words[-1]], count)
+    return [" ".join([*words[:-1], word]) for word in others]
+
+
+def _some(rng: random.Random, count: int) -> list[str]:
+    topic = rng.sample(WORDS, _TOPIC_WORDS)
+    return [rng.choice(topic) for _ in range(count)]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...runs.query import QueryRecord
+from ...runs.query import QueryRecord, is_turned_away, refusal
 from ...stats.ranks import Floats
 from .design import DATASET, MADE_UP
 
@@ -108,6 +108,22 @@ class Evidence:
         """Return every query of whole groups, the single-prompt and the anytime design included."""
         blocks = [*self.groups[MADE_UP], *self.groups[DATASET], self.single, *self.bets]
         return [record for block in blocks for arm in block.values() for record in arm]
+
+    def failure_summary(self) -> str:
+        """Return how many queries failed and in which ways, with the server's words and the cure where access ended."""
+        reasons: dict[str, int] = {}
+        for record in self.failed:
+            what = f"{record.outcome} on {(record.tag or '?').partition('/')[2]}"
+            reasons[what] = reasons.get(what, 0) + 1
+        most = ", ".join(f"{count} {what}" for what, count in sorted(reasons.items(), key=lambda item: -item[1])[:4])
+        only = {record.tag.partition("/")[2].partition(".")[0] for record in self.failed if record.tag}
+        turned_away = next((record for record in self.failed if is_turned_away(record.outcome)), None)
+        cure = ""
+        if turned_away:
+            cure = f"; {refusal(turned_away.outcome, turned_away.detail)}"
+        elif only == {"R"}:
+            cure = "; the endpoint refuses a repeated request, so nothing can be concluded from repeats"
+        return f"{len(self.failed)} of {self.n_queries} probe queries failed: {most}{cure}"
 
 
 def _by_block(records: Iterable[QueryRecord]) -> Mapping[str, list[QueryRecord]]:

@@ -20,7 +20,7 @@ from .evidence import Block, Evidence, replays, total_s
 from .naming import named, reaches_floors
 from .settings import ALPHA, BURST_ALPHA, FLOOR, FLOOR_S, LOOKS_ALPHA, Kind
 
-Word = Literal["ERROR", "CACHE", "INCONCLUSIVE", "CLEAN"]
+_Word = Literal["ERROR", "CACHE", "INCONCLUSIVE", "CLEAN"]
 
 #: A contrast is clear when its speed-up is below the floor, or as likely by chance as this.
 _CLEAR_P = 0.05
@@ -62,7 +62,7 @@ class Judged:
 class Judgement:
     """What the evidence shows. `settled`: no more queries are needed. `may_be`: what reuse is, if it has no name."""
 
-    word: Word
+    word: _Word
     judged: tuple[Judged, ...] = ()
     proofs: tuple[str, ...] = ()
     kinds: tuple[Kind, ...] = ()
@@ -143,7 +143,7 @@ def _look(evidence: Evidence, n_groups: int, n_looks: int, *, last: bool, thorou
     if last and any(map(_is_too_fast, judged)):
         return Judgement("INCONCLUSIVE", tuple(judged), null_p=null[0], reason=_TOO_FAST, notes=notes)
     settled = last or (not thorough and all(_is_clear(one.contrast) for one in judged))
-    word: Word = "CLEAN" if settled else "INCONCLUSIVE"
+    word: _Word = "CLEAN" if settled else "INCONCLUSIVE"
     reason = "" if settled else "the budget ended before an answer"
     return Judgement(word, tuple(judged), settled=settled, null_p=null[0], reason=reason, notes=notes)
 

@@ -19,8 +19,7 @@ from ...runs.spec import RunSpec
 from ..contract import Audit, AuditContext, Samples
 from ..verdict import Verdict
 from .conclusion import Conclusion
-from .plan import PHASE, phase, planned, probe_of
-from .replay import as_planned
+from .plan import PHASE, as_planned, phase, planned, probe_of
 from .script import script
 from .settings import Kind, ProbeSettings
 

@@ -1,17 +1,24 @@
-"""From the `probe:` block to a planned probe and its RunSpec. Raises PlanError before anything is sent."""
+"""From the `probe:` block to a planned probe and its RunSpec, and whether records are what its seed plans.
+
+PlanError is raised before anything is sent. Records are checked by running the script once more, on them instead of a
+server.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from ...errors import PlanError
+from ...errors import NoVerdictError, PlanError, RefusedError
 from ...runs.order import Scripted
+from ...runs.query import QueryRecord
+from ...runs.script import Edit, Round, Step
 from ...runs.spec import Concurrency, MaxThroughput, RunSpec
 from ..contract import AuditContext, Samples
 from .design import BURST_SIZES, DATASET, MADE_UP
-from .script import Probe
+from .script import Probe, script
 from .settings import FEWEST_GROUPS, KINDS, Kind, ProbeSettings, looks
 
 PHASE: Final = "cache_probe"
@@ -36,7 +43,7 @@ def planned(
     if design == "auto":
         asked_for_groups = bool({"groups", "thorough", "bursts"} & settings.model_fields_set)
         design = "single" if slow and not asked_for_groups else "groups"
-    at_once = most_at_once(context)
+    at_once = _most_at_once(context)
     bursts = (settings.bursts if settings.bursts is not None else not slow) and at_once >= BURST_SIZES[0]
     sources = (MADE_UP, DATASET) if settings.samples == "both" else (settings.samples,)
     planned_looks = looks(settings.groups)
@@ -109,7 +116,7 @@ def _require_budget(probe: Probe, where: str) -> None:
         )
 
 
-def most_at_once(context: AuditContext) -> int:
+def _most_at_once(context: AuditContext) -> int:
     """Return the benchmark's own concurrency, at most the largest burst: above it coalescing cannot help a score."""
     load = context.load
     if isinstance(load, Concurrency):
@@ -154,4 +161,64 @@ def trial_phase(probe: Probe, context: AuditContext) -> RunSpec:
         min_duration_ms=0,
         max_duration_ms=0,
         drain_timeout_s=None,
+    )
+
+
+#: For each block, what each query was sent as.
+_Sent = dict[str, dict[tuple[int, Edit, str], str]]
+
+
+def as_planned(spec: RunSpec, records: Iterable[QueryRecord]) -> list[QueryRecord]:
+    """Return a probe's records in the order they were sent.
+
+    Raises NoVerdictError when they are not what the seed plans, or when repeats were not sent as the same bytes, or
+    twins as the same ones, as by an adapter that leaves an Edit out.
+    """
+    sent = sorted(records, key=lambda record: record.query)
+    session = script(probe_of(spec), spec.nonce_seed or 0)
+    at = 0
+    sent_as: _Sent = {}
+    try:
+        upcoming = next(session)
+        while True:
+            replies = sent[at : at + len(upcoming.steps)]
+            _require_same(spec.label, sent_as, upcoming, replies)
+            at += len(replies)
+            upcoming = session.send(replies)
+    except (StopIteration, RefusedError):
+        pass
+    if at != len(sent):
+        raise _other(spec.label, f"{len(sent)} queries where {at} were due")
+    return sent
+
+
+def _require_same(label: str, sent_as: _Sent, upcoming: Round, replies: Sequence[QueryRecord]) -> None:
+    if len(replies) < len(upcoming.steps):
+        raise _other(label, f"it ends where {upcoming.steps[len(replies)].tag} was due")
+    for step, reply in zip(upcoming.steps, replies, strict=True):
+        if (step.tag, step.row) != (reply.tag, reply.sample):
+            due, got = f"{step.tag} of row {step.row}", f"{reply.tag} of row {reply.sample}"
+            raise _other(label, f"query {reply.query} is {got} where {due} was due")
+    _require_bytes(label, sent_as, upcoming.steps, replies)
+
+
+def _require_bytes(label: str, sent_as: _Sent, steps: Sequence[Step], replies: Sequence[QueryRecord]) -> None:
+    for step, reply in zip(steps, replies, strict=True):
+        of_block = sent_as.setdefault(step.tag.partition("/")[0], {})
+        is_new = (step.row, step.edit, step.query) not in of_block
+        if of_block.setdefault((step.row, step.edit, step.query), reply.request) != reply.request:
+            raise NoVerdictError(
+                f"phase {label}: {step.tag} is an exact repeat, but was not sent as the same bytes; the endpoint "
+                "adapter must encode equal arguments alike"
+            )
+        if is_new and len(set(of_block.values())) < len(of_block):
+            raise NoVerdictError(
+                f"phase {label}: {step.tag} was to differ from what was sent before, but its bytes are the same; the "
+                "endpoint adapter must apply the edit that encode() is given to the prompt"
+            )
+
+
+def _other(label: str, what: str) -> NoVerdictError:
+    return NoVerdictError(
+        f"phase {label}: its queries are not those that its seed plans ({what}); queries.jsonl was edited or cut"
     )

@@ -12,14 +12,14 @@ import msgspec
 from ...errors import RefusedError
 from ...runs.query import QueryRecord
 from ...runs.script import Round, Script, Step
-from . import failures, judge
+from . import judge
 from .design import BURST_SIZES, DATASET, MADE_UP, N_BURSTS, N_RIVALS, N_SINGLE, SIZING_TRIES, Designer
 from .evidence import Evidence, makespan_s, total_s
 from .judge import Judgement
 from .settings import Design, Kind
 
 #: A query that takes longer is dear: the auto design then bets, one group at a time.
-DEAR_S: Final = 20.0
+_DEAR_S: Final = 20.0
 #: Groups of the anytime design after which a cache that hits every time would long have shown.
 MOST_BETS: Final = 12
 #: A burst of different prompts that takes this many times as long as one query had to queue.
@@ -27,7 +27,7 @@ _QUEUES: Final = 1.7
 #: Groups that may be lost to a failure before one is whole.
 _LOST: Final = 4
 
-Ask = Generator[Round, Sequence[QueryRecord], None]
+_Ask = Generator[Round, Sequence[QueryRecord], None]
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,9 +99,11 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     def judge(self, evidence: Evidence) -> Judgement:
         """Return what the evidence shows, in the design that was sent."""
         if _is_hopeless(evidence):
-            return Judgement("ERROR", reason=failures.told(evidence))
+            return Judgement("ERROR", reason=evidence.failure_summary())
         if self.design == "single":
-            return Judgement("ERROR", reason=failures.told(evidence)) if evidence.failed else judge.of_single(evidence)
+            return (
+                Judgement("ERROR", reason=evidence.failure_summary()) if evidence.failed else judge.of_single(evidence)
+            )
         if evidence.bets or self.design == "anytime":
             return judge.of_bets(evidence, MOST_BETS)
         judgement = judge.of_groups(evidence, self.looks, self.forbidden, thorough=self.thorough)
@@ -168,7 +170,7 @@ class _Session:
         self._evidence = Evidence()
         self._n_groups = 0
 
-    def groups(self) -> Ask:
+    def groups(self) -> _Ask:
         yield from self._warm_up()
         if self._designer.url:
             yield from self._send([self._designer.warm_up(1, url=True)])
@@ -187,7 +189,7 @@ class _Session:
             if judgement.settled:
                 return
 
-    def single(self) -> Ask:
+    def single(self) -> _Ask:
         probe = self._probe
         if not probe.warmed:
             yield from self._warm_up()
@@ -198,7 +200,7 @@ class _Session:
             if self._records[-1].ok is False or judge.is_early(self._evidence):
                 return
 
-    def anytime(self, *, warm: bool = False) -> Ask:
+    def anytime(self, *, warm: bool = False) -> _Ask:
         if not warm:
             yield from self._warm_up()
         for group in range(MOST_BETS):
@@ -209,11 +211,11 @@ class _Session:
             if self._judgement().settled or _is_hopeless(self._evidence):
                 return
 
-    def _warm_up(self) -> Ask:
+    def _warm_up(self) -> _Ask:
         yield from self._send([_warm_up(self._probe, self._designer)])
         _require_taken(self._probe, self._records[-1])
 
-    def _groups_up_to(self, look: int) -> Ask:
+    def _groups_up_to(self, look: int) -> _Ask:
         """Send groups until so many are whole, or until there is no point."""
         while self._evidence.n_groups() < look:
             if not self._may_spend(self._probe.group_size()) or _is_hopeless(self._evidence):
@@ -222,7 +224,7 @@ class _Session:
                 yield from self._send(_block(self._designer, source, self._n_groups))
             self._n_groups += 1
 
-    def _bursts(self) -> Ask:
+    def _bursts(self) -> _Ask:
         size = yield from self._burst_size()
         for steps in self._designer.bursts(size) if size else ():
             yield from self._send(steps, at_once=True)
@@ -244,7 +246,7 @@ class _Session:
                 return size
         return 0
 
-    def _send(self, steps: Sequence[Step], *, at_once: bool = False) -> Ask:
+    def _send(self, steps: Sequence[Step], *, at_once: bool = False) -> _Ask:
         expected = max(len(self._records) + len(steps), min(self._expected(), self._probe.most()))
         records = yield Round(tuple(steps), at_once, expected)
         self._records += records
@@ -264,7 +266,7 @@ class _Session:
         return not limit_ns or max((record.completed_ns for record in self._records), default=0) < limit_ns
 
     def _is_dear(self) -> bool:
-        return min(map(total_s, self._records)) > DEAR_S
+        return min(map(total_s, self._records)) > _DEAR_S
 
     def _judgement(self) -> Judgement:
         return self._probe.judge(self._evidence)

@@ -25,8 +25,7 @@ from ...runs.spec import Poisson, RunSpec
 from ..completion import completion, duration
 from ..contract import Audit, AuditContext, Samples
 from ..probe.conclusion import Conclusion
-from ..probe.plan import PHASE, TRIAL, phase, planned, probe_of, trial_phase
-from ..probe.replay import as_planned
+from ..probe.plan import PHASE, TRIAL, as_planned, phase, planned, probe_of, trial_phase
 from ..probe.script import script, trial
 from ..probe.settings import ProbeSettings
 from ..published.score import TOLERANCE

@@ -6,8 +6,7 @@ import copy
 
 import pytest
 
-from pytest_mlperf_audit.audits.probe.plan import _plain
-from pytest_mlperf_audit.audits.probe.replay import as_planned
+from pytest_mlperf_audit.audits.probe.plan import _plain, as_planned
 from pytest_mlperf_audit.errors import NoVerdictError
 from pytest_mlperf_audit.runs.order import Scripted
 from pytest_mlperf_audit.runs.spec import Concurrency, RunSpec
