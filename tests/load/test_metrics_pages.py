@@ -87,7 +87,7 @@ def test_a_page_that_hangs_is_waited_for_once(two, start_sut, connections, monke
 
 def test_a_page_that_is_gone(two, start_sut):
     sut, gone = start_sut(), start_sut()
-    gone.close()
+    gone.kill()
     records = two(Target(urls=(sut.url,), metrics=(f"{sut.url}/metrics", f"{gone.url}/metrics?key=abcd1234")))
     for record in records:
         [problem] = record.counters.problems
