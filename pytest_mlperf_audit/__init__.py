@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Audit": "audits.contract",
-    "AuditBlock": "config.audit",
+    "AuditBlock": "config.block",
     "AuditContext": "audits.contract",
     "Check": "audits.verdict",
     "EndpointAdapter": "endpoints.base",
