@@ -21,7 +21,7 @@ from ..session.locks import deferred
 from ..session.phase_warnings import PhaseWarnings
 from ..session.prepare import AuditSession
 from ..session.run import AuditRun
-from ..verdicts.document import AuditEntry, CheckStatus, VerdictDocument, document
+from ..verdicts.document import SIMULATED_ENDPOINT, AuditEntry, CheckStatus, VerdictDocument, document
 from .environment import EXIT_NO_VERDICT, environment
 from .terminal import write_lines
 from .told import Told
@@ -110,7 +110,7 @@ class Recorder:
             name=benchmark.name or run.path.stem,
             config=run.node_id,
             simulated=run.simulated,
-            endpoint="embedded simulated endpoint" if run.target is None else run.target.label,
+            endpoint=SIMULATED_ENDPOINT if run.target is None else run.target.label,
             api_type=benchmark.endpoint_config.api_type,
             model=benchmark.model_params.name,
             started_at=self._started_at,

@@ -31,15 +31,15 @@ def contradictions(entry: AuditEntry, run: VerdictDocument, directory: Path, loa
 
     Raises RecordError when records cannot be read.
     """
-    yield from _of_times(entry.phases, run)
+    yield from _time_contradictions(entry.phases, run)
     for phase in entry.phases:
         if entry.id in _LOADED and phase.judged and not phase.scripted and phase.spec.load != load:
             yield f"phase {phase.label} was driven as {phase.spec.load}, config.yaml asks for {load}"
-        yield from _of_ending(phase)
-        yield from _of_queries(phase, directory / phase.directory / QUERIES_FILE)
+        yield from _ending_contradictions(phase)
+        yield from _query_contradictions(phase, directory / phase.directory / QUERIES_FILE)
 
 
-def _of_times(phases: Sequence[PhaseEntry], run: VerdictDocument) -> Iterator[str]:
+def _time_contradictions(phases: Sequence[PhaseEntry], run: VerdictDocument) -> Iterator[str]:
     """Phases are run one after the other, within their run: one exchanged with another run's is not."""
     began, over = _moment(run.started_at), _moment(run.finished_at)
     if began is None or over is None or over < began - _SLACK:
@@ -68,27 +68,27 @@ def _moment(text: str) -> datetime | None:
     return moment if moment.tzinfo else None
 
 
-def _of_ending(phase: PhaseEntry) -> Iterator[str]:
-    issued, asked = phase.figures.n_issued, phase.spec.n_samples
-    if phase.stopped_by == "count" and issued < asked and not phase.scripted:
-        yield f"phase {phase.label} is said to have stopped at its count of {asked}, and {issued} queries were issued"
+def _ending_contradictions(phase: PhaseEntry) -> Iterator[str]:
+    issued, due = phase.figures.n_issued, phase.spec.n_samples
+    if phase.stopped_by == "count" and issued < due and not phase.scripted:
+        yield f"phase {phase.label} is said to have stopped at its count of {due}, and {issued} queries were issued"
     if phase.stopped_by == "ceiling" and not phase.spec.max_duration_ms:
         yield f"phase {phase.label} is said to have stopped at its ceiling, and it has none"
 
 
-def _of_queries(phase: PhaseEntry, path: Path) -> Iterator[str]:
+def _query_contradictions(phase: PhaseEntry, path: Path) -> Iterator[str]:
     window_s = phase.figures.window_s or 0.0
     if window_s > phase.duration_s + _SLACK.total_seconds():
         yield f"the queries of phase {phase.label} took {window_s:.6g} s, the phase itself {phase.duration_s:.6g} s"
     seen = bytearray(phase.figures.n_issued)
     rows: set[int] = set()
     for record in read_queries(path):
-        if wrong := _of_query(record, phase.spec, seen, rows):
+        if wrong := _wrong_with_query(record, phase.spec, seen, rows):
             yield f"phase {phase.label}: {wrong}"
             return
 
 
-def _of_query(record: QueryRecord, spec: RunSpec, seen: bytearray, rows: set[int]) -> str:
+def _wrong_with_query(record: QueryRecord, spec: RunSpec, seen: bytearray, rows: set[int]) -> str:
     """Return what is wrong with a query, "" for nothing; note it in `seen` and, where rows come once, in `rows`."""
     number = record.query
     if not 0 <= number < len(seen):
@@ -98,10 +98,10 @@ def _of_query(record: QueryRecord, spec: RunSpec, seen: bytearray, rows: set[int
     seen[number] = 1
     if record.completed_ns < record.issued_ns:
         return f"query {number} completed before it was issued"
-    return _of_row(record, spec, rows)
+    return _wrong_with_row(record, spec, rows)
 
 
-def _of_row(record: QueryRecord, spec: RunSpec, rows: set[int]) -> str:
+def _wrong_with_row(record: QueryRecord, spec: RunSpec, rows: set[int]) -> str:
     order, row = spec.order, record.sample
     if isinstance(order, Scripted):
         return ""

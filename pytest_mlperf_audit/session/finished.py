@@ -1,16 +1,22 @@
-"""FinishedRun: a report directory as it lies there, before anything of it is believed."""
+"""FinishedRun: a report directory as it lies there, its verdict, configuration and records; none of it is believed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Final
 
 import msgspec
+from pydantic import ConfigDict
 
+from ..audits import registry
+from ..config.benchmark import Benchmark
+from ..config.block import AuditBlock
+from ..config.load import load_config
 from ..errors import ConfigError, RecordError
 from ..records.files import read_limited, walk
-from ..records.store import QUERIES_FILE
+from ..records.store import PHASE_FILE, QUERIES_FILE
 from ..text import plain
 from ..verdicts.document import AuditEntry, VerdictDocument
 from ..verdicts.files import VERDICT_FILE, read_verdict
@@ -20,8 +26,15 @@ from .places import require_collectable
 #: The class of the tests that are of the run as a whole.
 RECORDS = "records"
 
+_CONFIG_FILE: Final = "config.yaml"
 #: What pytest takes for something else than a test.
 _NO_TESTS = {"pytestmark", *(f"{when}_{of}" for when in ("setup", "teardown") for of in ("class", "method"))}
+
+
+class _Unknown(AuditBlock):
+    """The block of an audit that nobody offers here: it cannot be judged, and hinders no other from being so."""
+
+    model_config = ConfigDict(extra="allow")
 
 
 @dataclass(frozen=True)
@@ -36,6 +49,39 @@ class FinishedRun:
     def verdict_file(self) -> Path:
         """Where the verdict lies."""
         return self.directory / VERDICT_FILE
+
+    @property
+    def config_file(self) -> Path:
+        """Where the configuration lies, as it was resolved."""
+        return self.directory / _CONFIG_FILE
+
+    def read_config(self, audits: registry.Registry) -> Benchmark:
+        """Return the configuration; audits of the verdict that are not among `audits` hinder nothing.
+
+        Raises RecordError.
+        """
+        ids = [audit.id for audit in self.stored.audits] if self.stored else []
+        known = {**audits, **registry.runs()}
+        unknown: dict[str, type[AuditBlock]] = {name: _Unknown for name in ids if name not in known}
+        _require_regular(self.config_file)
+        try:
+            return load_config(self.config_file, registry.models(audits) | unknown, environ=None).benchmark
+        except ConfigError as error:
+            raise RecordError(
+                f"{self.config_file}: cannot be used, so nothing can be judged by it ({error})"
+            ) from error
+
+    def phase_directory(self, relative: str) -> Path:
+        """Return where a phase lies. Raises RecordError where links or oddities stand in the place of records."""
+        place = self.directory / relative
+        for folder in (place, *place.parents):
+            if folder == self.directory:
+                break
+            if folder.is_symlink():
+                raise RecordError(f"{folder}: is a symbolic link; put the directory of the records itself there")
+        for path in (place / PHASE_FILE, place / QUERIES_FILE):
+            _require_regular(path)
+        return place
 
 
 def find(directory: Path) -> FinishedRun:
@@ -165,3 +211,9 @@ def _is_fit(name: str) -> bool:
 def _is_inside(directory: str) -> bool:
     place = PurePosixPath(directory)
     return bool(place.parts) and not place.is_absolute() and ".." not in place.parts and "\0" not in directory
+
+
+def _require_regular(path: Path) -> None:
+    """Raise RecordError for a link, which may lead anywhere, or a pipe, which may never end."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise RecordError(f"{path}: is no regular file; put the file itself there")

@@ -59,26 +59,26 @@ def judge(planned: PlannedAudit, odd: PhaseWarnings | None = None) -> Verdict:
         for phase in planned.phases:
             odd.look(records[phase.spec.label], measured[phase.spec.label].queries, phase.source)
     verdict = third_party.verify(planned.audit, planned.cfg, planned.checks, measured)
-    told = counter_notes({label: record.counters for label, record in records.items()})
-    verdict = msgspec.structs.replace(verdict, notes=(*verdict.notes, *told))
+    counted = counter_notes({label: record.counters for label, record in records.items()})
+    verdict = msgspec.structs.replace(verdict, notes=(*verdict.notes, *counted))
     again = [label for label, record in records.items() if record.attempt > 1]
-    return retaken(verdict, planned.audit, again) if again else verdict
+    return _with_retakes(verdict, planned.audit, again) if again else verdict
 
 
-def retaken(verdict: Verdict, audit: Audit[Any], again: Sequence[str]) -> Verdict:
+def _with_retakes(verdict: Verdict, audit: Audit[Any], again: Sequence[str]) -> Verdict:
     """Return a verdict on phases of which some were sent `again`: what a first attempt alone can show is undecided."""
-    said = (
+    note = (
         f"sent again after an attempt that was cut short: {', '.join(again)}; a cache may know the queries of that "
         "attempt, and the endpoint may still have been at them"
     )
-    cure = f"{said}; empty the endpoint's caches, as by a restart, and run the audit in a new session"
+    cure = f"{note}; empty the endpoint's caches, as by a restart, and run the audit in a new session"
     checks = tuple(
         msgspec.structs.replace(check, passed=None, reason=f"{cure} ({check.reason})")
         if check.name.partition("[")[0] in audit.first_time
         else check
         for check in verdict.checks
     )
-    return msgspec.structs.replace(verdict, checks=checks, notes=(*verdict.notes, said))
+    return msgspec.structs.replace(verdict, checks=checks, notes=(*verdict.notes, note))
 
 
 def complete_records(planned: PlannedAudit) -> dict[str, PhaseRecord]:
@@ -89,11 +89,11 @@ def complete_records(planned: PlannedAudit) -> dict[str, PhaseRecord]:
     for phase in planned.phases:
         record = records[phase.spec.label] = complete_phase(phase.directory)
         require_planned(phase.directory, record, phase.spec)
-        require_none_starved(record)
+        _require_none_starved(record)
     return records
 
 
-def require_none_starved(record: PhaseRecord) -> None:
+def _require_none_starved(record: PhaseRecord) -> None:
     """Raise NoVerdictError for a phase whose times are not the system's alone: queries waited for a connection."""
     if record.starved:
         fewer = "" if record.connections_taken is None else f" to {record.connections_taken}"

@@ -1,4 +1,4 @@
-"""Recheck: a finished run judged once more, by the code that judges live ones. Nothing of it knows pytest."""
+"""Recheck: a finished run judged once more, by the code that judges live ones."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from .._version import __version__
 from ..audits import registry
+from ..audits.contract import Audit
 from ..audits.verdict import Check
 from ..config.benchmark import Benchmark
+from ..config.block import AuditBlock
 from ..errors import MlperfAuditError, NoVerdictError, RecordError
 from ..layouts.endpoints_recheck import file_differences
 from ..load.group import PlannedPhase
@@ -20,16 +23,21 @@ from ..records.artifacts import Artifact, artifacts, what_changed
 from ..records.files import read_limited
 from ..runs.phase import PhaseRecord
 from ..verdicts.differences import Terms, audit_differences, run_differences
-from ..verdicts.document import AuditEntry, CheckEntry, CheckStatus, Tool, VerdictDocument, document
+from ..verdicts.document import (
+    SIMULATED_ENDPOINT,
+    AuditEntry,
+    CheckEntry,
+    CheckStatus,
+    Tool,
+    VerdictDocument,
+    document,
+)
 from ..verdicts.files import NO_ARTIFACTS, seal_problem
 from . import plan as groups
 from . import third_party
+from .contradictions import contradictions
 from .finished import FinishedRun
-from .finished_sources import audit_of, place_of, read_config
 from .judge import PlannedAudit, audit_entry, judge, phase_records
-from .plausible import contradictions
-
-_SIMULATED = "embedded simulated endpoint"
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,7 @@ class Recomputed:
 
 
 class Recheck:
-    """One finished run. What is asked of it is computed at the first asking, and once."""
+    """One finished run. Each audit is judged when its result is first needed, and once."""
 
     def __init__(self, run: FinishedRun, audits: registry.Registry) -> None:
         self.run = run
@@ -104,7 +112,7 @@ class Recheck:
     def changed_files(self) -> tuple[str, ...]:
         """What became of the files since the verdict. Raises RecordError without a verdict."""
         recorded, unreadable = self.stored.artifacts, list[str]()
-        sizes = {one.bytes for one in recorded.values()}
+        sizes = {artifact.bytes for artifact in recorded.values()}
 
         def note(error: OSError) -> None:
             unreadable.append(f"{error.filename}: cannot be read ({error.strerror})")
@@ -135,15 +143,15 @@ class Recheck:
     def _left_out(self) -> Iterator[str]:
         """Yield the audits, and the main run, that the configuration asks for and the verdict does not have."""
         ids, config = {entry.id for entry in self.stored.audits}, self._config
-        asked = {cfg.test: cfg for cfg in config.audit}
+        blocks = {cfg.test: cfg for cfg in config.audit}
         known = {name: audit.id for audit in self._audits.values() for name in (audit.id, *audit.aliases)}
-        due = [known.get(test, test) for test in asked]
-        if not any(cfg.only for cfg in asked.values()):
+        due = [known.get(test, test) for test in blocks]
+        if not any(cfg.only for cfg in blocks.values()):
             due += ["performance"] if config.effective_mode else []
             due += ["accuracy"] if groups.accuracy_runs(config) else []
-        for one in due:
-            if one not in ids:
-                yield f"config.yaml asks for {one}, which the verdict does not have; one of them was edited"
+        for name in due:
+            if name not in ids:
+                yield f"config.yaml asks for {name}, which the verdict does not have; one of them was edited"
 
     def differences_of_audit(self, audit_id: str) -> list[str]:
         """Return what of an audit does not follow from its records, its checks aside, or contradicts itself."""
@@ -188,10 +196,11 @@ class Recheck:
 
     def _planned(self, stored: AuditEntry) -> tuple[PlannedAudit, list[str]]:
         """Return the audit as it was planned, and the labels of phases that it needs and that were not run."""
-        audit, cfg = audit_of(stored.id, self._audits, lambda: self._config, self.directory)
-        places = {phase.label: place_of(self.directory, phase.directory) for phase in stored.phases}
-        judged = tuple(PlannedPhase(phase.spec, places[phase.label]) for phase in stored.phases if phase.judged)
-        warmup = next((PlannedPhase(one.spec, places[one.label]) for one in stored.phases if not one.judged), None)
+        audit, cfg = self._audit_and_block(stored.id)
+        places = {phase.label: self.run.phase_directory(phase.directory) for phase in stored.phases}
+        phases = {phase.label: PlannedPhase(phase.spec, places[phase.label]) for phase in stored.phases}
+        judged = tuple(phases[phase.label] for phase in stored.phases if phase.judged)
+        warmup = next((phases[phase.label] for phase in stored.phases if not phase.judged), None)
         missing = [label for label in stored.planned if label not in places]
         names = tuple(check.name for check in stored.checks)
         if not missing and judged:
@@ -199,9 +208,26 @@ class Recheck:
         planned = PlannedAudit(audit, cfg, judged, names, warmup, is_audit=stored.id not in registry.runs())
         return planned, missing if judged or missing else ["of this audit"]
 
+    def _audit_and_block(self, audit_id: str) -> tuple[Audit[Any], AuditBlock]:
+        """Return an audit and what the configuration asks of it. Raises RecordError where either is not there."""
+        if audit_id in registry.runs():
+            return registry.runs()[audit_id]
+        if audit_id not in self._audits:
+            raise RecordError(
+                f"audit {audit_id} is not known here, so its records cannot be judged; known are "
+                f"{', '.join(sorted(self._audits))}. Run where the plugin or conftest.py that offers it is loaded"
+            )
+        audit = self._audits[audit_id]
+        for cfg in self._config.audit:
+            if cfg.test in (audit.id, *audit.aliases):
+                return audit, cfg
+        raise RecordError(
+            f"{self.run.config_file}: asks for no audit {audit_id}, which the verdict has; one of them was edited"
+        )
+
     @cached_property
     def _config(self) -> Benchmark:
-        return read_config(self.directory, self._audits, [entry.id for entry in self.stored.audits])
+        return self.run.read_config(self._audits)
 
 
 def _status(stored: AuditEntry, name: str, check: Check | None) -> CheckStatus:
@@ -227,6 +253,6 @@ def _simulated(records: list[PhaseRecord], stored: VerdictDocument) -> bool:
 def _endpoint(records: list[PhaseRecord], stored: VerdictDocument) -> str:
     """Return the endpoint that the phases name; as stored where there are none."""
     if _simulated(records, stored):
-        return _SIMULATED
+        return SIMULATED_ENDPOINT
     named = {record.endpoint for record in records}
     return named.pop() if len(named) == 1 else " and ".join(sorted(named)) if named else stored.endpoint

@@ -16,8 +16,8 @@ from ..verdicts.document import CheckEntry
 from .finished import RECORDS
 from .recheck import Recheck, Recomputed
 
-VERDICT = "verdict"
-ARTIFACTS = "artifacts"
+_VERDICT = "verdict"
+_ARTIFACTS = "artifacts"
 AUDIT = "audit"
 
 #: confirmed: as stored, and passed. failed: the check fails, as the stored verdict says or where it says nothing.
@@ -25,7 +25,7 @@ AUDIT = "audit"
 #: damaged: nothing can be recomputed. not_run: not run then, and without records.
 State = Literal["confirmed", "failed", "differs", "undecided", "damaged", "not_run"]
 
-_MOST_TOLD = 12
+_MOST_SHOWN = 12
 _LONGEST = 800
 
 
@@ -40,24 +40,24 @@ class Result(msgspec.Struct, frozen=True):
 def names_of_records(recheck: Recheck) -> list[str]:
     """Return the tests of the run as a whole: those of single audits carry their id in brackets."""
     audits = recheck.run.stored.audits if recheck.run.stored else ()
-    return [VERDICT, ARTIFACTS, *(f"{AUDIT}[{entry.id}]" for entry in audits)]
+    return [_VERDICT, _ARTIFACTS, *(f"{AUDIT}[{entry.id}]" for entry in audits)]
 
 
 def result(recheck: Recheck, group: str, name: str) -> Result:
     """Return what a test came to; `group` is an audit's id, or RECORDS."""
     try:
         if group != RECORDS:
-            return _of_check(recheck, group, name)
-        if name == VERDICT:
-            return _of_verdict(recheck)
-        if name == ARTIFACTS:
+            return _check_result(recheck, group, name)
+        if name == _VERDICT:
+            return _verdict_result(recheck)
+        if name == _ARTIFACTS:
             return _differs("the files are not those that the verdict rests on", recheck.changed_files)
-        return _of_audit(recheck, name.removeprefix(f"{AUDIT}[").removesuffix("]"))
+        return _audit_result(recheck, name.removeprefix(f"{AUDIT}[").removesuffix("]"))
     except RecordError as error:
         return _damaged(f"{group} {name}", str(error))
 
 
-def _of_verdict(recheck: Recheck) -> Result:
+def _verdict_result(recheck: Recheck) -> Result:
     recheck.stored  # noqa: B018 - raises where the verdict cannot be used at all
     found = [f"{recheck.run.verdict_file}: {recheck.seal_problem}"] if recheck.seal_problem else []
     try:
@@ -69,7 +69,7 @@ def _of_verdict(recheck: Recheck) -> Result:
     return _differs("verdict.json is not what the run came to", found)
 
 
-def _of_audit(recheck: Recheck, audit_id: str) -> Result:
+def _audit_result(recheck: Recheck, audit_id: str) -> Result:
     now = recheck.recomputed(audit_id)
     if now.damage:
         return _damaged(audit_id, now.damage)
@@ -78,7 +78,7 @@ def _of_audit(recheck: Recheck, audit_id: str) -> Result:
     )
 
 
-def _of_check(recheck: Recheck, audit_id: str, name: str) -> Result:
+def _check_result(recheck: Recheck, audit_id: str, name: str) -> Result:
     now = recheck.recomputed(audit_id)
     if now.damage:
         return _damaged(f"{audit_id} {name}", now.damage)
@@ -90,8 +90,8 @@ def _of_check(recheck: Recheck, audit_id: str, name: str) -> Result:
     figures = {"observed": check.observed, "limit": check.limit, **(now.entry.figures if now.entry else {})}
     found = differences(then, check, recheck.terms)
     if found:
-        said = _differs(f"{audit_id} {name}: {then.status} then, {_word(check)} now", found)
-        return Result("differs", said.text, figures)
+        account = _differs(f"{audit_id} {name}: {then.status} then, {_word(check)} now", found)
+        return Result("differs", account.text, figures)
     return Result(*_as_stored(recheck, audit_id, then, check), figures)
 
 
@@ -129,6 +129,6 @@ def _differs(what: str, found: Sequence[str]) -> Result:
     if not found:
         return Result("confirmed")
     first = plain(f"{what}: {found[0]}", _LONGEST)
-    shown = [f"  {plain(one, _LONGEST)}" for one in found[1:_MOST_TOLD]]
-    more = [f"  and {len(found) - _MOST_TOLD} more"] if len(found) > _MOST_TOLD else []
+    shown = [f"  {plain(difference, _LONGEST)}" for difference in found[1:_MOST_SHOWN]]
+    more = [f"  and {len(found) - _MOST_SHOWN} more"] if len(found) > _MOST_SHOWN else []
     return Result("differs", "\n".join([first, *shown, *more]))

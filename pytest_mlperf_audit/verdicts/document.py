@@ -25,6 +25,8 @@ from ..runs.spec import RunSpec
 
 SCHEMA_VERSION: Final = 1
 DISTRIBUTION: Final = "pytest-mlperf-audit"
+#: The endpoint of a run that the simulated one served.
+SIMULATED_ENDPOINT: Final = "embedded simulated endpoint"
 
 RunStatus = Literal["PASS", "FAIL", "NO_VERDICT", "INCOMPLETE", "NOT_RUN"]
 CheckStatus = Literal["passed", "failed", "error", "not_run"]
