@@ -31,7 +31,6 @@ from ..published.score import TOLERANCE, within
 from ..scored import score_figures, scoring_for
 from ..verdict import Check, Figure, Verdict
 from .live_outputs import Matching, Scores, comparison, diffs_of, scores_of
-from .outputs import Compared
 
 ACCURACY, REFERENCE, PERFORMANCE = "accuracy", "reference", "performance"
 
@@ -140,9 +139,9 @@ class Test01(Audit[Test01Block]):
         return Verdict(
             audit=self.id,
             checks=tuple(checks),
-            figures=_figures(found.compared, scores, reference, performance),
-            notes=_notes(cfg, found.compared),
-            diffs=diffs_of(found.compared, accuracy, performance),
+            figures=_figures(found, scores, reference, performance),
+            notes=_notes(cfg, found),
+            diffs=diffs_of(found, accuracy, performance),
         )
 
 
@@ -191,7 +190,7 @@ def _score_within(cfg: Test01Block, reference: MeasuredPhase, performance: Measu
 
 
 def _figures(
-    compared: Compared, scores: Scores | None, reference: MeasuredPhase, performance: MeasuredPhase
+    compared: Matching, scores: Scores | None, reference: MeasuredPhase, performance: MeasuredPhase
 ) -> dict[str, Figure]:
     before, after = reference.figures.qps, performance.figures.qps
     figures: dict[str, Figure] = {
@@ -201,18 +200,18 @@ def _figures(
         "outputs_sampled": compared.n_sampled,
         "outputs_compared": compared.n_compared,
         "outputs_matching": compared.n_matching,
-        "outputs_differing": compared.n_differing,
+        "outputs_differing": len(compared.differing),
     }
     if scores:
         figures |= score_figures(scores.accuracy, "accuracy_") | score_figures(scores.performance, "performance_")
     return figures
 
 
-def _notes(cfg: Test01Block, compared: Compared) -> tuple[str, ...]:
+def _notes(cfg: Test01Block, compared: Matching) -> tuple[str, ...]:
     notes = []
     if lacking := compared.n_sampled - compared.n_compared:
         notes.append(f"{lacking} of {compared.n_sampled} sampled outputs had nothing to be compared with, or failed.")
-    if compared.n_differing and cfg.match != "score_delta":
+    if compared.differing and cfg.match != "score_delta":
         notes.append(
             "Where a system is not deterministic, MLPerf lets the scores of both runs stand in for equal outputs: "
             "match: score_delta."

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from ...errors import RecordError
-from ...loadgen.accuracy_log import AccuracyLog, Entry, read_truncated
+from ...loadgen.accuracy_log import AccuracyLog, read_truncated
 from ...loadgen.verify_files import VerifyRecord, read_scores
 from ..models import accuracy_delta_percent, find_model
 from ..published.accuracy_logs import (
@@ -27,7 +27,7 @@ from ..published.case import AuditDirectory, Reverified
 from ..published.pair_checks import is_same_file
 from ..verdict import Check
 from . import upstream_accuracy as upstream
-from .logged_outputs import SampledOutputs
+from .rule import SampledOutputs, worst_delta
 
 VERIFY_FILE: Final = "verify_accuracy.txt"
 BASELINE: Final = Path("accuracy") / "baseline_accuracy.txt"
@@ -48,8 +48,12 @@ def accuracy(found: AuditDirectory) -> Reverified:
     compared: SampledOutputs | None = None
     readable = True
     try:
-        audit = take_whole(audit_log, outputs.take_audit)
-        reference = take_whole(reference_log, outputs.take_reference) if reference_log.exists() else None
+        audit = take_whole(audit_log, lambda entry: outputs.add(entry.qsl_idx, entry.data))
+        reference = (
+            take_whole(reference_log, lambda entry: outputs.add_reference(entry.qsl_idx, entry.data))
+            if reference_log.exists()
+            else None
+        )
     except TruncatedLogError:
         shown.checks = [_as_recorded(found, record, shown.notes)]
     except RecordError as error:
@@ -139,17 +143,17 @@ def _recorded_counts(record: VerifyRecord) -> tuple[int | None, int | None]:
 def _visible(found: AuditDirectory) -> SampledOutputs:
     """Return what is visible of both runs' outputs."""
     outputs = SampledOutputs()
-    _take_visible(found.path / ACCURACY_LOG, outputs.take_audit)
-    _take_visible(found.results / ACCURACY_LOG, outputs.take_reference)
+    _take_visible(found.path / ACCURACY_LOG, outputs.add)
+    _take_visible(found.results / ACCURACY_LOG, outputs.add_reference)
     return outputs
 
 
-def _take_visible(path: Path, take: Callable[[Entry], None]) -> None:
+def _take_visible(path: Path, take: Callable[[int | None, bytes | None], None]) -> None:
     """Take in what can be read of a log; nothing of one that is not there."""
     try:
         truncated = read_truncated(path)
         for entry in truncated.visible if truncated else AccuracyLog(path):
-            take(entry)
+            take(entry.qsl_idx, entry.data)
     except RecordError:
         return
 
@@ -168,15 +172,13 @@ def _scores(found: AuditDirectory, why: str) -> Check:
         return undecided("accuracy", f"{why}, and {BASELINE.name} with {COMPLIANCE.name} do not both have {told}")
     if not names:
         return undecided("accuracy", f"{why}, and the scores of {found.benchmark} are not known here")
-    # As the submission checker computes it: relative to the compliance run's score.
-    deltas = {name: abs(1 - baseline[name] / compliance[name]) * 100 for name in names}
-    worst = max(names, key=lambda name: deltas[name] / accuracy_delta_percent(found.benchmark, name))
-    limit = accuracy_delta_percent(found.benchmark, worst)
+    worst = worst_delta(baseline, compliance, {name: accuracy_delta_percent(found.benchmark, name) for name in names})
     reason = (
-        f"{why}; {worst} is {compliance[worst]:.6g}, that of the accuracy run's same samples {baseline[worst]:.6g}: "
-        f"{deltas[worst]:.4f} % apart, {limit:g} % allowed"
+        f"{why}; {worst.metric} is {compliance[worst.metric]:.6g}, that of the accuracy run's same samples "
+        f"{baseline[worst.metric]:.6g}: {worst.percent:.4f} % apart, {worst.limit:g} % allowed"
     )
-    return Check(name="accuracy", passed=deltas[worst] <= limit, observed=deltas[worst], limit=limit, reason=reason)
+    passed = worst.percent <= worst.limit
+    return Check(name="accuracy", passed=passed, observed=worst.percent, limit=worst.limit, reason=reason)
 
 
 def _some(indices: list[int]) -> str:

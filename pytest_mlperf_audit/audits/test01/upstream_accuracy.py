@@ -14,7 +14,7 @@ from ..published.case import AuditDirectory, Defect
 from ..published.outcome import Upstream, UpstreamVerdict
 from ..published.pair_checks import is_same_file
 from ..verdict import Check
-from .logged_outputs import SampledOutputs
+from .rule import SampledOutputs
 
 SCRIPT: Final = "TEST01/verify_accuracy.py"
 CHECKER: Final = "submission_checker (TEST01 accuracy)"

@@ -2,66 +2,73 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mlperf_audit.audits.test01.outputs import MOST_SHOWN, Answers, compare, diff
+from pytest_mlperf_audit.audits.test01.live_outputs import diff
+from pytest_mlperf_audit.audits.test01.rule import Differing, SampledOutputs
 
 
-def _digest(text: str) -> bytes:
-    return text.encode().ljust(16)
-
-
-def _answers(given: dict[int, str]) -> Answers:
-    answers = Answers(np.array(list(given), dtype=np.int64))
-    for row, text in given.items():
-        answers.add(row, _digest(text))
-    return answers
+def _compared(answered: dict[int, str], sampled: list[tuple[int, str | None]]) -> SampledOutputs:
+    """Outputs to samples, numbered as queries, beside those of the accuracy run."""
+    outputs = SampledOutputs()
+    for query, (sample, text) in enumerate(sampled):
+        outputs.add(sample, None if text is None else text.encode(), query)
+    for sample, text in answered.items():
+        outputs.add_reference(sample, text.encode())
+    return outputs
 
 
 def test_matching_differing_and_missing() -> None:
-    answers = _answers({3: "three", 10**15: "far", 5: "five"})
+    long = "x" * 100
+    answered = {3: "three", 10**15: long, 5: "five", 7: "not sampled"}
     sampled = [
-        (0, 3, _digest("three")),
-        (1, 5, _digest("another")),
-        (2, 5, None),  # failed
-        (3, 4, _digest("four")),  # not in the accuracy run
-        (4, 10**15, _digest("far")),
-        (5, 5, _digest("five")),
+        (3, "three"),
+        (5, "another"),
+        (5, None),  # failed
+        (4, "four"),  # not in the accuracy run
+        (10**15, long),
+        (5, "five"),
     ]
-    found = compare(answers, sampled)
-    assert (found.n_sampled, found.n_compared, found.n_matching, found.n_differing) == (6, 4, 3, 1)
-    assert [(one.query, one.row) for one in found.first] == [(1, 5)]
+    found = _compared(answered, sampled)
+    assert (found.n_sampled, found.n_compared, found.n_without) == (6, 4, 1)
+    assert found.differing_outputs == [Differing(query=1, sample=5)]
+    assert (found.compared, found.missing, found.differing) == ([3, 5, 10**15], [4], [5])
 
 
-def test_a_row_without_an_answer() -> None:
-    answers = Answers(np.array([1, 2], dtype=np.int64))
-    answers.add(1, _digest("one"))
-    assert answers.get(1) == _digest("one")
-    assert answers.get(2) is None
-    assert answers.get(3) is None
-    with pytest.raises(KeyError):
-        answers.add(3, _digest("three"))
+def test_what_names_no_sample_is_not_compared() -> None:
+    outputs = SampledOutputs()
+    outputs.add(None, b"one")
+    outputs.add(1, b"one")
+    outputs.add_reference(None, b"one")
+    outputs.add_reference(2, b"two")
+    outputs.add_reference(1, None)
+    assert (outputs.n_sampled, outputs.n_without, outputs.n_compared) == (2, 1, 0)
+    assert (outputs.compared, outputs.missing) == ([], [1])
 
 
-def test_the_first_differing_are_kept_and_all_counted() -> None:
-    found = compare(_answers({0: "a"}), [(query, 0, _digest("b")) for query in range(100)])
-    assert found.n_differing == 100
-    assert [one.query for one in found.first] == list(range(MOST_SHOWN))
+def test_any_of_several_answers_will_do_and_they_are_unsteady() -> None:
+    outputs = SampledOutputs()
+    for sample, text in [(1, b"a"), (1, b"a"), (2, b"a"), (2, b"c"), (3, b"b")]:
+        outputs.add(sample, text)
+    for sample, text in [(1, b"a"), (2, b"a"), (3, b"a"), (3, b"b")]:
+        outputs.add_reference(sample, text)
+    assert (outputs.differing, outputs.unsteady) == ([2], [2, 3])
+
+
+def test_the_differing_are_in_the_order_of_their_queries() -> None:
+    found = _compared({0: "a"}, [(0, "b")] * 100)
+    assert [output.query for output in found.differing_outputs] == list(range(100))
 
 
 @given(st.dictionaries(st.integers(0, 50), st.sampled_from("abc"), min_size=1), st.data())
 def test_every_comparison_is_counted_once(answered: dict[int, str], data: st.DataObject) -> None:
     texts = st.none() | st.sampled_from("abc")
     sampled = data.draw(st.lists(st.tuples(st.integers(0, 60), texts), max_size=80))
-    found = compare(
-        _answers(answered), [(at, row, _digest(text) if text else None) for at, (row, text) in enumerate(sampled)]
-    )
-    comparable = [(row, text) for row, text in sampled if text and row in answered]
+    found = _compared(answered, sampled)
+    comparable = [(sample, text) for sample, text in sampled if text and sample in answered]
     assert found.n_compared == len(comparable)
-    assert found.n_matching == sum(answered[row] == text for row, text in comparable)
+    assert found.n_compared - len(found.differing_outputs) == sum(answered[row] == text for row, text in comparable)
 
 
 def test_a_diff_shows_where_two_texts_part() -> None:
