@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Final
+
+#: Stands where a secret was taken out.
+REDACTED: Final = "**********"
 
 
 def plain(text: str, limit: int = 500, *, ending: str = "…") -> str:

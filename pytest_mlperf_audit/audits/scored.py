@@ -11,7 +11,7 @@ from ..runs.phase import MeasuredPhase
 from ..runs.query import QueryRecord
 from ..runs.scoring import Score, Scoring
 from ..scoring import metrics
-from ..scoring.extract import ours
+from ..scoring.extract import own_name
 from ..scoring.metrics import METHOD_NAMES, method_of
 from ..text import nearest
 from .contract import AuditContext
@@ -37,7 +37,7 @@ def scoring_of(config: DatasetConfig) -> Scoring | str:
     if (method := method_of(eval_method)) is None:
         return _no_method(eval_method)
     extractor = accuracy.extractor or "identity"
-    if (own := ours(extractor)) is None:
+    if (own := own_name(extractor)) is None:
         return f"the extractor {extractor} is not one of ours; use another, or give an external scorer as `command`"
     if method == "rouge" and (problem := metrics.rouge_problem()):
         return problem

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from ..text import REDACTED
 from .benchmark import Benchmark
 from .block import Block
 from .interpolate import has_default
@@ -27,8 +28,6 @@ _LOOKS_SECRET = re.compile(
     r"key$|token$|secret|passw|passphrase|pwd|credential|authorization|^auth$|bearer|cookie|signature|^sig$",
     re.IGNORECASE,
 )
-
-REDACTED = "**********"
 
 #: A shorter value is too likely to be a part of another.
 _LEAST_SECRET = 8

@@ -10,7 +10,7 @@ from .block import AuditBlock
 from .load import IGNORED
 from .yaml_source import KeyPath
 
-SCHEMA_ID = "urn:pytest-mlperf-audit:config:1"
+_SCHEMA_ID = "urn:pytest-mlperf-audit:config:1"
 _VARIABLE = {
     "type": "string",
     "pattern": r"\$",
@@ -18,12 +18,12 @@ _VARIABLE = {
 }
 _IGNORED = {"description": "A key of the endpoints tool without meaning here: accepted and ignored", "deprecated": True}
 
-Schema = dict[str, Any]
+_Schema = dict[str, Any]
 
 
-def json_schema(audit_models: Mapping[str, type[AuditBlock]]) -> Schema:
+def json_schema(audit_models: Mapping[str, type[AuditBlock]]) -> _Schema:
     """Return the schema (draft 2020-12) of a file whose `audit:` may name these audits, by id."""
-    schema: Schema = _canonical(benchmark_model(audit_models).model_json_schema(mode="validation"))
+    schema: _Schema = _canonical(benchmark_model(audit_models).model_json_schema(mode="validation"))
     definitions = schema.pop("$defs", {})
     for block in (schema, *definitions.values()):
         block["properties"] = {
@@ -36,7 +36,7 @@ def json_schema(audit_models: Mapping[str, type[AuditBlock]]) -> Schema:
         _allow(schema, definitions, path)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": SCHEMA_ID,
+        "$id": _SCHEMA_ID,
         **schema,
         "title": "pytest-mlperf-audit configuration",
         "description": "The YAML of MLCommons' endpoints tool, with the keys of pytest-mlperf-audit",
@@ -55,12 +55,12 @@ def _canonical(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _untitled(value: Schema) -> Schema:
+def _untitled(value: _Schema) -> _Schema:
     """Drop the titles pydantic makes of key names; they say nothing."""
     return {key: inner for key, inner in value.items() if key != "title"}
 
 
-def _or_variable(name: str, value: Schema) -> Schema:
+def _or_variable(name: str, value: _Schema) -> _Schema:
     """Allow a variable where a value that is not text is expected; `test` tells the audits apart and stays plain."""
     if name == "test":
         return value
@@ -72,7 +72,7 @@ def _or_variable(name: str, value: Schema) -> Schema:
     return {**kept, "anyOf": [*(value.get("anyOf") or [kind]), _VARIABLE]}
 
 
-def _allow(schema: Schema, definitions: Mapping[str, Schema], path: KeyPath) -> None:
+def _allow(schema: _Schema, definitions: Mapping[str, _Schema], path: KeyPath) -> None:
     block = schema
     for part in path[:-1]:
         if part != "*":
@@ -80,7 +80,7 @@ def _allow(schema: Schema, definitions: Mapping[str, Schema], path: KeyPath) -> 
     block["properties"].setdefault(str(path[-1]), dict(_IGNORED))
 
 
-def _definition(value: Schema, definitions: Mapping[str, Schema]) -> Schema:
+def _definition(value: _Schema, definitions: Mapping[str, _Schema]) -> _Schema:
     """Return the block that a property refers to, as itself, as one kind of several, or as a list's item."""
     for kind in (value, value.get("items", {}), *value.get("anyOf", [])):
         if "$ref" in kind:

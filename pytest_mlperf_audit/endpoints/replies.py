@@ -81,14 +81,6 @@ def parse_leniently(data: bytes | bytearray, what: str) -> Mapping[str, Any]:
     return value
 
 
-def read_object(data: bytes) -> Mapping[str, Any] | None:
-    """Return the object that a text is, None where it is none."""
-    try:
-        return parse_leniently(data, "")
-    except BadReplyError:
-        return None
-
-
 def refuse_coded(data: bytes | bytearray, what: str) -> None:
     """Raise BadReplyError("malformed") for bytes that begin as a compressed file does."""
     if coding := next((name for start, name in _CODED if data.startswith(start)), None):

@@ -206,9 +206,9 @@ def _parsed(path: Path, raw: bytes) -> Tokenizer:
     try:
         tokenizer: Tokenizer = Tokenizer.from_buffer(raw)
     except Exception as error:  # noqa: BLE001 - the library raises Exception itself
-        said = " ".join(str(error).split())[:120]
+        words = " ".join(str(error).split())[:120]
         raise PlanError(
-            f"tokenizer {path}: is not a tokenizer.json of the tokenizers library ({said}); "
+            f"tokenizer {path}: is not a tokenizer.json of the tokenizers library ({words}); "
             "name the file of that name in the model's repository"
         ) from None
     tokenizer.no_padding()  # both would change counts

@@ -6,10 +6,12 @@ Server-sent events: WHATWG HTML, 9.2.6. A wire format subclasses DocumentDecoder
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
 
 from .base import BadReplyError, Reply, ReplyDecoder
 from .failures import GAVE_UP, error_text, failure
-from .replies import BYTE_ORDER_MARK, LONGEST_MARK, bad, read_object, refuse_coded
+from .replies import BYTE_ORDER_MARK, LONGEST_MARK, bad, parse_leniently, refuse_coded
 
 _LONGEST_NAME = 100
 
@@ -232,11 +234,19 @@ class EventStream(ABC):
 def _refuse_failure(event: bytes) -> None:
     """Raise BadReplyError("server_error") for what is a failure by its place in the stream, whatever API it is of."""
     if isinstance(event, _ErrorEvent):
-        document = read_object(event)
+        document = _read_object(event)
         raise bad("server_error", event.decode("utf-8", "replace") if document is None else error_text(document))
     if (
         isinstance(event, _StrayObject)
-        and (document := read_object(event))
+        and (document := _read_object(event))
         and (wrong := failure(document, answers="choices" in document))
     ):
         raise bad("server_error", wrong)
+
+
+def _read_object(data: bytes) -> Mapping[str, Any] | None:
+    """Return the object that a text is, None where it is none."""
+    try:
+        return parse_leniently(data, "")
+    except BadReplyError:
+        return None

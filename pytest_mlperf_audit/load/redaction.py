@@ -14,7 +14,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-REDACTED: Final = "**********"
+from ..text import REDACTED
 
 #: Shorter values ("1", "on") are no secrets, and taking them out would make messages unreadable.
 _LEAST_SECRET: Final = 4

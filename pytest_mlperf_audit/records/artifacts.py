@@ -28,7 +28,7 @@ def artifacts(
 ) -> Iterator[tuple[str, Artifact]]:
     """Yield every regular file but those in `leave_out` and hidden ones (temporary files, locks), in path order.
 
-    Paths are relative, with forward slashes. Symbolic links are neither followed nor told. What cannot be read goes to
+    Paths are relative, with forward slashes. Symbolic links are neither followed nor listed. What cannot be read goes to
     `on_error`; without one, OSError is raised. Of a file whose size is not among `sizes`, where these are given, the
     digest is "": it is none of those that are looked for, and may be endless.
     """
@@ -57,17 +57,17 @@ def _raise(error: OSError) -> None:
 def what_changed(recorded: Mapping[str, Artifact], found: Mapping[str, Artifact]) -> list[str]:
     """Return a sentence for each file, or pair of directories, that is not as it was recorded."""
     off = {path for path in recorded if found.get(path) != recorded[path]}
-    told: list[str] = []
+    changes: list[str] = []
     for one, other in _exchanged_directories(recorded, found, off):
-        told.append(f"{one} and {other} were exchanged: each holds what was recorded of the other")
+        changes.append(f"{one} and {other} were exchanged: each holds what was recorded of the other")
         off -= {path for path in off if _parent(path) in (one, other)}
     for one, other in _exchanged_files(recorded, found, off):
-        told.append(f"{one} and {other} were exchanged: each holds what was recorded as the other")
+        changes.append(f"{one} and {other} were exchanged: each holds what was recorded as the other")
         off -= {one, other}
-    told += [_what_of(path, recorded, found) for path in recorded if path in off]
-    told += [_added(path, recorded, found[path]) for path in found if path not in recorded]
-    more = len(told) - _MOST_TOLD
-    return told if more <= 0 else [*told[:_MOST_TOLD], f"and {more} more files"]
+    changes += [_what_of(path, recorded, found) for path in recorded if path in off]
+    changes += [_added(path, recorded, found[path]) for path in found if path not in recorded]
+    more = len(changes) - _MOST_TOLD
+    return changes if more <= 0 else [*changes[:_MOST_TOLD], f"and {more} more files"]
 
 
 def _exchanged_directories(

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal, InvalidOperation
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
-Extract = Callable[[str], "str | None"]
+_Extract = Callable[[str], "str | None"]
 
 #: What `extractor:` may be. The last two are the endpoints tool's, for scorers that only an external command can be.
 ExtractorName = Literal[
@@ -27,7 +27,6 @@ ExtractorName = Literal[
     "python_code_extractor",
     "function_call_extractor",
 ]
-EXTRACTOR_NAMES: Final[tuple[str, ...]] = get_args(ExtractorName)
 
 _TOOLS: Final = {
     "identity_extractor": "identity",
@@ -39,36 +38,41 @@ _NUMBER: Final = re.compile(r"(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:
 _MOST_DIGITS: Final = 100
 
 
-def ours(name: str) -> str | None:
+def own_name(name: str) -> str | None:
     """Return our name of an extractor, None for one that we do not have."""
     name = _TOOLS.get(name, name)
     return name if name in _EXTRACTORS or name == "pattern" else None
 
 
-def extractor(name: str, pattern: str | None = None) -> Extract:
-    """Return the function that finds the answer in an output; KeyError for an extractor that we do not have.
+class Extractor:
+    """Finds the answer in an output, and compares it with what a data set expects. KeyError for one we do not have.
 
     `pattern` is for the extractor of that name: a regular expression whose last match counts, by its group `answer`,
     its first group, or all of it.
     """
-    own = ours(name)
-    return _by_pattern(re.compile(pattern or "")) if own == "pattern" else _EXTRACTORS[own or name]
 
+    def __init__(self, name: str, pattern: str | None = None) -> None:
+        self._name = own_name(name) or name
+        by_pattern = self._name == "pattern"
+        self._extract = _by_pattern(re.compile(pattern or "")) if by_pattern else _EXTRACTORS[self._name]
 
-def wanted(name: str, expected: str) -> str | None:
-    """Return the answer that a data set's text means to an extractor, None where it can mean none."""
-    return _meant_letter(expected) if ours(name) == "multiple_choice" else expected.strip()
+    def answer(self, output: str) -> str | None:
+        """Return the answer in an output, None where there is none."""
+        return self._extract(output)
 
+    def wanted(self, expected: str) -> str | None:
+        """Return the answer that a data set's text means, None where it can mean none."""
+        return _meant_letter(expected) if self._name == "multiple_choice" else expected.strip()
 
-def same(name: str, answer: str, expected: str) -> bool:
-    """Whether an extracted answer is the wanted one: numbers by their value, text but for white space at its ends."""
-    answer, expected = answer.strip(), expected.strip()
-    if answer == expected:
-        return True
-    if ours(name) not in {"boxed", "number"}:
-        return False
-    value = _value(answer)
-    return value is not None and value == _value(expected)
+    def same(self, answer: str, expected: str) -> bool:
+        """Whether an answer is the wanted one: numbers by their value, text but for white space at its ends."""
+        answer, expected = answer.strip(), expected.strip()
+        if answer == expected:
+            return True
+        if self._name not in {"boxed", "number"}:
+            return False
+        value = _value(answer)
+        return value is not None and value == _value(expected)
 
 
 def _identity(output: str) -> str | None:
@@ -92,7 +96,7 @@ def _number(output: str) -> str | None:
     return last[0].replace(",", "") if last else None
 
 
-def _by_pattern(pattern: re.Pattern[str]) -> Extract:
+def _by_pattern(pattern: re.Pattern[str]) -> _Extract:
     group: str | int = "answer" if "answer" in pattern.groupindex else min(pattern.groups, 1)
 
     def extract(output: str) -> str | None:
@@ -228,7 +232,7 @@ def _balanced(text: str, start: int) -> str | None:
     return None
 
 
-_EXTRACTORS: Final[dict[str, Extract]] = {
+_EXTRACTORS: Final[dict[str, _Extract]] = {
     "identity": _identity,
     "multiple_choice": _chosen_letter,
     "boxed": _boxed,

@@ -10,7 +10,7 @@ from typing import Final, Literal, Protocol
 import msgspec
 
 from ..errors import ScoringError
-from .extract import Extract, extractor, same, wanted
+from .extract import Extractor
 
 _BuiltIn = Literal["exact_match", "rouge"]
 
@@ -62,7 +62,7 @@ def expected_problem(method: str, extractor_name: str, expected: str | None) -> 
     """Return why an output cannot be compared with what the data set expects of its row, None if it can."""
     if expected is None or not expected.strip():
         return "there is no expected answer; name its column as ground_truth"
-    if method == "exact_match" and wanted(extractor_name, expected) is None:
+    if method == "exact_match" and Extractor(extractor_name).wanted(expected) is None:
         shown = expected if len(expected) <= 40 else f"{expected[:39]}…"
         return f"the expected answer {shown!r} is no choice (choice1, A, b or (C)); correct it, or the extractor"
     return None
@@ -73,15 +73,15 @@ def exact_match(pairs: Iterable[Pair], name: str, pattern: str | None = None) ->
 
     Raises ScoringError when a row has no expected answer, or there are no outputs.
     """
-    extract = extractor(name, pattern)
+    extractor = Extractor(name, pattern)
     n = n_right = n_unanswered = 0
     for output, expected in pairs:
-        answer = _answer(extract, output)
-        right = wanted(name, _required("exact_match", name, n, expected))
+        answer = _answer(extractor, output)
+        right = extractor.wanted(_required("exact_match", name, n, expected))
         n += 1
         if answer is None:
             n_unanswered += 1
-        elif right is not None and same(name, answer, right):
+        elif right is not None and extractor.same(answer, right):
             n_right += 1
     value = 100 * n_right / _at_least_one(n)
     return _Tally(value=value, n=n, n_unanswered=n_unanswered, metrics={"exact_match": value})
@@ -92,12 +92,12 @@ def rouge(pairs: Iterable[Pair], name: str, pattern: str | None = None) -> _Tall
 
     Raises ScoringError without the library, when a row has no reference, or there are no outputs.
     """
-    extract, scorer = extractor(name, pattern), _rouge_scorer()
+    extractor, scorer = Extractor(name, pattern), _rouge_scorer()
     sums = dict.fromkeys(ROUGE, 0.0)
     n = n_unanswered = 0
     for output, expected in pairs:
         reference = _required("rouge", name, n, expected)
-        answer = _answer(extract, output)
+        answer = _answer(extractor, output)
         n += 1
         if answer is None or _word_pairs(answer, reference) > _MOST_WORD_PAIRS:
             n_unanswered += 1
@@ -122,8 +122,8 @@ def _rouge_scorer() -> _Scorer:
     return scorer
 
 
-def _answer(extract: Extract, output: str | None) -> str | None:
-    answer = extract(output) if output else None
+def _answer(extractor: Extractor, output: str | None) -> str | None:
+    answer = extractor.answer(output) if output else None
     return answer if answer and answer.strip() else None
 
 

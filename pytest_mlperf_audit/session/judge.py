@@ -13,12 +13,13 @@ from ..audits.contract import Audit
 from ..audits.counters import counter_notes
 from ..audits.verdict import Check, Figure, Verdict
 from ..config.block import AuditBlock
-from ..config.redact import REDACTED, is_secret_name
+from ..config.redact import is_secret_name
 from ..errors import NoVerdictError, RecordError
 from ..load.group import PlannedPhase
 from ..records.store import complete_phase, consistent, read_phase, require_planned, started
 from ..runs.phase import PhaseRecord
 from ..runs.spec import RunSpec
+from ..text import REDACTED
 from ..verdicts.document import AuditEntry, CheckEntry, CheckStatus, PhaseEntry, audit_status, storable_audit
 from . import third_party
 from .phase_warnings import PhaseWarnings

@@ -11,9 +11,9 @@ import pytest
 
 from pytest_mlperf_audit.errors import EndpointError
 from pytest_mlperf_audit.load.first_query import check_endpoint
-from pytest_mlperf_audit.load.redaction import REDACTED
 from pytest_mlperf_audit.load.target import Target
 from pytest_mlperf_audit.runs.spec import Concurrency
+from pytest_mlperf_audit.text import REDACTED
 from tests.support.sut import FORMS
 
 KEY = "sk-0123456789abcdef"

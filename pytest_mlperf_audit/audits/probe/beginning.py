@@ -61,10 +61,10 @@ def nature(blocks: _Blocks) -> Nature:
         return Nature("near_duplicate", "replies to different prompts with one beginning have one id and one output")
     if timed := {of: some for of, some in blocks.items() if some and _has_decode(of, some)}:
         every = [block for some in timed.values() for block in some]
-        told = _by_decode(contrasts.beginning(timed, contrasts.after_first(every)))
-        if told.kind == "prefix" and _may_be_replays(timed.get(MADE_UP, ())):
+        by_decode = _by_decode(contrasts.beginning(timed, contrasts.after_first(every)))
+        if by_decode.kind == "prefix" and _may_be_replays(timed.get(MADE_UP, ())):
             return Nature(None, "twins with another last word take less time after the first token, as chance can do")
-        return _by_output(blocks.get(MADE_UP, ())) or told if told.kind == "prefix" else told
+        return _by_output(blocks.get(MADE_UP, ())) or by_decode if by_decode.kind == "prefix" else by_decode
     # Rows may be of any length, so that what prefill takes of them is not known.
     return _by_whole_reply({MADE_UP: blocks[MADE_UP]} if blocks.get(MADE_UP) else blocks)
 
@@ -76,11 +76,11 @@ def _has_decode(of: str, blocks: Sequence[Block]) -> bool:
 
 def _by_decode(decode: Contrast) -> Nature:
     times = decode.effect.factor
-    told = f"behind a known beginning the time after the first token is {times:.3g} times shorter"
+    fact = f"behind a known beginning the time after the first token is {times:.3g} times shorter"
     if decode.p <= _SURE_P and times >= _SURE_TIMES:
-        return Nature("near_duplicate", f"{told}, which no prefix cache can do")
+        return Nature("near_duplicate", f"{fact}, which no prefix cache can do")
     if decode.p <= _SUSPECT_P and times >= _SUSPECT_TIMES:
-        return Nature(None, f"{told} (p {decode.p:.2g}): a prefix cache can't do that, chance can")
+        return Nature(None, f"{fact} (p {decode.p:.2g}): a prefix cache can't do that, chance can")
     return Nature("prefix")
 
 
@@ -116,16 +116,16 @@ def _by_whole_reply(blocks: _Blocks) -> Nature:
     every = [block for some in blocks.values() for block in some]
     effect = contrasts.beginning(blocks, contrasts.whole(every)).effect
     ending = _ending(every, total_s) if MADE_UP in blocks else 0.0
-    told = f"behind a known beginning whole replies come back {effect.factor:.3g} times as fast"
+    fact = f"behind a known beginning whole replies come back {effect.factor:.3g} times as fast"
     is_sure = MADE_UP in blocks and not _may_be_prefill(every)
     if is_sure and effect.low >= _BEYOND_TIMES and ending <= _BEYOND_ENDING:
-        return Nature("near_duplicate", f"{told}: a new ending costs nothing, and so neither does decode")
+        return Nature("near_duplicate", f"{fact}: a new ending costs nothing, and so neither does decode")
     if effect.factor >= _HARDLY_TIMES and ending <= _HARDLY_ENDING:
-        return Nature(None, f"{told}, which a prefix cache hardly explains; {_STREAM}")
+        return Nature(None, f"{fact}, which a prefix cache hardly explains; {_STREAM}")
     if effect.factor >= _COPIED_TIMES and any(
         _are_copied(some, _output, contrasts.KNOWS_BEGINNING[of]) for of, some in blocks.items()
     ):
-        return Nature(None, f"{told}, with the output of another prompt; {_STREAM}")
+        return Nature(None, f"{fact}, with the output of another prompt; {_STREAM}")
     return Nature("prefix")
 
 

@@ -87,16 +87,16 @@ class Conclusion:
     def reason(self) -> str:
         """Return the conclusion as a sentence or two."""
         if self.judgement.kinds:
-            told = self._told()
+            sentences = self._found_sentences()
             allowed = [TITLES[kind] for kind in self.judgement.kinds if kind not in self._probe.forbidden]
             if allowed and not self.proved:
-                told.append(f"{', '.join(allowed)}: not forbidden by this configuration")
+                sentences.append(f"{', '.join(allowed)}: not forbidden by this configuration")
             if self.passed is None:
                 open_s = self.judgement.reason or "on the other kinds: the budget ended before an answer"
-                told.append(f"inconclusive{':' if self.judgement.reason else ''} {open_s}")
+                sentences.append(f"inconclusive{':' if self.judgement.reason else ''} {open_s}")
             elif self.judgement.may_be:
-                told.append(self.judgement.reason)
-            return "; ".join([*told, *self.judgement.proofs])
+                sentences.append(self.judgement.reason)
+            return "; ".join([*sentences, *self.judgement.proofs])
         if self.judgement.word == "CLEAN":
             return f"no cache found: {self._scope()}{self._excluded()}"
         return f"{self.judgement.word.lower()}: {self.judgement.reason}"
@@ -124,7 +124,7 @@ class Conclusion:
         if passed is None:
             return self.reason()
         if not passed:
-            return "; ".join([*self._told(kind), *self.judgement.proofs])
+            return "; ".join([*self._found_sentences(kind), *self.judgement.proofs])
         if not (self._was_tested(kind) or self.proved):
             return f"not tested: {self._why_untested(kind)}"
         when = f" by the time {', '.join(self.proved)} was proved" if self.proved else f": {self._scope()}"
@@ -146,7 +146,7 @@ class Conclusion:
             return "the budget ended before queries could be sent at once"
         return f"up to {most} different queries at once, the benchmark's own concurrency, did not have to queue"
 
-    def _told(self, kind: Kind | None = None) -> list[str]:
+    def _found_sentences(self, kind: Kind | None = None) -> list[str]:
         """Return a sentence for each kind that was found, of each kind of prompt: one mechanism moves several arms."""
         found = [finding for finding in self.findings() if finding.found and kind in (None, finding.kind)]
         return list({(finding.kind, finding.of): finding.sentence for finding in reversed(found)}.values())[::-1]
@@ -241,11 +241,11 @@ class Conclusion:
             return ""
         after = any(has_decode(blocks) for blocks in self.evidence.groups.values() if blocks)
         starts = [contrast.effect.high for contrast in steady if contrast.of == STARTS]
-        told = (
+        faster = (
             f"; repeats are faster by {max(*highs, 1.0):.3g} times at most{' after the first token' if after else ''}"
         )
         start = f", and made-up ones start {max(*starts, 1.0):.3g} times as fast at most" if starts else ""
-        return f"{told}{start} (95 % interval)"
+        return f"{faster}{start} (95 % interval)"
 
 
 def seconds_by_arm(evidence: Evidence) -> dict[tuple[str, str], list[float]]:

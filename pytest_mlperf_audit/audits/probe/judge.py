@@ -100,9 +100,9 @@ def of_groups(
         if not last and _may_get_a_name(judgement):
             judgement = nameless = replace(judgement, settled=False)  # further groups may say which cache it is
         elif judgement.settled or judgement.proved(forbidden):
-            told = judgement if judgement.kinds else nameless or judgement
-            is_open = told.word == "CACHE" and bool(told.reason)
-            return replace(told, settled=not is_open or bool(told.proved(forbidden)))
+            answer = judgement if judgement.kinds else nameless or judgement
+            is_open = answer.word == "CACHE" and bool(answer.reason)
+            return replace(answer, settled=not is_open or bool(answer.proved(forbidden)))
     return judgement if judgement.kinds else nameless or judgement
 
 

@@ -54,10 +54,10 @@ def named(
     if _NEAR in found:
         names[_NEAR] = _kind_of_near(blocks[MADE_UP])
     names |= {name: "prefix" for name in names if _is_of_prefix(found[name], blocks, found)}
-    names |= dict.fromkeys(_told_already(names), None)
+    names |= dict.fromkeys(_explained(names), None)
     if _FIRST in found:
-        is_told = any(kind not in (None, "coalescing") for kind in names.values())
-        names[_FIRST] = None if is_told else _kind_of_first(blocks)
+        is_explained = any(kind not in (None, "coalescing") for kind in names.values())
+        names[_FIRST] = None if is_explained else _kind_of_first(blocks)
     if names.get(_FIRST) == "reuse":
         times = found[_FIRST].effect.factor
         return names, Nature(None, _NAMELESS.format(times=f"{times:.3g}"), ("response", "prefix"))
@@ -77,7 +77,7 @@ def _kind_of_first(blocks: Mapping[str, Sequence[Block]]) -> Kind:
     return "prefix" if shared.p <= _EXPLAINS_P and reaches_floors(shared) else "reuse"
 
 
-def _told_already(names: Mapping[str, Kind | None]) -> Iterator[str]:
+def _explained(names: Mapping[str, Kind | None]) -> Iterator[str]:
     """Yield what was found but needs no name of its own, since another finding explains it."""
     if names.get(_NEAR) == "near_duplicate":
         yield _PREFIX

@@ -140,14 +140,14 @@ def _require_taken(probe: Probe, reply: QueryRecord) -> None:
     """Raise RefusedError when a warm-up was turned down, as whatever else a probe sends would be."""
     if not reply.outcome.startswith("http_4") or reply.outcome in ("http_408", "http_429"):
         return
-    said = f" ({reply.detail})" if reply.detail else ""
+    words = f" ({reply.detail})" if reply.detail else ""
     if _keeps_rows(probe):
         raise RefusedError(
-            f"the endpoint answers {reply.outcome} to a row of the data set with other first words{said}; if it takes "
+            f"the endpoint answers {reply.outcome} to a row of the data set with other first words{words}; if it takes "
             "the rows as they are alone, nothing can be told of its caches"
         )
     raise RefusedError(
-        f"the endpoint answers {reply.outcome} to a prompt that is not of the data set{said}; if it takes the data "
+        f"the endpoint answers {reply.outcome} to a prompt that is not of the data set{words}; if it takes the data "
         "set's, set the probe's design: single, which changes only a row's first words"
     )
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from pytest_mlperf_audit.config.benchmark import Benchmark
 from pytest_mlperf_audit.config.block import Block
-from pytest_mlperf_audit.config.redact import REDACTED, resolved_yaml
+from pytest_mlperf_audit.config.redact import resolved_yaml
+from pytest_mlperf_audit.text import REDACTED
 
 FILES = {
     "least": "",

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mlperf_audit.scoring.extract import extractor, wanted
+from pytest_mlperf_audit.scoring.extract import Extractor
 
-decided = extractor("multiple_choice")
+decided = Extractor("multiple_choice").answer
 
 REASONING = (
     "Let me look at each option. (A) would need a catalyst, so A is unlikely. Option B is about pressure. "
@@ -109,7 +109,7 @@ def test_outputs_that_leave_it_open(output: str) -> None:
     ],
 )
 def test_expected_answers(expected: str, letter: str | None) -> None:
-    assert wanted("multiple_choice", expected) == letter
+    assert Extractor("multiple_choice").wanted(expected) == letter
 
 
 @given(st.sampled_from("ABCDEFGHIJ"), st.sampled_from("ABCDEFGHIJ"), st.text(max_size=200))
@@ -132,4 +132,4 @@ def test_a_hostile_output_costs_no_more_than_its_length(piece: str) -> None:
     # A pattern that backtracks would not come to an end on these.
     output = piece * (2**20 // len(piece))
     for name in ("multiple_choice", "boxed", "number"):
-        extractor(name)(output)
+        Extractor(name).answer(output)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mlperf_audit.scoring.extract import EXTRACTOR_NAMES, extractor, ours, same, wanted
+from pytest_mlperf_audit.scoring.extract import Extractor, ExtractorName, own_name
 
 
 @pytest.mark.parametrize(
@@ -26,7 +28,7 @@ from pytest_mlperf_audit.scoring.extract import EXTRACTOR_NAMES, extractor, ours
     ],
 )
 def test_boxed(output: str, answer: str | None) -> None:
-    assert extractor("boxed")(output) == answer
+    assert Extractor("boxed").answer(output) == answer
 
 
 @pytest.mark.parametrize(
@@ -47,7 +49,7 @@ def test_boxed(output: str, answer: str | None) -> None:
     ],
 )
 def test_number(output: str, answer: str | None) -> None:
-    assert extractor("number")(output) == answer
+    assert Extractor("number").answer(output) == answer
 
 
 @pytest.mark.parametrize(
@@ -61,15 +63,15 @@ def test_number(output: str, answer: str | None) -> None:
     ],
 )
 def test_pattern(pattern: str, output: str, answer: str | None) -> None:
-    assert extractor("pattern", pattern)(output) == answer
+    assert Extractor("pattern", pattern).answer(output) == answer
 
 
 def test_identity() -> None:
-    assert extractor("identity")(" all of it\n") == " all of it\n"
+    assert Extractor("identity").answer(" all of it\n") == " all of it\n"
 
 
 def test_names_of_the_endpoints_tool() -> None:
-    names = {name: ours(name) for name in EXTRACTOR_NAMES}
+    names = {name: own_name(name) for name in get_args(ExtractorName)}
     assert names == {
         "identity": "identity",
         "multiple_choice": "multiple_choice",
@@ -82,9 +84,9 @@ def test_names_of_the_endpoints_tool() -> None:
         "python_code_extractor": None,
         "function_call_extractor": None,
     }
-    assert extractor("abcd_extractor")("Answer: C") == "C"
+    assert Extractor("abcd_extractor").answer("Answer: C") == "C"
     with pytest.raises(KeyError):
-        extractor("python_code_extractor")
+        Extractor("python_code_extractor")
 
 
 @pytest.mark.parametrize(
@@ -107,17 +109,17 @@ def test_names_of_the_endpoints_tool() -> None:
     ],
 )
 def test_same(name: str, answer: str, expected: str, equal: bool) -> None:
-    assert same(name, answer, expected) is equal
+    assert Extractor(name).same(answer, expected) is equal
 
 
 def test_what_the_data_set_means() -> None:
-    assert wanted("abcd_extractor", "choice3") == "C"
-    assert wanted("multiple_choice", "Paris") is None
-    assert wanted("number", " 42 ") == "42"
+    assert Extractor("abcd_extractor").wanted("choice3") == "C"
+    assert Extractor("multiple_choice").wanted("Paris") is None
+    assert Extractor("number").wanted(" 42 ") == "42"
 
 
 @given(st.integers(-(10**12), 10**12), st.text(alphabet="abc \n.,!", max_size=30))
 def test_a_number_is_found_whatever_words_stand_before_it(value: int, before: str) -> None:
-    found = extractor("number")(f"{before} {value:,}")
+    found = Extractor("number").answer(f"{before} {value:,}")
     assert found is not None
-    assert same("number", found, str(value))
+    assert Extractor("number").same(found, str(value))
