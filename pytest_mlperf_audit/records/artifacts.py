@@ -28,7 +28,7 @@ def artifacts(
 ) -> Iterator[tuple[str, Artifact]]:
     """Yield every regular file but those in `leave_out` and hidden ones (temporary files, locks), in path order.
 
-    Paths are relative, with forward slashes. Symbolic links are neither followed nor listed. What cannot be read goes to
+    Paths are relative, with forward slashes. Symbolic links are left out. What cannot be read goes to
     `on_error`; without one, OSError is raised. Of a file whose size is not among `sizes`, where these are given, the
     digest is "": it is none of those that are looked for, and may be endless.
     """
