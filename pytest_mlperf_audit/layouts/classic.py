@@ -27,7 +27,7 @@ from ..runs.phase import PhaseRecord
 from ..verdicts.document import AuditEntry, PhaseEntry, VerdictDocument
 from .endpoints import served_for_real
 
-RUN_1 = Path("performance") / "run_1"
+_RUN_1 = Path("performance") / "run_1"
 
 
 def write_classic_files(run: VerdictDocument, declared: Declared, report_dir: Path) -> list[Path]:
@@ -43,7 +43,7 @@ def write_classic_files(run: VerdictDocument, declared: Declared, report_dir: Pa
     writer = _Writer(declared, report_dir)
     written = []
     if main is not None and _judged(main):
-        written += writer.logs(main, _phases(main)[-1], report_dir / RUN_1)
+        written += writer.logs(main, _phases(main)[-1], report_dir / _RUN_1)
     if test04 is not None and _judged(test04):
         written += writer.test04(test04, with_performance=main is None)
     return written
@@ -59,11 +59,11 @@ class _Writer:
         place = self._report_dir / "TEST04"
         verify = place / "verify_performance.txt"
         verify.unlink(missing_ok=True)  # an old verdict must not stand beside new logs
-        written = self.logs(audit, reference, place / REFERENCE / RUN_1)
+        written = self.logs(audit, reference, place / REFERENCE / _RUN_1)
         if with_performance:
-            written += self.logs(audit, reference, self._report_dir / RUN_1)
-        written += self.logs(audit, repeated, place / RUN_1)
-        write_atomic(verify, verify_text(audit, *map(self._record, (reference, repeated))).encode())
+            written += self.logs(audit, reference, self._report_dir / _RUN_1)
+        written += self.logs(audit, repeated, place / _RUN_1)
+        write_atomic(verify, _verify_text(audit, *map(self._record, (reference, repeated))).encode())
         return [*written, verify]
 
     def logs(self, audit: AuditEntry, phase: PhaseEntry, directory: Path) -> list[Path]:
@@ -83,10 +83,10 @@ class _Writer:
         return complete_phase(self._report_dir / phase.directory)
 
 
-def verify_text(audit: AuditEntry, reference: PhaseRecord, repeated: PhaseRecord) -> str:
+def _verify_text(audit: AuditEntry, reference: PhaseRecord, repeated: PhaseRecord) -> str:
     """Return what verify_performance.txt says: TEST PASS only where our verdict and MLPerf's rule both pass.
 
-    The rule is `audits.test04_script`; where it says something else than our verdict, a note of the verdict tells.
+    The rule is `audits.test04.script_rule`; where it says something else than our verdict, a note of the verdict tells.
     """
     before, after = score(reference), score(repeated)
     return (

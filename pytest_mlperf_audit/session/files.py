@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ..layouts import classic as classic_layout
 from ..layouts import endpoints as endpoints_layout
-from ..layouts.accuracy_results import write_accuracy_results
 from ..loadgen.phase_log import Declared
 from ..verdicts.document import VerdictDocument
 from .run import AuditRun
@@ -25,7 +24,7 @@ def _write_endpoints(run: AuditRun, document: VerdictDocument) -> None:
         if audit.is_audit:
             endpoints_layout.write_audit_files(audit, run.report_dir)
         elif audit.id == "accuracy":
-            write_accuracy_results(audit, run.report_dir)
+            endpoints_layout.write_accuracy_results(audit, run.report_dir)
         elif audit.status != "NO_VERDICT" and audit.phases and audit.phases[-1].complete:
             endpoints_layout.write_result_summary(audit.phases[-1], document, run.report_dir)
 

@@ -17,7 +17,7 @@ from ..audits.verdict import Check
 from ..config.benchmark import Benchmark
 from ..config.block import AuditBlock
 from ..errors import MlperfAuditError, NoVerdictError, RecordError
-from ..layouts.endpoints_recheck import file_differences
+from ..layouts.endpoints import file_differences
 from ..load.group import PlannedPhase
 from ..records.artifacts import Artifact, artifacts, what_changed
 from ..records.files import read_limited
