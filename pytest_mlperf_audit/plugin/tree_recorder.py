@@ -12,7 +12,7 @@ from ..audits.published.outcome import CaseOutcome
 from ..errors import ReportDirError
 from ..report import ci_summary
 from ..report.round import words
-from ..report.round.write import write_report
+from ..report.write import write_round_report
 from ..runs.clock import Clock
 from ..session.places import claim
 from ..session.round import Round
@@ -88,7 +88,7 @@ class RoundRecorder:
             environment=environment(self._workers),
         )
         try:
-            write_report(document, found.report_dir)
+            write_round_report(document, found.report_dir)
             if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
                 ci_summary.append(ci_summary.round_markdown(document), Path(summary))
         except OSError as error:

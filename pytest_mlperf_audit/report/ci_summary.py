@@ -35,13 +35,10 @@ def markdown(run: VerdictDocument) -> str:
 def round_markdown(document: RoundDocument) -> str:
     """Return the job summary of a submission tree: its status, its counts, and a table of what did not pass."""
     wrong = [case for case in document.cases if case.status in ("FAIL", "NO_VERDICT")]
-    rows = [
-        (round_words.STATUS_WORDS[case.status], _text(case.id, 200), _text(case.reason, 300))
-        for case in wrong[:_MAX_CHECKS]
-    ]
+    rows = [(STATUS_WORDS[case.status], _text(case.id, 200), _text(case.reason, 300)) for case in wrong[:_MAX_CHECKS]]
     name = _text(PurePath(document.tree).name, 120)
     lines = [
-        f"## {round_words.STATUS_WORDS[document.status]}: {name}",
+        f"## {STATUS_WORDS[document.status]}: {name}",
         "",
         _text(round_words.summary(document), 1500),
         "",
@@ -73,8 +70,8 @@ def _audit(audit: AuditEntry, run: VerdictDocument) -> Iterator[str]:
 
 def _check(audit: AuditEntry, check: CheckEntry) -> list[str]:
     result = check_word(check)
-    shown = [check.name, observed(audit, check), number(check.limit), plain(check.reason, 300)]
-    return [f"**{result}**" if check.status in ("failed", "error") else result, *(_text(cell) for cell in shown)]
+    cells = [check.name, observed(audit, check), number(check.limit), plain(check.reason, 300)]
+    return [f"**{result}**" if check.status in ("failed", "error") else result, *(_text(cell) for cell in cells)]
 
 
 def _phase(phase: PhaseEntry) -> list[str]:

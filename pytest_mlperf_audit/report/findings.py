@@ -16,7 +16,7 @@ _CHECK = re.compile(r"cache_probe|no_cache\[\w+\]")
 _TITLES: dict[str, str] = {str(kind): title for kind, title in TITLES.items()}
 
 
-class FindingRow(msgspec.Struct, frozen=True):
+class _FindingRow(msgspec.Struct, frozen=True):
     """One comparison as a table row; `bad` where what was found is forbidden."""
 
     result: str
@@ -32,7 +32,7 @@ class FindingRow(msgspec.Struct, frozen=True):
     sentence: str
 
 
-class ArmRow(msgspec.Struct, frozen=True):
+class _ArmRow(msgspec.Struct, frozen=True):
     """One kind of query as a table row."""
 
     what: str
@@ -55,11 +55,11 @@ def headline(audit: AuditEntry) -> str:
     """Return the scripted phases short: 'CLEAN, 110 queries', beside others 'cache probe CLEAN (12 queries)'."""
     if not is_probe(audit):
         return ", ".join(f"{plain(p.label, 40)} {_queries(p.figures.n_issued)}" for p in audit.scripted)
-    told = [_queries(sum(phase.figures.n_issued for phase in audit.scripted))]
-    told += [f"{failed:,} failed"] if (failed := sum(phase.figures.n_failed for phase in audit.scripted)) else []
+    parts = [_queries(sum(phase.figures.n_issued for phase in audit.scripted))]
+    parts += [f"{failed:,} failed"] if (failed := sum(phase.figures.n_failed for phase in audit.scripted)) else []
     if audit.timed:
-        return f"cache probe {_word(audit)} ({', '.join(told)})"
-    return ", ".join([_word(audit), *told])
+        return f"cache probe {_word(audit)} ({', '.join(parts)})"
+    return ", ".join([_word(audit), *parts])
 
 
 def summary(audit: AuditEntry) -> str:
@@ -78,21 +78,21 @@ def verdict_sentence(audit: AuditEntry) -> str:
     if doubts := [check.reason for check in audit.checks if check.undecided and is_about_probe(check)]:
         return _sentence(doubts[0].removeprefix(f"{str(audit.figures.get('probe')).lower()}: "))
     if audit.figures.get("probe") == "CACHE":
-        told = [check.reason for check in audit.checks if is_about_probe(check) and check.passed is False]
-        told = told or [finding.sentence for finding in audit.findings if finding.found]
-        return " ".join(map(_sentence, dict.fromkeys(told))) if told else summary(audit)
+        proofs = [check.reason for check in audit.checks if is_about_probe(check) and check.passed is False]
+        proofs = proofs or [finding.sentence for finding in audit.findings if finding.found]
+        return " ".join(map(_sentence, dict.fromkeys(proofs))) if proofs else summary(audit)
     return f"{summary(audit)}{_excluded(audit)}"
 
 
-def finding_rows(audit: AuditEntry) -> list[FindingRow]:
+def finding_rows(audit: AuditEntry) -> list[_FindingRow]:
     """Return the table of comparisons."""
     decided = audit.figures.get("probe") not in ("INCONCLUSIVE", "ERROR")
     return [_finding(finding, decided=decided) for finding in audit.findings]
 
 
-def arm_rows(audit: AuditEntry) -> dict[str, list[ArmRow]]:
+def arm_rows(audit: AuditEntry) -> dict[str, list[_ArmRow]]:
     """Return the tables of kinds of queries, by what they are of."""
-    tables: dict[str, list[ArmRow]] = {}
+    tables: dict[str, list[_ArmRow]] = {}
     for arm in audit.arms:
         tables.setdefault(plain(arm.of, 80), []).append(_arm(arm))
     return tables
@@ -108,8 +108,8 @@ def _queries(n: int) -> str:
 
 
 def _sentence(text: str) -> str:
-    said = plain(text, 1000).rstrip(".")
-    return f"{said[:1].upper()}{said[1:]}."
+    sentence = plain(text, 1000).rstrip(".")
+    return f"{sentence[:1].upper()}{sentence[1:]}."
 
 
 def _word(audit: AuditEntry) -> str:
@@ -145,8 +145,8 @@ def _result(finding: Finding, *, decided: bool) -> str:
     return "not found" if decided else "undecided"
 
 
-def _finding(finding: Finding, *, decided: bool) -> FindingRow:
-    return FindingRow(
+def _finding(finding: Finding, *, decided: bool) -> _FindingRow:
+    return _FindingRow(
         result=_result(finding, decided=decided),
         bad=finding.found and finding.forbidden,
         kind=_TITLES.get(finding.kind, plain(finding.kind, 80)),
@@ -173,8 +173,8 @@ def _short(value_s: float) -> str:
     return seconds(float(f"{value_s:.3g}"))
 
 
-def _arm(arm: ArmSummary) -> ArmRow:
-    return ArmRow(
+def _arm(arm: ArmSummary) -> _ArmRow:
+    return _ArmRow(
         what=arm_name(arm),
         n=number(arm.n),
         median=_short(arm.median_s),

@@ -12,17 +12,17 @@ from ..verdicts.document import PhaseEntry
 from .clean import number, percent, seconds
 
 #: A row: what it shows, then one cell a phase.
-Row = tuple[str, list[str]]
-Cell = Callable[[PhaseEntry], str]
+_Row = tuple[str, list[str]]
+_Cell = Callable[[PhaseEntry], str]
 
 
-def phase_rows(phases: Sequence[PhaseEntry]) -> list[Row]:
+def phase_rows(phases: Sequence[PhaseEntry]) -> list[_Row]:
     """Return the phase table, one column a phase; rows that no phase has anything for are left out."""
     rows = [(name, [cell(phase) for phase in phases]) for name, cell in _PHASE_CELLS]
     return [(name, cells) for name, cells in rows if any(cells)]
 
 
-def asked(spec: RunSpec) -> str:
+def workload(spec: RunSpec) -> str:
     """Say what a phase was asked to send: a count, which rows, and under which load."""
     parts = [_sent_one_by_one(spec)] if isinstance(spec.order, Scripted) else [_rows(spec), _load(spec)]
     if spec.min_duration_ms:
@@ -92,12 +92,12 @@ def _status(phase: PhaseEntry) -> str:
     return f"{phase.status.replace('_', ' ')}{again}{why}"
 
 
-def _timed(cell: Cell) -> Cell:
+def _timed(cell: _Cell) -> _Cell:
     """Leave out what means nothing where a script chose the queries, of several kinds and mostly one by one."""
     return lambda phase: "" if phase.scripted else cell(phase)
 
 
-def _latency(value: Callable[[LatencySummary], float | None]) -> Cell:
+def _latency(value: Callable[[LatencySummary], float | None]) -> _Cell:
     return _timed(lambda phase: seconds(value(phase.figures.latency)) if phase.figures.latency else "")
 
 
@@ -115,9 +115,9 @@ def _early_stopping(phase: PhaseEntry) -> str:
     return seconds(estimate_s) if estimate_s else ""
 
 
-_PHASE_CELLS: tuple[tuple[str, Cell], ...] = (
+_PHASE_CELLS: tuple[tuple[str, _Cell], ...] = (
     ("Status", _status),
-    ("Asked for", lambda phase: asked(phase.spec)),
+    ("Asked for", lambda phase: workload(phase.spec)),
     ("Requested", lambda phase: _requested(phase.spec)),
     ("Sent", lambda phase: number(phase.figures.n_issued)),
     ("Completed", lambda phase: number(phase.figures.n_completed)),

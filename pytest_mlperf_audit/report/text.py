@@ -79,8 +79,8 @@ def _audit(audit: AuditEntry, run: VerdictDocument) -> Iterator[Line]:
         yield from _wrapped(_check(audit, check), "fail", indent="  ")
     if len(failed) > _MAX_FAILING:
         yield f"  and {len(failed) - _MAX_FAILING} more failing checks", "fail"
-    for said in _undecided(audit):
-        yield from _wrapped(said, "fail", indent="  ")
+    for doubt in _undecided(audit):
+        yield from _wrapped(doubt, "fail", indent="  ")
 
 
 def _check(audit: AuditEntry, check: CheckEntry) -> str:
@@ -97,9 +97,9 @@ def _undecided(audit: AuditEntry) -> Iterator[str]:
         if check.undecided:
             doubts.setdefault(plain(check.reason, 400), []).append(plain(check.name, 100))
     for reason, names in doubts.items():
-        shown = ", ".join(names[:_MAX_FAILING])
+        listed = ", ".join(names[:_MAX_FAILING])
         more = f" and {len(names) - _MAX_FAILING} more" if len(names) > _MAX_FAILING else ""
-        yield f"{UNDECIDED} {shown}{more}" + (
+        yield f"{UNDECIDED} {listed}{more}" + (
             f": {reason}" if reason and reason not in plain(audit.reason, 600) else ""
         )
 

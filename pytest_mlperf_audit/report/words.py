@@ -15,8 +15,9 @@ STATUS_WORDS = {
     "NO_VERDICT": "NO VERDICT",
     "INCOMPLETE": "INCOMPLETE",
     "NOT_RUN": "NOT RUN",
+    "SKIPPED": "skipped",
 }
-CHECK_WORDS = {"passed": "pass", "failed": "FAIL", "error": "ERROR", "not_run": "not run"}
+_CHECK_WORDS = {"passed": "pass", "failed": "FAIL", "error": "ERROR", "not_run": "not run"}
 #: Of a check whose records are there and leave it in doubt.
 UNDECIDED = "undecided"
 
@@ -28,7 +29,7 @@ SIMULATED = (
 
 def check_word(check: CheckEntry) -> str:
     """Return what became of a check, in a word."""
-    return UNDECIDED if check.undecided and check.status == "error" else CHECK_WORDS[check.status]
+    return UNDECIDED if check.undecided and check.status == "error" else _CHECK_WORDS[check.status]
 
 
 def headline(audit: AuditEntry) -> str:
@@ -37,36 +38,36 @@ def headline(audit: AuditEntry) -> str:
     'ratio 1.02 (95 % 0.98 to 1.06), limit 1.10; cache probe CLEAN (12 queries); reference 153.1/s, ...'
     """
     parts = [part for part in (ratios.headline(audit), findings.headline(audit), _scores(audit)) if part]
-    if shown := ", ".join(_rate(phase) for phase in audit.timed[:3]):
+    if rates := ", ".join(_rate(phase) for phase in audit.timed[:3]):
         more = len(audit.timed) - 3
-        parts.append(shown + (f" and {more} more phase{'s' if more > 1 else ''}" if more > 0 else ""))
+        parts.append(rates + (f" and {more} more phase{'s' if more > 1 else ''}" if more > 0 else ""))
     return "; ".join(parts)
 
 
 def sentences(audit: AuditEntry) -> list[str]:
     """Return what was tested and found, for a reader who has not seen MLPerf before."""
-    said = ratios.sentences(audit)
+    lines = ratios.sentences(audit)
     if probed := findings.summary(audit):
-        said.append(probed)
+        lines.append(probed)
     if state := _state(audit):
-        said.append(state)
+        lines.append(state)
     for what, word in (("Failed", "failed"), ("Undecided", "error")):
-        told = [check for check in audit.checks if check.status == word and not _is_told(audit, check)]
-        if told and (word == "failed" or audit.status != "NO_VERDICT"):
-            said.append(f"{what}: " + "; ".join(_named(check) for check in told[:6]) + ".")
-    if not said and audit.timed:
-        said.append("; ".join(_completed(phase) for phase in audit.timed[:3]) + ".")
-    return said
+        checks = [check for check in audit.checks if check.status == word and not _is_covered(audit, check)]
+        if checks and (word == "failed" or audit.status != "NO_VERDICT"):
+            lines.append(f"{what}: " + "; ".join(_named(check) for check in checks[:6]) + ".")
+    if not lines and audit.timed:
+        lines.append("; ".join(_completed(phase) for phase in audit.timed[:3]) + ".")
+    return lines
 
 
 def summary(document: VerdictDocument) -> str:
     """Return one paragraph on the whole run."""
     named = len(document.audits) > 1
-    said = []
+    lines = []
     for audit in document.audits:
         text = " ".join(sentences(audit))
-        said.append(f"{plain(audit.title, 80)}: {text}" if named and text else text)
-    return " ".join(part for part in said if part) or "Nothing was run."
+        lines.append(f"{plain(audit.title, 80)}: {text}" if named and text else text)
+    return " ".join(part for part in lines if part) or "Nothing was run."
 
 
 def failing(audit: AuditEntry) -> Iterator[CheckEntry]:
@@ -88,12 +89,12 @@ def interval_of(audit: AuditEntry, check: CheckEntry) -> str:
 
 def observed_against_limit(audit: AuditEntry, check: CheckEntry) -> str:
     """Return 'observed 1.31, limit 1.10', with only what there is."""
-    shown = [f"observed {observed(audit, check)}"] if check.observed is not None else []
-    return ", ".join(shown + ([f"limit {plain(number(check.limit), 80)}"] if check.limit is not None else []))
+    parts = [f"observed {observed(audit, check)}"] if check.observed is not None else []
+    return ", ".join(parts + ([f"limit {plain(number(check.limit), 80)}"] if check.limit is not None else []))
 
 
-def _is_told(audit: AuditEntry, check: CheckEntry) -> bool:
-    """Whether the sentences on the ratio or on the probe tell of a failed check already."""
+def _is_covered(audit: AuditEntry, check: CheckEntry) -> bool:
+    """Whether the sentences on the ratio or on the probe cover a failed check already."""
     if check.status != "failed":
         return False
     return ratios.of_check(audit, check) is not None or (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..endpoints.source import RequestSource
-from ..report.tables import asked
+from ..report.tables import workload
 from ..runs.order import Scripted
 from ..runs.spec import Concurrency, MaxThroughput, RunSpec
 from ..text import plain
@@ -90,8 +90,8 @@ def _load(spec: RunSpec) -> str:
 def _scripted(spec: RunSpec) -> str:
     """Say what a script may send, and what the least of it costs: nobody knows how soon its answer is clear."""
     if least(spec) == spec.n_samples:
-        return asked(spec) + _about(spec.n_samples, _SERVICE_TIMES_S)
-    return f"{asked(spec)}; stops when the answer is clear{_about(least(spec), _SERVICE_TIMES_S[:1])} for the least"
+        return workload(spec) + _about(spec.n_samples, _SERVICE_TIMES_S)
+    return f"{workload(spec)}; stops when the answer is clear{_about(least(spec), _SERVICE_TIMES_S[:1])} for the least"
 
 
 def _cost(spec: RunSpec) -> str:

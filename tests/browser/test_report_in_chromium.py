@@ -8,8 +8,7 @@ import re
 
 import pytest
 
-from pytest_mlperf_audit.report.round.write import write_report as write_round_report
-from pytest_mlperf_audit.report.write import write_report
+from pytest_mlperf_audit.report.write import write_report, write_round_report
 from tests.support.rounds import a_round, case, mixed
 
 LONG = "a_name_without_any_place_to_break_" * 8

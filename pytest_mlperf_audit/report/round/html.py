@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
 import msgspec
+import numpy as np
+import ziaplot
 from markupsafe import Markup
 
 from ...audits.published.outcome import CaseOutcome
+from ...audits.published.score import RELAXED, TOLERANCE
 from ...verdicts.round import RoundDocument
-from .. import page
+from ..canvas import MUTED, SERIES, Scale, count_scale, graph, limit_line, to_svg
+from ..html import filled
 from . import words
-from .chart import LIMITS, ratios_histogram
 
+#: The limits that MLPerf sets on a ratio, of the tests that have one.
+_LIMITS: Final = {"test04": (1 + TOLERANCE, 1 + RELAXED), "test01": (1 - TOLERANCE, 1 + TOLERANCE)}
+
+_LOW, _HIGH, _STEP = 0.5, 1.5, 0.025
 _BAD: Final = ("FAIL", "NO_VERDICT")
 
 
-class Row(msgspec.Struct, frozen=True):
+class _Row(msgspec.Struct, frozen=True):
     """A scenario of a system: its directories' names, and its case of each test, None where it has none."""
 
     system: str
@@ -27,7 +34,7 @@ class Row(msgspec.Struct, frozen=True):
     cases: list[CaseOutcome | None]
 
 
-class Submitter(msgspec.Struct, frozen=True):
+class _Submitter(msgspec.Struct, frozen=True):
     """The scenarios of one submitter in one division, and how many of their cases came to what.
 
     `notes` are those on cases that passed or were skipped, each with its case's id; others stand beside the account.
@@ -35,13 +42,13 @@ class Submitter(msgspec.Struct, frozen=True):
 
     division: str
     name: str
-    rows: list[Row]
+    rows: list[_Row]
     counts: str
     bad: bool
     notes: list[tuple[str, str]]
 
 
-class Histogram(msgspec.Struct, frozen=True):
+class _Histogram(msgspec.Struct, frozen=True):
     """The ratios of one test: how many, and the chart."""
 
     test: str
@@ -53,7 +60,7 @@ class Histogram(msgspec.Struct, frozen=True):
 def render(document: RoundDocument) -> str:
     """Return the page; deterministic."""
     tests = sorted({case.test for case in document.cases})
-    return page.render(
+    return filled(
         "round.html.j2",
         run=document,
         words=words,
@@ -65,13 +72,13 @@ def render(document: RoundDocument) -> str:
     )
 
 
-def _submitters(document: RoundDocument, tests: list[str]) -> Iterator[Submitter]:
+def _submitters(document: RoundDocument, tests: list[str]) -> Iterator[_Submitter]:
     def place(case: CaseOutcome) -> tuple[str, str]:
         return case.division, case.submitter
 
     for (division, name), cases in groupby(sorted(document.cases, key=place), key=place):
         mine = list(cases)
-        yield Submitter(
+        yield _Submitter(
             division=division,
             name=name,
             rows=list(_rows(mine, tests)),
@@ -81,22 +88,40 @@ def _submitters(document: RoundDocument, tests: list[str]) -> Iterator[Submitter
         )
 
 
-def _rows(cases: list[CaseOutcome], tests: list[str]) -> Iterator[Row]:
+def _rows(cases: list[CaseOutcome], tests: list[str]) -> Iterator[_Row]:
     def scenario(case: CaseOutcome) -> tuple[str, str, str, str]:
         return case.system, case.benchmark, case.scenario, case.case
 
     for (system, benchmark, name, _), mine in groupby(sorted(cases, key=scenario), key=scenario):
         by_test = {case.test: case for case in mine}
-        yield Row(system, benchmark, name, [by_test.get(test) for test in tests])
+        yield _Row(system, benchmark, name, [by_test.get(test) for test in tests])
 
 
-def _histograms(document: RoundDocument) -> Iterator[Histogram]:
-    for test in LIMITS:
+def _histograms(document: RoundDocument) -> Iterator[_Histogram]:
+    for test in _LIMITS:
         ratios = [
             float(ratio)
             for case in document.cases
             if case.test == test and isinstance(ratio := case.figures.get("ratio"), (int, float))
         ]
-        if svg := ratios_histogram(ratios, LIMITS[test], test):
+        if svg := _histogram_svg(ratios, _LIMITS[test], test):
             description = f"Histogram of {len(ratios)} ratios from {min(ratios):.3g} to {max(ratios):.3g}"
-            yield Histogram(test, len(ratios), description, Markup(svg))  # noqa: S704 - our own SVG of numbers
+            yield _Histogram(test, len(ratios), description, Markup(svg))  # noqa: S704 - our own SVG of numbers
+
+
+def _histogram_svg(ratios: Sequence[float], limits: Sequence[float], key: str) -> str | None:
+    """Draw how many ratios fall where, those beyond the ends gathered in the last bars; None without any."""
+    if not ratios:
+        return None
+    edges = np.arange(_LOW - _STEP, _HIGH + _STEP * 1.5, _STEP)
+    middle = np.clip(np.asarray(ratios), edges[0] + _STEP / 2, edges[-1] - _STEP / 2)
+    counts = [int(count) for count in np.histogram(middle, bins=edges)[0]]
+    labels = ("≤ 0.5", "0.75", "1", "1.25", "≥ 1.5")
+    x = Scale("audit score / reference score", float(edges[0]), float(edges[-1]), (0.5, 0.75, 1, 1.25, 1.5), labels)
+    y = count_scale("audits", max(counts) * 1.05)
+    with graph(x, y, 158) as drawn:
+        drawn.add(ziaplot.Bars(list(edges[:-1]), counts, width=_STEP, align="left").color(SERIES[0]))
+        for limit in limits:
+            limit_line(drawn, limit, f"{limit:g}", (y.low, y.high))
+        drawn.add(ziaplot.Segment((1, y.low), (1, y.high)).color(MUTED).strokewidth(0.8).stroke("dashed"))
+        return to_svg(drawn, "ratios", key)

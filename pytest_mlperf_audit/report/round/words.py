@@ -11,15 +11,8 @@ from ...audits.published.outcome import CaseOutcome, Upstream
 from ...text import plain
 from ...verdicts.round import RoundDocument
 from ..clean import apart, first_sentence, number
+from ..words import STATUS_WORDS
 
-STATUS_WORDS: Final = {
-    "PASS": "PASS",
-    "FAIL": "FAIL",
-    "NO_VERDICT": "NO VERDICT",
-    "SKIPPED": "skipped",
-    "INCOMPLETE": "INCOMPLETE",
-    "NOT_RUN": "NOT RUN",
-}
 _WIDTH: Final = 100
 _MOST_LISTED: Final = 20
 _LIMIT: Final = 300
@@ -28,8 +21,8 @@ _LIMIT: Final = 300
 def counts(document: RoundDocument) -> str:
     """Return '128 passed, 2 failed, 3 without a verdict, 4 skipped, 7 not selected', with only what there is."""
     unselected = document.found - len(document.cases)
-    told = [text for text in (counted(document.cases),) if text]
-    return ", ".join(told + ([f"{unselected:,} not selected"] if unselected else [])) or "nothing was judged"
+    parts = [text for text in (counted(document.cases),) if text]
+    return ", ".join(parts + ([f"{unselected:,} not selected"] if unselected else [])) or "nothing was judged"
 
 
 def counted(cases: Sequence[CaseOutcome]) -> str:
@@ -43,15 +36,15 @@ def summary(document: RoundDocument) -> str:
     """Return what was looked at and what came of it, as a paragraph."""
     submitters = {(case.division, case.submitter) for case in document.cases}
     systems = {(case.division, case.submitter, case.system) for case in document.cases}
-    said = (
+    sentence = (
         f"{len(document.cases):,} of {document.found:,} audit directories of {len(systems):,} systems by "
         f"{len(submitters):,} submitters: {counts(document)}."
     )
     if not document.differences:
-        return said
+        return sentence
     return (
-        f"{said} In {cases(document.differences)} MLCommons' own scripts, run today, say otherwise; the defect that "
-        "explains it is named beside each."
+        f"{sentence} In {cases(document.differences)} MLCommons' own scripts, run today, say otherwise; the defect "
+        "that explains it is named beside each."
     )
 
 
@@ -62,14 +55,14 @@ def ratio(case: CaseOutcome) -> str:
         return ""
     if not isinstance(limit, (int, float)):
         return f"ratio {number(value)}"
-    shown = apart(value, limit)
-    return f"ratio {shown[0]}, limit {shown[1]}"
+    value_text, limit_text = apart(value, limit)
+    return f"ratio {value_text}, limit {limit_text}"
 
 
-def upstream_line(said: Upstream) -> str:
+def upstream_line(word: Upstream) -> str:
     """Return 'upstream: PASS because …'."""
-    verdict = "crashes" if said.verdict == "CRASH" else said.verdict
-    return f"upstream: {verdict} because {plain(said.reason, _LIMIT).rstrip('.')} ({said.script})"
+    verdict = "crashes" if word.verdict == "CRASH" else word.verdict
+    return f"upstream: {verdict} because {plain(word.reason, _LIMIT).rstrip('.')} ({word.script})"
 
 
 def account(case: CaseOutcome) -> str:
@@ -77,8 +70,8 @@ def account(case: CaseOutcome) -> str:
     first = first_sentence(case.reason) or "failed"
     verdict = "no verdict: " if case.status == "NO_VERDICT" else ""
     lines = [f"{case.test} {verdict}{first}"]
-    told = [f"{plain(check.name, 60)}: {plain(check.reason, 1000)}" for check in case.checks if not check.passed]
-    for line in told or [plain(case.reason, 1000)]:
+    doubts = [f"{plain(check.name, 60)}: {plain(check.reason, 1000)}" for check in case.checks if not check.passed]
+    for line in doubts or [plain(case.reason, 1000)]:
         lines += textwrap.wrap(line, _WIDTH, initial_indent="  ", subsequent_indent="    ")
     lines += [f"  {line}" for line in remarks(case)]
     return "\n".join([*lines, f"  files: {plain(case.directory, 4096)}"])
@@ -87,7 +80,7 @@ def account(case: CaseOutcome) -> str:
 def differing(case: CaseOutcome) -> list[Upstream]:
     """Return the words of those of upstream's scripts that say otherwise."""
     scripts = {difference.script for difference in case.differences}
-    return [said for said in case.upstream if said.script in scripts]
+    return [word for word in case.upstream if word.script in scripts]
 
 
 def remarks(case: CaseOutcome) -> Iterator[str]:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pytest_mlperf_audit.audits.verdict import Ratio
-from pytest_mlperf_audit.report.tables import asked, failures, phase_rows
+from pytest_mlperf_audit.report.tables import failures, phase_rows, workload
 from pytest_mlperf_audit.report.words import headline, interval_of, sentences, summary
 from pytest_mlperf_audit.runs.order import sequential, with_replacement
 from pytest_mlperf_audit.runs.spec import MaxThroughput, Poisson, RunSpec
@@ -147,6 +147,6 @@ def test_what_a_phase_was_asked_for():
         min_duration_ms=600_000,
         max_duration_ms=1500,
     )
-    assert asked(spec) == "5,000 × rows in file order, all at once, for at least 10 min, for at most 1,500 ms"  # noqa: RUF001 - as shown
+    assert workload(spec) == "5,000 × rows in file order, all at once, for at least 10 min, for at most 1,500 ms"  # noqa: RUF001 - as shown
     paced = RunSpec(label="x", n_samples=2, order=with_replacement(1), load=Poisson(target_qps=2.5, seed=1))
-    assert asked(paced) == "2 × rows drawn at random, arriving at 2.5 a second"  # noqa: RUF001 - as shown
+    assert workload(paced) == "2 × rows drawn at random, arriving at 2.5 a second"  # noqa: RUF001 - as shown

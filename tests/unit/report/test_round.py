@@ -10,7 +10,7 @@ import pytest
 
 from pytest_mlperf_audit.report.round import words
 from pytest_mlperf_audit.report.round.html import render
-from pytest_mlperf_audit.report.round.write import write_report
+from pytest_mlperf_audit.report.write import write_round_report
 from pytest_mlperf_audit.verdicts.round import SCHEMA_FILE, RoundDocument, round_schema
 from tests.support.rounds import a_round, case, mixed
 
@@ -25,7 +25,7 @@ def test_the_published_schema_is_current_and_valid():
 @pytest.mark.parametrize("count", [0, 1, 40])
 def test_documents_validate_and_read_back(tmp_path, count):
     written = mixed(count)
-    write_report(written, tmp_path)
+    write_round_report(written, tmp_path)
     raw = (tmp_path / "verdict.json").read_bytes()
     jsonschema.Draft202012Validator(round_schema()).validate(json.loads(raw))
     assert msgspec.json.decode(raw, type=RoundDocument) == written
@@ -54,7 +54,7 @@ def test_cases_are_in_the_order_of_their_ids():
 
 
 def test_no_number_that_json_lacks(tmp_path):
-    write_report(a_round([case(figures={"ratio": float("inf"), "reference_score": float("nan")})]), tmp_path)
+    write_round_report(a_round([case(figures={"ratio": float("inf"), "reference_score": float("nan")})]), tmp_path)
     json.loads((tmp_path / "verdict.json").read_text(), parse_constant=pytest.fail)
 
 
