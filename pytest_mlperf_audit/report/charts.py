@@ -49,10 +49,10 @@ __all__ = (
 )
 
 #: Points of one curve: x and y of equal length, both rising.
-Curve = tuple[Floats, Floats]
+_Curve = tuple[Floats, Floats]
 
 MAX_SERIES = 12
-MAX_STRIPS = 16
+_MAX_STRIPS = 16
 #: Longest label of a strip, in characters of Latin text; others are twice as wide.
 _LABEL = 34
 #: SVG dash patterns; with six colours they keep twelve series apart, in print and for any eyes.
@@ -125,7 +125,7 @@ def strips(rows: Sequence[Strip], key: str = "") -> str | None:
 
     None when nothing completed.
     """
-    rows = [row for row in rows if row.seconds.size][:MAX_STRIPS]
+    rows = [row for row in rows if row.seconds.size][:_MAX_STRIPS]
     if not rows:
         return None
     low = max(min(float(row.seconds.min()) for row in rows), 1e-7)
@@ -185,13 +185,13 @@ def _points(series: Sequence[object]) -> int:
     return max(48, _POINTS_IN_ALL // max(1, min(len(series), MAX_SERIES)) // 4)
 
 
-def _cumulative(ordered: Floats, points: int) -> Curve:
+def _cumulative(ordered: Floats, points: int) -> _Curve:
     """Thin a sorted array to at most `points` values, and count how many lie at or below each."""
     kept = np.unique(np.linspace(0, ordered.size - 1, points).astype(np.int64)) if ordered.size else np.zeros(0, int)
     return ordered[kept], kept.astype(np.float64) + 1
 
 
-def _curves(x: Scale, y: Scale, curves: Iterable[Curve], kind: str, key: str) -> str:
+def _curves(x: Scale, y: Scale, curves: Iterable[_Curve], kind: str, key: str) -> str:
     with graph(x, y, 180) as drawn:
         for index, (across, up) in enumerate(curves):
             if index < MAX_SERIES and across.size:

@@ -7,9 +7,10 @@ import re
 import msgspec
 
 from ..audits.probe.conclusion import TITLES
+from ..audits.probe.plan import probe_of
 from ..audits.verdict import ArmSummary, Finding
 from ..text import plain
-from ..verdicts.document import AuditEntry, CheckEntry
+from ..verdicts.document import AuditEntry, CheckEntry, PhaseEntry
 from .clean import NOTHING, number, seconds
 
 _CHECK = re.compile(r"cache_probe|no_cache\[\w+\]")
@@ -42,8 +43,8 @@ class _ArmRow(msgspec.Struct, frozen=True):
 
 
 def is_probe(audit: AuditEntry) -> bool:
-    """Whether a cache probe came to a conclusion in this audit."""
-    return isinstance(audit.figures.get("probe"), str)
+    """Whether a cache probe came to a conclusion in this audit; a figure called so alone is no probe."""
+    return bool(_verdict(audit))
 
 
 def is_about_probe(check: CheckEntry) -> bool:
@@ -65,7 +66,7 @@ def headline(audit: AuditEntry) -> str:
 def summary(audit: AuditEntry) -> str:
     """Return what the probe found in a sentence, for the summary of a run; why it found nothing is said elsewhere."""
     n = _queries(sum(phase.figures.n_issued for phase in audit.scripted))
-    word = audit.figures.get("probe")
+    word = _verdict(audit)
     if word == "CLEAN":
         return f"The cache probe found no cache in {n}."
     if word == "CACHE":
@@ -76,8 +77,8 @@ def summary(audit: AuditEntry) -> str:
 def verdict_sentence(audit: AuditEntry) -> str:
     """Return what the probe concludes, in full: what was found and on what evidence, or why there is no answer."""
     if doubts := [check.reason for check in audit.checks if check.undecided and is_about_probe(check)]:
-        return _sentence(doubts[0].removeprefix(f"{str(audit.figures.get('probe')).lower()}: "))
-    if audit.figures.get("probe") == "CACHE":
+        return _sentence(doubts[0].removeprefix(f"{_verdict(audit).lower()}: "))
+    if _verdict(audit) == "CACHE":
         proofs = [check.reason for check in audit.checks if is_about_probe(check) and check.passed is False]
         proofs = proofs or [finding.sentence for finding in audit.findings if finding.found]
         return " ".join(map(_sentence, dict.fromkeys(proofs))) if proofs else summary(audit)
@@ -86,7 +87,7 @@ def verdict_sentence(audit: AuditEntry) -> str:
 
 def finding_rows(audit: AuditEntry) -> list[_FindingRow]:
     """Return the table of comparisons."""
-    decided = audit.figures.get("probe") not in ("INCONCLUSIVE", "ERROR")
+    decided = _verdict(audit) not in ("INCONCLUSIVE", "ERROR")
     return [_finding(finding, decided=decided) for finding in audit.findings]
 
 
@@ -103,6 +104,20 @@ def arm_name(arm: ArmSummary) -> str:
     return plain(f"{arm.what} ({arm.arm})" if len(arm.arm) == 1 else arm.what, 80)
 
 
+def _verdict(audit: AuditEntry) -> str:
+    """Return the probe's own verdict: CLEAN, CACHE, INCONCLUSIVE, ERROR; '' for an audit that sent no probe."""
+    word = audit.figures.get("probe")
+    return word if isinstance(word, str) and any(map(_sent_by_probe, audit.scripted)) else ""
+
+
+def _sent_by_probe(phase: PhaseEntry) -> bool:
+    try:
+        probe_of(phase.spec)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
 def _queries(n: int) -> str:
     return f"{n:,} {'query' if n == 1 else 'queries'}"
 
@@ -114,7 +129,7 @@ def _sentence(text: str) -> str:
 
 def _word(audit: AuditEntry) -> str:
     kinds = audit.figures.get("probe_kinds")
-    word = plain(str(audit.figures.get("probe")), 40)
+    word = plain(_verdict(audit), 40)
     return f"{word}: {plain(str(kinds), 80)}{' (allowed)' if _allowance(audit) else ''}" if kinds else word
 
 
@@ -132,7 +147,7 @@ def _excluded(audit: AuditEntry) -> str:
     """Say which speed-up of exact repeats the data exclude, so that nobody takes silence for proof."""
     response = [finding for finding in audit.findings if finding.kind == "response"]
     highs = [finding.effect_high for finding in response if finding.effect_high is not None]
-    if audit.figures.get("probe") != "CLEAN" or not highs:
+    if _verdict(audit) != "CLEAN" or not highs:
         return ""
     return f" Exact repeats come back at most {max(*highs, 1.0):.3g} times as fast as their twins (95 % interval)."
 

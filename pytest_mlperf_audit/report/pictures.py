@@ -34,7 +34,7 @@ class Drawing(msgspec.Struct, frozen=True):
     svg: Markup
 
 
-class Key(msgspec.Struct, frozen=True):
+class _Key(msgspec.Struct, frozen=True):
     """A line of the charts' legend."""
 
     label: str
@@ -46,7 +46,7 @@ class Pictures(msgspec.Struct, frozen=True):
     """All drawings of an audit, their legend, and why any of them is missing; `strips` are those of its arms."""
 
     drawings: list[Drawing]
-    legend: list[Key]
+    legend: list[_Key]
     notes: list[str]
     strips: list[Drawing]
 
@@ -75,7 +75,7 @@ def pictures_of(audit: AuditEntry, report_dir: Path, key: str) -> Pictures:
     return Pictures(
         drawings=[_drawing(caption, text, svg) for caption, text, svg in drawn if svg],
         legend=[
-            Key(plain(phase.label, 60), f"series-{index % charts.N_COLOURS}", charts.dash(index))
+            _Key(plain(phase.label, 60), f"series-{index % charts.N_COLOURS}", charts.dash(index))
             for index, phase in enumerate(audit.timed[: charts.MAX_SERIES])
         ],
         notes=notes,

@@ -84,6 +84,13 @@ def test_a_scripted_audit_that_is_no_probe_shows_its_queries(make_probe):
     assert _terminal(msgspec.structs.replace(run, audits=others))[0].startswith("PASS cache_probe: cache_probe 1")
 
 
+@pytest.mark.parametrize("word", ["CLEAN", "CACHE", "thorough"])
+def test_a_figure_called_probe_is_no_probe(make_run, word):
+    audit = msgspec.structs.replace(make_run().audits[0], ratios=(), figures={"probe": word, "probe_kinds": "response"})
+    assert "probe" not in words.headline(audit)
+    assert not any("cache" in sentence for sentence in words.sentences(audit))
+
+
 @pytest.fixture
 def undecided(make_probe):
     return make_probe(**UNTRUSTWORTHY)
