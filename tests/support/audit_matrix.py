@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pytest_mlperf_audit.audits.contract import Audit, AuditContext
+from pytest_mlperf_audit.audits.contract import AuditContext
+from pytest_mlperf_audit.audits.registry import shipped
 from pytest_mlperf_audit.audits.scored import scoring_of
 from pytest_mlperf_audit.audits.verdict import Verdict
 from pytest_mlperf_audit.config.dataset import AccuracyConfig, DatasetConfig
@@ -30,7 +30,6 @@ ROWS = {"test01": 48, "test06": 128, "test07": 128, "test09": 128}
 _SERVICE_MS = {"test01": 200.0}
 _TOKENS = 40
 _KINDS = (OpenAIChatAdapter, OpenAICompletionsAdapter, SGLangAdapter)
-_CLASSES = {"test01": "Test01", "test06": "Test06", "test07": "Test07", "test09": "Test09"}
 _ASKED: dict[str, dict[str, Any]] = {
     "test01": {"sampling_target": 32},
     "test06": {},
@@ -93,7 +92,7 @@ def judge(cell: Cell, seed: int, directory: Path, **asked: Any) -> Verdict:
             json.dumps({"prompt": f"question {at}", "answer": "ABCD"[at % 4]}) + "\n" for at in range(ROWS[cell.audit])
         )
     )
-    audit: Audit[Any] = getattr(import_module(f"pytest_mlperf_audit.audits.{cell.audit}"), _CLASSES[cell.audit])()
+    audit = shipped()[cell.audit]
     cfg = audit.config.model_validate({"test": cell.audit, **_ASKED[cell.audit], **cell.asked, **asked})
     streaming = cell.audit == "test06" or seed % 2 == 0
     source = RequestSource(
