@@ -110,12 +110,10 @@ SETTINGS: Final = dict(
 
 FIELDS: Final = _RESULTS | SETTINGS
 
-_AT_LATENCY: Final = "latency (ns)"
-
 
 def latency_line(name: str) -> str:
     """Return how the line of a latency begins, by LoadGen's name for it: Min, Max, Mean, 99.00 percentile."""
-    return f"{name} {_AT_LATENCY}".ljust(32) + ": "
+    return f"{name} latency (ns)".ljust(32) + ": "
 
 
 def latency_key(name: str) -> str:
