@@ -13,8 +13,7 @@ from ..config.dataset import DatasetConfig
 from ..errors import PlanError
 from ..runs.order import without_replacement
 from ..runs.phase import MeasuredPhase
-from ..runs.scoring import Scoring
-from ..runs.spec import Keep, RunSpec
+from ..runs.spec import Keep, RunSpec, Scoring
 from .completion import completion, unless_turned_away
 from .contract import Audit, AuditContext, Samples
 from .scored import score_check, score_figures, score_of

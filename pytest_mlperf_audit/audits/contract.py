@@ -20,9 +20,8 @@ from typing_extensions import TypeVar
 from ..config.block import AuditBlock
 from ..errors import PlanError
 from ..runs.phase import MeasuredPhase
-from ..runs.scoring import Scoring
 from ..runs.script import Script
-from ..runs.spec import Load, RunSpec
+from ..runs.spec import Load, RunSpec, Scoring
 from .verdict import Verdict
 
 ConfigT = TypeVar("ConfigT", bound=AuditBlock, default=AuditBlock)

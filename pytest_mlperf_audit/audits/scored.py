@@ -9,7 +9,7 @@ from ..config.dataset import AccuracyConfig, DatasetConfig
 from ..errors import PlanError, ScoringError
 from ..runs.phase import MeasuredPhase
 from ..runs.query import QueryRecord
-from ..runs.scoring import Score, Scoring
+from ..runs.spec import Score, Scoring
 from ..scoring import metrics
 from ..scoring.extract import own_name
 from ..scoring.metrics import METHOD_NAMES, method_of

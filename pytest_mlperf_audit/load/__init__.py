@@ -2,7 +2,7 @@
 
 group.py      phases back to back on one client; signals; what is left on disk
 phase.py      one phase: what to send next, when to stop
-pattern.py    who sends: a fixed number in flight, or arrivals on a schedule
+pattern.py    who sends, a fixed number in flight or on a schedule, and on how many connections
 exchange.py   one query: bytes out, reply events in, a QueryRecord
 transport.py  the seam under which a client sits
 http.py       the client: aiohttp's connections and parser

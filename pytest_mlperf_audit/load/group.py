@@ -22,11 +22,10 @@ from ..runs.clock import Clock
 from ..runs.phase import PhaseRecord, figures
 from ..runs.script import Script
 from ..runs.spec import RunSpec
-from .files import limit_given_back
 from .http import AiohttpTransport
 from .loop import run_until_done
 from .metrics import MetricsReader, Snapshot, server_counters
-from .pattern import in_flight
+from .pattern import in_flight, limit_given_back
 from .phase import Phase
 from .progress import Progress
 from .scripted import ScriptedPhase

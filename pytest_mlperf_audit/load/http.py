@@ -19,7 +19,7 @@ from aiohttp.connector import Connection
 from ..errors import EndpointError
 from .backlog import Gate, takes_connections
 from .conversation import CLIENT_ERRORS, Books, Conversation, NoReplyError, reason_of, text_of, unread
-from .files import NoFilesError, out_of_files
+from .pattern import NoFilesError, out_of_files
 from .target import Address, Target, addresses
 from .transport import Message, ReplyEvents, TransportError
 

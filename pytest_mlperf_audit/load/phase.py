@@ -17,9 +17,8 @@ from ..runs.script import NO_EDIT, Edit, Step
 from ..runs.spec import Keep, RunSpec
 from ..text import printable
 from .exchange import send
-from .files import NoFilesError
 from .hope import Hope, HopelessError
-from .pattern import senders
+from .pattern import NoFilesError, senders
 from .progress import Progress
 from .target import Target
 from .transport import Message, Transport

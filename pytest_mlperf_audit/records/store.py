@@ -15,8 +15,7 @@ import msgspec
 
 from ..errors import NoVerdictError, RecordError
 from ..runs.phase import MeasuredPhase, PhaseRecord, figures
-from ..runs.scoring import Score
-from ..runs.spec import RunSpec
+from ..runs.spec import RunSpec, Score
 from .differences import differences
 from .files import read_limited, sha256_file, write_atomic
 from .log import read_columns, read_queries

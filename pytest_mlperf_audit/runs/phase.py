@@ -15,8 +15,7 @@ import numpy as np
 from ..stats.percentiles import LatencySummary, percentile_estimate, summarize
 from .columns import QueryColumns
 from .query import QueryRecord
-from .scoring import Score
-from .spec import Load, RunSpec
+from .spec import Load, RunSpec, Score
 
 
 class ServerCounters(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""RunSpec: how one phase is driven. It says nothing about which audit wants it or how it is judged."""
+"""RunSpec: how one phase is driven, and how its outputs are scored. It says nothing about which audit wants it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import msgspec
 
 from ..config.scenario import Scenario, mlperf_scenario
 from .order import SampleOrder, Scripted
-from .scoring import Scoring
 
 Parameter = bool | int | float | str | list[int | str] | None
 
@@ -51,6 +50,42 @@ class Poisson(msgspec.Struct, frozen=True, tag_field="type", tag="poisson"):
 
 
 Load = MaxThroughput | Concurrency | Poisson
+
+
+_Method = Literal["exact_match", "rouge", "command"]
+
+
+class Scoring(msgspec.Struct, frozen=True, kw_only=True):
+    """How outputs are scored against what the data set expects of them (`QueryRecord.expected`).
+
+    `exact_match` and `rouge` are worked out from the records, by whoever judges them. `command` is an external program:
+    a list of arguments, no shell, whose exit status and time limit count; `pattern` finds the score in what it prints,
+    its group `score` or its first one. `extractor` finds the answer in an output, with `pattern` where it is "pattern".
+    `ground_truth` is the data set's column of expected answers, `threshold` the least score that the YAML asks for.
+    """
+
+    method: _Method
+    extractor: str = "identity"
+    pattern: str | None = None
+    command: tuple[str, ...] = ()
+    timeout_s: float = 3600.0
+    ground_truth: str | None = None
+    threshold: float | None = None
+
+
+class Score(msgspec.Struct, frozen=True, kw_only=True):
+    """What a phase scored. `value` is in per cent, for a command as it prints it; None where there is an `error`.
+
+    `metrics` are all figures of the method by name; `n` outputs were scored, in `n_unanswered` no answer was found.
+    """
+
+    value: float | None
+    n: int
+    n_unanswered: int = 0
+    metrics: dict[str, float] = {}
+    error: str | None = None
+    exit_status: int | None = None
+    output_tail: str = ""
 
 
 class Keep(msgspec.Struct, frozen=True, kw_only=True):

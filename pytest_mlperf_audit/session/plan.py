@@ -23,13 +23,12 @@ from ..config.load import LoadedConfig, load_config
 from ..config.settings import Settings
 from ..endpoints.source import RequestSource
 from ..errors import ConfigError, DatasetError, PlanError
-from ..load.files import turns
 from ..load.group import PlannedPhase
+from ..load.pattern import turn_warnings
 from ..load.redaction import Redactor
 from ..load.target import unused_proxy
 from ..runs.order import without_replacement
-from ..runs.scoring import Scoring
-from ..runs.spec import Concurrency, Load, MaxThroughput, Poisson, RunSpec
+from ..runs.spec import Concurrency, Load, MaxThroughput, Poisson, RunSpec, Scoring
 from . import third_party
 from .commands import Between, Hook
 from .inputs import Adapters, Sources, redirected, target_of, with_prompts_found
@@ -71,7 +70,7 @@ def _plan_run(path: Path, request: Request, audits: registry.Registry, adapters:
     known_prompts = loaded.benchmark.endpoint_config.simulated.known_prompts
     check_harmless(report_dir, [*inputs, *([known_prompts] if known_prompts else [])])
     target = target_of(loaded)
-    crowded = turns([spec for planned in plans for spec in planned.specs], target)
+    crowded = turn_warnings([spec for planned in plans for spec in planned.specs], target)
     hidden = target.redactor if target else Redactor(loaded.secrets)
     proxy = unused_proxy((*target.urls, *target.metrics), request.environ) if target else ""
     return AuditRun(

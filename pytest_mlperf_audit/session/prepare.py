@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from ..config.redact import resolved_yaml
 from ..endpoints.simulated.process import SimulatedProcess, start
-from ..load.files import check_files
 from ..load.first_query import ask_first, check_endpoint
+from ..load.pattern import check_files
 from ..load.progress import ProgressFile
 from ..records.files import write_atomic
 from ..runs.clock import Clock

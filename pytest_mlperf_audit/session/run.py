@@ -19,8 +19,8 @@ from ..config.benchmark import Benchmark
 from ..config.load import LoadedConfig
 from ..endpoints.source import RequestSource
 from ..errors import NoVerdictError
-from ..load.files import NoFilesError, out_of_files
 from ..load.group import PlannedPhase, run_group
+from ..load.pattern import NoFilesError, out_of_files
 from ..load.progress import Progress, ProgressFile
 from ..load.target import Target
 from ..loadgen.accuracy_log import write_accuracy_log

@@ -19,7 +19,7 @@ from ..config.interpolate import interpolate, values_in
 from ..load.redaction import Redactor
 from ..records.log import read_queries
 from ..records.store import QUERIES_FILE, write_score
-from ..runs.scoring import Score, Scoring
+from ..runs.spec import Score, Scoring
 from .commands import KEPT, Ended, run
 
 _LAST_LINE: Final = 200

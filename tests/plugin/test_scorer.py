@@ -19,7 +19,7 @@ import pytest
 from pytest_mlperf_audit.errors import RecordError
 from pytest_mlperf_audit.records.store import QUERIES_FILE, read_score
 from pytest_mlperf_audit.runs.query import QueryRecord
-from pytest_mlperf_audit.runs.scoring import Score, Scoring
+from pytest_mlperf_audit.runs.spec import Score, Scoring
 from pytest_mlperf_audit.session.scorer import command_problem, run_command
 
 SECRET = "sk-very-secret-key"
@@ -277,7 +277,7 @@ DRIVER = """
     import sys
     from pathlib import Path
     from pytest_mlperf_audit.session.scorer import run_command
-    from pytest_mlperf_audit.runs.scoring import Scoring
+    from pytest_mlperf_audit.runs.spec import Scoring
     phase = Path(sys.argv[1])
     try:
         run_command(

@@ -10,8 +10,7 @@ from pytest_mlperf_audit.audits.verdict import Verdict
 from pytest_mlperf_audit.runs.columns import QueryColumns
 from pytest_mlperf_audit.runs.phase import MeasuredPhase, PhaseRecord, figures
 from pytest_mlperf_audit.runs.query import QueryRecord
-from pytest_mlperf_audit.runs.scoring import Score
-from pytest_mlperf_audit.runs.spec import RunSpec
+from pytest_mlperf_audit.runs.spec import RunSpec, Score
 
 S = 10**9
 

@@ -13,11 +13,18 @@ from .beginning import Nature, nature
 from .contrasts import EVERYWHERE, STARTS, Contrast
 from .design import DATASET, MADE_UP
 from .evidence import DECODE_SHARE, Block, decode_share, first_s, has_decode
-from .settings import BURST_FLOOR, FLOOR, FLOOR_S, FLOOR_SHARE, Kind
+from .settings import FLOOR, FLOOR_S, Kind
 
 _NEAR, _PREFIX = f"near_duplicate[{MADE_UP}]", f"prefix[{MADE_UP}]"
 _RESPONSE, _SPORADIC = f"response[{MADE_UP}]", f"response[{EVERYWHERE}]"
 _FIRST = f"reuse[{STARTS}]"
+
+#: What a speed-up has to reach beside the floors of `settings`, as a share of the slower.
+_FLOOR_SHARE = 0.02
+#: The least difference between identical and different queries at once. A burst is so large that its last query has
+#: to wait for another, so coalescing makes a difference of 1.7 or more. A smaller one may come from prompts that differ
+#: in cost: one prompt sent many times shows that more than many prompts do.
+_BURST_FLOOR = 1.5
 
 #: Where little time is left after the first token, a prefix cache looks like a response cache: repeats share more with
 #: their primes than twins do. Up to this speed-up, or the one that a shared beginning brings, if that is more.
@@ -38,8 +45,8 @@ def reaches_floors(contrast: Contrast) -> bool:
     """Whether a difference is large enough to count: relative, in seconds, and as a share of the slower."""
     factor = contrast.effect.factor
     slower_s = max(contrast.fast_s, contrast.slow_s)
-    large = max(factor, 1 / factor) >= BURST_FLOOR if contrast.kind == "coalescing" else factor >= FLOOR
-    return large and contrast.gain_s >= max(FLOOR_S, FLOOR_SHARE * slower_s)
+    large = max(factor, 1 / factor) >= _BURST_FLOOR if contrast.kind == "coalescing" else factor >= FLOOR
+    return large and contrast.gain_s >= max(FLOOR_S, _FLOOR_SHARE * slower_s)
 
 
 def named(

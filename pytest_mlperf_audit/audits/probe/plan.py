@@ -19,7 +19,7 @@ from ...runs.spec import Concurrency, MaxThroughput, RunSpec
 from ..contract import AuditContext, Samples
 from .design import BURST_SIZES, DATASET, MADE_UP
 from .script import Probe, script
-from .settings import FEWEST_GROUPS, KINDS, Kind, ProbeSettings, looks
+from .settings import FEWEST_GROUPS, KINDS, Kind, ProbeSettings
 
 PHASE: Final = "cache_probe"
 TRIAL: Final = "cache_probe_trial"
@@ -46,7 +46,7 @@ def planned(
     at_once = _most_at_once(context)
     bursts = (settings.bursts if settings.bursts is not None else not slow) and at_once >= BURST_SIZES[0]
     sources = (MADE_UP, DATASET) if settings.samples == "both" else (settings.samples,)
-    planned_looks = looks(settings.groups)
+    planned_looks = settings.looks()
     if DATASET in sources and "groups" not in settings.model_fields_set:  # as far as there is a row for each group
         planned_looks = tuple(look for look in planned_looks if look <= len(samples)) or planned_looks[:1]
     probe = Probe(

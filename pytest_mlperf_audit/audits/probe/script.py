@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -16,7 +16,7 @@ from . import judge
 from .design import BURST_SIZES, DATASET, MADE_UP, N_BURSTS, N_RIVALS, N_SINGLE, SIZING_TRIES, Designer
 from .evidence import Evidence, makespan_s, total_s
 from .judge import Judgement
-from .settings import Design, Kind
+from .settings import Kind
 
 #: A query that takes longer is dear: the auto design then bets, one group at a time.
 _DEAR_S: Final = 20.0
@@ -38,7 +38,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     repeats, `warmed` says that a query was sent just before, so that one of its twelve is spared.
     """
 
-    design: Design
+    design: Literal["groups", "single", "anytime"]
     looks: tuple[int, ...]
     sources: tuple[str, ...]
     forbidden: tuple[Kind, ...]

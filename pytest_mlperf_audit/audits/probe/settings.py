@@ -12,21 +12,14 @@ from ...config.block import Block, DurationMs, reject
 Kind = Literal["response", "near_duplicate", "prefix", "semantic", "coalescing", "url_keyed", "reuse"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
-Design = Literal["groups", "single", "anytime"]
-
 #: False alarms of the whole probe, and the part of it that the one look at the bursts has.
 ALPHA: Final = 0.01
 BURST_ALPHA: Final = 0.0012
 LOOKS_ALPHA: Final = ALPHA - BURST_ALPHA
 
-#: The least speed-up that counts: relative, in seconds, and as a share of a miss.
+#: The least speed-up that counts: relative, and in seconds.
 FLOOR: Final = 1.10
 FLOOR_S: Final = 0.001
-FLOOR_SHARE: Final = 0.02
-#: The least difference between identical and different queries at once. A burst is so large that its last query has
-#: to wait for another, so coalescing makes a difference of 1.7 or more. A smaller one may come from prompts that differ
-#: in cost: one prompt sent many times shows that more than many prompts do.
-BURST_FLOOR: Final = 1.5
 
 #: The fewest groups that can show a response cache; see docs/method.md.
 FEWEST_GROUPS: Final = 6
@@ -107,10 +100,9 @@ class ProbeSettings(Block):
         allowed = {"prefix"} if ruleset.startswith("mlperf-endpoints") else set()
         return tuple(kind for kind in KINDS if kind not in allowed)
 
-
-def looks(groups: int) -> tuple[int, ...]:
-    """Return after how many groups the answer is looked for: (6, 12, 24) of 24."""
-    found = [groups]
-    while found[0] % 2 == 0 and found[0] // 2 >= FEWEST_GROUPS:
-        found.insert(0, found[0] // 2)
-    return tuple(found)
+    def looks(self) -> tuple[int, ...]:
+        """Return after how many groups the answer is looked for: (6, 12, 24) of 24."""
+        found = [self.groups]
+        while found[0] % 2 == 0 and found[0] // 2 >= FEWEST_GROUPS:
+            found.insert(0, found[0] // 2)
+        return tuple(found)

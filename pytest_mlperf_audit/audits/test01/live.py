@@ -22,8 +22,7 @@ from ...config.block import AuditBlock, reject
 from ...errors import PlanError
 from ...runs.order import without_replacement
 from ...runs.phase import MeasuredPhase
-from ...runs.scoring import Scoring
-from ...runs.spec import Keep, Parameter, RunSpec
+from ...runs.spec import Keep, Parameter, RunSpec, Scoring
 from ..completion import completion, duration, unless_turned_away
 from ..contract import Audit, AuditContext, Samples
 from ..models import TEST01_OUTPUTS, TEST01_SEED, accuracy_delta_percent, find_model

@@ -12,7 +12,7 @@ from typing import Final
 
 from ...runs.phase import MeasuredPhase
 from ...runs.query import QueryRecord
-from ...runs.scoring import Score
+from ...runs.spec import Score
 from ...scoring.metrics import Pair
 from ..scored import score
 from ..verdict import Check, Diff

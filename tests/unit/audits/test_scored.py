@@ -17,8 +17,7 @@ from pytest_mlperf_audit.audits.scored import (
 )
 from pytest_mlperf_audit.config.dataset import DatasetConfig
 from pytest_mlperf_audit.runs.order import sequential
-from pytest_mlperf_audit.runs.scoring import Score, Scoring
-from pytest_mlperf_audit.runs.spec import Concurrency, Keep, RunSpec
+from pytest_mlperf_audit.runs.spec import Concurrency, Keep, RunSpec, Score, Scoring
 from pytest_mlperf_audit.scoring import metrics
 from tests.support.answered import measured
 

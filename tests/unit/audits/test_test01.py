@@ -14,8 +14,7 @@ from pytest_mlperf_audit.audits.verdict import Verdict
 from pytest_mlperf_audit.errors import PlanError
 from pytest_mlperf_audit.runs.order import WithoutReplacement
 from pytest_mlperf_audit.runs.phase import MeasuredPhase
-from pytest_mlperf_audit.runs.scoring import Scoring
-from pytest_mlperf_audit.runs.spec import Concurrency, Keep, RunSpec
+from pytest_mlperf_audit.runs.spec import Concurrency, Keep, RunSpec, Scoring
 from tests.support.answered import measured, outcomes, phase, queries
 
 AUDIT = Test01()

@@ -12,8 +12,7 @@ from pytest_mlperf_audit.audits.contract import AuditContext
 from pytest_mlperf_audit.audits.test07.live import Test07, Test07Block
 from pytest_mlperf_audit.errors import PlanError
 from pytest_mlperf_audit.runs.order import WithoutReplacement
-from pytest_mlperf_audit.runs.scoring import Score, Scoring
-from pytest_mlperf_audit.runs.spec import Concurrency, Keep, RunSpec
+from pytest_mlperf_audit.runs.spec import Concurrency, Keep, RunSpec, Score, Scoring
 from tests.support.answered import measured, outcomes, phase, queries
 
 AUDIT = Test07()

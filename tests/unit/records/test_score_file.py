@@ -8,7 +8,7 @@ import pytest
 
 from pytest_mlperf_audit.errors import RecordError
 from pytest_mlperf_audit.records.store import QUERIES_FILE, SCORE_FILE, read_score, set_aside, write_score
-from pytest_mlperf_audit.runs.scoring import Score
+from pytest_mlperf_audit.runs.spec import Score
 
 SCORE = Score(value=60.7, n=990, n_unanswered=3, metrics={"a": 1.5}, exit_status=0, output_tail="é\n")
 
