@@ -30,6 +30,15 @@ def printable(text: str, limit: int = 200) -> str:
     return plain(text, limit, ending="...")
 
 
+def readable(name: str) -> str:
+    """Return the name of a file as ids and reports have it: what cannot be shown is escaped, so that names stay apart.
+
+    >>> readable("Dell EMC"), readable("a\\nb")
+    ('Dell EMC', 'a\\\\nb')
+    """
+    return name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
+
+
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """Return the known name that `name` was probably meant to be, or None; alike by at least `cutoff` of 1."""
     return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)), None)

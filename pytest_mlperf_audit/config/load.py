@@ -16,10 +16,19 @@ from ..errors import ConfigError
 from .benchmark import Benchmark, benchmark_model
 from .block import AuditBlock
 from .explain import explain
-from .interpolate import as_written, has_variable, interpolate, names_in, values_in
 from .redact import is_command, is_public, is_secret_name, looks_secret, secrets_below
-from .yaml_nodes import MAX_BYTES
-from .yaml_source import KeyPath, YamlSource, dotted, fault_list, read_yaml
+from .yaml_reader import MAX_BYTES, read_yaml
+from .yaml_source import (
+    KeyPath,
+    YamlSource,
+    as_written,
+    dotted,
+    fault_list,
+    has_variable,
+    interpolate,
+    names_in,
+    values_in,
+)
 
 _CLIENT = (
     "adapter",

@@ -17,8 +17,7 @@ from pydantic import BaseModel
 from ..text import REDACTED
 from .benchmark import Benchmark
 from .block import Block
-from .interpolate import has_default
-from .yaml_source import KeyPath
+from .yaml_source import KeyPath, has_default
 
 _SECRET_NAME = re.compile(
     r"(^|_)(api_?key|secret|password|authorization|auth|credentials?)(_|$)|_(key|token)$", re.IGNORECASE

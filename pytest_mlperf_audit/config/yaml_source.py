@@ -1,38 +1,34 @@
-"""YAML bytes to plain data in which every key and item remembers its line. Hostile input is refused, not survived.
+"""A YAML file as data whose every key remembers its line, for messages; and environment variables in its text.
 
-PyYAML composes the node graph; the walk below builds the data, so that duplicate keys, tags and alias bombs are seen.
+Variables: ${NAME}, ${NAME:-default}, $NAME (as in the endpoints tool), $$ for a dollar.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
-from ..errors import ConfigError
-from .interpolate import InterpolationError
-from .yaml_nodes import MAX_BYTES, MAX_DEPTH, compose, decode
-
 KeyPath = tuple[str | int, ...]
 
-_MAX_NODES = 100_000
-#: So many faults of a file are told; it may have a hundred thousand.
+#: So many faults of a file are shown; it may have a hundred thousand.
 MAX_FAULTS = 20
-#: A number is below this: of a seed, an unsigned one of 64 bits (LoadGen's).
-_MAX_NUMBER = 2**64
 
-_PREFIX = "tag:yaml.org,2002:"
-_SCALARS = frozenset(_PREFIX + name for name in ("str", "int", "float", "bool", "null"))
-#: No key holds a date, so what YAML takes for one stays text.
-_DATE = _PREFIX + "timestamp"
-_CONVERTED = _SCALARS - {_PREFIX + "str"}
-_READ = _SCALARS | {_DATE}
-_MERGE = _PREFIX + "merge"
-#: A value that begins with an exclamation mark is read as a tag, and may be a password.
-_PLAIN_TAG = re.compile(r"!![a-z:/._]+")
+#: What is shown of a key below endpoint_config: where a blank or a colon is missing, a credential is part of the key.
+_PLAIN_KEY = re.compile(r"[A-Za-z]+(?:[-_][A-Za-z]+){0,7}")
+
+#: Of a longer key the beginning is shown.
+_MAX_KEY = 60
+
+_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_REFERENCE = re.compile(
+    r"\$(?:(?P<dollar>\$)"
+    rf"|\{{(?P<braced>{_NAME})(?::-(?P<default>[^}}]*))?\}}"
+    r"|(?P<broken>\{)"
+    rf"|(?P<bare>{_NAME}))",
+    re.ASCII,
+)
 
 
 @dataclass(frozen=True)
@@ -77,14 +73,6 @@ class YamlSource:
         return shown
 
 
-#: What is shown of a key below endpoint_config: where a blank or a colon is missing, a credential is part of the key.
-_PLAIN_KEY = re.compile(r"[A-Za-z]+(?:[-_][A-Za-z]+){0,7}")
-
-
-#: Of a longer key the beginning is shown.
-_MAX_KEY = 60
-
-
 def dotted(path: KeyPath) -> str:
     """Return a key path as text: datasets[0].samples."""
     below = len(path) > 1 and path[0] == "endpoint_config"
@@ -99,153 +87,64 @@ def _cut(key: str) -> str:
     return key if len(key) <= _MAX_KEY else f"{key[: _MAX_KEY - 3]}..."
 
 
-def _never(_path: KeyPath) -> bool:
-    return False
-
-
 def fault_list(lines: Sequence[str], n_faults: int, name: str) -> str:
-    """Return the message of a file's faults: the first lines of `lines`, and how many faults are not told."""
+    """Return the message of a file's faults: the first lines of `lines`, and how many faults are not shown."""
     shown = list(lines[:MAX_FAULTS])
     if more := n_faults - len(shown):
         shown.append(f"{name}: {more:,} more {'fault' if more == 1 else 'faults'}, shown once these are mended")
     return "\n".join(shown)
 
 
-def read_yaml(
-    raw: bytes,
-    name: str,
-    substitute: Callable[[str], str] = str,
-    stays_text: Callable[[KeyPath], bool] = _never,
-    stays_written: Callable[[KeyPath], bool] = _never,
-) -> YamlSource:
-    """Parse one YAML document whose top level is a mapping.
+class InterpolationError(Exception):
+    """A variable cannot be replaced; the message has no value in it."""
 
-    `substitute` replaces variables in the text of a scalar; where that changes an unquoted scalar it is typed anew,
-    unless `stays_text` says that the key holds text, or `stays_written` that its variables are replaced later.
-    Raises ConfigError, one line for each fault found.
+
+def interpolate(text: str, environ: Mapping[str, str]) -> str:
+    """Return `text` with every reference replaced once; values are not searched for further references.
+
+    As in a shell, the default of ${NAME:-default} is taken when NAME is unset or empty.
+    Raises InterpolationError when a variable is unset and has no default, or a reference is not well formed.
     """
-    if len(raw) > MAX_BYTES:
-        raise ConfigError(f"{name}: larger than {MAX_BYTES // 2**20} MiB; is this the configuration file?")
-    node, loader = compose(decode(raw, name), name)
-    if node is None:
-        raise ConfigError(f"{name}: is empty; it needs at least 'type:' and 'model_params:'")
-    if not isinstance(node, yaml.MappingNode):
-        raise ConfigError(f"{name}:{_line(node)}: the top level must be a mapping of keys, as in 'type: offline'")
-    walk = _Walk(name, loader, substitute, stays_text, stays_written)
-    try:
-        data = walk.mapping(node, ())
-    except RecursionError:
-        raise ConfigError(f"{name}: '<<' merges a mapping into itself") from None
-    if walk.problems:
-        raise ConfigError(fault_list(walk.problems, len(walk.problems), name))
-    return YamlSource(name=name, data=data, lines=walk.lines, from_env=walk.from_env)
+    return _REFERENCE.sub(lambda match: _replacement(match, environ), text)
 
 
-def _line(node: yaml.Node) -> int:
-    return int(node.start_mark.line) + 1
+def has_variable(text: str) -> bool:
+    """Whether `text` refers to a variable."""
+    return any(not match["dollar"] for match in _REFERENCE.finditer(text))
 
 
-class _Walk:
-    """Builds plain data from nodes, in `problems` what was wrong with them."""
+def has_default(text: str) -> bool:
+    """Whether `text` holds a default, ${NAME:-default}: a value in the clear."""
+    return any(match["default"] is not None for match in _REFERENCE.finditer(text))
 
-    def __init__(
-        self,
-        name: str,
-        loader: yaml.SafeLoader,
-        substitute: Callable[[str], str],
-        stays_text: Callable[[KeyPath], bool],
-        stays_written: Callable[[KeyPath], bool],
-    ) -> None:
-        self.name = name
-        self.loader = loader
-        self.substitute = substitute
-        self.stays_text = stays_text
-        self.stays_written = stays_written
-        self.lines: dict[KeyPath, int] = {(): 1}
-        self.from_env: dict[KeyPath, str] = {}
-        self.problems: list[str] = []
-        self._nodes = 0
 
-    def _problem(self, node: yaml.Node, path: KeyPath, text: str) -> None:
-        self.problems.append(f"{self.name}:{_line(node)}: {dotted(path)}: {text}")
+def as_written(text: str) -> str:
+    """Return `text` with its references as they stand, and `$$` as the dollar that it is."""
+    return _REFERENCE.sub(lambda match: "$" if match["dollar"] else match[0], text)
 
-    def _value(self, node: yaml.Node, path: KeyPath) -> Any:
-        self._nodes += 1
-        # Aliases are walked once for each use, so both bounds hold after expansion; a cycle ends at the depth bound.
-        if self._nodes > _MAX_NODES:
-            raise ConfigError(f"{self.name}:{_line(node)}: more than {_MAX_NODES} values once aliases are expanded")
-        if len(path) > MAX_DEPTH:
-            raise ConfigError(f"{self.name}:{_line(node)}: is nested too deeply (more than {MAX_DEPTH} levels)")
-        if isinstance(node, yaml.MappingNode) and node.tag == _PREFIX + "map":
-            return self.mapping(node, path)
-        if isinstance(node, yaml.SequenceNode) and node.tag == _PREFIX + "seq":
-            return [self._item(child, (*path, at)) for at, child in enumerate(node.value)]
-        if isinstance(node, yaml.ScalarNode) and node.tag in _READ:
-            return self._scalar(node, path)
-        tag = node.tag.replace(_PREFIX, "!!")
-        named = f"the tag {tag}" if _PLAIN_TAG.fullmatch(tag) else "a tag ('!' before a value)"
-        self._problem(node, path, f"{named} is not allowed; take it out")
-        return None
 
-    def _item(self, node: yaml.Node, path: KeyPath) -> Any:
-        self.lines[path] = _line(node)
-        return self._value(node, path)
+def names_in(text: str) -> list[str]:
+    """Return the names of the variables in `text`."""
+    return [match["braced"] or match["bare"] or "" for match in _REFERENCE.finditer(text) if not match["dollar"]]
 
-    def mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
-        """Return the data of a mapping; a key of its own wins over a merged one."""
-        merged: dict[str, Any] = {}
-        own: dict[str, Any] = {}
-        for key, child in node.value:
-            if key.tag == _MERGE:
-                # The first of several merged mappings wins.
-                for source in self._merge_sources(child, path):
-                    merged = {**self.mapping(source, path), **merged}
-        for key, child in node.value:
-            if key.tag == _MERGE:
-                continue
-            if not isinstance(key, yaml.ScalarNode):
-                self._problem(key, path, "a key must be plain text")
-                continue
-            here = (*path, key.value)
-            if key.value in own:
-                self._problem(key, here, f"is given twice, first on line {self.lines[here]}; keep one")
-            else:
-                self.lines[here] = _line(key)
-                own[key.value] = self._value(child, here)
-        return {**merged, **own}
 
-    def _merge_sources(self, node: yaml.Node, path: KeyPath) -> Iterator[yaml.MappingNode]:
-        self._nodes += 1
-        if self._nodes > _MAX_NODES or len(path) > MAX_DEPTH:
-            raise ConfigError(f"{self.name}:{_line(node)}: too many merged mappings ('<<')")
-        for source in node.value if isinstance(node, yaml.SequenceNode) else [node]:
-            if isinstance(source, yaml.MappingNode):
-                yield source
-            else:
-                self._problem(node, path, "'<<' takes a mapping or a list of mappings")
+def values_in(text: str, environ: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return name and value of each variable in `text`. Raises InterpolationError."""
+    found = (match for match in _REFERENCE.finditer(text) if not match["dollar"])
+    return [(match["braced"] or match["bare"] or "", _replacement(match, environ)) for match in found]
 
-    def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> Any:
-        try:
-            text = self.substitute(node.value) if "$" in node.value else node.value
-        except InterpolationError as error:
-            self._problem(node, path, str(error))
-            return None
-        tag = node.tag
-        if "$" in node.value:
-            self.from_env[path] = node.value
-            if self.stays_written(path):
-                return node.value
-            if node.style is not None or self.stays_text(path):
-                return text
-            tag = self.loader.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]  # stub lacks it
-        if tag not in _CONVERTED:
-            return text
-        try:
-            value = self.loader.construct_object(yaml.ScalarNode(tag, text, node.start_mark, node.end_mark))
-        except (yaml.YAMLError, ValueError, OverflowError):
-            self._problem(node, path, f"cannot be read as {tag.removeprefix(_PREFIX)}; put it in quotes")
-            return None
-        if isinstance(value, int) and abs(value) >= _MAX_NUMBER:
-            self._problem(node, path, "is too large for a number (2^64 or more); if it is text, put it in quotes")
-            return None
-        return value
+
+def _replacement(match: re.Match[str], environ: Mapping[str, str]) -> str:
+    if match["dollar"]:
+        return "$"
+    if match["broken"]:
+        raise InterpolationError("'${' begins no variable; write ${NAME} or ${NAME:-default}, or $${ for the text '${'")
+    name, default = match["braced"] or match["bare"], match["default"]
+    if default is None:
+        if name not in environ:
+            cure = f"set it, write ${{{name}:-default}}, or write $$ for a dollar sign"
+            raise InterpolationError(f"the environment variable {name} is not set; {cure}")
+        return environ[name]
+    if "${" in default:
+        raise InterpolationError(f"the default of {name} holds another variable, which is not supported")
+    return environ.get(name) or default

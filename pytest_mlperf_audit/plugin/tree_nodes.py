@@ -14,14 +14,14 @@ import msgspec
 import pytest
 from typing_extensions import override
 
-from ..audits.published.case import AuditDirectory, readable
+from ..audits.published.case import AuditDirectory
 from ..audits.published.outcome import CaseOutcome
 from ..audits.published.tree import TESTS
 from ..audits.published.verify import verify
 from ..audits.shipped import SHIPPED
 from ..report.round import words
 from ..session.round import Round
-from ..text import plain
+from ..text import plain, readable
 from ..verdicts.document import storable
 
 #: The attribute of a report by which a case's outcome travels, under xdist from a worker; JSON, which execnet can send.

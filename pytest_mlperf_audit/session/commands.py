@@ -19,8 +19,8 @@ from typing import Final
 
 import msgspec
 
-from ..config.interpolate import interpolate, values_in
 from ..config.settings import BetweenPhases
+from ..config.yaml_source import interpolate, values_in
 from ..errors import NoVerdictError
 from ..load.redaction import Redactor
 from ..text import printable

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..audits.published.case import AuditDirectory, readable
+from ..audits.published.case import AuditDirectory
 from ..audits.published.tree import find_audits
 from ..errors import ConfigError
+from ..text import readable
 from .places import require_collectable
 
 

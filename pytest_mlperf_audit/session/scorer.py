@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from ..config.dataset import PLACEHOLDERS
-from ..config.interpolate import interpolate, values_in
+from ..config.yaml_source import interpolate, values_in
 from ..load.redaction import Redactor
 from ..records.log import read_queries
 from ..records.store import QUERIES_FILE, write_score

@@ -9,19 +9,11 @@ from typing import Literal
 
 import msgspec
 
+from ...text import readable
 from ..verdict import Check, Figure
 from .outcome import CaseOutcome, CaseStatus, Difference, Upstream
 
 Layout = Literal["classic", "endpoints"]
-
-
-def readable(name: str) -> str:
-    """Return a name as ids and reports have it: control characters, and bytes that are no UTF-8, escaped.
-
-    >>> readable("Dell EMC"), readable("a\\nb")
-    ('Dell EMC', 'a\\\\nb')
-    """
-    return name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
 
 
 class Defect(msgspec.Struct, frozen=True):

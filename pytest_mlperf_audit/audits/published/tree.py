@@ -19,7 +19,8 @@ from typing import Final
 
 from ...errors import ConfigError
 from ...records.files import walk
-from .case import AuditDirectory, Layout, readable
+from ...text import readable
+from .case import AuditDirectory, Layout
 
 #: The audits that can be re-verified; TEST08 is no HTTP inference, TEST05 and TEST03 were withdrawn.
 TESTS: Final = ("test01", "test04", "test06", "test07", "test09")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mlperf_audit.config.interpolate import InterpolationError, interpolate
+from pytest_mlperf_audit.config.yaml_source import InterpolationError, interpolate
 
 names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
 no_dollar = st.text().filter(lambda text: "$" not in text)

@@ -7,8 +7,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_mlperf_audit.config.yaml_nodes import MAX_BYTES
-from pytest_mlperf_audit.config.yaml_source import YamlSource, read_yaml
+from pytest_mlperf_audit.config.yaml_reader import MAX_BYTES, read_yaml
+from pytest_mlperf_audit.config.yaml_source import YamlSource
 from pytest_mlperf_audit.errors import ConfigError
 
 
