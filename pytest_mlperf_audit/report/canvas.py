@@ -106,7 +106,7 @@ def steps(x: Sequence[float], y: Sequence[float]) -> ziaplot.PolyLine:
 def dots(
     x: Sequence[float], y: Sequence[float], colour: str, shape: str = "round", radius: float = 2
 ) -> ziaplot.Scatter:
-    """Return marks; a single one is there twice, since a path of one point is no path."""
+    """Return marks; a single one is there twice, since a path of one point is not drawn."""
     twice = 2 if len(x) == 1 else 1
     return ziaplot.Scatter([*x] * twice, [*y] * twice).marker(shape, radius).color(colour)
 

@@ -43,7 +43,7 @@ class _ArmRow(msgspec.Struct, frozen=True):
 
 
 def is_probe(audit: AuditEntry) -> bool:
-    """Whether a cache probe came to a conclusion in this audit; a figure called so alone is no probe."""
+    """Whether a cache probe came to a conclusion in this audit; a figure of that name alone is not one."""
     return bool(_verdict(audit))
 
 

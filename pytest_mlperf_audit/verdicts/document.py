@@ -270,8 +270,8 @@ def audit_status(checks: Sequence[CheckStatus], *, no_verdict: bool, measured: b
 def run_status(audits: Iterable[AuditEntry]) -> RunStatus:
     """Return the run's status: the worst of its audits'.
 
-    An audit that was not run leaves the run INCOMPLETE. The main run may be left out (`-m test04`): it is no audit, and
-    no verdict rests on it.
+    An audit that was not run leaves the run INCOMPLETE. The main run may be left out (`-m test04`): it is not an audit,
+    and no verdict rests on it.
     """
     statuses = [audit.status for audit in audits if audit.is_audit or audit.status != "NOT_RUN"]
     worst: tuple[RunStatus, ...] = ("FAIL", "NO_VERDICT")

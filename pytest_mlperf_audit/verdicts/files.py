@@ -2,7 +2,7 @@
 
 The digest over verdict.json itself finds any altered byte of it. It is the SHA-256 of the file's bytes with the 64
 digits of the digest's own value as zeros. `digest` is the last field, so that the digits stand at one place and no text
-in the document can pass for them. It is no signature: whoever rewrites the file can compute it anew.
+in the document can pass for them. It is not a signature: whoever rewrites the file can compute it anew.
 """
 
 from __future__ import annotations

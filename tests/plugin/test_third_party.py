@@ -134,6 +134,20 @@ def test_numpy_figures_are_numbers(third):
     assert audit.verdict()["status"] == "PASS"
 
 
+def test_figures_with_the_names_of_ours_are_figures(third):
+    audit = third(
+        ('figures={"qps": qps}', 'figures={"ratio": 0.23, "limit_ratio": 1.0, "evidence": "clean", "probe": "CLEAN"}')
+    )
+    result = audit.run()
+    result.assert_outcomes(passed=2)
+    result.stdout.no_fnmatch_line("*ratio*")
+    result.stdout.no_fnmatch_line("*probe*")
+    page = (audit.report() / "report.html").read_text()
+    assert "limit_ratio" in page
+    for sentence in ("One prompt repeated", "Throughput ratio against its limit", "The cache probe found"):
+        assert sentence not in page
+
+
 DEFECTS = {
     "verify_raises": (
         ("done, qps = ", "1 / 0; done, qps = "),

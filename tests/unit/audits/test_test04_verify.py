@@ -205,6 +205,52 @@ def test_several_audit_phases_are_judged_one_by_one(block, phase):
     assert (found.figures["sample_index_3"], found.figures["sample_index_4"]) == (3, 4)
 
 
+def test_ratios_are_those_of_the_figures_and_of_the_checks(block, phase):
+    cfg = block(samples=40, sample_index=[3, 4])
+    runs = {
+        "reference": phase("reference", n=40),
+        "output_caching_3": phase("output_caching_3", n=40, row=3),
+        "output_caching_4": phase("output_caching_4", n=40, row=4, window_s=5.0),
+    }
+    found = AUDIT.verify(cfg, runs)
+    three, four, pooled = found.ratios
+    assert [ratio.row for ratio in found.ratios] == [3, 4, None]
+    assert (three.value, four.value) == (1.0, 2.0)
+    assert pooled.value == pytest.approx(4 / 3)
+    assert [three.passed, four.passed, pooled.pooled] == [True, False, True]
+    for ratio, suffix in ((three, "_3"), (four, "_4"), (pooled, "_pooled")):
+        assert found.figures[f"ratio{suffix}"] == ratio.value
+        assert found.figures.get(f"ratio_low{suffix}") == ratio.low
+        assert found.figures.get(f"evidence{suffix}") == ratio.evidence
+    for ratio in (three, four):
+        assert found.check(f"throughput_ratio[output_caching_{ratio.row}]").observed == ratio.value
+        assert ratio.check == f"throughput_ratio[output_caching_{ratio.row}]"
+    assert {(ratio.limit, ratio.limit_of, ratio.n_distinct) for ratio in found.ratios} == {(1.1, "MLPerf", 40)}
+    assert [three.n_repeats, pooled.n_repeats] == [40, 80]
+
+
+def test_one_row_has_one_ratio_and_a_silent_phase_none(block, phase):
+    (ratio,) = verdict(block(), phase).ratios
+    assert (ratio.check, ratio.row) == ("throughput_ratio", None)
+    assert verdict(block(), phase, caching={"failed": 20}).ratios == ()
+
+
+@pytest.mark.parametrize(
+    ("threshold", "target", "whose"),
+    [
+        (0.1, 8, "MLPerf"),
+        (0.1, 1, "MLPerf"),
+        (0.2, 1, "SingleStream"),
+        (0.2, 8, "configuration"),
+        (0.15, 1, "configuration"),
+    ],
+)
+def test_whose_limit_it_is(block, phase, threshold, target, whose):
+    lanes = {"target": target}
+    (ratio,) = verdict(block(threshold=threshold), phase, lanes, lanes).ratios
+    assert ratio.limit_of == whose
+
+
 def test_the_early_stopping_estimates_are_evidence(block, phase):
     cfg = block(samples=64)
     found = verdict(cfg, phase, reference={"target": 1}, caching={"target": 1})
