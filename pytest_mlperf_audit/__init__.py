@@ -1,6 +1,7 @@
 """MLPerf compliance audits as pytest tests against any HTTP inference endpoint.
 
-Importing this package imports nothing heavy; the names below load on first use.
+For a notebook or a program: `run_audits`, `read_verdict`, `recheck`. For an audit or an endpoint adapter of one's own:
+the other names. Importing this package imports nothing heavy; each name loads on first use.
 """
 
 from __future__ import annotations
@@ -19,20 +20,54 @@ if TYPE_CHECKING:
     from .endpoints.base import EndpointAdapter as EndpointAdapter
     from .errors import MlperfAuditError as MlperfAuditError
     from .errors import PlanError as PlanError
+    from .errors import RefusedError as RefusedError
+    from .errors import UserError as UserError
+    from .runs.order import Scripted as Scripted
+    from .runs.order import sequential as sequential
+    from .runs.order import single as single
+    from .runs.order import with_replacement as with_replacement
+    from .runs.order import without_replacement as without_replacement
+    from .runs.phase import MeasuredPhase as MeasuredPhase
     from .runs.phase import PhaseRecord as PhaseRecord
+    from .runs.script import Edit as Edit
+    from .runs.script import Round as Round
+    from .runs.script import Step as Step
+    from .runs.spec import Concurrency as Concurrency
     from .runs.spec import RunSpec as RunSpec
+    from .session.api import Rechecked as Rechecked
+    from .session.api import recheck as recheck
+    from .session.api import run_audits as run_audits
+    from .verdicts.document import VerdictDocument as VerdictDocument
+    from .verdicts.files import read_verdict as read_verdict
 
 _HOMES = {
     "Audit": "audits.contract",
     "AuditBlock": "config.block",
     "AuditContext": "audits.contract",
     "Check": "audits.verdict",
+    "Concurrency": "runs.spec",
+    "Edit": "runs.script",
     "EndpointAdapter": "endpoints.base",
+    "MeasuredPhase": "runs.phase",
     "MlperfAuditError": "errors",
     "PhaseRecord": "runs.phase",
     "PlanError": "errors",
+    "Rechecked": "session.api",
+    "RefusedError": "errors",
+    "Round": "runs.script",
     "RunSpec": "runs.spec",
+    "Scripted": "runs.order",
+    "Step": "runs.script",
+    "UserError": "errors",
     "Verdict": "audits.verdict",
+    "VerdictDocument": "verdicts.document",
+    "read_verdict": "verdicts.files",
+    "recheck": "session.api",
+    "run_audits": "session.api",
+    "sequential": "runs.order",
+    "single": "runs.order",
+    "with_replacement": "runs.order",
+    "without_replacement": "runs.order",
 }
 
 __all__ = [
@@ -40,13 +75,30 @@ __all__ = [
     "AuditBlock",
     "AuditContext",
     "Check",
+    "Concurrency",
+    "Edit",
     "EndpointAdapter",
+    "MeasuredPhase",
     "MlperfAuditError",
     "PhaseRecord",
     "PlanError",
+    "Rechecked",
+    "RefusedError",
+    "Round",
     "RunSpec",
+    "Scripted",
+    "Step",
+    "UserError",
     "Verdict",
+    "VerdictDocument",
     "__version__",
+    "read_verdict",
+    "recheck",
+    "run_audits",
+    "sequential",
+    "single",
+    "with_replacement",
+    "without_replacement",
 ]
 
 

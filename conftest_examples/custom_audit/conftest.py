@@ -4,8 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pytest_mlperf_audit import Audit, AuditBlock, Check, PlanError, Verdict
-from pytest_mlperf_audit.runs.order import sequential
+from pytest_mlperf_audit import Audit, AuditBlock, Check, PlanError, Verdict, sequential
 
 
 class LatencyCeilingBlock(AuditBlock):

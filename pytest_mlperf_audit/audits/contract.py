@@ -78,6 +78,7 @@ class Audit(ABC, Generic[ConfigT]):
     `id` is the marker and the class in test ids; `aliases` are other values the YAML's `test:` may have;
     `mlperf_name` is the name in the files MLPerf's checker reads (None: no such file). `first_time` are the checks,
     less what stands in brackets, that say nothing where a phase was sent before: a cache may know its queries.
+    `ratio_key` is the key of its block by how much a ratio may exceed 1, for the head of a session ("": no such key).
     """
 
     id: ClassVar[str]
@@ -86,6 +87,7 @@ class Audit(ABC, Generic[ConfigT]):
     mlperf_name: ClassVar[str | None] = None
     config: ClassVar[type[AuditBlock]] = AuditBlock
     first_time: ClassVar[frozenset[str]] = frozenset()
+    ratio_key: ClassVar[str] = ""
 
     @abstractmethod
     def plan(self, cfg: ConfigT, samples: Samples, context: AuditContext) -> list[RunSpec]:

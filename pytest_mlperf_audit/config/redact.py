@@ -43,7 +43,9 @@ _RESOLVED = frozenset(
     }
 )
 _RESOLVED_BELOW = frozenset({"submission_ref", "endpoints", "metrics", "runtime", "load_pattern"})
-_RESOLVED_NAMES = frozenset({"name", "type", "format", "dataset", "test", "eval_method", "extractor"})
+_RESOLVED_NAMES = frozenset(
+    {"name", "type", "format", "dataset", "test", "eval_method", "extractor", "cache", "cache_lookup", "dishonest"}
+)
 
 
 def resolved_yaml(

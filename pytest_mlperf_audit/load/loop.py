@@ -8,11 +8,15 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
+
+#: What ends the loops of threads that no signal reaches, by the thread's id.
+_stops: dict[int | None, Callable[[], object]] = {}
 
 
 def run_until_done(make: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
@@ -40,6 +44,16 @@ def run_until_done(make: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
         loop.close()
 
 
+def stop_thread(thread: threading.Thread) -> None:
+    """End what `run_until_done` runs in a thread that is not the main one, as SIGINT does in that one.
+
+    The thread raises KeyboardInterrupt when the coroutine has cleaned up. Where it runs none, nothing is done.
+    """
+    if stop := _stops.get(thread.ident):
+        with suppress(RuntimeError):  # its loop has just been closed
+            stop()
+
+
 def loop_name() -> str:
     """Return which event loop is used: 'uvloop' or 'asyncio'."""
     loop = _new_loop()
@@ -59,14 +73,19 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 @contextmanager
 def _signals(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], seen: list[int]) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
-        yield
-        return
-
     def stop(signum: int) -> None:
         if not seen:  # an impatient second one must not cut the cleaning up short
             task.cancel()
         seen.append(signum)
+
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
+        ident = threading.get_ident()
+        _stops[ident] = partial(loop.call_soon_threadsafe, stop, signal.SIGINT)
+        try:
+            yield
+        finally:
+            del _stops[ident]
+        return
 
     before = {signum: signal.getsignal(signum) for signum in _STOPPING}
     # A signal that is ignored (nohup, a shell's background job) stays ignored; None is a handler not set by Python.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ..load.target import Target
     from ..runs.phase import PhaseRecord
     from ..session.run import AuditRun
+
+T = TypeVar("T")
 
 #: A test that asks for any of these needs the endpoint.
 NEED_ENDPOINT = frozenset({"mlperf_endpoint", "mlperf_phases", "mlperf_verdict"})
@@ -49,26 +51,40 @@ def mlperf_endpoint(_mlperf_run: AuditRun) -> Target:
 @pytest.fixture(scope="session")
 def mlperf_phases(_mlperf_run: AuditRun) -> Mapping[str, Mapping[str, PhaseRecord]]:
     """Phase records, run on first use: `mlperf_phases["test04"]["reference"].figures.qps`."""
-    from .views import Phases
-
-    return Phases(_mlperf_run)
+    return _ByAudit(_mlperf_run, _mlperf_run.phases)
 
 
 @pytest.fixture(scope="session")
 def mlperf_verdict(_mlperf_run: AuditRun) -> Mapping[str, Verdict]:
     """Verdicts, their phases run on first use: `mlperf_verdict["test04"].figures["ratio"]`."""
-    from .views import Verdicts
-
-    return Verdicts(_mlperf_run)
+    return _ByAudit(_mlperf_run, _mlperf_run.verdict)
 
 
 @pytest.fixture
 def _mlperf_check(request: pytest.FixtureRequest) -> Callable[[], None]:
     """The check this test stands for. Setting it up runs the audit's phases, unless some process has."""
-    from .audit_nodes import CheckFile
+    from .nodes import CheckFile
 
     prepared: Callable[[], None] = request.node.getparent(CheckFile).prepared(request.node)
     return prepared
+
+
+class _ByAudit(Mapping[str, T]):
+    """What a run has of each audit, by audit id; got on first use, which may run the audit's phases."""
+
+    def __init__(self, run: AuditRun, get: Callable[[str], T]) -> None:
+        self._run = run
+        self._get = get
+
+    def __getitem__(self, audit_id: str) -> T:
+        self._run.plan(audit_id)
+        return self._get(audit_id)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([planned.id for planned in self._run.plans])
+
+    def __len__(self) -> int:
+        return len(self._run.plans)
 
 
 def parametrize(metafunc: pytest.Metafunc) -> None:

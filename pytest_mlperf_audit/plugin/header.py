@@ -1,66 +1,71 @@
-"""The header: what will run, against what, and where the results go."""
+"""What a session shows before it runs: its header, and with --mlperf-plan the plan instead of a run."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from ..session.judge import PlannedAudit
-from ..session.places import above
-from ..session.plan_view import endpoint_text, is_scripted, least, load_text
-from ..session.run import AuditRun
-from ..text import plain
+from . import options
 from .keys import RECHECKS, ROUNDS, RUNS, SESSION
 
 
-def lines(config: pytest.Config) -> list[str]:
-    """Return what the header says of runs, finished runs and submission trees."""
-    header = _above(config)
+def header_lines(config: pytest.Config) -> list[str]:
+    """Return what will run, against what, and where the results go."""
+    lines = _conftests_above(config)
     if RECHECKS in config.stash:
-        from .recheck_setup import header as recheck_lines
+        from ..session.recheck_summary import header_line
 
-        return [*recheck_lines(config), *header]
-    runs = config.stash.get(RUNS, [])
-    header += [line for run in runs for line in _run_lines(run, config)]
-    if runs and getattr(config.option, "tx", None):
-        header.append("mlperf-audit: xdist: one worker measures; tests that others run meanwhile disturb it")
-    return header
+        rechecks = [header_line(recheck) for recheck, _ in config.stash[RECHECKS]]
+        lines = [*rechecks, "recheck: nothing is sent, and nothing is written there", *lines]
+    if RUNS in config.stash:
+        from ..session.plan_view import run_lines
+
+        kept = config.stash[SESSION].kept_as if SESSION in config.stash else None
+        lines += [line for run in config.stash[RUNS] for line in run_lines(run, kept)]
+        if options.workers(config):
+            lines.append("xdist: one worker measures; tests that others run meanwhile disturb it")
+    return [f"mlperf-audit: {line}" for line in lines]
 
 
-def _above(config: pytest.Config) -> list[str]:
+def _conftests_above(config: pytest.Config) -> list[str]:
     """Return a line for each conftest.py that pytest executes on its way to a directory that is only to be read."""
-    if config.option.noconftest:
+    judged = [found.tree for found in config.stash.get(ROUNDS, [])]
+    judged += [recheck.directory for recheck, _ in config.stash.get(RECHECKS, [])]
+    if config.option.noconftest or not judged:
         return []
-    read = [found.tree for found in config.stash.get(ROUNDS, [])]
-    read += [recheck.directory for recheck, _ in config.stash.get(RECHECKS, [])]
+    from ..session.places import conftests_above
+    from ..text import plain
+
     return [
-        f"mlperf-audit: pytest executes {plain(str(path), 4096)}, which lies above what is judged; --noconftest leaves "
-        "it out"
-        for path in above(read, config.rootpath)
+        f"pytest executes {plain(str(path), 4096)}, which lies above what is judged; --noconftest leaves it out"
+        for path in conftests_above(judged, config.rootpath)
     ]
 
 
-def _run_lines(run: AuditRun, config: pytest.Config) -> list[str]:
-    lines = [f"mlperf-audit: {run.node_id}: {', '.join(_audit(planned) for planned in run.plans)}"]
-    lines.append(f"mlperf-audit: endpoint {endpoint_text(run)}")
-    lines += [f"mlperf-audit: warning: {warning}" for warning in run.warnings]
-    if SESSION in config.stash:
-        kept = config.stash[SESSION].kept_as.get(run.node_id)
-        lines.append(f"mlperf-audit: report {run.report_dir}{f' (earlier run kept as {kept.name})' if kept else ''}")
-    return lines
+def teller(config: pytest.Config) -> Callable[[str], None]:
+    """Return what shows a line that belongs to the header, and is known after it."""
+
+    def tell(text: str) -> None:
+        reporter = config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None and reporter.verbosity >= 0:
+            reporter.ensure_newline()
+            reporter.write_line(f"mlperf-audit: {text}")
+
+    return tell
 
 
-def _audit(planned: PlannedAudit) -> str:
-    """Return an audit in a line: 'test04 (64 + 64 queries, max_throughput, limit 1.1x; cache probe 12 queries)'."""
-    timed = [spec for spec in planned.specs if not is_scripted(spec)]
-    scripted = [spec for spec in planned.specs if is_scripted(spec)]
-    parts = []
-    if timed:
-        threshold = getattr(planned.cfg, "threshold", None) if planned.id == "test04" else None
-        limit = f", limit {1 + threshold:g}x" if threshold is not None else ""
-        counts = " + ".join(str(spec.n_samples) for spec in timed)
-        parts.append(f"{counts} queries, {load_text(timed[0])}{limit}")
-    if scripted:
-        fewest, most = sum(map(least, scripted)), sum(spec.n_samples for spec in scripted)
-        name = f"{scripted[-1].label.replace('_', ' ')} " if timed else ""
-        parts.append(f"{name}{fewest}{'+' if fewest < most else ''} queries")
-    return f"{planned.id} ({'; '.join(parts)})"
+def show_plan(config: pytest.Config) -> int:
+    """Print the plan of every run and send nothing. Raises pytest.UsageError."""
+    config._do_configure()  # noqa: SLF001 - as pytest's own --markers and --fixtures do
+    try:
+        if RUNS not in config.stash:
+            raise pytest.UsageError("--mlperf-plan needs --mlperf-config=FILE")
+        from ..session.plan_view import plan_lines
+
+        runs = config.stash[RUNS]
+        for line in plan_lines(runs):
+            print(line)  # noqa: T201 - what was asked for
+    finally:
+        config._ensure_unconfigure()  # noqa: SLF001
+    return 0

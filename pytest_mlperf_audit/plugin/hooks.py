@@ -52,14 +52,12 @@ def pytest_mlperf_endpoint_adapters() -> Iterable[type[EndpointAdapter]]:
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Keep clear of what is to be judged: no code of theirs is run, no cache is written into a run's directory."""
-    if directories := options.recheck_dirs(early_config, early_config.known_args_namespace):
-        from . import recheck_setup as setup
+    given = early_config.known_args_namespace
+    trees, finished = options.result_trees(early_config, given), options.recheck_dirs(early_config, given)
+    if trees or finished:
+        from . import setup
 
-        setup.before_conftests(early_config, directories)
-    if trees := options.result_trees(early_config, early_config.known_args_namespace):
-        from . import tree_setup as results
-
-        results.before_conftests(early_config, trees)
+        setup.before_conftests(early_config, trees, finished)
 
 
 @pytest.hookimpl(trylast=True)  # after conftests and other plugins, so that what they offer is known
@@ -75,22 +73,22 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Answer --mlperf-plan."""
     if not config.getoption("mlperf_plan"):
         return None
-    from . import setup
+    from . import header
 
-    return setup.show_plan(config)
+    return header.show_plan(config)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect the YAMLs and the finished runs that were asked for."""
     for run in parent.config.stash.get(RUNS, []):
         if run.path == file_path:
-            from .audit_nodes import AuditFile
+            from .nodes import AuditFile
 
             return AuditFile.of(run, parent)
     if RECHECKS in parent.config.stash:
-        from .recheck_nodes import file_at
+        from .nodes import finished_at
 
-        return file_at(file_path, parent.config.stash[RECHECKS], parent)
+        return finished_at(file_path, parent.config.stash[RECHECKS], parent)
     return None
 
 
@@ -121,13 +119,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Let a report carry which check it is on, or what an audit directory came to."""
     report = yield
     if RUNS in item.config.stash:
-        from . import audit_nodes as collection
+        from . import nodes
 
-        collection.carry(item, report)
+        nodes.carry(item, report)
     if ROUNDS in item.config.stash:
-        from .tree_nodes import carry
+        from . import tree_nodes
 
-        carry(item, report)
+        tree_nodes.carry(item, report)
     return report
 
 
@@ -136,18 +134,18 @@ def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> bool | None:
     """Have pytest-timeout leave our checks alone."""
     if RUNS not in item.config.stash:
         return None
-    from . import limits
+    from . import neighbours
 
-    return limits.set_timer(item, settings)
+    return neighbours.set_timer(item, settings)
 
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
 def pytest_timeout_cancel_timer(item: pytest.Item) -> None:
     """Know whether a clock of pytest-timeout runs."""
     if RUNS in item.config.stash:
-        from . import limits
+        from . import neighbours
 
-        limits.forget(item)
+        neighbours.forget_timer(item)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -168,9 +166,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def pytest_configure_node(node: Any) -> None:
     """Tell a worker where the session's files are."""
     if RUNS in node.config.stash:
-        from . import setup
+        from . import neighbours
 
-        setup.configure_worker(node)
+        neighbours.configure_worker(node)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -195,4 +193,4 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         return []
     from . import header
 
-    return header.lines(config)
+    return header.header_lines(config)

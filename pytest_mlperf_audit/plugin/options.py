@@ -9,8 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-#: MLPerf's submission files: those of its endpoints tool, those of LoadGen and its verification scripts, or all.
-LAYOUTS = ("endpoints", "classic", "both")
+from ..layouts import LAYOUTS
 
 
 def _url(text: str) -> str:

@@ -1,73 +1,73 @@
-"""Test outcomes to the verdict: files, exit status, summary. Lives where results come together."""
+"""The session's recorder: the tests' reports to accounts, then the exit status and the terminal summary."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import signal
-from importlib.metadata import version
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-import msgspec
 import pytest
 
-from ..audits.verdict import Check
-from ..load.loop import loop_name
-from ..report import ci_summary, text
-from ..report.write import write_report
-from ..session.files import write_mlperf_files
-from ..session.judge import PlannedAudit, audit_entry, judged_or_why
+from ..errors import UserError
+from ..session.account import Account
 from ..session.locks import deferred
-from ..session.phase_warnings import PhaseWarnings
-from ..session.prepare import AuditSession
-from ..session.run import AuditRun
-from ..verdicts.document import SIMULATED_ENDPOINT, AuditEntry, CheckStatus, VerdictDocument, document
-from .environment import EXIT_NO_VERDICT, environment
-from .terminal import write_lines
-from .told import Told
+
+if TYPE_CHECKING:
+    from ..session.prepare import AuditSession
+
+EXIT_NO_VERDICT: Final = 6
+
+_COLOURS: Final[dict[str, dict[str, bool]]] = {
+    "pass": {"green": True},
+    "fail": {"red": True},
+    "warn": {"yellow": True},
+    "plain": {},
+}
 
 
 class Recorder:
-    """Registered on the xdist controller or the lone process, never on a worker."""
+    """Registered once, on the xdist controller or the lone process, never on a worker.
 
-    def __init__(self, session: AuditSession, workers: int, layout: str) -> None:
+    `session` is that of the runs of this session, None where there are none.
+    """
+
+    def __init__(self, accounts: Sequence[Account], session: AuditSession | None = None) -> None:
+        self._accounts = accounts
         self._session = session
-        self._layout = layout
-        self._workers = workers
-        self._started_at = session.clock.now()
-        self._told = Told(
-            f"{run.node_id}::{planned.id}::{name}"
-            for run in session.runs
-            for planned in run.plans
-            for name in planned.checks
-        )
+        self._runs = session.runs if session else []
         self._failed_elsewhere = False
         self._broken_beside = False
-        self._problems: list[str] = []
-        self.results: list[tuple[AuditRun, VerdictDocument]] = []
+
+    @pytest.hookimpl
+    def pytest_sessionstart(self) -> None:
+        """Have each account claim what it writes to, so that nothing is judged in vain."""
+        try:
+            for account in self._accounts:
+                account.start()
+        except UserError as error:
+            raise pytest.UsageError(str(error)) from error
 
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note the outcome of a check."""
-        if self._is_ours(report.nodeid):
-            self._told.note(report)
-        else:
+        """Hand a report to the account that it belongs to."""
+        if not any(account.note(report) for account in self._accounts):
             self._failed_elsewhere = self._failed_elsewhere or report.failed
 
     @pytest.hookimpl
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note that something beside the audits cannot be collected, which ends the session before they run."""
-        ours = self._is_ours(f"{report.nodeid}::")
+        ours = any(f"{report.nodeid}::".startswith(f"{run.node_id}::") for run in self._runs)
         self._broken_beside = self._broken_beside or (report.failed and not ours)
 
     @pytest.hookimpl(trylast=True)  # when xdist has seen its workers off
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write what the runs came to, and set the exit status."""
+        """Write what all came to, and set the exit status."""
         with deferred(signal.SIGINT, signal.SIGTERM) as came:  # the user has waited for this longer than it takes
-            for run in self._session.prepared:
-                outcome = self._outcome(run)
-                self.results.append((run, outcome))
-                self._write(run, outcome)
+            for account in self._accounts:
+                account.finish()
         if came:
             session.exitstatus = pytest.ExitCode.INTERRUPTED
         if session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED} and self._without_verdict():
@@ -75,81 +75,38 @@ class Recorder:
 
     @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say what the runs came to."""
-        for run, outcome in self.results:
-            terminalreporter.section(f"mlperf audit: {run.path.name}")
-            write_lines(terminalreporter, text.terminal_lines(outcome))
-            terminalreporter.write_line(f"report: {run.report_dir / 'report.html'}")
-        write_lines(terminalreporter, ((problem, "fail") for problem in self._problems))
-        if self._broken_beside:
-            paths = [os.path.relpath(run.path) for run in self._session.runs]
-            alone = shlex.join([*paths, *(f"--mlperf-config={path}" for path in paths)])
+        """Say what all came to."""
+        for account in self._accounts:
+            if lines := list(account.lines()):
+                terminalreporter.section(account.title)
+                _write(terminalreporter, lines)
+        _write(terminalreporter, ((problem, "fail") for account in self._accounts for problem in account.problems))
+        if self._broken_beside and self._runs:
+            alone = _command([run.path for run in self._runs])
             terminalreporter.write_line(
-                f"mlperf-audit: a file beside the audits cannot be collected; to run them alone: pytest {alone}"
+                f"mlperf-audit: a file beside the audits cannot be collected; to run them alone: {alone}"
             )
 
     @pytest.hookimpl
     def pytest_unconfigure(self) -> None:
-        """Stop what the session started."""
-        self._session.close()
-
-    def _is_ours(self, node_id: str) -> bool:
-        return any(node_id.startswith(f"{run.node_id}::") for run in self._session.runs)
+        """Stop what the session of the runs started."""
+        if self._session:
+            self._session.close()
 
     def _without_verdict(self) -> bool:
-        statuses = {outcome.status for _, outcome in self.results}
-        return (
-            bool(self._problems) or ("NO_VERDICT" in statuses and "FAIL" not in statuses)
-        ) and not self._failed_elsewhere
+        """Whether something has no verdict while no audit failed, or no report; never where another test failed."""
+        if self._failed_elsewhere:
+            return False
+        statuses = {status for account in self._accounts for status in account.statuses}
+        unwritten = any(account.problems for account in self._accounts)
+        return unwritten or ("NO_VERDICT" in statuses and "FAIL" not in statuses)
 
-    def _outcome(self, run: AuditRun) -> VerdictDocument:
-        odd = PhaseWarnings(run.source)
-        audits = tuple(self._audit(run, planned, odd) for planned in run.plans)
-        benchmark = run.benchmark
-        return document(
-            name=benchmark.name or run.path.stem,
-            config=run.node_id,
-            simulated=run.simulated,
-            endpoint=SIMULATED_ENDPOINT if run.target is None else run.target.label,
-            api_type=benchmark.endpoint_config.api_type,
-            model=benchmark.model_params.name,
-            started_at=self._started_at,
-            finished_at=self._session.clock.now(),
-            environment={**environment(self._workers), "aiohttp": version("aiohttp"), "event_loop": loop_name()},
-            audits=audits,
-            warnings=tuple(
-                dict.fromkeys((*run.warnings, *odd.warnings, *filter(None, [self._session.clock.set_by()])))
-            ),
-        )
 
-    def _audit(self, run: AuditRun, planned: PlannedAudit, odd: PhaseWarnings) -> AuditEntry:
-        verdict, why_none = judged_or_why(planned, odd)
-        entry = audit_entry(
-            planned,
-            verdict,
-            why_none,
-            report_dir=run.report_dir,
-            config=run.node_id,
-            statuses=lambda name, check: self._status(f"{run.node_id}::{planned.id}::{name}", check),
-        )
-        lost = self._told.lost(check.node_id for check in entry.checks)
-        if not lost or entry.status != "NO_VERDICT":
-            return entry
-        reason = f"{lost}, so that a test of this audit never ended; {entry.reason or 'run the audit again'}"
-        return msgspec.structs.replace(entry, reason=reason)
+def _write(terminalreporter: pytest.TerminalReporter, lines: Iterable[tuple[str, str]]) -> None:
+    for line, kind in lines:
+        terminalreporter.write_line(line, **_COLOURS[kind])
 
-    def _status(self, node_id: str, check: Check | None) -> CheckStatus:
-        status = self._told.status(node_id)
-        if status in {"passed", "failed"} and (check is None or check.passed != (status == "passed")):
-            return "error"  # the records no longer say what the test saw
-        return status
 
-    def _write(self, run: AuditRun, outcome: VerdictDocument) -> None:
-        """Write MLPerf's files, then the verdict with the digests of all, then the report."""
-        try:
-            write_mlperf_files(run, outcome, self._layout)
-            write_report(outcome, run.report_dir)
-            if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-                ci_summary.append(ci_summary.markdown(outcome), Path(summary))
-        except OSError as error:
-            self._problems.append(f"{run.report_dir}: the report could not be written ({error.strerror or error})")
+def _command(configs: Iterable[Path]) -> str:
+    paths = [os.path.relpath(path) for path in configs]
+    return shlex.join(["pytest", *paths, *(f"--mlperf-config={path}" for path in paths)])

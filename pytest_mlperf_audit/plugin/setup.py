@@ -1,12 +1,13 @@
-"""What the hooks do, in the order pytest calls them: configure, collected, and the same across xdist's processes."""
+"""What the hooks do, in the order pytest calls them: before conftests, configure, collected, prepared."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,59 +15,101 @@ from ..audits.shipped import SHIPPED
 from ..errors import UserError
 from . import options
 from .fixtures import NEED_ENDPOINT
-from .keys import ALONE, RUNS, SESSION
+from .keys import ALONE, RECHECKS, ROUNDS, RUNS, SESSION
 
 if TYPE_CHECKING:
-    from ..session.prepare import AuditSession
+    from collections.abc import Iterator
+
+    from ..audits.registry import Registry
+    from ..session.account import Account
 
 #: With any of these nothing is sent and no file is written.
 _SENDING_NOTHING = ("collectonly", "setupplan", "setuponly", "showfixtures", "show_fixtures_per_test", "mlperf_plan")
 
 
+@contextmanager
+def _usage_errors() -> Iterator[None]:
+    """Turn a user's mistake into pytest.UsageError: exit status 4, and no traceback."""
+    try:
+        yield
+    except UserError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def before_conftests(config: pytest.Config, trees: list[Path], finished: list[Path]) -> None:
+    """Keep pytest from executing what lies in directories to be judged, and from writing its cache into one.
+
+    Raises pytest.UsageError.
+    """
+    with _usage_errors():
+        for directory in finished:
+            from ..session.finished import refuse_code, require_verdict
+
+            require_verdict(directory)
+            refuse_code(directory)
+            if _caches_in(directory, config):
+                for name in ("cacheprovider", "stepwise"):  # as -p no:cacheprovider does
+                    config.pluginmanager.set_blocked(name)
+                    config.pluginmanager.set_blocked(f"pytest_{name}")
+        if trees and not config.known_args_namespace.noconftest:
+            _keep_from_conftests(config, trees)
+
+
+def _caches_in(directory: Path, config: pytest.Config) -> bool:
+    """Whether pytest's cache would lie in a directory."""
+    if not config.pluginmanager.hasplugin("cacheprovider"):
+        return False
+    return options.absolute(Path(config.rootpath, str(config.getini("cache_dir")))).is_relative_to(directory)
+
+
+def _keep_from_conftests(config: pytest.Config, trees: list[Path]) -> None:
+    from ..session.places import file_near, refuse_conftests
+
+    given, cwd = config.known_args_namespace, Path(config.invocation_params.dir)
+    refuse_conftests(trees, given.file_or_dir, cwd)
+    if given.mlperf_results and not given.file_or_dir:
+        # Without an argument pytest executes test*/conftest.py below the working directory: code beside the tree.
+        given.file_or_dir = [str(file_near(cwd))]
+
+
 def configure(config: pytest.Config) -> None:
-    """Register markers; with a YAML, plan its run. Raises pytest.UsageError for a user's mistake."""
+    """Register markers; find out what is to be run and judged. Raises pytest.UsageError for a user's mistake."""
     config.addinivalue_line("markers", "mlperf: every check that --mlperf-config collects")
     config.addinivalue_line("markers", "performance: checks of the main performance run")
     config.addinivalue_line("markers", "accuracy: checks of the accuracy run")
     trees, finished = options.result_trees(config), options.recheck_dirs(config)
     if trees or finished:
         _collect_nothing_else(config)
-    if trees:
-        from . import tree_setup as results
+    with _usage_errors():
+        if trees:
+            _find_rounds(config, trees)
+        _configure_audits(config, [] if finished else options.config_files(config), finished)
+    if _records(config):
+        _register_recorder(config)
 
-        results.configure(config, trees, records=_records(config))
-    paths = [] if finished else options.config_files(config)
+
+def _configure_audits(config: pytest.Config, paths: list[Path], finished: list[Path]) -> None:
     third_parties = len(config.hook.pytest_mlperf_audits.get_hookimpls()) > 1
     if not (paths or finished or third_parties or config.getoption("markers", default=False)):
         # Reading the audits' titles would import them, which a session without a YAML need not pay for.
         for audit_id in SHIPPED:
             config.addinivalue_line("markers", f"{audit_id}: checks of the audit {audit_id}")
         return
-    try:
-        _configure_audits(config, paths, finished)
-    except UserError as error:
-        raise pytest.UsageError(str(error)) from error
-
-
-def _configure_audits(config: pytest.Config, paths: list[Path], finished: list[Path]) -> None:
     from ..audits import registry
 
     audits = registry.gather(audit for offered in config.hook.pytest_mlperf_audits() for audit in offered)
     for audit in audits.values():
         config.addinivalue_line("markers", f"{audit.id}: checks of {audit.title}")
     if paths:
-        _plan(config, paths, audits)
+        _plan_runs(config, paths, audits)
     if finished:
-        from . import recheck_setup as recheck
-
-        files = recheck.configure(config, finished, audits, records=_records(config))
-        _collect_too(config, files, "mlperf_recheck")
+        _find_finished(config, finished, audits)
 
 
-def _plan(config: pytest.Config, paths: list[Path], audits: Any) -> None:
+def _plan_runs(config: pytest.Config, paths: list[Path], audits: Registry) -> None:
     from ..session.inputs import gather_adapters
     from ..session.plan import Request, plan_runs
-    from .limits import lifted
+    from .neighbours import join_session, without_limit
 
     offered = config.hook.pytest_mlperf_endpoint_adapters()
     adapters = gather_adapters(adapter for some in offered for adapter in some)
@@ -79,20 +122,12 @@ def _plan(config: pytest.Config, paths: list[Path], audits: Any) -> None:
         environ=os.environ,
         between=_between_phases(config),
     )
-    runs = plan_runs(request, audits, adapters)
-    config.stash[RUNS] = runs
+    config.stash[RUNS] = runs = plan_runs(request, audits, adapters)
     for run in runs:
-        run.without_limit = partial(lifted, config)
-    _collect_too(config, paths)
-    if hasattr(config, "workerinput"):
-        from ..runs.clock import Clock
-
-        for run in runs:
-            run.session_dir = Path(config.workerinput["mlperf_session_dir"])
-            run.controller = os.getppid()
-            run.clock = Clock(*config.workerinput["mlperf_clock"])
-    elif _records(config):
-        _open_session(config)
+        run.without_limit = partial(without_limit, config)
+        if _is_worker(config):
+            join_session(run, config)
+    _collect_too(config, paths, "mlperf_config")
 
 
 def _between_phases(config: pytest.Config) -> Callable[[str, str, tuple[str, ...]], object] | None:
@@ -103,21 +138,36 @@ def _between_phases(config: pytest.Config) -> Callable[[str, str, tuple[str, ...
     return lambda before, after, urls: hook(before=before, after=after, urls=urls)
 
 
-def _records(config: pytest.Config) -> bool:
-    """Whether this process is the one that records: neither a worker, nor does the session run nothing."""
-    nothing_runs = any(config.getoption(name, default=False) for name in _SENDING_NOTHING)
-    return not (nothing_runs or hasattr(config, "workerinput"))
+def _find_finished(config: pytest.Config, directories: list[Path], audits: Registry) -> None:
+    from ..session.finished import find
+    from ..session.plan import node_id
+    from ..session.recheck import Recheck
+
+    rechecks = [Recheck(find(directory), audits) for directory in directories]
+    files = [recheck.run.verdict_file for recheck in rechecks]
+    config.stash[RECHECKS] = [
+        (recheck, node_id(file, config.rootpath)) for recheck, file in zip(rechecks, files, strict=True)
+    ]
+    _collect_too(config, files, "mlperf_recheck")
 
 
-def _open_session(config: pytest.Config) -> None:
-    from ..session.prepare import AuditSession
-    from .recorder import Recorder
+def _find_rounds(config: pytest.Config, trees: list[Path]) -> None:
+    """Find the audits of the trees, and have pytest collect those of them that arguments name: all, without any."""
+    from ..session.places import check_harmless
+    from ..session.round import choose, find_rounds
 
-    layout = options.layout(config)  # before the session has anything to close
-    session = AuditSession(config.stash[RUNS], _teller(config))
-    config.stash[SESSION] = session
-    recorder = Recorder(session, options.workers(config), layout)
-    config.pluginmanager.register(recorder, "mlperf_recorder")
+    cwd = Path(config.invocation_params.dir)
+    rounds = find_rounds(trees, options.report_dir(config) or Path(cwd, "mlperf-reports", trees[0].name))
+    for found in rounds:
+        check_harmless(found.report_dir, [found.tree, cwd, config.rootpath])
+    others = list(config.args)
+    if config.args_source is pytest.Config.ArgsSource.ARGS:
+        rounds, others = choose(rounds, others, cwd, config.rootpath)
+    config.stash[ROUNDS] = rounds
+    if len(others) < len(config.args):  # the trees stand for the arguments that name parts of them
+        config.args[:] = [*others, *(str(found.tree) for found in rounds)]
+    else:
+        _collect_too(config, [found.tree for found in rounds], "mlperf_results")
 
 
 def _collect_nothing_else(config: pytest.Config) -> None:
@@ -134,23 +184,11 @@ def _collect_nothing_else(config: pytest.Config) -> None:
         config.stash[ALONE] = True
 
 
-def _teller(config: pytest.Config) -> Callable[[str], None]:
-    """Return what shows a line that belongs to the header, and is known after it."""
+def _collect_too(config: pytest.Config, paths: list[Path], option: str) -> None:
+    """Have pytest collect what `option` asks for, too. Needed in every process.
 
-    def tell(text: str) -> None:
-        reporter = config.pluginmanager.get_plugin("terminalreporter")
-        if reporter is not None and reporter.verbosity >= 0:
-            reporter.ensure_newline()
-            reporter.write_line(f"mlperf-audit: {text}")
-
-    return tell
-
-
-def _collect_too(config: pytest.Config, paths: list[Path], option: str = "mlperf_config") -> None:
-    """Have pytest collect the files that `option` asks for, too. Needed in every process.
-
-    Arguments that point at such a file, or into it, choose among them. Beside arguments that do not, those of the ini
-    file are left out: `pytest tests/test_x.py` must not run an audit that the command line does not name.
+    Arguments that point at such a file, or into it, choose among them. Beside arguments that do not, what the ini file
+    asks for is left out: `pytest tests/test_x.py` must not run an audit that the command line does not name.
     """
     explicit = config.args_source is pytest.Config.ArgsSource.ARGS
     named = {options.absolute(Path(config.invocation_params.dir, arg.split("::")[0])) for arg in config.args}
@@ -159,61 +197,74 @@ def _collect_too(config: pytest.Config, paths: list[Path], option: str = "mlperf
     config.args.extend(str(path) for path in paths if path not in named)
 
 
-def show_plan(config: pytest.Config) -> int:
-    """Print the plan of every run and send nothing. Raises pytest.UsageError."""
-    config._do_configure()  # noqa: SLF001 - as pytest's own --markers and --fixtures do
-    try:
-        if RUNS not in config.stash:
-            raise pytest.UsageError("--mlperf-plan needs --mlperf-config=FILE")
-        from ..session.plan_view import plan_lines
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
 
-        runs = config.stash[RUNS]
-        for line in plan_lines(runs):
-            print(line)  # noqa: T201 - what was asked for
-    finally:
-        config._ensure_unconfigure()  # noqa: SLF001
-    return 0
+
+def _records(config: pytest.Config) -> bool:
+    """Whether this process is the one that records: neither a worker, nor does the session run nothing."""
+    nothing_runs = any(config.getoption(name, default=False) for name in _SENDING_NOTHING)
+    return not (nothing_runs or _is_worker(config))
+
+
+def _register_recorder(config: pytest.Config) -> None:
+    """Register the recorder, where there is something to be recorded."""
+    runs, rounds = config.stash.get(RUNS, []), config.stash.get(ROUNDS, [])
+    rechecks = config.stash.get(RECHECKS, [])
+    if not (runs or rechecks or rounds):
+        return
+    from ..session.account import environment
+    from .header import teller
+    from .recorder import Recorder
+
+    machine = environment(pytest.__version__, options.workers(config))
+    accounts: list[Account] = []
+    session = None
+    if runs:
+        from ..session.prepare import AuditSession
+        from ..session.run_account import RunAccount
+
+        layout = options.layout(config)  # before the session has anything to close
+        config.stash[SESSION] = session = AuditSession(runs, teller(config))
+        accounts += [RunAccount(session, run, machine, layout) for run in runs]
+    if rechecks:
+        from ..session.recheck_summary import RecheckSummary
+
+        accounts += [RecheckSummary(recheck, node_id) for recheck, node_id in rechecks]
+    if rounds:
+        from ..session.round import RoundAccount
+
+        accounts += [RoundAccount(found, machine) for found in rounds]
+    config.pluginmanager.register(Recorder(accounts, session), "mlperf_recorder")
 
 
 def collected(session: pytest.Session) -> None:
     """Note which audits the selected tests need; prepare their runs, or have the controller do so."""
     from ..session.prepare import note_needed
-    from .audit_nodes import AuditFile
+    from .nodes import AuditFile, group_of
 
-    runs = session.config.stash[RUNS]
-    needed = {run.node_id for run in runs if any(_asks_for_endpoint(item) for item in session.items)}
+    config = session.config
+    needs_all = any(not NEED_ENDPOINT.isdisjoint(getattr(item, "fixturenames", ())) for item in session.items)
+    needed = {run.node_id for run in config.stash[RUNS] if needs_all}
     for item in session.items:
         if file := item.getparent(AuditFile):
             needed.add(file.run.node_id)
-            file.run.selected.add(item.getparent(pytest.Class).name)  # type: ignore[union-attr]
-    if SESSION in session.config.stash:
-        _prepare(session.config.stash[SESSION], needed)
-    elif hasattr(session.config, "workerinput"):
-        note_needed(Path(session.config.workerinput["mlperf_session_dir"]), needed)
+            file.run.selected.add(group_of(item))
+    if SESSION in config.stash:
+        _prepare(config, needed)
+    elif _is_worker(config):
+        from .neighbours import session_dir
 
-
-def _asks_for_endpoint(item: pytest.Item) -> bool:
-    return not NEED_ENDPOINT.isdisjoint(getattr(item, "fixturenames", ()))
-
-
-def configure_worker(node: Any) -> None:
-    """Give a worker the session's directory and clock."""
-    session = node.config.stash[SESSION]
-    node.workerinput["mlperf_session_dir"] = str(session.directory)
-    node.workerinput["mlperf_clock"] = (session.clock.read_ns, session.clock.counted_ns)
+        note_needed(session_dir(config), needed)
 
 
 def prepare_for_workers(config: pytest.Config) -> None:
     """Prepare what workers have noted as needed."""
     from ..session.prepare import noted_as_needed
 
-    session = config.stash[SESSION]
-    _prepare(session, noted_as_needed(session.directory))
+    _prepare(config, noted_as_needed(config.stash[SESSION].directory))
 
 
-def _prepare(session: AuditSession, needed: Iterable[str]) -> None:
-    """Prepare runs. Raises pytest.UsageError."""
-    try:
-        session.prepare(needed)
-    except UserError as error:
-        raise pytest.UsageError(str(error)) from error
+def _prepare(config: pytest.Config, needed: Iterable[str]) -> None:
+    with _usage_errors():
+        config.stash[SESSION].prepare(needed)

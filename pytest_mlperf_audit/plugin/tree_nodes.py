@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from typing_extensions import override
 
@@ -20,12 +19,8 @@ from ..audits.published.tree import TESTS
 from ..audits.published.verify import verify
 from ..audits.shipped import SHIPPED
 from ..report.round import words
-from ..session.round import Round
+from ..session.round import CASE, Round, carried
 from ..text import plain, readable
-from ..verdicts.document import storable
-
-#: The attribute of a report by which a case's outcome travels, under xdist from a worker; JSON, which execnet can send.
-CARRIER = "mlperf_case"
 
 _MARKERS = frozenset((*TESTS, *SHIPPED))
 
@@ -76,8 +71,8 @@ class CaseItem(pytest.Item):
     def setup(self) -> None:
         self.outcome = verify(self.audit)
         self.user_properties += [(f"mlperf_{name}", value) for name, value in self.outcome.figures.items()]
-        if self.outcome.status == "PASS" and (told := list(words.remarks(self.outcome))):
-            self.add_report_section("setup", "mlperf", "\n".join(told))  # an account of a failure has them anyway
+        if self.outcome.status == "PASS" and (remarks := list(words.remarks(self.outcome))):
+            self.add_report_section("setup", "mlperf", "\n".join(remarks))  # an account of a failure has them anyway
         if self.outcome.status == "SKIPPED":
             raise pytest.skip.Exception(plain(self.outcome.reason, 1000), _use_item_location=True)
         if self.outcome.status == "NO_VERDICT":
@@ -96,13 +91,7 @@ class CaseItem(pytest.Item):
 def carry(item: pytest.Item, report: Any) -> None:
     """Give a case's outcome to the report that is made when it has been judged."""
     if isinstance(item, CaseItem) and report.when == "setup" and hasattr(item, "outcome"):
-        setattr(report, CARRIER, msgspec.json.encode(storable(msgspec.to_builtins(item.outcome))).decode())
-
-
-def carried(report: Any) -> CaseOutcome | None:
-    """Return the outcome that a report carries, None where it carries none."""
-    sent = getattr(report, CARRIER, None)
-    return msgspec.json.decode(sent, type=CaseOutcome) if sent else None
+        setattr(report, CASE, carried(item.outcome))
 
 
 def tree_at(path: Path, rounds: list[Round], parent: pytest.Collector) -> TreeNode | None:

@@ -50,9 +50,10 @@ class Lock:
                 if self._fd != fd:
                     os.close(fd)
 
-    def acquire(self) -> None:
-        """Take the lock as soon as nobody has it. Raises OSError."""
+    def acquire(self, tick: Callable[[], None] = lambda: None) -> None:
+        """Take the lock as soon as nobody has it; until then `tick` is called, ten times a second. Raises OSError."""
         while not self.try_acquire():
+            tick()
             time.sleep(_POLL_S)
 
     def release(self) -> None:
@@ -105,21 +106,24 @@ def named_lock(kind: str, name: str) -> Lock:
 
 
 @contextmanager
-def endpoint_lock(target: Target, waiting: Callable[[], None]) -> Iterator[None]:
+def endpoint_lock(
+    target: Target, waiting: Callable[[], None], tick: Callable[[], None] = lambda: None
+) -> Iterator[None]:
     """Hold the lock of each of the endpoint's addresses; `waiting` is called when another process has one.
 
+    While it waits, `tick` is called; what that raises ends the wait.
     Everybody takes them in the same order, so that no two wait for each other.
     """
     with ExitStack() as held:
         for address in sorted({_address(url) for url in target.urls}):
-            held.enter_context(_acquired(named_lock("endpoint", address), waiting))
+            held.enter_context(_acquired(named_lock("endpoint", address), waiting, tick))
         yield
 
 
-def _acquired(lock: Lock, waiting: Callable[[], None]) -> AbstractContextManager[object]:
+def _acquired(lock: Lock, waiting: Callable[[], None], tick: Callable[[], None]) -> AbstractContextManager[object]:
     if not lock.try_acquire():
         waiting()
-        lock.acquire()
+        lock.acquire(tick)
     return lock
 
 

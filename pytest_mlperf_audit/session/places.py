@@ -131,7 +131,7 @@ def refuse_conftests(trees: Iterable[Path], args: Iterable[str], cwd: Path) -> N
                 )
 
 
-def above(directories: Iterable[Path], rootdir: Path) -> list[Path]:
+def conftests_above(directories: Iterable[Path], rootdir: Path) -> list[Path]:
     """Return every conftest.py above these directories that pytest executes when it collects them."""
     found = {
         parent / "conftest.py": None

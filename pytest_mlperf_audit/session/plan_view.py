@@ -1,8 +1,9 @@
-"""--mlperf-plan: what a run would send, and what that costs."""
+"""What a run would send, and what that costs: --mlperf-plan, and the lines of it that head a session."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from ..endpoints.source import RequestSource
 from ..report.tables import workload
@@ -23,7 +24,7 @@ def plan_lines(runs: Iterable[AuditRun]) -> Iterator[str]:
     """Yield the lines of the plan."""
     for run in runs:
         yield f"{run.node_id}: {run.benchmark.name}"
-        yield f"  endpoint: {endpoint_text(run)}"
+        yield f"  endpoint: {_endpoint_text(run)}"
         for source in _sources(run):
             yield f"  data set: {source.dataset.name}, {len(source)} rows loaded"
             yield f"    first row: {plain(repr(dict(source.dataset[0])), _ROW)}"
@@ -32,8 +33,35 @@ def plan_lines(runs: Iterable[AuditRun]) -> Iterator[str]:
         for planned in run.plans:
             yield from _audit_lines(planned)
         specs = [spec for planned in run.plans for spec in planned.specs]
-        fewest, most = sum(map(least, specs)), sum(spec.n_samples for spec in specs)
+        fewest, most = sum(map(_least, specs)), sum(spec.n_samples for spec in specs)
         yield f"  in all {most if fewest == most else f'{fewest} to {most}'} queries"
+
+
+def run_lines(run: AuditRun, kept_as: Mapping[str, Path] | None) -> Iterator[str]:
+    """Yield what the head of a session says of a run; `kept_as` says where earlier runs are kept, None if none runs."""
+    yield f"{run.node_id}: {', '.join(_in_short(planned) for planned in run.plans)}"
+    yield f"endpoint {_endpoint_text(run)}"
+    yield from (f"warning: {warning}" for warning in run.warnings)
+    if kept_as is not None:
+        kept = kept_as.get(run.node_id)
+        yield f"report {run.report_dir}{f' (earlier run kept as {kept.name})' if kept else ''}"
+
+
+def _in_short(planned: PlannedAudit) -> str:
+    """Return an audit in a line: 'test04 (64 + 64 queries, max_throughput, limit 1.1x; cache probe 12 queries)'."""
+    timed = [spec for spec in planned.specs if not _is_scripted(spec)]
+    scripted = [spec for spec in planned.specs if _is_scripted(spec)]
+    parts = []
+    if timed:
+        key = planned.audit.ratio_key
+        limit = f", limit {1 + getattr(planned.cfg, key):g}x" if key else ""
+        counts = " + ".join(str(spec.n_samples) for spec in timed)
+        parts.append(f"{counts} queries, {_load_text(timed[0])}{limit}")
+    if scripted:
+        fewest, most = sum(map(_least, scripted)), sum(spec.n_samples for spec in scripted)
+        name = f"{scripted[-1].label.replace('_', ' ')} " if timed else ""
+        parts.append(f"{name}{fewest}{'+' if fewest < most else ''} queries")
+    return f"{planned.id} ({'; '.join(parts)})"
 
 
 def _sources(run: AuditRun) -> list[RequestSource]:
@@ -42,7 +70,7 @@ def _sources(run: AuditRun) -> list[RequestSource]:
     return list({source.dataset.name: source for source in (run.source, *sent)}.values())
 
 
-def endpoint_text(run: AuditRun) -> str:
+def _endpoint_text(run: AuditRun) -> str:
     """Return the endpoint as it may be shown."""
     api_type = run.benchmark.endpoint_config.api_type
     if run.target is not None:
@@ -54,7 +82,7 @@ def endpoint_text(run: AuditRun) -> str:
     )
 
 
-def load_text(spec: RunSpec) -> str:
+def _load_text(spec: RunSpec) -> str:
     """Return a load pattern in a few words."""
     if isinstance(spec.load, MaxThroughput):
         return "max_throughput"
@@ -63,12 +91,12 @@ def load_text(spec: RunSpec) -> str:
     return f"poisson {spec.load.target_qps:g}/s"
 
 
-def is_scripted(spec: RunSpec) -> bool:
+def _is_scripted(spec: RunSpec) -> bool:
     """Whether a script decides what is sent, and how much."""
     return isinstance(spec.order, Scripted)
 
 
-def least(spec: RunSpec) -> int:
+def _least(spec: RunSpec) -> int:
     """Return how many queries a phase sends at least."""
     return min(spec.order.at_least, spec.n_samples) if isinstance(spec.order, Scripted) else spec.n_samples
 
@@ -77,21 +105,21 @@ def _audit_lines(planned: PlannedAudit) -> Iterator[str]:
     yield f"  {planned.id}: {planned.audit.title}"
     phases = [planned.warmup.spec, *planned.specs] if planned.warmup else list(planned.specs)
     for spec in phases:
-        yield f"    {spec.label}: {_scripted(spec) if is_scripted(spec) else _load(spec)}"
+        yield f"    {spec.label}: {_scripted(spec) if _is_scripted(spec) else _load(spec)}"
     yield f"    checks: {', '.join(planned.checks)}"
 
 
 def _load(spec: RunSpec) -> str:
     floor = f", at least {spec.min_duration_ms / 1000:g} s" if spec.min_duration_ms else ""
     ceiling = f", at most {spec.max_duration_ms / 1000:g} s" if spec.max_duration_ms else ""
-    return f"{spec.n_samples} queries, {load_text(spec)}{floor}{ceiling}{_cost(spec)}"
+    return f"{spec.n_samples} queries, {_load_text(spec)}{floor}{ceiling}{_cost(spec)}"
 
 
 def _scripted(spec: RunSpec) -> str:
     """Say what a script may send, and what the least of it costs: nobody knows how soon its answer is clear."""
-    if least(spec) == spec.n_samples:
+    if _least(spec) == spec.n_samples:
         return workload(spec) + _about(spec.n_samples, _SERVICE_TIMES_S)
-    return f"{workload(spec)}; stops when the answer is clear{_about(least(spec), _SERVICE_TIMES_S[:1])} for the least"
+    return f"{workload(spec)}; stops when the answer is clear{_about(_least(spec), _SERVICE_TIMES_S[:1])} for the least"
 
 
 def _cost(spec: RunSpec) -> str:
@@ -105,8 +133,8 @@ def estimate(specs: Sequence[RunSpec], service_s: float) -> str:
     """Return what a run will take if all its queries take as long as one did, "" where its load does not say."""
     total_s = 0.0
     for spec in specs:
-        if is_scripted(spec):
-            total_s += least(spec) * service_s
+        if _is_scripted(spec):
+            total_s += _least(spec) * service_s
         elif isinstance(spec.load, Concurrency):
             total_s += max(spec.n_samples / spec.load.target * service_s, spec.min_duration_ms / 1000)
         else:

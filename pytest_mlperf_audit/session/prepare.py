@@ -8,6 +8,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ class AuditSession:
         self._tell = tell
         self.kept_as = {run.node_id: kept for run in runs if (kept := kept_as(run.report_dir))}
         self.clock = Clock.read()
+        self.started_at = self.clock.now()
         self.directory = Path(tempfile.mkdtemp(prefix="mlperf-audit-"))
         self.prepared: list[AuditRun] = []
         self._locks: list[Lock] = []
@@ -68,7 +70,8 @@ class AuditSession:
         if run.target is None:
             return
         check_endpoint(run.source.adapter, run.target)
-        with endpoint_lock(run.target, lambda: self._tell("waiting for another run against this endpoint")):
+        waiting = partial(self._tell, "waiting for another run against this endpoint")
+        with endpoint_lock(run.target, waiting, run.raise_if_stopped):
             first = ask_first(
                 run.source,
                 run.target,

@@ -1,18 +1,36 @@
-"""Round: one submission tree of this session, and which of its audits the command line names."""
+"""Round: one submission tree of this session, which of its audits the command line names, and what they came to."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from ..audits.published.case import AuditDirectory
+from ..audits.published.outcome import CaseOutcome
 from ..audits.published.tree import find_audits
+from ..audits.verdict import Figure
 from ..errors import ConfigError
+from ..report import ci_summary
+from ..report.round import words
+from ..report.write import write_round_report
+from ..runs.clock import Clock
 from ..text import readable
-from .places import require_collectable
+from ..verdicts.document import storable
+from ..verdicts.round import RoundDocument, describe
+from .account import Report, append_to_step_summary, unwritten
+from .places import claim, require_collectable
+
+if TYPE_CHECKING:
+    from .locks import Lock
+
+#: The attribute of a report by which a case's outcome travels, under xdist from a worker; JSON, which execnet can send.
+CASE = "mlperf_case"
 
 
 @dataclass(frozen=True)
@@ -30,6 +48,73 @@ class Round:
         for audit in self.named:
             cases.setdefault(audit.case, []).append(audit)
         yield from cases.items()
+
+
+class RoundAccount:
+    """The account of a tree: its cases, from the reports that carry them, to verdict.json and report.html."""
+
+    def __init__(self, found: Round, environment: dict[str, Figure]) -> None:
+        self.title = f"mlperf results: {found.tree.name}"
+        self.problems: list[str] = []
+        self._round = found
+        self._ids = dict.fromkeys(f"{audit.case}::{audit.test}" for audit in found.audits)
+        self._environment = environment
+        self._clock = Clock.read()
+        self._started_at = self._clock.now()
+        self._cases = dict[str, CaseOutcome]()
+        self._tests = set[str]()
+        self._document: RoundDocument | None = None
+        self._lock: Lock | None = None
+
+    @property
+    def statuses(self) -> Iterable[str]:
+        """The statuses of the cases that were judged."""
+        return {case.status for case in self._cases.values()}
+
+    def start(self) -> None:
+        """Claim the report directory, so that nothing is judged in vain. Raises ReportDirError."""
+        self._lock = claim(self._round.report_dir, len(self._round.named))
+
+    def note(self, report: Report) -> bool:
+        """Note the outcome that a report carries. A failure is the case's own only where it has come to something."""
+        if carried := getattr(report, CASE, None):
+            case = msgspec.json.decode(carried, type=CaseOutcome)
+            if case.id in self._ids:
+                self._cases[case.id] = case
+                self._tests.add(report.nodeid)
+        return report.nodeid in self._tests
+
+    def finish(self) -> None:
+        """Write what was found; on GitHub the step's summary, too."""
+        found = self._round
+        document = describe(
+            [self._cases[node_id] for node_id in self._ids if node_id in self._cases],
+            tree=str(found.tree),
+            found=len(found.audits),
+            started_at=self._started_at,
+            finished_at=self._clock.now(),
+            environment=self._environment,
+        )
+        try:
+            write_round_report(document, found.report_dir)
+            append_to_step_summary(ci_summary.round_markdown(document))
+        except OSError as error:
+            self.problems.append(unwritten(found.report_dir, error))
+        else:
+            self._document = document
+        if self._lock:
+            self._lock.release()
+
+    def lines(self) -> Iterator[tuple[str, str]]:
+        """Yield what was found, and where the report lies."""
+        if self._document:
+            yield from words.terminal_lines(self._document)
+            yield f"report: {self._round.report_dir / 'report.html'}", "plain"
+
+
+def carried(outcome: CaseOutcome) -> str:
+    """Return a case's outcome as a report carries it."""
+    return msgspec.json.encode(storable(msgspec.to_builtins(outcome))).decode()
 
 
 def find_rounds(trees: Sequence[Path], report_dir: Path) -> list[Round]:

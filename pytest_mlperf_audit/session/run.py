@@ -6,7 +6,7 @@ import hashlib
 import os
 import secrets
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -46,6 +46,7 @@ class AuditRun:
     """One YAML, planned. `selected` are the ids of audits that this session's tests need, set after collection.
 
     `left_out` says, a sentence each, what of the YAML cannot be run; `seen`, what is odd about the first answer.
+    `raise_if_stopped` raises KeyboardInterrupt where this thread is to end the run, and no signal can tell it.
     `without_limit` is entered while phases run, and holds off a time limit that somebody has set on the test that asked
     for them. `said_by` are the tests that said why there is no verdict.
     """
@@ -65,6 +66,7 @@ class AuditRun:
     left_out: tuple[str, ...] = ()
     seen: tuple[str, ...] = ()
     said_by: dict[str, str] = field(default_factory=dict)
+    raise_if_stopped: Callable[[], None] = lambda: None
     without_limit: Callable[[], AbstractContextManager[None]] = nullcontext
     _verdicts: dict[str, Verdict] = field(default_factory=dict)
 
@@ -131,8 +133,12 @@ class AuditRun:
         """Return the verdict on what is on disk, sending nothing. Raises NoVerdictError or RecordError."""
         return judge(self.plan(audit_id))
 
-    def records(self, audit_id: str) -> dict[str, PhaseRecord]:
-        """Return an audit's complete phase records by label. Raises NoVerdictError or RecordError."""
+    def phases(self, audit_id: str) -> Mapping[str, PhaseRecord]:
+        """Return an audit's phase records by label, running its phases if no process has.
+
+        Raises NoVerdictError or RecordError.
+        """
+        self.ensure(audit_id)
         return complete_records(self.plan(audit_id))
 
     def ensure(self, audit_id: str) -> None:
@@ -148,6 +154,7 @@ class AuditRun:
                     return
 
     def _run_once(self, planned: PlannedAudit) -> None:
+        self.raise_if_stopped()
         session_dir, target = self._prepared(), self.endpoint()
         given_up = session_dir / f"given-up-{self.key}-{planned.id}"
         report = self._reporter(session_dir)
@@ -158,7 +165,7 @@ class AuditRun:
             if not any(processes_measuring(session_dir)):  # another worker of this session has its own progress to show
                 report(_waiting(planned))
 
-        with endpoint_lock(target, waiting), measuring(session_dir):
+        with endpoint_lock(target, waiting, self.raise_if_stopped), measuring(session_dir):
             if _settled(planned, given_up):
                 return
             try:
@@ -211,8 +218,12 @@ class AuditRun:
                     log,
                     cwd=self.path.parent,
                     redact=target.redact,
-                    tick=partial(report, at_it),
+                    tick=partial(self._tick, report, at_it),
                 )
+
+    def _tick(self, report: Callable[[Progress], None], progress: Progress) -> None:
+        self.raise_if_stopped()
+        report(progress)
 
     def _sent_last(self) -> str:
         """Return the label of the phase that was sent last, "" where none was."""

@@ -47,8 +47,9 @@ def write_verdict(document: VerdictDocument, report_dir: Path) -> Path:
     return path
 
 
-def read_verdict(path: Path) -> VerdictDocument:
+def read_verdict(path: Path | str) -> VerdictDocument:
     """Read a verdict.json. Raises RecordError when it is missing, broken, or of another schema version."""
+    path = Path(path)
     try:
         raw = read_limited(path)
     except OSError as error:

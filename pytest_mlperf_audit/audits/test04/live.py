@@ -112,6 +112,7 @@ class Test04(Audit[Test04Block]):
     title = "TEST04 output caching"
     aliases = ("output_caching_test",)
     mlperf_name = "output_caching_test"
+    ratio_key = "threshold"
     config = Test04Block
     first_time = frozenset({"throughput_ratio"})
 

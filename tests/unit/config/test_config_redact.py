@@ -139,6 +139,7 @@ def test_names_numbers_and_words_are_written_as_understood(load):
     text = (
         "type: ${TYPE}\nmodel_params: {name: '${MODEL}'}\ndatasets: [{path: '${DATA}/a.jsonl', name: '${SET}'}]\n"
         "settings: {runtime: {min_duration_ms: $TIME}}\n"
+        "endpoint_config: {simulated: {cache: '${CACHE:-none}', dishonest: '${DISHONEST:-none}'}}\n"
     )
     environ = {"TYPE": "offline", "MODEL": "m", "DATA": "data", "SET": "s", "TIME": "600s"}
     first = load(text, environ)
@@ -147,6 +148,8 @@ def test_names_numbers_and_words_are_written_as_understood(load):
     assert data["datasets"][0]["name"] == "s"
     assert data["datasets"][0]["path"] == "${DATA}/a.jsonl"
     assert data["settings"]["runtime"]["min_duration_ms"] == 600000
+    simulated = data["endpoint_config"]["simulated"]
+    assert (simulated["cache"], simulated["dishonest"]) == ("none", "none")
 
 
 def test_a_file_whose_variables_are_not_set_can_be_read_as_written(load_as_written, load, minimal: str):

@@ -1,4 +1,4 @@
-"""Checks as pytest nodes: wan22.yaml::test04::completion[reference].
+"""Checks as pytest nodes: wan22.yaml::test04::completion[reference], and those of finished runs.
 
 The file is a Module whose one class per audit holds one function per check, so that fixtures, parametrization, markers,
 -k, --lf, ids as arguments, junit and xdist are pytest's own.
@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 import types
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,10 +20,12 @@ from typing_extensions import Self, override
 from ..audits.verdict import Figure, Verdict
 from ..errors import NoVerdictError, RecordError
 from ..report.text import failure_text
+from ..session.finished import RECORDS
+from ..session.recheck import Recheck
+from ..session.recheck_account import AUDIT, names_of_records, result
+from ..session.recheck_summary import STATE
 from ..session.run import AuditRun
-
-#: The attribute of a report that names its check; under xdist it travels from a worker.
-CARRIER = "mlperf_check"
+from ..session.run_account import CHECK
 
 #: The argument of a check of several phases; no name that a user's pytest_generate_tests would give values to.
 _PHASE = "_mlperf_phase"
@@ -84,7 +87,7 @@ class AuditFile(CheckFile):
 
     @override
     def groups(self) -> Iterable[Group]:
-        return [Group(one.id, one.audit.title, one.checks, (one.id,)) for one in self.run.plans]
+        return [Group(planned.id, planned.audit.title, planned.checks, (planned.id,)) for planned in self.run.plans]
 
     @override
     def prepared(self, item: pytest.Item) -> Callable[[], None]:
@@ -96,7 +99,7 @@ class AuditFile(CheckFile):
         records = str(self.run.plan(audit_id).phases[0].directory.parent)
 
         def report() -> None:
-            note_figures(item, {"observed": check.observed, "limit": check.limit, **verdict.figures})
+            _note_figures(item, {"observed": check.observed, "limit": check.limit, **verdict.figures})
             if not check.passed:
                 pytest.fail(failure_text(audit_id, check, records), pytrace=False)
 
@@ -111,6 +114,50 @@ class AuditFile(CheckFile):
         # Outside of the handler, or pytest would show the error once more as the cause.
         first = self.run.said_by.setdefault(f"{audit_id}: {why}", item.nodeid)
         pytest.fail(f"{audit_id}: no verdict: {why if first == item.nodeid else f'see {first}'}", pytrace=False)
+
+
+class RecheckFile(CheckFile):
+    """A verdict.json as a collector: mlperf-reports/wan22/verdict.json::test04::throughput_ratio."""
+
+    recheck: Recheck
+
+    @classmethod
+    def of(cls, recheck: Recheck, node_id: str, parent: pytest.Collector) -> Self:
+        """Collect a finished run under `parent`."""
+        node: Self = cls.from_parent(parent, path=recheck.run.verdict_file, nodeid=node_id)
+        node.recheck = recheck
+        return node
+
+    @override
+    def groups(self) -> Iterable[Group]:
+        stored, known = self.recheck.run.stored, self.recheck.knows
+        audits = stored.audits if stored else ()
+        yield Group(
+            RECORDS,
+            "The run as a whole",
+            tuple(names_of_records(self.recheck)),
+            marked={f"{AUDIT}[{entry.id}]": entry.id for entry in audits if known(entry.id)},
+        )
+        for entry in audits:
+            # An audit that nobody offers has no marker, and --strict-markers would end the session.
+            markers = (entry.id,) if known(entry.id) else ()
+            yield Group(entry.id, entry.title, tuple(check.name for check in entry.checks), markers)
+
+    @override
+    def prepared(self, item: pytest.Item) -> Callable[[], None]:
+        found = result(self.recheck, group_of(item), check_of(item))
+        item.user_properties.append((STATE, found.state))
+        _note_figures(item, found.figures)
+        if found.state == "not_run":
+            pytest.skip(found.text)
+        if found.state in ("undecided", "damaged"):
+            pytest.fail(found.text, pytrace=False)
+
+        def report() -> None:
+            if found.state != "confirmed":
+                pytest.fail(found.text, pytrace=False)
+
+        return report
 
 
 def group_of(item: pytest.Item) -> str:
@@ -130,15 +177,18 @@ def check_of(item: pytest.Item) -> str:
 def carry(item: pytest.Item, report: Any) -> None:
     """Give the id of the check that a test stands for to its report: `pytest --count=2` has two tests of one."""
     if file := item.getparent(AuditFile):
-        setattr(report, CARRIER, f"{file.run.node_id}::{group_of(item)}::{check_of(item)}")
+        setattr(report, CHECK, f"{file.run.node_id}::{group_of(item)}::{check_of(item)}")
 
 
-def carried(report: Any) -> str:
-    """Return the id of the check that a report is on, "" where it does not say: its worker was killed."""
-    return str(getattr(report, CARRIER, ""))
+def finished_at(path: Path, rechecks: Sequence[tuple[Recheck, str]], parent: pytest.Collector) -> RecheckFile | None:
+    """Return the node of the run whose verdict lies at a path, None for any other file."""
+    for recheck, node_id in rechecks:
+        if recheck.run.verdict_file == path:
+            return RecheckFile.of(recheck, node_id, parent)
+    return None
 
 
-def note_figures(item: pytest.Item, figures: Mapping[str, Figure]) -> None:
+def _note_figures(item: pytest.Item, figures: Mapping[str, Figure]) -> None:
     """Add figures to what JUnit tells of a test."""
     # Not by record_property, which warns under pytest's default junit_family, though it writes the same.
     item.user_properties.extend((f"mlperf_{name}", value) for name, value in figures.items())

@@ -1,0 +1,116 @@
+"""What a run came to and the files it leaves: records and the statuses of checks to a document, then the files.
+
+MLPerf's files come first, then verdict.json with the digests of all, then report.html.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from importlib.metadata import version
+
+import msgspec
+
+from ..audits.verdict import Check, Figure
+from ..layouts import classic as classic_layout
+from ..layouts import endpoints as endpoints_layout
+from ..load.loop import loop_name
+from ..loadgen.phase_log import Declared
+from ..report.write import write_report
+from ..runs.clock import Clock
+from ..verdicts.document import SIMULATED_ENDPOINT, AuditEntry, CheckStatus, VerdictDocument, document
+from .judge import PlannedAudit, audit_entry, judged_or_why
+from .phase_warnings import PhaseWarnings
+from .run import AuditRun
+
+
+def run_document(
+    run: AuditRun,
+    clock: Clock,
+    started_at: str,
+    environment: dict[str, Figure],
+    *,
+    status: Callable[[str], CheckStatus],
+    lost: Callable[[Iterable[str]], str] = lambda _: "",
+) -> VerdictDocument:
+    """Return what a run came to, without digests of its files.
+
+    `status` says what became of a check, by its node id; `lost` why tests of these checks never ended, "" where all
+    did. `environment` is that of the session, see account.environment.
+    """
+    odd = PhaseWarnings(run.source)
+    audits = tuple(_audit(run, planned, odd, status, lost) for planned in run.plans)
+    benchmark = run.benchmark
+    return document(
+        name=benchmark.name or run.path.stem,
+        config=run.node_id,
+        simulated=run.simulated,
+        endpoint=SIMULATED_ENDPOINT if run.target is None else run.target.label,
+        api_type=benchmark.endpoint_config.api_type,
+        model=benchmark.model_params.name,
+        started_at=started_at,
+        finished_at=clock.now(),
+        environment={**environment, "aiohttp": version("aiohttp"), "event_loop": loop_name()},
+        audits=audits,
+        warnings=tuple(dict.fromkeys((*run.warnings, *odd.warnings, *filter(None, [clock.set_by()])))),
+    )
+
+
+def _audit(
+    run: AuditRun,
+    planned: PlannedAudit,
+    odd: PhaseWarnings,
+    status: Callable[[str], CheckStatus],
+    lost: Callable[[Iterable[str]], str],
+) -> AuditEntry:
+    def of_check(name: str, check: Check | None) -> CheckStatus:
+        tested = status(f"{run.node_id}::{planned.id}::{name}")
+        if tested in {"passed", "failed"} and (check is None or check.passed != (tested == "passed")):
+            return "error"  # the records no longer say what the test saw
+        return tested
+
+    verdict, why_none = judged_or_why(planned, odd)
+    entry = audit_entry(planned, verdict, why_none, report_dir=run.report_dir, config=run.node_id, statuses=of_check)
+    why_lost = lost(check.node_id for check in entry.checks)
+    if not why_lost or entry.status != "NO_VERDICT":
+        return entry
+    reason = f"{why_lost}, so that a test of this audit never ended; {entry.reason or 'run the audit again'}"
+    return msgspec.structs.replace(entry, reason=reason)
+
+
+def write_files(run: AuditRun, verdict: VerdictDocument, layout: str) -> None:
+    """Write MLPerf's files in a layout, unless the run is simulated; then the verdict, then the report.
+
+    Raises OSError, and RecordError for records that cannot be read.
+    """
+    if not verdict.simulated:
+        _write_mlperf_files(run, verdict, layout)
+    write_report(verdict, run.report_dir)
+
+
+def _write_mlperf_files(run: AuditRun, verdict: VerdictDocument, layout: str) -> None:
+    if layout in ("endpoints", "both"):
+        for audit in verdict.audits:
+            _write_endpoints(run, audit, verdict)
+    if layout in ("classic", "both"):
+        classic_layout.write_classic_files(verdict, _declared(run, verdict), run.report_dir)
+
+
+def _write_endpoints(run: AuditRun, audit: AuditEntry, verdict: VerdictDocument) -> None:
+    if audit.is_audit:
+        endpoints_layout.write_audit_files(audit, run.report_dir)
+    elif audit.id == "accuracy":
+        endpoints_layout.write_accuracy_results(audit, run.report_dir)
+    elif audit.status != "NO_VERDICT" and audit.phases and audit.phases[-1].complete:
+        endpoints_layout.write_result_summary(audit.phases[-1], verdict, run.report_dir)
+
+
+def _declared(run: AuditRun, verdict: VerdictDocument) -> Declared:
+    runtime, dataset = run.benchmark.settings.runtime, run.source.dataset
+    return Declared(
+        sut_name=f"{verdict.model} at {verdict.endpoint}",
+        qsl_name=dataset.name,
+        qsl_size=len(dataset),
+        qsl_rng_seed=runtime.qsl_rng_seed,
+        sample_index_rng_seed=runtime.dataloader_random_seed,
+        schedule_rng_seed=runtime.scheduler_random_seed,
+    )
