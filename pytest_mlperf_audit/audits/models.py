@@ -1,66 +1,32 @@
-"""What MLPerf fixes for each model, each figure with its source.
+"""The models of MLPerf's benchmarks, each figure with its source; what a test fixes for them is in the test's folder.
 
-Sources (mlcommons/inference at commit b66003e1, 2026-08): `compliance/TEST06/audit.config`,
-`compliance/TEST01/<model>/audit.config`, `compliance/TEST07/<model>/audit.config`,
-`compliance/TEST09/<model>/audit.config`, and
-`tools/submission/submission_checker` (constants.py: accuracy-target, accuracy-delta-perc, model_mapping;
-configuration.py: get_delta_perc). End-of-sequence ids are those of the model's `generation_config.json` on its Hugging
-Face card, named beside each.
+Source (mlcommons/inference at commit b66003e1, 2026-08): `tools/submission/submission_checker`
+(constants.py: accuracy-target, accuracy-delta-perc, model_mapping; configuration.py: get_delta_perc). End-of-sequence
+ids are those of the model's `generation_config.json` on its Hugging Face card, named beside each.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
-#: compliance/TEST06/audit.config: accuracy_log_sampling_target and min_query_count.
-TEST06_SAMPLES: Final = 100
-#: What compliance/TEST06/run_verification.py takes for every model unless told otherwise.
-UPSTREAM_EOS_ID: Final = 2
-
-
-#: compliance/TEST01/<model>/audit.config: accuracy_log_rng_seed, the same for every model.
-TEST01_SEED: Final = 720381539243781796
-#: Its accuracy_log_sampling_target for most models; taken for one that MLPerf has no TEST01 for.
-TEST01_OUTPUTS: Final = 4096
-
-
-class Threshold(msgspec.Struct, frozen=True, kw_only=True):
-    """TEST07: the least accuracy score, and the number of samples that it is of, each issued once."""
-
-    score: float
-    n_samples: int
-
-
-class LengthBounds(msgspec.Struct, frozen=True, kw_only=True):
-    """TEST09: bounds of the mean output length in tokens, both allowed, and the number of samples to be logged.
-
-    `unique` is whether the audit.config has LoadGen issue each sample once; otherwise samples may come twice.
-    """
-
-    min_tokens: float
-    max_tokens: float
-    n_samples: int
-    unique: bool
+FigureT = TypeVar("FigureT")
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
     """One benchmark model. `accuracy_types` names the scores that the submission checker compares.
 
-    `eos_ids` is None where no source for them is known; `test01` is how many outputs TEST01 has logged;
-    `accuracy_deltas` are exceptions to the checker's general rule, in per cent.
+    `eos_ids` is None where no source for them is known; `accuracy_deltas` are exceptions to the checker's general
+    rule, in per cent.
     """
 
     name: str
     accuracy_types: tuple[str, ...] = ()
     accuracy_deltas: Mapping[str, float] = {}
     eos_ids: frozenset[int] | None = None
-    test01: int | None = None
-    test07: Threshold | None = None
-    test09: LengthBounds | None = None
 
 
 _LLAMA2 = frozenset({2})  # meta-llama/Llama-2-70b-chat-hf
@@ -75,23 +41,22 @@ _ROUGE = ("ROUGE1", "ROUGE2", "ROUGEL")
 _MODELS: Final = {
     model.name: model
     for model in (
-        Model(name="resnet", accuracy_types=("acc",), test01=4096),
-        Model(name="retinanet", accuracy_types=("mAP",), test01=256),
-        Model(name="bert", accuracy_types=("F1",), test01=4096),
-        Model(name="3d-unet", accuracy_types=("DICE",), test01=64),
-        Model(name="dlrm-v2", accuracy_types=("AUC",), test01=4096),
-        Model(name="rgat", accuracy_types=("acc",), test01=4096),
-        Model(name="pointpainting", accuracy_types=("mAP",), test01=256),
-        Model(name="whisper", accuracy_types=("ACCURACY",), test01=4096),
-        Model(name="yolo", accuracy_types=("mAP",), test01=64),
+        Model(name="resnet", accuracy_types=("acc",)),
+        Model(name="retinanet", accuracy_types=("mAP",)),
+        Model(name="bert", accuracy_types=("F1",)),
+        Model(name="3d-unet", accuracy_types=("DICE",)),
+        Model(name="dlrm-v2", accuracy_types=("AUC",)),
+        Model(name="rgat", accuracy_types=("acc",)),
+        Model(name="pointpainting", accuracy_types=("mAP",)),
+        Model(name="whisper", accuracy_types=("ACCURACY",)),
+        Model(name="yolo", accuracy_types=("mAP",)),
         Model(
             name="stable-diffusion-xl",
             accuracy_types=("CLIP_SCORE", "FID_SCORE"),
             accuracy_deltas={"CLIP_SCORE": 1, "FID_SCORE": 2},
-            test01=128,
         ),
-        Model(name="wan-2.2-t2v-a14b", accuracy_types=("vbench_score",), test01=50),
-        Model(name="gptj", accuracy_types=(*_ROUGE, "GEN_LEN"), eos_ids=_GPTJ, test01=4096),
+        Model(name="wan-2.2-t2v-a14b", accuracy_types=("vbench_score",)),
+        Model(name="gptj", accuracy_types=(*_ROUGE, "GEN_LEN"), eos_ids=_GPTJ),
         Model(name="llama2-70b", accuracy_types=(*_ROUGE, "TOKENS_PER_SAMPLE"), eos_ids=_LLAMA2),
         Model(
             name="mixtral-8x7b",
@@ -105,13 +70,10 @@ _MODELS: Final = {
             name="gpt-oss-120b",
             accuracy_types=("exact_match",),
             eos_ids=_GPT_OSS,
-            test07=Threshold(score=60.698, n_samples=990),
-            test09=LengthBounds(min_tokens=1150.38, max_tokens=1406.02, n_samples=6396, unique=True),
         ),
         Model(
             name="e2e-rag-qna",
             accuracy_types=("E2E_ACCURACY",),
-            test09=LengthBounds(min_tokens=246.43, max_tokens=301.19, n_samples=824, unique=False),
         ),
     )
 }
@@ -142,6 +104,12 @@ def find_model(name: str) -> Model | None:
         return None
     longest = max(alike, key=len)
     return _MODELS[_ALIASES.get(longest, longest)]
+
+
+def figure_of(benchmark: str, figures: Mapping[str, FigureT]) -> FigureT | None:
+    """Return what a test fixes for a benchmark: `figures` are by the names of models here."""
+    model = find_model(benchmark)
+    return figures.get(model.name) if model else None
 
 
 def accuracy_delta_percent(name: str, accuracy_type: str) -> float:

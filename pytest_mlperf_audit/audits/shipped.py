@@ -1,10 +1,15 @@
 """The shipped audits by id. Importing this file imports none of them, so that a session without a YAML stays light.
 
-Adding an audit adds a line here: its id, and where its class is, as module beside this one and name.
+Adding an audit adds a line here: its id, and where its class is, as module beside this one and name. The folder of an
+MLPerf test says the rest in its `__init__.py`, all of it optional: `MLPERF_NAME`, what the endpoints tool calls it, and
+`RATIO_LIMITS`, between which ratios of two published scores must lie. One with a module `published` re-verifies
+submissions.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Final
 
 SHIPPED: Final = {
@@ -15,3 +20,25 @@ SHIPPED: Final = {
     "test09": "test09.live:Test09",
     "cache_probe": "probe.live:CacheProbe",
 }
+
+
+def published_tests() -> tuple[str, ...]:
+    """Return the tests of which a submission can be re-verified."""
+    return tuple(test for test in SHIPPED if test in _folders() and find_spec(f".{test}.published", __package__))
+
+
+def mlperf_names() -> dict[str, str]:
+    """Return each test by its name in the endpoints tool, which the submission checker knows as well."""
+    names = {test: getattr(import_module(f".{test}", __package__), "MLPERF_NAME", None) for test in _folders()}
+    return {name: test for test, name in names.items() if name}
+
+
+def ratio_limits() -> dict[str, tuple[float, ...]]:
+    """Return the limits that MLPerf sets on the ratio of two scores, of the tests that have some."""
+    limits = {test: getattr(import_module(f".{test}", __package__), "RATIO_LIMITS", ()) for test in _folders()}
+    return {test: of_test for test, of_test in limits.items() if of_test}
+
+
+def _folders() -> tuple[str, ...]:
+    """Return the audits whose folder has the name of their id: MLPerf's tests."""
+    return tuple(test for test, home in SHIPPED.items() if home.startswith(f"{test}."))

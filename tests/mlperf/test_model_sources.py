@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 
-from pytest_mlperf_audit.audits.models import TEST01_SEED, TEST06_SAMPLES, accuracy_delta_percent, find_model
+from pytest_mlperf_audit.audits.models import accuracy_delta_percent, find_model
+from pytest_mlperf_audit.audits.test01 import SEED, n_sampled_outputs
+from pytest_mlperf_audit.audits.test06 import SAMPLES
+from pytest_mlperf_audit.audits.test07 import threshold_of
+from pytest_mlperf_audit.audits.test09 import bounds_of
 from pytest_mlperf_audit.loadgen.verify_files import read_scores
 
 
@@ -26,23 +30,21 @@ def checker(upstream: Path) -> dict[str, Any]:
 
 
 def test_audit_configurations(upstream: Path) -> None:
-    assert _setting(upstream, "TEST06", "accuracy_log_sampling_target") == TEST06_SAMPLES
-    model = find_model("gpt-oss-120b")
-    assert model is not None
-    assert model.test07 is not None
-    assert model.test07.score == _setting(upstream, "TEST07/gpt-oss-120b", "test07_accuracy_threshold")
-    assert model.test07.n_samples == _setting(upstream, "TEST07/gpt-oss-120b", "min_query_count")
+    assert _setting(upstream, "TEST06", "accuracy_log_sampling_target") == SAMPLES
+    threshold = threshold_of("gpt-oss-120b")
+    assert threshold is not None
+    assert threshold.score == _setting(upstream, "TEST07/gpt-oss-120b", "test07_accuracy_threshold")
+    assert threshold.n_samples == _setting(upstream, "TEST07/gpt-oss-120b", "min_query_count")
     directories = sorted(path.parent.name for path in upstream.glob("compliance/TEST09/*/audit.config"))
     assert directories == ["e2e-rag-qna", "gpt-oss-120b"]
     for name in directories:
-        model = find_model(name)
-        assert model is not None
-        assert model.test09 is not None
-        assert model.test09.min_tokens == _setting(upstream, f"TEST09/{name}", "test09_min_output_tokens")
-        assert model.test09.max_tokens == _setting(upstream, f"TEST09/{name}", "test09_max_output_tokens")
-        assert model.test09.n_samples == _setting(upstream, f"TEST09/{name}", "min_query_count")
+        bounds = bounds_of(name)
+        assert bounds is not None
+        assert bounds.min_tokens == _setting(upstream, f"TEST09/{name}", "test09_min_output_tokens")
+        assert bounds.max_tokens == _setting(upstream, f"TEST09/{name}", "test09_max_output_tokens")
+        assert bounds.n_samples == _setting(upstream, f"TEST09/{name}", "min_query_count")
         text = (upstream / "compliance/TEST09" / name / "audit.config").read_text()
-        assert model.test09.unique == ("performance_issue_unique = 1" in text)
+        assert bounds.unique == ("performance_issue_unique = 1" in text)
 
 
 def test_sampling_of_every_test01_model(upstream: Path) -> None:
@@ -50,10 +52,10 @@ def test_sampling_of_every_test01_model(upstream: Path) -> None:
     assert len(found) >= 12
     for path in found:
         test = f"TEST01/{path.parent.name}"
-        assert f"*.*.accuracy_log_rng_seed = {TEST01_SEED}\n" in path.read_text()
+        assert f"*.*.accuracy_log_rng_seed = {SEED}\n" in path.read_text()
         model = find_model(path.parent.name)
         if model is not None:  # rnnt, and dlrm's first version, are of rounds without endpoints
-            assert model.test01 == _setting(upstream, test, "accuracy_log_sampling_target"), path
+            assert n_sampled_outputs(path.parent.name) == _setting(upstream, test, "accuracy_log_sampling_target"), path
 
 
 def test_accuracy_types_and_deltas_of_every_test01_model(checker: dict[str, Any]) -> None:

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_mlperf_audit.audits.models import LengthBounds
 from pytest_mlperf_audit.audits.published.case import outcome
 from pytest_mlperf_audit.audits.published.outcome import CaseOutcome
 from pytest_mlperf_audit.audits.test07 import published as test07
+from pytest_mlperf_audit.audits.test09 import LengthBounds
 from pytest_mlperf_audit.audits.test09 import published as test09
 from pytest_mlperf_audit.audits.test09 import upstream as upstream_word
 from tests.support.accuracy_logs import (

@@ -20,19 +20,16 @@ from typing import Final
 from ...errors import ConfigError
 from ...records.files import walk
 from ...text import readable
+from ..shipped import mlperf_names, published_tests
 from .case import AuditDirectory, Layout
 
 #: The audits that can be re-verified; TEST08 is no HTTP inference, TEST05 and TEST03 were withdrawn.
-TESTS: Final = ("test01", "test04", "test06", "test07", "test09")
+TESTS: Final = published_tests()
 
 #: Names of the endpoints tool's audits, as the submission checker maps them (ENDPOINTS_COMPLIANCE_MAPPING).
-ENDPOINTS_NAMES: Final = {
-    "accuracy_in_performance_test": "test01",
-    "output_caching_test": "test04",
-    "consistency_output_test": "test06",
-    "accuracy_in_performance_full_test": "test07",
-}
+_ENDPOINTS_NAMES: Final = mlperf_names()
 
+#: Those of other tests are left alone as well.
 _TEST_DIRECTORY = re.compile(r"test0[0-9]", re.IGNORECASE)
 _AUDIT_FILE = re.compile(r"audit_(?P<name>[A-Za-z0-9_]+)\.json")
 #: Below an audit and a run there are no further audits; in a submitter's own code there may be thousands of files.
@@ -51,9 +48,10 @@ def find_audits(tree: Path) -> list[AuditDirectory]:
     _names.cache_clear()
     found = sorted(_audits(tree), key=lambda audit: (audit.case, audit.test, audit.layout))
     if not found:
+        names = " or ".join(", ".join(TESTS).upper().rsplit(", ", 1))
         raise ConfigError(
-            f"--mlperf-results: no audit was found in {tree}: there is neither a directory TEST01, TEST04, TEST06, "
-            "TEST07 or TEST09 nor a file audit/audit_<name>.json below it; give a directory of a submission"
+            f"--mlperf-results: no audit was found in {tree}: there is neither a directory {names} nor a file "
+            "audit/audit_<name>.json below it; give a directory of a submission"
         )
     return list(_unique(found))
 
@@ -61,14 +59,14 @@ def find_audits(tree: Path) -> list[AuditDirectory]:
 def _audits(tree: Path) -> Iterator[AuditDirectory]:
     unreadable: list[OSError] = []
     for here, names, files in walk(tree, unreadable.append, links=True):
-        tests = [name for name in names if _TEST_DIRECTORY.fullmatch(name)]
+        tests = [name for name in names if name.lower() in TESTS or _TEST_DIRECTORY.fullmatch(name)]
         for name in tests:
             if name.lower() in TESTS:
                 yield _audit(tree, here / name, here, name.lower(), "classic")
         if here.name == "audit":
             for name in files:
                 if match := _AUDIT_FILE.fullmatch(name):
-                    test = ENDPOINTS_NAMES.get(match["name"], match["name"])
+                    test = _ENDPOINTS_NAMES.get(match["name"], match["name"])
                     yield _audit(tree, here / name, here.parent, test, "endpoints")
         names[:] = [name for name in names if name not in tests and name.lower() not in _BARREN]
     if unreadable:

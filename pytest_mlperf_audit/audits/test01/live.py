@@ -25,10 +25,11 @@ from ...runs.phase import MeasuredPhase
 from ...runs.spec import Keep, Parameter, RunSpec, Scoring
 from ..completion import completion, duration, unless_turned_away
 from ..contract import Audit, AuditContext, Samples
-from ..models import TEST01_OUTPUTS, TEST01_SEED, accuracy_delta_percent, find_model
+from ..models import accuracy_delta_percent
 from ..published.score import TOLERANCE, within
 from ..scored import score_figures, scoring_for
 from ..verdict import Check, Figure, Verdict
+from . import MLPERF_NAME, SEED, n_sampled_outputs
 from .live_outputs import Matching, Scores, comparison, diffs_of, scores_of
 
 ACCURACY, REFERENCE, PERFORMANCE = "accuracy", "reference", "performance"
@@ -85,8 +86,8 @@ class Test01(Audit[Test01Block]):
 
     id = "test01"
     title = "TEST01 accuracy in performance mode"
-    aliases = ("accuracy_in_performance_test",)
-    mlperf_name = "accuracy_in_performance_test"
+    aliases = (MLPERF_NAME,)
+    mlperf_name = MLPERF_NAME
     config = Test01Block
 
     @override
@@ -95,7 +96,7 @@ class Test01(Audit[Test01Block]):
         dataset, seed, tokens = cfg.dataset or "", context.sample_order_seed, cfg.match == "tokens"
         expected = scoring.ground_truth if scoring else None
         n_samples = cfg.samples or context.n_samples_to_issue or len(samples)
-        sample = Keep(token_ids=tokens, expected=expected, target=_target(cfg, context.model), seed=TEST01_SEED)
+        sample = Keep(token_ids=tokens, expected=expected, target=_target(cfg, context.model), seed=SEED)
         order = without_replacement(seed, wrap=True)
         return [
             context.phase(
@@ -158,8 +159,7 @@ def _scoring(cfg: Test01Block, context: AuditContext) -> Scoring | None:
 
 
 def _target(cfg: Test01Block, name: str) -> int:
-    model = find_model(name)
-    return cfg.sampling_target or (model.test01 if model else None) or TEST01_OUTPUTS
+    return cfg.sampling_target or n_sampled_outputs(name)
 
 
 def _parameters(cfg: Test01Block, name: str) -> dict[str, Parameter]:

@@ -30,6 +30,7 @@ from ..probe.script import script, trial
 from ..probe.settings import ProbeSettings
 from ..published.score import TOLERANCE
 from ..verdict import Check, Figure, Ratio, Verdict
+from . import MLPERF_NAME
 from . import evidence as test04_evidence
 from . import ratio as test04_ratio
 from . import script_rule as test04_script
@@ -110,8 +111,8 @@ class Test04(Audit[Test04Block]):
 
     id = "test04"
     title = "TEST04 output caching"
-    aliases = ("output_caching_test",)
-    mlperf_name = "output_caching_test"
+    aliases = (MLPERF_NAME,)
+    mlperf_name = MLPERF_NAME
     ratio_key = "threshold"
     config = Test04Block
     first_time = frozenset({"throughput_ratio"})

@@ -22,9 +22,10 @@ from ...runs.phase import MeasuredPhase
 from ...runs.spec import Parameter, RunSpec
 from ..completion import completion, unless_turned_away
 from ..contract import Audit, AuditContext, Samples
-from ..models import TEST06_SAMPLES, find_model
+from ..models import find_model
 from ..token_evidence import TokenEvidence, keep_ids
 from ..verdict import Check, Verdict
+from . import MLPERF_NAME, SAMPLES
 
 PHASE = "test06"
 
@@ -36,7 +37,7 @@ class Test06Block(AuditBlock):
 
     test: Literal["test06", "consistency_output_test"] = Field(description="TEST06, by either name")
     samples: int = Field(
-        default=TEST06_SAMPLES, ge=1, description="Queries to send; MLPerf asks for 100, rows are sent again beyond all"
+        default=SAMPLES, ge=1, description="Queries to send; MLPerf asks for 100, rows are sent again beyond all"
     )
     eos_ids: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
         default=None, min_length=1, description="Token ids that end a sequence (default: those of the MLPerf model)"
@@ -56,8 +57,8 @@ class Test06(Audit[Test06Block]):
 
     id = "test06"
     title = "TEST06 output consistency"
-    aliases = ("consistency_output_test",)
-    mlperf_name = "consistency_output_test"
+    aliases = (MLPERF_NAME,)
+    mlperf_name = MLPERF_NAME
     config = Test06Block
 
     @override
@@ -141,8 +142,8 @@ def _as_visible(check: Check, evidence: TokenEvidence) -> Check:
 
 def _notes(evidence: TokenEvidence, parameters: _Parameters) -> list[str]:
     notes = []
-    if 0 < evidence.rules.n_samples < TEST06_SAMPLES:
-        notes.append(f"{evidence.rules.n_samples} samples were judged; MLPerf's TEST06 judges {TEST06_SAMPLES}")
+    if 0 < evidence.rules.n_samples < SAMPLES:
+        notes.append(f"{evidence.rules.n_samples} samples were judged; MLPerf's TEST06 judges {SAMPLES}")
     if not parameters.streamed:
         notes.append(
             "replies were not streamed, so that there was no first token to compare; MLPerf compares it in every "

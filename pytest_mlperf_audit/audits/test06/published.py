@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from ...errors import RecordError
 from ...loadgen.accuracy_log import Entry
-from ..models import TEST06_SAMPLES, find_model
+from ..models import find_model
 from ..published.accuracy_logs import ACCURACY_LOG, recorded, sample_name, summary_of, take_whole, undecided
 from ..published.case import AuditDirectory, Reverified
 from ..tokens import TokenRules
 from ..verdict import Check
-from . import upstream
+from . import SAMPLES, upstream
 
 
 def verify(found: AuditDirectory) -> Reverified:
@@ -66,10 +66,8 @@ def _checks(rules: TokenRules) -> list[Check]:
 
 def _notes(rules: TokenRules, found: AuditDirectory, *, eos_known: bool) -> list[str]:
     notes = []
-    if 0 < rules.n_samples < TEST06_SAMPLES:
-        notes.append(
-            f"{rules.n_samples} samples are logged, {TEST06_SAMPLES} is what the audit's configuration aims at"
-        )
+    if 0 < rules.n_samples < SAMPLES:
+        notes.append(f"{rules.n_samples} samples are logged, {SAMPLES} is what the audit's configuration aims at")
     if not eos_known:
         notes.append(f"which token ends a sequence of {found.benchmark or 'this model'} is not known here")
     if rules.width != 4 and rules.n_samples:

@@ -21,10 +21,10 @@ from ...runs.phase import MeasuredPhase
 from ...runs.spec import Keep, Parameter, RunSpec
 from ..completion import completion, unless_turned_away
 from ..contract import Audit, AuditContext, Samples
-from ..models import Threshold, find_model
 from ..sample_count import SampleCount
 from ..scored import score_check, score_figures, score_of, scoring_for
 from ..verdict import Check, Figure, Verdict
+from . import MLPERF_NAME, Threshold, threshold_of
 
 PHASE = "test07"
 
@@ -56,8 +56,8 @@ class Test07(Audit[Test07Block]):
 
     id = "test07"
     title = "TEST07 accuracy in performance mode, all samples"
-    aliases = ("accuracy_in_performance_full_test",)
-    mlperf_name = "accuracy_in_performance_full_test"
+    aliases = (MLPERF_NAME,)
+    mlperf_name = MLPERF_NAME
     config = Test07Block
 
     @override
@@ -122,13 +122,12 @@ def _official(cfg: Test07Block, name: str) -> Threshold | None:
     """Return MLPerf's threshold where it is the one to reach. Raises PlanError where there is neither."""
     if cfg.threshold is not None:
         return None
-    model = find_model(name)
-    if model is None or model.test07 is None:
+    if (official := threshold_of(name)) is None:
         raise PlanError(
             f"threshold: MLPerf has none for the model {name!r}; give `threshold`, or name a model that it has one for "
             "in submission_ref.model (gpt-oss-120b)"
         )
-    return model.test07
+    return official
 
 
 def _n_samples(cfg: Test07Block, official: Threshold | None, n_rows: int) -> int:

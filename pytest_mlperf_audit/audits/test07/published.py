@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from ...errors import RecordError
 from ...loadgen.verify_files import VerifyRecord
-from ..models import Threshold, find_model
 from ..published.accuracy_logs import (
     ACCURACY_LOG,
     TruncatedLogError,
@@ -22,7 +21,7 @@ from ..published.accuracy_logs import (
 from ..published.case import AuditDirectory, Reverified
 from ..sample_count import SampleCount
 from ..verdict import Check
-from . import upstream
+from . import Threshold, threshold_of, upstream
 
 _VERIFY_FILE = "verify_accuracy.txt"
 _NOT_RECOMPUTED = (
@@ -37,8 +36,7 @@ def verify(found: AuditDirectory) -> Reverified:
     recorded: when accuracy.txt notes the whole log's hash, the score is recorded, and LoadGen's summary says that each
     sample was issued once.
     """
-    model = find_model(found.benchmark)
-    wanted = model.test07 if model else None
+    wanted = threshold_of(found.benchmark)
     record = record_of(found.path, _VERIFY_FILE)
     summary = summary_of(found.path)
     shown = Reverified(

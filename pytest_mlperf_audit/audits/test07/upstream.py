@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from ...loadgen.verify_files import VerifyRecord
-from ..models import Threshold
 from ..published.case import Defect
 from ..published.outcome import Upstream, UpstreamVerdict
 from ..verdict import Check
+from . import Threshold
 
 SCRIPT: Final = "TEST07/run_verification.py"
 CHECKER: Final = "submission_checker"

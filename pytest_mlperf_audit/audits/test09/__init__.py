@@ -1,1 +1,35 @@
-"""TEST09: are a language model's outputs as long as they should be? The rule, the live audit, the published one."""
+"""TEST09: are outputs as long as they should be? The rule, the live audit, the published one.
+
+And what MLPerf fixes for it. Source: mlcommons/inference `compliance/TEST09/<model>/audit.config` at commit b66003e1.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from ..models import figure_of
+
+
+class LengthBounds(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of the mean output length in tokens, both allowed, and the number of samples to be logged.
+
+    `unique` is whether the audit.config has LoadGen issue each sample once; otherwise samples may come twice.
+    """
+
+    min_tokens: float
+    max_tokens: float
+    n_samples: int
+    unique: bool
+
+
+_BOUNDS: Final = {
+    "gpt-oss-120b": LengthBounds(min_tokens=1150.38, max_tokens=1406.02, n_samples=6396, unique=True),
+    "e2e-rag-qna": LengthBounds(min_tokens=246.43, max_tokens=301.19, n_samples=824, unique=False),
+}
+
+
+def bounds_of(benchmark: str) -> LengthBounds | None:
+    """Return a benchmark's bounds, None for one that has no TEST09."""
+    return figure_of(benchmark, _BOUNDS)

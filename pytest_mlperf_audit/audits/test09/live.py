@@ -22,10 +22,11 @@ from ...runs.phase import MeasuredPhase
 from ...runs.spec import Parameter, RunSpec
 from ..completion import completion, unless_turned_away
 from ..contract import Audit, AuditContext, Samples
-from ..models import LengthBounds, find_model
+from ..models import find_model
 from ..sample_count import SampleCount
 from ..token_evidence import TokenEvidence, completed, keep_ids
 from ..verdict import Check, Verdict
+from . import LengthBounds, bounds_of
 from .rule import mean_within
 
 PHASE = "test09"
@@ -138,13 +139,12 @@ def _bounds(cfg: Test09Block, name: str) -> tuple[_Bounds, str]:
     low, high = cfg.min_output_tokens, cfg.max_output_tokens
     if low is not None and high is not None:
         return _Bounds(low, high), "min_output_tokens and max_output_tokens"
-    model = find_model(name)
-    if model is None or model.test09 is None:
+    model, official = find_model(name), bounds_of(name)
+    if model is None or official is None:
         raise PlanError(
             f"min_output_tokens, max_output_tokens: MLPerf has no bounds for the model {name!r}; give both, or name a "
             "model that it has them for in submission_ref.model (gpt-oss-120b, e2e-rag-qna)"
         )
-    official = model.test09
     mean = _Bounds(official.min_tokens if low is None else low, official.max_tokens if high is None else high)
     if mean.min_tokens > mean.max_tokens:
         raise PlanError(

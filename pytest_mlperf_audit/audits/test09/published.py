@@ -8,7 +8,6 @@ from __future__ import annotations
 from ...errors import RecordError
 from ...loadgen.accuracy_log import Entry
 from ...loadgen.verify_files import VerifyRecord
-from ..models import LengthBounds, find_model
 from ..published.accuracy_logs import (
     ACCURACY_LOG,
     TruncatedLogError,
@@ -24,7 +23,7 @@ from ..published.case import AuditDirectory, Reverified
 from ..sample_count import SampleCount
 from ..tokens import TokenRules
 from ..verdict import Check
-from . import upstream
+from . import LengthBounds, bounds_of, upstream
 from .rule import mean_check, mean_within
 
 _VERIFY_FILE = "verify_output_len.txt"
@@ -37,8 +36,7 @@ def verify(found: AuditDirectory) -> Reverified:
     asks for otherwise. Where the log was cut for publication, both checks rest on the figures of verify_output_len.txt,
     provided that accuracy.txt notes the whole log's hash.
     """
-    model = find_model(found.benchmark)
-    bounds = model.test09 if model else None
+    bounds = bounds_of(found.benchmark)
     record = record_of(found.path, _VERIFY_FILE)
     summary = summary_of(found.path)
     shown = Reverified(log_scenario=summary.scenario if summary else None, recorded=record.verdict if record else "")

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from ...errors import RecordError
 from ...loadgen.json_stream import JsonStream
-from ..models import LengthBounds
 from ..published.case import Defect
 from ..published.outcome import Upstream, UpstreamVerdict
 from ..verdict import Check
+from . import LengthBounds
 
 SCRIPT: Final = "TEST09/run_verification.py"
 

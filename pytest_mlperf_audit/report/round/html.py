@@ -12,14 +12,11 @@ import ziaplot
 from markupsafe import Markup
 
 from ...audits.published.outcome import CaseOutcome
-from ...audits.published.score import RELAXED, TOLERANCE
+from ...audits.shipped import ratio_limits
 from ...verdicts.round import RoundDocument
 from ..canvas import MUTED, SERIES, Scale, count_scale, graph, limit_line, to_svg
 from ..html import filled
 from . import words
-
-#: The limits that MLPerf sets on a ratio, of the tests that have one.
-_LIMITS: Final = {"test04": (1 + TOLERANCE, 1 + RELAXED), "test01": (1 - TOLERANCE, 1 + TOLERANCE)}
 
 _LOW, _HIGH, _STEP = 0.5, 1.5, 0.025
 _BAD: Final = ("FAIL", "NO_VERDICT")
@@ -98,13 +95,13 @@ def _rows(cases: list[CaseOutcome], tests: list[str]) -> Iterator[_Row]:
 
 
 def _histograms(document: RoundDocument) -> Iterator[_Histogram]:
-    for test in _LIMITS:
+    for test, limits in sorted(ratio_limits().items(), reverse=True):
         ratios = [
             float(ratio)
             for case in document.cases
             if case.test == test and isinstance(ratio := case.figures.get("ratio"), (int, float))
         ]
-        if svg := _histogram_svg(ratios, _LIMITS[test], test):
+        if svg := _histogram_svg(ratios, limits, test):
             description = f"Histogram of {len(ratios)} ratios from {min(ratios):.3g} to {max(ratios):.3g}"
             yield _Histogram(test, len(ratios), description, Markup(svg))  # noqa: S704 - our own SVG of numbers
 

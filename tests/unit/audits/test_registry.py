@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
-from pytest_mlperf_audit.audits import registry
+from pytest_mlperf_audit.audits import registry, shipped
 from pytest_mlperf_audit.audits.contract import Audit
 from pytest_mlperf_audit.audits.probe.live import CacheProbe
+from pytest_mlperf_audit.audits.shipped import mlperf_names, published_tests, ratio_limits
 from pytest_mlperf_audit.audits.test04.live import Test04
 from pytest_mlperf_audit.audits.verdict import Check, Verdict
 from pytest_mlperf_audit.config.block import AuditBlock
@@ -37,6 +41,22 @@ def test_the_shipped_audits():
     assert isinstance(registry.find(audits, "test04"), Test04)
     assert isinstance(registry.find(audits, "cache_probe"), CacheProbe)
     assert registry.find(audits, "output_caching_test") is audits["test04"]
+
+
+def test_the_folder_of_an_mlperf_test_says_what_lists_of_tests_need():
+    assert published_tests() == ("test01", "test04", "test06", "test07", "test09")
+    audits = registry.shipped()
+    assert mlperf_names() == {audits[test].mlperf_name: test for test in published_tests()[:4]}
+    assert ratio_limits() == {"test01": (0.9, 1.1), "test04": (1.1, 1.2)}
+
+
+def test_every_folder_of_a_test_is_shipped_and_knows_no_other_test():
+    home = Path(shipped.__file__).parent
+    folders = [path.parent for path in home.glob("test*/live.py")]
+    assert {folder.name for folder in folders} == set(published_tests())
+    for path in (path for folder in folders for path in folder.glob("*.py")):
+        others = set(re.findall(r"^\s*(?:from|import) .*\b(test\d\d)\b", path.read_text(), re.MULTILINE))
+        assert not others - {path.parent.name}, path
 
 
 def test_a_third_party_audit_needs_no_edit_of_ours():
