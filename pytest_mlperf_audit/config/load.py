@@ -192,7 +192,7 @@ def _secrets(source: YamlSource, benchmark: Benchmark, environ: Mapping[str, str
             if telling or looks_secret(name):
                 yield value
         if path[0] == "endpoint_config" and "://" in text:
-            # A part of a URL's path, such as a key; the whole of a URL is no secret, nor is its host.
+            # A part of a URL's path, such as a key; neither the whole of a URL nor its host is a secret.
             yield from (value for _, value in values_in(text.partition("://")[2].partition("/")[2], environ))
     for params in (benchmark.model_params, *(dataset.generation_config_override for dataset in benchmark.datasets)):
         yield from secrets_below(params and params.chat_template_kwargs)

@@ -42,7 +42,7 @@ class _Collector:
         self._first_ids: list[int] | None = None
         self.finish_reason: str | None = None
 
-    def take(self, part: Completion) -> bool:
+    def add(self, part: Completion) -> bool:
         """Add a document or chunk; return whether it brought output. Raises BadReplyError where one was given up."""
         self._id = self._id or part.id
         self._model = self._model or part.model
@@ -54,21 +54,21 @@ class _Collector:
         brought_output = False
         if choice is not None:
             self.finish_reason = choice.finish_reason or self.finish_reason
-            brought_output = self._take_message(choice.delta or choice.message or Message(content=choice.text))
+            brought_output = self._add_message(choice.delta or choice.message or Message(content=choice.text))
             self._ids_unknown = self._ids_unknown or choice.ids_unknown
             if choice.token_ids or (brought_output and self._first_ids is None):
-                self._take_ids(choice.token_ids or [])
+                self._add_ids(choice.token_ids or [])
         if part.usage is not None:
-            self._take_usage(part.usage)
+            self._add_usage(part.usage)
             self._counted = not brought_output and bool(self._hashes) and self._tokens != 0
         return brought_output
 
-    def _take_usage(self, usage: Usage) -> None:
+    def _add_usage(self, usage: Usage) -> None:
         self._tokens = usage.completion_tokens
         if usage.prompt_tokens_details is not None:
             self._cached_tokens = usage.prompt_tokens_details.cached_tokens
 
-    def _take_ids(self, ids: list[int]) -> None:
+    def _add_ids(self, ids: list[int]) -> None:
         """Add a piece's tokens; none, where the first piece of output is a text that no token stands for."""
         if self._first_ids is None:
             self._first_ids = ids
@@ -76,20 +76,20 @@ class _Collector:
             self._ids = self._ids or array("i")
             self._ids.extend(ids)
 
-    def _take_message(self, message: Message) -> bool:
+    def _add_message(self, message: Message) -> bool:
         if message.content:
-            self._add("content", message.content)
+            self._add_text("content", message.content)
         # vLLM says `reasoning`, others `reasoning_content`, some both with the same text.
         if reasoning := message.reasoning_content or message.reasoning:
-            self._add("reasoning", reasoning)
+            self._add_text("reasoning", reasoning)
         if message.refusal:
-            self._add("refusal", message.refusal)
+            self._add_text("refusal", message.refusal)
         tools = message.tools() if message.tool_calls or message.function_call else ""
         if tools:
-            self._add("tools", tools)
+            self._add_text("tools", tools)
         return bool(message.content or reasoning or message.refusal or tools)
 
-    def _add(self, kind: str, text: str) -> None:
+    def _add_text(self, kind: str, text: str) -> None:
         if (so_far := self._hashes.get(kind)) is None:
             so_far = self._hashes[kind] = hashlib.sha256()
         so_far.update(text.encode())
@@ -150,7 +150,7 @@ class CompletionDecoder(DocumentDecoder):
     def _read(self, body: bytes) -> Reply:
         document = read_part(body, "the reply")
         collector = _Collector(self._endings, keep_output=self._keep_output)
-        collector.take(document)
+        collector.add(document)
         if not document.choices:
             raise bad("server_error" if document.remark else "malformed", document.remark or "the reply has no choices")
         return collector.reply()
@@ -163,8 +163,8 @@ class StreamDecoder(EventStream):
         super().__init__(CompletionDecoder(endings, keep_output=keep_output))
         self._collector = _Collector(endings, keep_output=keep_output)
 
-    def _take(self, event: bytes) -> bool:
-        return self._collector.take(read_part(event, "an event of the stream"))
+    def _add_event(self, event: bytes) -> bool:
+        return self._collector.add(read_part(event, "an event of the stream"))
 
     def _finished(self) -> bool:
         return self._collector.finish_reason is not None

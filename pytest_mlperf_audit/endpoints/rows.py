@@ -87,7 +87,7 @@ def prompt_column(row: Row, token_columns: Iterable[str]) -> str:
 
 
 def ids_problem(column: str, ids: Any, what: str = "not a list of token ids") -> str | None:
-    """Return what keeps a column from being a prompt of token ids, or None; `what` is said of one that is no list."""
+    """Return what keeps a column from being a prompt of token ids, or None; `what` describes one that is not a list."""
     if not isinstance(ids, list) or not all(type(token) is int and 0 <= token < _ID_LIMIT for token in ids):
         return f"column {column!r} is {what}; a token id is a whole number from 0"
     return None if ids else f"no token ids in column {column!r}"

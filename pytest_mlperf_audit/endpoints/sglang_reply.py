@@ -119,7 +119,7 @@ class _Ids:
         self.so_far: array[int] | None = None
         self.repeated: bool | None = None
 
-    def take(self, ids: list[int], n_reported: int | None) -> None:
+    def add(self, ids: list[int], n_reported: int | None) -> None:
         before = self.so_far
         if not before:
             self.so_far = array("i", ids)
@@ -162,7 +162,7 @@ class _Gathered:
         self.first_ids: list[int] | None = None
         self.begun = False
 
-    def take(self, part: _Generated) -> None:
+    def add(self, part: _Generated) -> None:
         """Add a document or event."""
         self._remark = self._remark or part.remark
         self._ids_unknown = self._ids_unknown or part.ids_unknown
@@ -170,7 +170,7 @@ class _Gathered:
         if part.text:
             self._text.pieces.append(part.text)
         if part.output_ids:
-            self._ids.take(part.output_ids, self.meta.completion_tokens)
+            self._ids.add(part.output_ids, self.meta.completion_tokens)
         if not self.begun and (part.text or part.output_ids):
             self.begun = True
             self.first_ids = part.output_ids or []
@@ -210,7 +210,7 @@ class GeneratedDecoder(DocumentDecoder):
 
     def _read(self, body: bytes) -> Reply:
         gathered = _Gathered()
-        gathered.take(_read_part(body, "the reply"))
+        gathered.add(_read_part(body, "the reply"))
         return gathered.reply(self._endings, keep_output=self._keep_output)
 
 
@@ -223,8 +223,8 @@ class StreamDecoder(EventStream):
         self._keep_output = keep_output
         self._gathered = _Gathered()
 
-    def _take(self, event: bytes) -> bool:
-        self._gathered.take(_read_part(event, "an event of the stream"))
+    def _add_event(self, event: bytes) -> bool:
+        self._gathered.add(_read_part(event, "an event of the stream"))
         return self._gathered.begun
 
     def _finished(self) -> bool:

@@ -96,19 +96,19 @@ class EventParser:
             self._begun_line.clear()
         events: list[bytes] = []
         for line in lines:
-            self._take_line(line, events)
+            self._add_line(line, events)
         self._begun_line += rest
         return events
 
     def flush(self) -> list[bytes]:
         """Return the event that the body ended in without the empty line that was due, if any."""
         events: list[bytes] = []
-        self._take_line(bytes(self._begun_line), events)
+        self._add_line(bytes(self._begun_line), events)
         self._begun_line.clear()
         self._end_of_event(events)
         return events
 
-    def _take_line(self, line: bytes, events: list[bytes]) -> None:
+    def _add_line(self, line: bytes, events: list[bytes]) -> None:
         if self._first:
             self._first = False
             line = line.removeprefix(BYTE_ORDER_MARK)
@@ -156,7 +156,7 @@ class EventStream(ABC):
         self._bad: BadReplyError | None = None
 
     @abstractmethod
-    def _take(self, event: bytes) -> bool:
+    def _add_event(self, event: bytes) -> bool:
         """Take in an event; return whether the output has begun by it. Raises BadReplyError."""
 
     @abstractmethod
@@ -181,7 +181,7 @@ class EventStream(ABC):
         elif self._begun and self._bad is None and not self._done:
             self._at_ns = at_ns
             try:
-                self._take_all(self._events.feed(data))
+                self._add_events(self._events.feed(data))
             except BadReplyError as error:
                 self._bad = error
 
@@ -190,7 +190,7 @@ class EventStream(ABC):
         self._head = (self._head + data).lstrip()
         return b"" if len(self._head) <= len(BYTE_ORDER_MARK) and BYTE_ORDER_MARK.startswith(self._head) else self._head
 
-    def _take_all(self, events: list[bytes]) -> None:
+    def _add_events(self, events: list[bytes]) -> None:
         for raw in events:
             if self._done:
                 return
@@ -202,13 +202,13 @@ class EventStream(ABC):
                 self._done = True
             elif event:
                 self._any_event = True
-                if self._take(event) and self._first_token_ns is None:
+                if self._add_event(event) and self._first_token_ns is None:
                     self._first_token_ns = self._at_ns
 
-    def _take_unended(self) -> None:
+    def _add_unended(self) -> None:
         """Take a last event whose empty line is missing; half of one is what `truncated` is for, not `malformed`."""
         try:
-            self._take_all(self._events.flush())
+            self._add_events(self._events.flush())
         except BadReplyError as error:
             if error.reason == "server_error":
                 self._bad = error
@@ -218,7 +218,7 @@ class EventStream(ABC):
         if self._document is not None:
             return self._document.finish()
         if self._bad is None:
-            self._take_unended()
+            self._add_unended()
         if self._bad is not None:
             raise self._bad
         if not self._begun:

@@ -98,7 +98,7 @@ class Backlog:
 
 
 async def takes_connections(url: URL, tls: ssl.SSLContext | bool) -> bool:
-    """Whether a server answers a GET on a connection of its own, be it with an error; a GET is no query."""
+    """Whether a server answers a GET on a connection of its own, be it with an error; a GET is not a query."""
     patience = aiohttp.ClientTimeout(total=_PATIENCE_S)
     connector = aiohttp.TCPConnector(ssl=tls, force_close=True)
     try:

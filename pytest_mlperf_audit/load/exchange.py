@@ -104,11 +104,11 @@ async def send(
         await transport.post(message, exchange, timeout_s)
         record.completed_ns = (exchange.latest_ns or perf_counter_ns()) - zero_ns
         reply = exchange.reply()
-        _take(record, reply, target, zero_ns)
+        _note_reply(record, reply, target, zero_ns)
         if keep is not None and keep.outputs:
             record.output = target.redact_output(reply.output) if reply.output else reply.output
         if keep is not None and keep.token_ids and ids_of is not None:
-            _take_ids(record, ids_of(reply))
+            _note_ids(record, ids_of(reply))
     except (TransportError, BadReplyError) as error:
         _fail(record, error.reason, target.redact(error.detail), zero_ns)
         if error.reason == "reset" and exchange.status:
@@ -126,7 +126,7 @@ async def send(
         record.cache_header = _redacted(exchange.cache_header, target)
 
 
-def _take(record: QueryRecord, reply: Reply, target: Target, zero_ns: int) -> None:
+def _note_reply(record: QueryRecord, reply: Reply, target: Target, zero_ns: int) -> None:
     record.outcome = COMPLETED
     record.reply = reply.digest
     record.reply_id = _redacted(reply.id, target)
@@ -138,7 +138,7 @@ def _take(record: QueryRecord, reply: Reply, target: Target, zero_ns: int) -> No
         record.first_token_ns = reply.first_token_ns - zero_ns
 
 
-def _take_ids(record: QueryRecord, ids: ReplyIds) -> None:
+def _note_ids(record: QueryRecord, ids: ReplyIds) -> None:
     record.output_ids = _hex(ids.output)
     record.first_ids = _hex(ids.first)
     record.ids_from = ids.made_by

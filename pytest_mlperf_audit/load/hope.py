@@ -47,17 +47,17 @@ class Hope:
                 self._forget_before(record.query)
             return
         if record.outcome == "timeout":
-            self._take_timeout(record, n_in_flight)
+            self._note_timeout(record, n_in_flight)
         if record.query < self._first and record.outcome not in _NO_REFUSALS:
-            self._take_refusal(record)
-        self._take_turned_away(record, n_in_flight)
+            self._note_refusal(record)
+        self._note_turned_away(record, n_in_flight)
 
     def _forget_before(self, completed: int) -> None:
-        """Forget failures before a query that completed: a lost reply among good ones is no hang, and so on."""
+        """Forget failures before a query that completed: a lost reply among good ones is not a hang, and so on."""
         for failed in (self._timeouts, self._no_access, self._rate_limited):
             failed[:] = [query for query in failed if query > completed]
 
-    def _take_timeout(self, record: QueryRecord, n_in_flight: int) -> None:
+    def _note_timeout(self, record: QueryRecord, n_in_flight: int) -> None:
         if record.query > self._latest_completed:
             self._timeouts.append(record.query)
         if len(self._timeouts) >= max(_TIMEOUTS_TO_END, n_in_flight + 1):
@@ -66,7 +66,7 @@ class Hope:
                 f"{self._limit_s:g} s"
             )
 
-    def _take_refusal(self, record: QueryRecord) -> None:
+    def _note_refusal(self, record: QueryRecord) -> None:
         """Count by outcome alone: servers put ids, times and the query's own words into each sentence anew."""
         self._n_refused += 1
         self._ways.add(record.outcome)
@@ -74,7 +74,7 @@ class Hope:
             what = f"the first {self._first} queries were all" if self._first > 1 else "the only query was"
             raise HopelessError(f"{what} refused in one way: {refusal(record.outcome, record.detail)}")
 
-    def _take_turned_away(self, record: QueryRecord, n_in_flight: int) -> None:
+    def _note_turned_away(self, record: QueryRecord, n_in_flight: int) -> None:
         if record.query < self._latest_completed:
             return
         if record.outcome in NO_ACCESS:

@@ -16,7 +16,7 @@ from typing import Final
 
 from ..text import REDACTED
 
-#: Shorter values ("1", "on") are no secrets, and taking them out would make messages unreadable.
+#: Shorter values ("1", "on") are not secrets, and taking them out would make messages unreadable.
 _LEAST_SECRET: Final = 4
 #: A piece of a longer secret is one, too, if it has so many characters; a word needs more, since it may be any text's.
 _LEAST_PIECE: Final = 8

@@ -79,7 +79,7 @@ class Target:
 
 
 def _credentials(secrets: Iterable[str]) -> Iterator[str]:
-    """Yield the credential of each 'Bearer <credential>': its scheme is no secret, alone or with what may follow it."""
+    """Yield the credential of each 'Bearer <credential>': its scheme is not a secret, alone or with what follows it."""
     for secret in secrets:
         scheme, _, credential = secret.partition(" ")
         yield credential.strip() if credential and scheme.isalpha() else secret

@@ -43,18 +43,18 @@ def differences(
     """Yield every difference between two values made of mappings, sequences, numbers and text.
 
     Numbers that agree to nine digits are the same. Keys in `skip` are left out at any depth. With `known_only`, so are
-    keys that only the recomputed side has, as a later version adds. Entries of a list are told by their name, label or
-    id, where they have one.
+    keys that only the recomputed side has, as a later version adds. Entries of a list are matched by
+    their name, label or id, where they have one.
     """
     if isinstance(stored, Mapping) and isinstance(recomputed, Mapping):
-        yield from _of_mappings(stored, recomputed, where, skip, known_only=known_only)
+        yield from _mapping_differences(stored, recomputed, where, skip, known_only=known_only)
     elif isinstance(stored, (list, tuple)) and isinstance(recomputed, (list, tuple)):
-        yield from _of_sequences(stored, recomputed, where, skip, known_only=known_only)
+        yield from _sequence_differences(stored, recomputed, where, skip, known_only=known_only)
     elif not _same(stored, recomputed):
         yield _Difference(where or "value", stored, recomputed)
 
 
-def _of_mappings(
+def _mapping_differences(
     stored: Mapping[str, Any], recomputed: Mapping[str, Any], where: str, skip: Collection[str], *, known_only: bool
 ) -> Iterator[_Difference]:
     for key in dict.fromkeys((*stored, *recomputed)):
@@ -65,7 +65,7 @@ def _of_mappings(
         yield from differences(one, other, where=inner, skip=skip, known_only=known_only)
 
 
-def _of_sequences(
+def _sequence_differences(
     stored: Sequence[Any], recomputed: Sequence[Any], where: str, skip: Collection[str], *, known_only: bool
 ) -> Iterator[_Difference]:
     before, after = _by_name(stored), _by_name(recomputed)

@@ -30,14 +30,14 @@ _SUSPECT_P, _SUSPECT_TIMES = 0.02, 1.25
 _HARDLY_TIMES, _BEYOND_TIMES = 5.0, 20.0
 #: What the new ending then costs, as a share of what the known beginning spares: a fifth by its length.
 _HARDLY_ENDING, _BEYOND_ENDING = 0.10, 0.01
-#: Whole replies that are those to other prompts are no matter of prefill from this speed-up on, or of a likeness.
+#: From this speed-up on, whole replies that are those to other prompts come neither of prefill nor of likeness.
 _COPIED_TIMES = 2.0
 #: Streamed replies that are those to other prompts are a prefix cache's if a new ending takes its time before the first
 #: token: so sure, and such a share of what the known beginning spares. By its length it would be a fourth.
 _WORKS_P, _WORKS_ENDING = 0.003, 0.10
 #: A known beginning is surely of no help unless its p is this, or less.
 _HELPS_P = 0.005
-#: Fewer replies than this are no pattern.
+#: Fewer replies than this are not a pattern.
 _FEW = 3
 
 _APART = ("P", "N", "S", "U")

@@ -96,17 +96,17 @@ def _family(evidence: Evidence, n_groups: int) -> Iterator[Contrast]:
     for of in evidence.sources():
         blocks = evidence.groups[of][:n_groups]
         if blocks and (of == MADE_UP or is_comparable(blocks)):
-            measures = _of_replays(blocks)
+            measures = _replay_measures(blocks)
             repeats.append([(columns(blocks, ("R",), one), columns(blocks, ("Y",), one)) for one in measures])
             yield _least_sure([_u("response", of, again, twins) for again, twins in repeats[-1]])
             yield _pairs("reuse", of, blocks, ("R", "P"), measures)
             if of == MADE_UP:
-                yield from _of_made_up(blocks)
+                yield from _made_up_contrasts(blocks)
     if repeats:
         yield _sporadic(repeats)
 
 
-def _of_made_up(blocks: Sequence[Block]) -> Iterator[Contrast]:
+def _made_up_contrasts(blocks: Sequence[Block]) -> Iterator[Contrast]:
     total, first = whole(blocks), [first_s]
     if has_decode(blocks):
         yield _strata("reuse", STARTS, blocks, ("R",), ("Y",), first)
@@ -177,7 +177,7 @@ def beginning(blocks: Mapping[str, Sequence[Block]], measures: Sequence[Measure]
     return _least_sure(tested)
 
 
-def _of_replays(blocks: Sequence[Block]) -> list[Measure]:
+def _replay_measures(blocks: Sequence[Block]) -> list[Measure]:
     """Return the part of the latency that a cache of whole replies shortens and a prefix cache does not.
 
     That is the time after the first token, or everything where little or nothing is left after it.

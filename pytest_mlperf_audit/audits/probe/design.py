@@ -63,7 +63,7 @@ DATASET: Final = "dataset"
 
 
 class Designer:
-    """Makes the steps of a session. Blocks are drawn independently of each other, so that their order is no matter."""
+    """Makes the steps of a session. Blocks are drawn independently of each other, so their order does not matter."""
 
     def __init__(self, seed: int, n_rows: int, *, max_tokens: int | None, primes: int = 1, url: bool = True) -> None:
         self._seed = seed

@@ -65,9 +65,9 @@ class Evidence:
         """
         for block, queries in _by_block(records).items():
             self.n_queries += len(queries)
-            self._take(block, queries)
+            self._sort_block(block, queries)
 
-    def _take(self, block: str, queries: list[QueryRecord]) -> None:
+    def _sort_block(self, block: str, queries: list[QueryRecord]) -> None:
         failed = [record for record in queries if not record.ok]
         arms: Block = {}
         for record in queries:

@@ -83,7 +83,7 @@ def too_many_failures(evidence: Evidence) -> bool:
     return len(evidence.failed) > max(_FEW_FAILURES, _FAILURE_SHARE * evidence.n_queries)
 
 
-def of_groups(
+def groups_judgement(
     evidence: Evidence, looks: Sequence[int], forbidden: Sequence[Kind], *, thorough: bool = False
 ) -> Judgement:
     """Judge the groups that are there, as they were looked at: after each number of `looks`, until an answer.
@@ -155,12 +155,12 @@ def is_burst_clear(evidence: Evidence) -> bool:
     return contrast is not None and not reaches_floors(contrast)
 
 
-def of_single(evidence: Evidence) -> Judgement:
+def single_judgement(evidence: Evidence) -> Judgement:
     """Judge repeats against twins of one prompt: one test at ALPHA."""
     block = evidence.single
     if len(block.get("R", ())) < N_SINGLE or not (_is_early(block) or len(block.get("P", ())) == N_SINGLE):
         return Judgement("INCONCLUSIVE", settled=False, reason="the budget ended before an answer")
-    return _of_one_test(contrasts.single(block), [block], found=_is_early(block) or None)
+    return _one_test_judgement(contrasts.single(block), [block], found=_is_early(block) or None)
 
 
 def _is_early(block: Block) -> bool:
@@ -176,13 +176,13 @@ def is_early(evidence: Evidence) -> bool:
     return _is_early(evidence.single)
 
 
-def of_bets(evidence: Evidence, most: int) -> Judgement:
+def bets_judgement(evidence: Evidence, most: int) -> Judgement:
     """Judge the anytime design: an e-process against ALPHA, valid whenever it is stopped; `most` groups are the end."""
     blocks = evidence.bets
     if not blocks:
         return Judgement("INCONCLUSIVE", settled=False, reason="the budget ended before an answer")
     money = wealth(contrasts.won(blocks), N_RIVALS + 1)
-    judgement = _of_one_test(contrasts.bets(blocks), blocks, found=money >= 1 / ALPHA, p=min(1.0, 1 / money))
+    judgement = _one_test_judgement(contrasts.bets(blocks), blocks, found=money >= 1 / ALPHA, p=min(1.0, 1 / money))
     if judgement.kinds or money <= _RUINED:
         return judgement
     if len(blocks) < most:
@@ -193,7 +193,7 @@ def of_bets(evidence: Evidence, most: int) -> Judgement:
     return replace(judgement, word="INCONCLUSIVE", reason=reason)
 
 
-def _of_one_test(
+def _one_test_judgement(
     contrast: Contrast, blocks: Sequence[Block], *, found: bool | None, p: float | None = None
 ) -> Judgement:
     corrected = contrast.p if p is None else p

@@ -98,15 +98,13 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 
     def judge(self, evidence: Evidence) -> Judgement:
         """Return what the evidence shows, in the design that was sent."""
-        if _is_hopeless(evidence):
+        if _is_hopeless(evidence) or (self.design == "single" and evidence.failed):
             return Judgement("ERROR", reason=evidence.failure_summary())
         if self.design == "single":
-            return (
-                Judgement("ERROR", reason=evidence.failure_summary()) if evidence.failed else judge.of_single(evidence)
-            )
+            return judge.single_judgement(evidence)
         if evidence.bets or self.design == "anytime":
-            return judge.of_bets(evidence, MOST_BETS)
-        judgement = judge.of_groups(evidence, self.looks, self.forbidden, thorough=self.thorough)
+            return judge.bets_judgement(evidence, MOST_BETS)
+        judgement = judge.groups_judgement(evidence, self.looks, self.forbidden, thorough=self.thorough)
         if judgement.word == "CLEAN" and "coalescing" in self.forbidden and self._lacks_bursts(evidence):
             reason = "the budget ended before queries could be sent at once"
             return replace(judgement, word="INCONCLUSIVE", settled=False, reason=reason)
@@ -216,7 +214,7 @@ class _Session:
         _require_taken(self._probe, self._records[-1])
 
     def _groups_up_to(self, look: int) -> _Ask:
-        """Send groups until so many are whole, or until there is no point."""
+        """Send groups until so many are whole, or until more would be in vain."""
         while self._evidence.n_groups() < look:
             if not self._may_spend(self._probe.group_size()) or _is_hopeless(self._evidence):
                 return

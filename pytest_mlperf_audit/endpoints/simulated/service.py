@@ -137,7 +137,7 @@ class Service:
         elif self._busy < self._config.lanes:
             self._busy += 1
             self.max_busy = max(self.max_busy, self._busy)
-            self._take(ticket, self._clock())
+            self._start(ticket, self._clock())
         else:
             self._queue.append(ticket)
         return ticket
@@ -150,7 +150,7 @@ class Service:
             self.cache_hits += 1
             ticket.done.set_result(fresh(answer))
 
-    def _take(self, ticket: Ticket, start_s: float) -> None:
+    def _start(self, ticket: Ticket, start_s: float) -> None:
         ask, cache = ticket.ask, self._caches[ticket.replica]
         if self._config.cache_lookup == "served" and (hit := cache.look_up(ask)) is not None:
             self.cache_hits += 1
@@ -177,7 +177,7 @@ class Service:
             self._caches[ticket.replica].left(ticket.ask, slot.answer)
         ticket.done.set_result(slot.answer)
         if self._queue:
-            self._take(self._queue.popleft(), slot.end_s)
+            self._start(self._queue.popleft(), slot.end_s)
         else:
             self._busy -= 1
 
