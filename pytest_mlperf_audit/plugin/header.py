@@ -14,7 +14,7 @@ def header_lines(config: pytest.Config) -> list[str]:
     """Return what will run, against what, and where the results go."""
     lines = _conftests_above(config)
     if RECHECKS in config.stash:
-        from ..session.recheck_summary import header_line
+        from ..session.recheck_results import header_line
 
         rechecks = [header_line(recheck) for recheck, _ in config.stash[RECHECKS]]
         lines = [*rechecks, "recheck: nothing is sent, and nothing is written there", *lines]

@@ -22,8 +22,7 @@ from ..errors import NoVerdictError, RecordError
 from ..report.text import failure_text
 from ..session.finished import RECORDS
 from ..session.recheck import Recheck
-from ..session.recheck_account import AUDIT, names_of_records, result
-from ..session.recheck_summary import STATE
+from ..session.recheck_results import AUDIT, STATE, names_of_records, result
 from ..session.run import AuditRun
 from ..session.run_account import CHECK
 

@@ -228,7 +228,7 @@ def _register_recorder(config: pytest.Config) -> None:
         config.stash[SESSION] = session = AuditSession(runs, teller(config))
         accounts += [RunAccount(session, run, machine, layout) for run in runs]
     if rechecks:
-        from ..session.recheck_summary import RecheckSummary
+        from ..session.recheck_results import RecheckSummary
 
         accounts += [RecheckSummary(recheck, node_id) for recheck, node_id in rechecks]
     if rounds:

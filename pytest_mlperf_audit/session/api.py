@@ -37,8 +37,7 @@ from .plan import Request, plan_runs
 from .plan_view import run_lines
 from .prepare import AuditSession
 from .recheck import Recheck
-from .recheck_account import Result, names_of_records, result
-from .recheck_summary import verdict_word
+from .recheck_results import Result, names_of_records, result, verdict_word
 from .run import AuditRun
 
 T = TypeVar("T")

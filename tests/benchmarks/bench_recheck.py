@@ -44,7 +44,7 @@ from pytest_mlperf_audit.session.finished import find
 from pytest_mlperf_audit.session.judge import PlannedAudit, audit_entry, judge
 from pytest_mlperf_audit.session.plan import context
 from pytest_mlperf_audit.session.recheck import Recheck
-from pytest_mlperf_audit.session.recheck_account import names_of_records, result
+from pytest_mlperf_audit.session.recheck_results import names_of_records, result
 from pytest_mlperf_audit.verdicts.document import CheckStatus, VerdictDocument, document
 from pytest_mlperf_audit.verdicts.files import with_artifacts, write_verdict
 

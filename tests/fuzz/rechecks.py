@@ -24,7 +24,7 @@ from pytest_mlperf_audit.runs.phase import figures
 from pytest_mlperf_audit.runs.spec import MaxThroughput
 from pytest_mlperf_audit.session.finished import find
 from pytest_mlperf_audit.session.recheck import Recheck
-from pytest_mlperf_audit.session.recheck_account import State, names_of_records, result
+from pytest_mlperf_audit.session.recheck_results import State, names_of_records, result
 from pytest_mlperf_audit.verdicts.files import NO_ARTIFACTS, UNSEALED, VERDICT_FILE, sealed
 from tests.benchmarks.bench_recheck import write_run
 

@@ -12,7 +12,7 @@ import pytest
 from pytest_mlperf_audit.audits.registry import shipped
 from pytest_mlperf_audit.session.finished import find
 from pytest_mlperf_audit.session.recheck import Recheck
-from pytest_mlperf_audit.session.recheck_account import names_of_records, result
+from pytest_mlperf_audit.session.recheck_results import names_of_records, result
 
 
 def results(directory):
