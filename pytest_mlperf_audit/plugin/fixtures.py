@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..runs.phase import PhaseRecord
     from ..session.run import AuditRun
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 #: A test that asks for any of these needs the endpoint.
 NEED_ENDPOINT = frozenset({"mlperf_endpoint", "mlperf_phases", "mlperf_verdict"})
@@ -69,14 +69,14 @@ def _mlperf_check(request: pytest.FixtureRequest) -> Callable[[], None]:
     return prepared
 
 
-class _ByAudit(Mapping[str, T]):
+class _ByAudit(Mapping[str, _T]):
     """What a run has of each audit, by audit id; got on first use, which may run the audit's phases."""
 
-    def __init__(self, run: AuditRun, get: Callable[[str], T]) -> None:
+    def __init__(self, run: AuditRun, get: Callable[[str], _T]) -> None:
         self._run = run
         self._get = get
 
-    def __getitem__(self, audit_id: str) -> T:
+    def __getitem__(self, audit_id: str) -> _T:
         self._run.plan(audit_id)
         return self._get(audit_id)
 

@@ -30,7 +30,7 @@ def header_lines(config: pytest.Config) -> list[str]:
 
 def _conftests_above(config: pytest.Config) -> list[str]:
     """Return a line for each conftest.py that pytest executes on its way to a directory that is only to be read."""
-    judged = [found.tree for found in config.stash.get(ROUNDS, [])]
+    judged = [tree_round.tree for tree_round in config.stash.get(ROUNDS, [])]
     judged += [recheck.directory for recheck, _ in config.stash.get(RECHECKS, [])]
     if config.option.noconftest or not judged:
         return []

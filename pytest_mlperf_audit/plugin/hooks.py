@@ -109,9 +109,9 @@ def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Col
 @pytest.hookimpl(tryfirst=True)
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Do not ignore what leads to a tree or a run that was asked for: it may lie in a directory called build."""
-    asked = [found.tree for found in config.stash.get(ROUNDS, [])]
-    asked += [recheck.run.verdict_file for recheck, _ in config.stash.get(RECHECKS, [])]
-    return False if any(collection_path in (path, *path.parents) for path in asked) else None
+    wanted = [tree_round.tree for tree_round in config.stash.get(ROUNDS, [])]
+    wanted += [recheck.run.verdict_file for recheck, _ in config.stash.get(RECHECKS, [])]
+    return False if any(collection_path in (path, *path.parents) for path in wanted) else None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -23,11 +23,6 @@ if TYPE_CHECKING:
 _TIMED: pytest.StashKey[tuple[pytest.Item, Any]] = pytest.StashKey()
 
 
-def is_worker(config: pytest.Config) -> bool:
-    """Whether this process is one of xdist's workers."""
-    return hasattr(config, "workerinput")
-
-
 def configure_worker(node: Any) -> None:
     """Give a worker, from the controller, the session's directory and clock."""
     session = node.config.stash[SESSION]

@@ -33,7 +33,7 @@ _CHECK = re.compile(r"(?P<name>[^\[]+)(?:\[(?P<of>.+)\])?")
 
 
 @dataclass(frozen=True)
-class Group:
+class _Group:
     """What becomes a class of tests: an audit, say. `markers` are those of all its checks.
 
     `marked` gives single checks, of those with brackets, a marker of their own.
@@ -50,7 +50,7 @@ class CheckFile(pytest.Module):
     """A file whose tests are checks. A subclass says which they are and what each comes to."""
 
     @abstractmethod
-    def groups(self) -> Iterable[Group]:
+    def groups(self) -> Iterable[_Group]:
         """Return the groups of checks, in order."""
 
     @abstractmethod
@@ -85,14 +85,14 @@ class AuditFile(CheckFile):
         return node
 
     @override
-    def groups(self) -> Iterable[Group]:
-        return [Group(planned.id, planned.audit.title, planned.checks, (planned.id,)) for planned in self.run.plans]
+    def groups(self) -> Iterable[_Group]:
+        return [_Group(planned.id, planned.audit.title, planned.checks, (planned.id,)) for planned in self.run.plans]
 
     @override
     def prepared(self, item: pytest.Item) -> Callable[[], None]:
         audit_id = group_of(item)
         verdict = self._verdict(item, audit_id)
-        check = verdict.check(check_of(item))
+        check = verdict.check(_check_of(item))
         if check.passed is None:
             pytest.fail(f"{audit_id}: no verdict: {check.reason}", pytrace=False)
         records = str(self.run.plan(audit_id).phases[0].directory.parent)
@@ -111,7 +111,7 @@ class AuditFile(CheckFile):
         except (NoVerdictError, RecordError) as error:
             why = str(error)
         # Outside of the handler, or pytest would show the error once more as the cause.
-        first = self.run.said_by.setdefault(f"{audit_id}: {why}", item.nodeid)
+        first = self.run.reported_by.setdefault(f"{audit_id}: {why}", item.nodeid)
         pytest.fail(f"{audit_id}: no verdict: {why if first == item.nodeid else f'see {first}'}", pytrace=False)
 
 
@@ -128,10 +128,10 @@ class RecheckFile(CheckFile):
         return node
 
     @override
-    def groups(self) -> Iterable[Group]:
+    def groups(self) -> Iterable[_Group]:
         stored, known = self.recheck.run.stored, self.recheck.knows
         audits = stored.audits if stored else ()
-        yield Group(
+        yield _Group(
             RECORDS,
             "The run as a whole",
             tuple(names_of_records(self.recheck)),
@@ -140,21 +140,21 @@ class RecheckFile(CheckFile):
         for entry in audits:
             # An audit that nobody offers has no marker, and --strict-markers would end the session.
             markers = (entry.id,) if known(entry.id) else ()
-            yield Group(entry.id, entry.title, tuple(check.name for check in entry.checks), markers)
+            yield _Group(entry.id, entry.title, tuple(check.name for check in entry.checks), markers)
 
     @override
     def prepared(self, item: pytest.Item) -> Callable[[], None]:
-        found = result(self.recheck, group_of(item), check_of(item))
-        item.user_properties.append((STATE, found.state))
-        _note_figures(item, found.figures)
-        if found.state == "not_run":
-            pytest.skip(found.text)
-        if found.state in ("undecided", "damaged"):
-            pytest.fail(found.text, pytrace=False)
+        compared = result(self.recheck, group_of(item), _check_of(item))
+        item.user_properties.append((STATE, compared.state))
+        _note_figures(item, compared.figures)
+        if compared.state == "not_run":
+            pytest.skip(compared.text)
+        if compared.state in ("undecided", "damaged"):
+            pytest.fail(compared.text, pytrace=False)
 
         def report() -> None:
-            if found.state != "confirmed":
-                pytest.fail(found.text, pytrace=False)
+            if compared.state != "confirmed":
+                pytest.fail(compared.text, pytrace=False)
 
         return report
 
@@ -166,7 +166,7 @@ def group_of(item: pytest.Item) -> str:
     return group.name
 
 
-def check_of(item: pytest.Item) -> str:
+def _check_of(item: pytest.Item) -> str:
     """Return the name of the check that a test stands for: its own, less what others have parametrized it with."""
     assert isinstance(item, pytest.Function)
     params = item.callspec.params if hasattr(item, "callspec") else {}
@@ -176,7 +176,7 @@ def check_of(item: pytest.Item) -> str:
 def carry(item: pytest.Item, report: Any) -> None:
     """Give the id of the check that a test stands for to its report: `pytest --count=2` has two tests of one."""
     if file := item.getparent(AuditFile):
-        setattr(report, CHECK, f"{file.run.node_id}::{group_of(item)}::{check_of(item)}")
+        setattr(report, CHECK, f"{file.run.node_id}::{group_of(item)}::{_check_of(item)}")
 
 
 def finished_at(path: Path, rechecks: Sequence[tuple[Recheck, str]], parent: pytest.Collector) -> RecheckFile | None:
@@ -193,7 +193,7 @@ def _note_figures(item: pytest.Item, figures: Mapping[str, Figure]) -> None:
     item.user_properties.extend((f"mlperf_{name}", value) for name, value in figures.items())
 
 
-def _class_of(group: Group) -> type:
+def _class_of(group: _Group) -> type:
     # __test__ makes classes and functions collected whatever the user's python_classes and python_functions say.
     members: dict[str, Any] = {"__test__": True, "__doc__": group.title}
     for name, phases in _grouped(group.checks).items():

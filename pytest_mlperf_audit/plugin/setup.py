@@ -84,8 +84,8 @@ def configure(config: pytest.Config) -> None:
         if trees:
             _find_rounds(config, trees)
         _configure_audits(config, [] if finished else options.config_files(config), finished)
-    if _records(config):
-        _register_recorder(config)
+        if _records(config):
+            _register_recorder(config)
 
 
 def _configure_audits(config: pytest.Config, paths: list[Path], finished: list[Path]) -> None:

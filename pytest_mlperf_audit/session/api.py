@@ -40,7 +40,7 @@ from .recheck import Recheck
 from .recheck_results import Result, names_of_records, result, verdict_word
 from .run import AuditRun
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 _POLL_S = 0.2
 
@@ -160,7 +160,7 @@ def recheck(directory: str | os.PathLike[str], *, audits: Iterable[Audit[Any]] =
     return Rechecked(verdict_word(test.state for test in tests.values()), tests)
 
 
-def _beside_a_running_loop(work: Callable[[], T], stopped: threading.Event) -> T:
+def _beside_a_running_loop(work: Callable[[], _T], stopped: threading.Event) -> _T:
     """Return what `work` returns; where this thread's event loop is running, do it in another thread, and wait.
 
     An interrupt sets `stopped`, and ends the event loop of that thread; when that has cleaned up, it is raised here.
@@ -169,7 +169,7 @@ def _beside_a_running_loop(work: Callable[[], T], stopped: threading.Event) -> T
         asyncio.get_running_loop()
     except RuntimeError:
         return work()
-    future: Future[T] = Future()
+    future: Future[_T] = Future()
 
     def run() -> None:
         try:

@@ -91,7 +91,7 @@ def _followed(process: subprocess.Popen[bytes], pipe: int, timeout_s: float, tic
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all that it started: asked first, and then made to."""
+    """End a process and all that it started: told to first, and then made to."""
     try:
         if process.poll() is None:
             _signal(process, signal.SIGTERM)
@@ -138,8 +138,8 @@ class Between:
 
     def _run(self, config: BetweenPhases, before: str, after: str, url: str) -> str:
         """Run the command; return what went wrong, "" if nothing did."""
-        asked = {"{before}": before, "{after}": after, "{url}": url}
-        command = [_filled(interpolate(argument, self.environ), asked) for argument in config.command]
+        values = {"{before}": before, "{after}": after, "{url}": url}
+        command = [_filled(interpolate(argument, self.environ), values) for argument in config.command]
         named = config.command[0]
         try:
             ended = run(command, self.cwd, config.timeout_s)
@@ -148,16 +148,16 @@ class Between:
         if ended.exit_status == 0:
             return ""
         own = Redactor([value for argument in config.command for _, value in values_in(argument, self.environ)])
-        said = printable(own.redact(self.redact(ended.tail.decode("utf-8", "replace")))[-_SHOWN:])
+        printed = printable(own.redact(self.redact(ended.tail.decode("utf-8", "replace")))[-_SHOWN:])
         what = (
             f"{named} ran longer than its time limit of {config.timeout_s:g} s"
             if ended.exit_status is None
             else f"{named} ended with status {ended.exit_status}"
         )
-        return f"{what}; it said: {said}" if said else what
+        return f"{what}; it said: {printed}" if printed else what
 
 
-def _filled(argument: str, asked: dict[str, str]) -> str:
-    for placeholder, value in asked.items():
+def _filled(argument: str, values: dict[str, str]) -> str:
+    for placeholder, value in values.items():
         argument = argument.replace(placeholder, value)
     return argument

@@ -20,7 +20,7 @@ class PhaseWarnings:
     def __init__(self, source: RequestSource) -> None:
         self._source = source
         self._warnings: list[str] = []
-        self._asked = source.adapter.params.name
+        self._model = source.adapter.params.name
         self._taken: dict[tuple[int, int], list[str]] = {}
         self._models: dict[str, Mapping[str, int]] = {}
 
@@ -52,14 +52,14 @@ class PhaseWarnings:
         """Return what to say of the models that answered, "" where it was the one asked for in all phases."""
         found = {frozenset(models) for models in self._models.values()}
         names = frozenset[str]().union(*found)
-        if names <= {self._asked}:
+        if names <= {self._model}:
             return ""
         if len(names) == 1:
-            return other_model("".join(names), self._asked)
-        told = "; ".join(f"{label}: {_counts(models)}" for label, models in self._models.items())
+            return other_model("".join(names), self._model)
+        counts = "; ".join(f"{label}: {_counts(models)}" for label, models in self._models.items())
         what = "the model that answers changes between phases" if len(found) > 1 else "several models answer"
         return (
-            f"{what} ({told}), though {printable(self._asked)!r} of model_params.name was asked for; have one "
+            f"{what} ({counts}), though {printable(self._model)!r} of model_params.name was asked for; have one "
             "model answer all queries of an audit"
         )
 

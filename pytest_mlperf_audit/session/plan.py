@@ -147,9 +147,9 @@ class _Groups:
 
     def plan(self, audits: registry.Registry) -> list[PlannedAudit]:
         """Return all in the order they are sent. Raises PlanError, naming where the YAML asks for what cannot be."""
-        asked = [(registry.find(audits, cfg.test), cfg) for cfg in self._benchmark.audit]
-        main = [] if any(cfg.only for _, cfg in asked) else [*self._performance(), *self._accuracy()]
-        audited = self._audits(asked)
+        requested = [(registry.find(audits, cfg.test), cfg) for cfg in self._benchmark.audit]
+        main = [] if any(cfg.only for _, cfg in requested) else [*self._performance(), *self._accuracy()]
+        audited = self._audits(requested)
         return [*audited, *main] if self._benchmark.audit_order == "before" else [*main, *audited]
 
     def _performance(self) -> Iterator[PlannedAudit]:
@@ -169,12 +169,12 @@ class _Groups:
             audit, cfg = registry.runs()["accuracy"]
             yield self._planned(audit, cfg, sent, [self._report_dir / audit.id / spec.label for spec, _ in sent])
 
-    def _audits(self, asked: Sequence[tuple[Audit[Any], AuditBlock]]) -> list[PlannedAudit]:
-        sources = [self._sources.of(cfg.dataset) for _, cfg in asked]
-        drawn = [self._specs(audit, cfg, source) for (audit, cfg), source in zip(asked, sources, strict=True)]
+    def _audits(self, requested: Sequence[tuple[Audit[Any], AuditBlock]]) -> list[PlannedAudit]:
+        sources = [self._sources.of(cfg.dataset) for _, cfg in requested]
+        drawn = [self._specs(audit, cfg, source) for (audit, cfg), source in zip(requested, sources, strict=True)]
         labels = Counter(spec.label for specs in drawn for spec in specs)
         planned = []
-        for (audit, cfg), source, specs in zip(asked, sources, drawn, strict=True):
+        for (audit, cfg), source, specs in zip(requested, sources, drawn, strict=True):
             # Two audits may both have a phase called "reference"; then the directory says whose.
             names = [spec.label if labels[spec.label] == 1 else f"{audit.id}.{spec.label}" for spec in specs]
             directories = [self._report_dir / "audit" / name for name in names]

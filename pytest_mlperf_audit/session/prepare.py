@@ -28,7 +28,7 @@ from .run import AuditRun
 if TYPE_CHECKING:
     from .locks import Lock
 
-NEEDED = "needed"
+_NEEDED = "needed"
 
 
 class AuditSession:
@@ -79,7 +79,7 @@ class AuditSession:
                 ready_timeout_s=run.benchmark.settings.timeouts.service_ready_timeout_s,
                 tell=self._tell,
             )
-        run.seen = first.warnings
+        run.oddities = first.warnings
         if first.latency_s is not None:
             specs = [spec for planned in run.plans for spec in planned.specs]
             self._tell(f"{run.node_id}: the first query took {first.latency_s:.3g} s{estimate(specs, first.latency_s)}")
@@ -123,9 +123,9 @@ class AuditSession:
 def note_needed(session_dir: Path, node_ids: Iterable[str]) -> None:
     """Tell the controller, from a worker, which runs the selected tests need."""
     for index, name in enumerate(sorted(node_ids)):
-        write_atomic(session_dir / f"{NEEDED}-{os.getpid()}-{index}", name.encode())
+        write_atomic(session_dir / f"{_NEEDED}-{os.getpid()}-{index}", name.encode())
 
 
 def noted_as_needed(session_dir: Path) -> set[str]:
     """Return the runs that workers said they need."""
-    return {path.read_text() for path in session_dir.glob(f"{NEEDED}-*")}
+    return {path.read_text() for path in session_dir.glob(f"{_NEEDED}-*")}

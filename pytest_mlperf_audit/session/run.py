@@ -45,10 +45,10 @@ ACCURACY_LOG = "mlperf_log_accuracy.json"
 class AuditRun:
     """One YAML, planned. `selected` are the ids of audits that this session's tests need, set after collection.
 
-    `left_out` says, a sentence each, what of the YAML cannot be run; `seen`, what is odd about the first answer.
+    `left_out` says, a sentence each, what of the YAML cannot be run; `oddities`, what is odd about the first answer.
     `raise_if_stopped` raises KeyboardInterrupt where this thread is to end the run, and no signal can tell it.
     `without_limit` is entered while phases run, and holds off a time limit that somebody has set on the test that asked
-    for them. `said_by` are the tests that said why there is no verdict.
+    for them. `reported_by` are the tests that have said why there is no verdict.
     """
 
     path: Path
@@ -64,8 +64,8 @@ class AuditRun:
     selected: set[str] = field(default_factory=set)
     between: Between | None = None
     left_out: tuple[str, ...] = ()
-    seen: tuple[str, ...] = ()
-    said_by: dict[str, str] = field(default_factory=dict)
+    oddities: tuple[str, ...] = ()
+    reported_by: dict[str, str] = field(default_factory=dict)
     raise_if_stopped: Callable[[], None] = lambda: None
     without_limit: Callable[[], AbstractContextManager[None]] = nullcontext
     _verdicts: dict[str, Verdict] = field(default_factory=dict)
@@ -78,7 +78,7 @@ class AuditRun:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the user should know of the configuration, though it can be run."""
-        return (*self.loaded.warnings, *self.left_out, *self.seen)
+        return (*self.loaded.warnings, *self.left_out, *self.oddities)
 
     @property
     def query_timeout_s(self) -> float | None:

@@ -28,7 +28,7 @@ class RunAccount:
         self.problems: list[str] = []
         self._session, self._run = session, run
         self._environment, self._layout = environment, layout
-        self._tests = CheckTests(
+        self._tests = _CheckTests(
             f"{run.node_id}::{planned.id}::{name}" for planned in run.plans for name in planned.checks
         )
         self._verdict: VerdictDocument | None = None
@@ -74,7 +74,7 @@ class RunAccount:
             yield f"report: {self._run.report_dir / 'report.html'}", "plain"
 
 
-class CheckTests:
+class _CheckTests:
     """Statuses by a check's node id. Of a test's reruns the last counts, of several tests of one check the worst."""
 
     def __init__(self, checks: Iterable[str]) -> None:

@@ -27,7 +27,7 @@ _PLACEHOLDER: Final = re.compile("{(" + "|".join(PLACEHOLDERS) + ")}")
 
 _NUMBER: Final = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?(?:nan|inf(?:inity)?)\b"
 #: `'exact_match': 60.7`, as MLPerf's scripts print it, `accuracy = 61.2%`, `"vbench_score": 70.48`, `Score: 1`.
-DEFAULT_PATTERN: Final = rf"(?i)\b(?:exact_match|accuracy|(?:[a-z]+_)?score)\b['\"]?\s*[:=]\s*(?P<score>{_NUMBER})"
+_DEFAULT_PATTERN: Final = rf"(?i)\b(?:exact_match|accuracy|(?:[a-z]+_)?score)\b['\"]?\s*[:=]\s*(?P<score>{_NUMBER})"
 
 
 class _Files(msgspec.Struct, frozen=True):
@@ -114,7 +114,7 @@ def _score(scoring: Scoring, files: _Files, ended: Ended, redact: Callable[[str]
     elif ended.exit_status:
         error = f"{named} failed with exit status {ended.exit_status}{last}"
     else:
-        value, metrics, why = _found(re.compile(scoring.pattern or DEFAULT_PATTERN), text)
+        value, metrics, why = _find_score(re.compile(scoring.pattern or _DEFAULT_PATTERN), text)
         if not why:
             return Score(
                 value=value,
@@ -133,7 +133,7 @@ def _failed(files: _Files, error: str) -> Score:
     return Score(value=None, n=files.n, n_unanswered=files.n_unanswered, error=error)
 
 
-def _found(pattern: re.Pattern[str], text: str) -> tuple[float | None, dict[str, float], str]:
+def _find_score(pattern: re.Pattern[str], text: str) -> tuple[float | None, dict[str, float], str]:
     """Return the score in what a scorer printed, its other named figures, and why there is no score, "" if there is."""
     group: str | int = "score" if "score" in pattern.groupindex else 1
     last, printed = None, dict[float | str, None]()
@@ -142,10 +142,10 @@ def _found(pattern: re.Pattern[str], text: str) -> tuple[float | None, dict[str,
         number = _finite(match[group])
         printed[str(match[group]) if number is None else number] = None
     if last is None:
-        return None, {}, f"printed no score that {_told(pattern)} finds; give accuracy_config.pattern"
+        return None, {}, f"printed no score that {_pattern_text(pattern)} finds; give accuracy_config.pattern"
     if len(printed) > 1:
-        told = ", ".join(map(str, list(printed)[:3]))
-        return None, {}, f"printed several scores ({told}); give an accuracy_config.pattern that finds one"
+        scores = ", ".join(map(str, list(printed)[:3]))
+        return None, {}, f"printed several scores ({scores}); give an accuracy_config.pattern that finds one"
     value = _finite(last[group])
     if value is None:
         return None, {}, f"printed the score {last[group]!r}, which is no finite number"
@@ -153,8 +153,8 @@ def _found(pattern: re.Pattern[str], text: str) -> tuple[float | None, dict[str,
     return value, {name: other for name, other in others.items() if other is not None}, ""
 
 
-def _told(pattern: re.Pattern[str]) -> str:
-    return "the default pattern" if pattern.pattern == DEFAULT_PATTERN else f"the pattern {pattern.pattern!r}"
+def _pattern_text(pattern: re.Pattern[str]) -> str:
+    return "the default pattern" if pattern.pattern == _DEFAULT_PATTERN else f"the pattern {pattern.pattern!r}"
 
 
 def _finite(text: str | None) -> float | None:
