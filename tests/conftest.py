@@ -14,6 +14,7 @@ import importlib
 import json
 import os
 import pkgutil
+import shlex
 import signal
 import ssl
 import subprocess
@@ -22,7 +23,6 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ import psutil
 import pytest
 import yaml
 from hypothesis import HealthCheck, settings
+
+from tests.support import forked
 
 pytest_plugins = "pytester"
 
@@ -60,44 +62,18 @@ CHECKS = [
 ]
 #: Long enough for a busy machine; nothing is measured with it.
 PATIENCE_S = 60.0
-_MARK = "MLPERF_AUDIT_TEST"
 _SUPPORT = Path(__file__).parent / "support"
 
 
-#: Processes that fork others, one of each script for all tests of this process; they end when their stdin does.
-_forking: dict[str, subprocess.Popen[str]] = {}
-
-
-def _forks(script: str) -> subprocess.Popen[str]:
-    if script not in _forking:
-        # They are no part of an audit, so they do not carry the mark by which leftovers are found.
-        theirs = (_MARK, "PYTHONPATH", "TMPDIR")
-        environ = {name: value for name, value in os.environ.items() if name not in theirs}
-        command = [sys.executable, str(_SUPPORT / script), "--fork"]
-        _forking[script] = subprocess.Popen(
-            command, env=environ, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-    return _forking[script]
-
-
 def pytest_unconfigure() -> None:
-    for process in _forking.values():
-        process.communicate()
-
-
-@cache
-def _warm_python() -> str:
-    """Return the socket of the process that sessions with workers are forked from."""
-    process = _forks("warm_python.py")
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
+    forked.end()
 
 
 class Sut:
     """A server under test in its own process. Its counters are the ground truth of what was sent."""
 
     def __init__(self, options: dict[str, Any]) -> None:
-        factory = _forks("sut.py")
+        factory = forked.start("sut.py")
         assert factory.stdin is not None
         assert factory.stdout is not None
         print(json.dumps(options), file=factory.stdin, flush=True)
@@ -220,9 +196,9 @@ class Audit:
         return result
 
     def _run_with_workers(self, *words: str) -> pytest.RunResult:
-        self.monkeypatch.setenv("WARM_PYTHON", _warm_python())
-        command = [sys.executable, "-IS", str(_SUPPORT / "warm_start.py"), "-m", "pytest", "-p", "warm_workers"]
-        return self.pytester.run(*command, *words, timeout=4 * PATIENCE_S)
+        self.monkeypatch.setenv("WARM_PYTHON", shlex.join(forked.python()))
+        command = [*forked.python(), "-m", "pytest", "-p", "warm_workers", *words]
+        return self.pytester.run(*command, timeout=4 * PATIENCE_S)
 
     def run_with_pictures(self, *args: str | Path) -> pytest.RunResult:
         """Run a session whose report is complete."""
@@ -246,9 +222,7 @@ class Audit:
     @staticmethod
     def leftovers() -> list[psutil.Process]:
         """Return processes that sessions of this test started and that still run."""
-        marked = [process for process in psutil.process_iter() if process.pid != os.getpid() and _is_marked(process)]
-        forked = psutil.Process(_forking["warm_python.py"].pid).children() if "WARM_PYTHON" in os.environ else []
-        return marked + forked
+        return [process for process in psutil.process_iter() if process.pid != os.getpid() and _is_marked(process)]
 
     @staticmethod
     def _args(args: tuple[str | Path, ...], config: str | None) -> list[str | Path]:
@@ -270,7 +244,7 @@ def _is_marked(process: psutil.Process) -> bool:
         environ = process.environ()
     except (psutil.Error, OSError):
         return False
-    return environ.get(_MARK) == os.environ.get(_MARK) and process.status() != psutil.STATUS_ZOMBIE
+    return environ.get(forked.MARK) == os.environ.get(forked.MARK) and process.status() != psutil.STATUS_ZOMBIE
 
 
 @pytest.fixture(scope="session")
@@ -289,7 +263,7 @@ def audit(
     request: pytest.FixtureRequest, _loaded: None, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Audit]:
     """A directory to run audits in; a process or temporary file that they leave fails the test."""
-    monkeypatch.setenv(_MARK, str(pytester.path))
+    monkeypatch.setenv(forked.MARK, str(pytester.path))
     (pytester.path / "tmp").mkdir()
     monkeypatch.setenv("TMPDIR", str(pytester.path / "tmp"))
     monkeypatch.setattr(tempfile, "tempdir", None)
@@ -300,6 +274,7 @@ def audit(
         monkeypatch.delenv(name, raising=False)
     made = Audit(pytester, monkeypatch)
     made.in_process = request.node.get_closest_marker("own_process") is None
+    forked.simulated_endpoints(monkeypatch)
     yield made
     left = Audit.leftovers()
     for process in left:

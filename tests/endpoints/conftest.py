@@ -12,6 +12,7 @@ import pytest
 
 from pytest_mlperf_audit.config.endpoint import SimulatedConfig
 from pytest_mlperf_audit.endpoints.simulated import process
+from tests.support import forked
 
 CHAT = "/v1/chat/completions"
 VIDEO = "/v1/videos/generations"
@@ -74,7 +75,10 @@ Start = Callable[..., Client]
 
 
 class Pool:
-    """Simulated endpoints by configuration, so that tests that ask for the same one share its process."""
+    """Simulated endpoints by configuration, so that tests that ask for the same one share its process.
+
+    What is asked for alone is started as users start it, what is shared from a Python that has imported all.
+    """
 
     def __init__(self) -> None:
         self._running: dict[SimulatedConfig, list[process.SimulatedProcess]] = {}
@@ -83,7 +87,10 @@ class Pool:
         idle = [one for one in self._running.get(config, ()) if one.running]
         if idle and not alone:
             return idle[0]
-        started = process.start(config, watch_pid=os.getpid())
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            if not alone:
+                forked.simulated_endpoints(monkeypatch)
+            started = process.start(config, watch_pid=os.getpid())
         self._running.setdefault(config, []).append(started)
         return started
 

@@ -1,7 +1,7 @@
 """A Python that has imported pytest and the package already, and is forked for each session: 0.05 s instead of 1 s.
 
-    python warm_python.py --fork                            # prints SOCKET; serves until its stdin ends
-    WARM_PYTHON=SOCKET python -IS warm_start.py -m pytest   # as `python -m pytest`, in a process of its own
+    python warm_python.py --fork                # prints SOCKET; serves until its stdin ends
+    python -IS warm_start.py SOCKET -m pytest   # as `python -m pytest`, in a process of its own
 
 `warm_start.py` hands over its arguments, environment, directory, stdin, stdout and stderr, and waits. What is forked
 ends with it. `python -m pytest` and `python -c` are all that is known here.
@@ -9,6 +9,7 @@ ends with it. `python -m pytest` and `python -c` are all that is known here.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import json
@@ -45,6 +46,7 @@ class Forks:
         self.woken, self.wakes = os.pipe()
         os.set_blocking(self.wakes, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who started this one, which then ends its stdin
         signal.set_wakeup_fd(self.wakes)
         for file in (listener, self.woken, sys.stdin):
             self.selector.register(file, selectors.EVENT_READ)
@@ -71,6 +73,7 @@ class Forks:
         if pid == 0:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             self.selector.close()
             for file in (self.woken, self.wakes, self.listener.detach(), connection.detach()):
                 os.close(file)
@@ -90,9 +93,10 @@ class Forks:
         for pid in list(self.running):
             if (ended := os.waitpid(pid, os.WNOHANG))[0]:
                 connection = self.running.pop(pid)
-                self.selector.unregister(connection)
-                connection.sendall(b"%d" % os.waitstatus_to_exitcode(ended[1]))
-                connection.close()
+                with contextlib.suppress(KeyError):  # it was abandoned
+                    self.selector.unregister(connection)
+                with contextlib.suppress(OSError), connection:
+                    connection.sendall(b"%d" % os.waitstatus_to_exitcode(ended[1]))
 
     def _abandoned(self, connection: object) -> None:
         for pid, other in self.running.items():

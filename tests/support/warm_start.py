@@ -6,10 +6,11 @@ import sys
 from json import dumps
 from pathlib import Path
 
-arguments = [argument for argument in sys.argv[1:] if argument not in ("-u", "-B")]
+address = sys.argv[1]
+arguments = [argument for argument in sys.argv[2:] if argument not in ("-u", "-B")]
 order = {"arguments": arguments, "environ": dict(os.environ), "directory": str(Path.cwd())}
 with socket.socket(socket.AF_UNIX) as connection:
-    connection.connect(os.environ["WARM_PYTHON"])
+    connection.connect(address)
     socket.send_fds(connection, [dumps(order).encode()], [0, 1, 2])
     for file in (0, 1, 2):
         os.close(file)

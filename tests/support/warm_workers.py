@@ -1,11 +1,15 @@
-"""For pytest sessions in tests: xdist's workers are forked from a Python that has imported all; see warm_python.py."""
+"""For pytest sessions in tests that were forked: so are their workers and simulated endpoints; see warm_python.py."""
 
+import os
 import shlex
-import sys
-from pathlib import Path
 from typing import Any
+
+from pytest_mlperf_audit.endpoints.simulated import process
+
+_cold = process._command
+process._command = lambda *args: [*shlex.split(os.environ["WARM_PYTHON"]), *_cold(*args)[1:]]
 
 
 def pytest_xdist_setupnodes(specs: list[Any]) -> None:
     for spec in specs:
-        spec.python = shlex.join([sys.executable, "-IS", str(Path(__file__).with_name("warm_start.py"))])
+        spec.python = os.environ["WARM_PYTHON"]
