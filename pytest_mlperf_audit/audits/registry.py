@@ -8,9 +8,8 @@ from typing import Any
 
 from ..config.block import AuditBlock
 from ..errors import ConfigError
-from .accuracy import Accuracy, AccuracyBlock
 from .contract import Audit
-from .performance import Performance, PerformanceBlock
+from .main_run import Accuracy, AccuracyBlock, Performance, PerformanceBlock
 from .shipped import SHIPPED
 
 Registry = dict[str, Audit[Any]]

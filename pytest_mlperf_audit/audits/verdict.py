@@ -7,6 +7,9 @@ from typing import Literal
 
 import msgspec
 
+#: What a run is: an audit that the YAML asks for, or the main run or the accuracy run, which are none.
+RunKind = Literal["audit", "performance", "accuracy"]
+
 Figure = bool | int | float | str | None
 
 #: How a reader may take a ratio. clean: nothing significant; suspicious: a sure speed-up below the limit; inconclusive:

@@ -38,7 +38,7 @@ def write_classic_files(run: VerdictDocument, declared: Declared, report_dir: Pa
     phases = [phase for audit in run.audits for phase in audit.phases]
     if run.simulated or (phases and not served_for_real(phases, report_dir)):
         raise ValueError(f"{run.name}: a simulated run gives no submission file")
-    main = next((audit for audit in run.audits if audit.id == "performance" and audit.status != "NOT_RUN"), None)
+    main = next((audit for audit in run.audits if audit.kind == "performance" and audit.status != "NOT_RUN"), None)
     test04 = next((audit for audit in run.audits if audit.id == Test04.id), None)
     writer = _Writer(declared, report_dir)
     written = []

@@ -240,7 +240,7 @@ def file_differences(audit: AuditEntry, run: VerdictDocument, report_dir: Path, 
     """
     if audit.is_audit:
         return list(_audit_differences(audit, report_dir, terms))
-    accuracy = audit.id == "accuracy"
+    accuracy = audit.kind == "accuracy"
     path = _ACCURACY_RESULTS if accuracy else _RESULT_SUMMARY
     if not (report_dir / path).is_file():
         return []

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from ..audits.performance import Performance
+from ..audits.main_run import Performance
 from ..audits.test04.live import Test04
 from ..records.log import read_queries
 from ..records.store import QUERIES_FILE

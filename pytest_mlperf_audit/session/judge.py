@@ -34,7 +34,6 @@ class PlannedAudit:
     phases: tuple[PlannedPhase, ...]
     checks: tuple[str, ...]
     warmup: PlannedPhase | None = None
-    is_audit: bool = True
 
     @property
     def id(self) -> str:
@@ -138,7 +137,7 @@ def audit_entry(
         id=planned.id,
         title=planned.audit.title,
         status=status,
-        is_audit=planned.is_audit,
+        is_audit=planned.audit.kind == "audit",
         mlperf_name=planned.audit.mlperf_name,
         settings=settings(planned.cfg),
         checks=checks,

@@ -98,7 +98,7 @@ def _write_mlperf_files(run: AuditRun, verdict: VerdictDocument, layout: str) ->
 def _write_endpoints(run: AuditRun, audit: AuditEntry, verdict: VerdictDocument) -> None:
     if audit.is_audit:
         endpoints_layout.write_audit_files(audit, run.report_dir)
-    elif audit.id == "accuracy":
+    elif audit.kind == "accuracy":
         endpoints_layout.write_accuracy_results(audit, run.report_dir)
     elif audit.status != "NO_VERDICT" and audit.phases and audit.phases[-1].complete:
         endpoints_layout.write_result_summary(audit.phases[-1], verdict, run.report_dir)

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from ..audits import accuracy, registry
+from ..audits import registry
 from ..audits.contract import Audit, AuditContext
 from ..audits.scored import first_unscorable, scoring_of
 from ..config.benchmark import Benchmark
@@ -160,13 +160,15 @@ class _Groups:
             yield self._planned(audit, cfg, sent, [directory], self._warmup(source, directory / "warmup"))
 
     def _accuracy(self) -> Iterator[PlannedAudit]:
+        audit, cfg = registry.runs()["accuracy"]
         sent = []
         for dataset, scoring in accuracy_runs(self._benchmark):
             source = self._sources.source(dataset)
             self._require_scorable(scoring, source)
-            sent.append((accuracy.phase(dataset, len(source), scoring, self._context), source))
+            repeats = dataset.accuracy_config.num_repeats if dataset.accuracy_config else 1
+            block = cfg.model_copy(update={"dataset": dataset.name, "num_repeats": repeats})
+            sent += [(spec, source) for spec in audit.plan(block, source, self._context)]
         if sent:
-            audit, cfg = registry.runs()["accuracy"]
             yield self._planned(audit, cfg, sent, [self._report_dir / audit.id / spec.label for spec, _ in sent])
 
     def _audits(self, requested: Sequence[tuple[Audit[Any], AuditBlock]]) -> list[PlannedAudit]:
@@ -220,7 +222,6 @@ class _Groups:
             ),
             checks=third_party.checks(audit, cfg, [spec for spec, _ in sent]),
             warmup=warmup,
-            is_audit=audit.id not in registry.runs(),
         )
 
     def _warmup(self, source: RequestSource, directory: Path) -> PlannedPhase | None:

@@ -13,6 +13,7 @@ import msgspec
 from .._version import __version__
 from ..audits import registry
 from ..audits.contract import Audit
+from ..audits.main_run import Accuracy, Performance
 from ..audits.verdict import Check
 from ..config.benchmark import Benchmark
 from ..config.block import AuditBlock
@@ -147,8 +148,8 @@ class Recheck:
         known = {name: audit.id for audit in self._audits.values() for name in (audit.id, *audit.aliases)}
         due = [known.get(test, test) for test in blocks]
         if not any(cfg.only for cfg in blocks.values()):
-            due += ["performance"] if config.effective_mode else []
-            due += ["accuracy"] if groups.accuracy_runs(config) else []
+            due += [Performance.id] if config.effective_mode else []
+            due += [Accuracy.id] if groups.accuracy_runs(config) else []
         for name in due:
             if name not in ids:
                 yield f"config.yaml asks for {name}, which the verdict does not have; one of them was edited"
@@ -205,7 +206,7 @@ class Recheck:
         names = tuple(check.name for check in stored.checks)
         if not missing and judged:
             names = third_party.checks(audit, cfg, [phase.spec for phase in judged])
-        planned = PlannedAudit(audit, cfg, judged, names, warmup, is_audit=stored.id not in registry.runs())
+        planned = PlannedAudit(audit, cfg, judged, names, warmup)
         return planned, missing if judged or missing else ["of this audit"]
 
     def _audit_and_block(self, audit_id: str) -> tuple[Audit[Any], AuditBlock]:

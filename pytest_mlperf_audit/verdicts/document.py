@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from .._version import __version__
-from ..audits.verdict import ArmSummary, Check, Diff, Figure, Finding, Ratio
+from ..audits.verdict import ArmSummary, Check, Diff, Figure, Finding, Ratio, RunKind
 from ..records.artifacts import Artifact
 from ..runs.order import Scripted
 from ..runs.phase import PhaseFigures, PhaseRecord, Status, StoppedBy
@@ -150,6 +150,11 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     arms: tuple[ArmSummary, ...] = ()
     planned: tuple[str, ...] = ()
     ratios: tuple[Ratio, ...] = ()
+
+    @property
+    def kind(self) -> RunKind:
+        """What it is, as the audit's class says: an audit, or the main or the accuracy run."""
+        return "audit" if self.is_audit else "accuracy" if self.id == "accuracy" else "performance"
 
     def check(self, name: str) -> CheckEntry | None:
         """Return the check of that name, None where none is planned."""

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from pytest_mlperf_audit.runs.scoring import Scoring
 
 from pytest_mlperf_audit.audits.contract import AuditContext
-from pytest_mlperf_audit.audits.performance import Performance, PerformanceBlock
+from pytest_mlperf_audit.audits.main_run import Accuracy, AccuracyBlock, Performance, PerformanceBlock
 from pytest_mlperf_audit.runs.order import without_replacement
 from pytest_mlperf_audit.runs.spec import MaxThroughput, Poisson
 
@@ -38,3 +39,14 @@ def test_its_checks(rows, phase, floor_ms, names):
 def test_every_query_must_complete(phase):
     found = AUDIT.verify(CFG, {"performance": phase("performance", failed=1)})
     assert not found.check("completion").passed
+
+
+def test_the_accuracy_run_sends_every_row_of_a_data_set_as_often_as_it_is_to_be_repeated(rows):
+    scoring = Scoring(method="exact_match", ground_truth="answer")
+    context = AuditContext(load=MaxThroughput(), min_duration_ms=1000, scorings={"gpqa::gptoss": scoring})
+    [spec] = Accuracy().plan(AccuracyBlock(dataset="gpqa::gptoss", num_repeats=3), rows(8), context)
+    assert (spec.label, spec.n_samples, spec.dataset, spec.scoring) == ("gpqa-gptoss", 24, "gpqa::gptoss", scoring)
+    assert (spec.min_duration_ms, spec.max_duration_ms) == (0, 0)
+    assert spec.keep is not None
+    assert (spec.keep.outputs, spec.keep.expected) == (True, "answer")
+    assert Accuracy().checks(AccuracyBlock(), [spec]) == ["completion[gpqa-gptoss]", "score[gpqa-gptoss]"]

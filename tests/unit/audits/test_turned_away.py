@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_mlperf_audit.audits.completion import completion, duration, unless_turned_away
-from pytest_mlperf_audit.audits.performance import Performance, PerformanceBlock
+from pytest_mlperf_audit.audits.main_run import Performance, PerformanceBlock
 from pytest_mlperf_audit.audits.test04.live import Test04
 from pytest_mlperf_audit.audits.verdict import Check
 

@@ -1,25 +1,30 @@
-"""The main performance run: not an audit, but planned, run and checked like one."""
+"""The main performance run and the accuracy run: no audits, but planned, run and checked like one.
+
+No `audit:` block asks for them; each says in `kind` what it is.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from ..config.block import AuditBlock
 from ..runs.order import without_replacement
 from ..runs.phase import MeasuredPhase
-from ..runs.spec import RunSpec
+from ..runs.spec import Keep, RunSpec
 from ..stats.percentiles import P90_FLOOR
 from .completion import completion, duration, unless_turned_away
 from .contract import Audit, AuditContext, Samples
-from .verdict import Check, Verdict
+from .scored import score_check, score_figures, score_of, scoring_for
+from .verdict import Check, Figure, Verdict
 
-PHASE = "performance"
+_PHASE = "performance"
 _FLOOR = "early_stopping"
 
 
 class PerformanceBlock(AuditBlock):
-    """The main run has no block in the YAML; `settings` say all."""
+    """The settings of the YAML say all of the main run."""
 
     test: Literal["performance"] = "performance"
 
@@ -28,13 +33,14 @@ class Performance(Audit[PerformanceBlock]):
     """MLPerf's performance run: `n_samples_to_issue` queries (default: every row once), for the duration floor."""
 
     id = "performance"
+    kind = "performance"
     title = "Main performance run"
     config = PerformanceBlock
 
     def plan(self, cfg: PerformanceBlock, samples: Samples, context: AuditContext) -> list[RunSpec]:  # noqa: ARG002
         """One phase over shuffled rows, shuffled anew when they are used up, as MLPerf's LoadGen does."""
         order = without_replacement(context.sample_order_seed, wrap=True)
-        return [context.phase(PHASE, context.n_samples_to_issue or len(samples), order=order)]
+        return [context.phase(_PHASE, context.n_samples_to_issue or len(samples), order=order)]
 
     def checks(self, cfg: PerformanceBlock, phases: Sequence[RunSpec]) -> list[str]:  # noqa: ARG002
         """`completion` and `count`; `duration` where the YAML sets a floor; `early_stopping` where LoadGen has one."""
@@ -44,7 +50,7 @@ class Performance(Audit[PerformanceBlock]):
 
     def verify(self, cfg: PerformanceBlock, runs: Mapping[str, MeasuredPhase]) -> Verdict:  # noqa: ARG002
         """Every query was sent and completed; the floors held."""
-        run = runs[PHASE]
+        run = runs[_PHASE]
         checks = [completion(run, 1.0, name="completion"), _count(run)]
         if run.spec.min_duration_ms:
             checks.append(duration(run, name="duration"))
@@ -52,6 +58,62 @@ class Performance(Audit[PerformanceBlock]):
             checks.append(_early_stopping(run))
         figures = {"qps": run.figures.qps, "n_completed": run.figures.n_completed, "window_s": run.figures.window_s}
         return Verdict(audit=self.id, checks=tuple(checks), figures=figures, notes=_notes(run))
+
+
+class AccuracyBlock(AuditBlock):
+    """One accuracy data set: which, and how often each row is sent."""
+
+    test: Literal["accuracy"] = "accuracy"
+    num_repeats: int = 1
+
+
+class Accuracy(Audit[AccuracyBlock]):
+    """MLPerf's accuracy run: every row of each accuracy data set, as often as it says, scored."""
+
+    id = "accuracy"
+    kind = "accuracy"
+    title = "Accuracy run"
+    config = AccuracyBlock
+
+    def plan(self, cfg: AccuracyBlock, samples: Samples, context: AuditContext) -> list[RunSpec]:
+        """One phase, of the rows of one data set, keeping the outputs."""
+        dataset = cfg.dataset or ""
+        scoring = scoring_for(dataset, context)
+        return [
+            context.phase(
+                _label(dataset),
+                len(samples) * cfg.num_repeats,
+                order=without_replacement(context.sample_order_seed, wrap=True),
+                min_duration_ms=0,
+                max_duration_ms=0,
+                keep=Keep(outputs=True, expected=scoring.ground_truth),
+                dataset=dataset,
+                scoring=scoring,
+            )
+        ]
+
+    def checks(self, cfg: AccuracyBlock, phases: Sequence[RunSpec]) -> list[str]:  # noqa: ARG002
+        """`completion[..]` and `score[..]` of each data set."""
+        return [f"{name}[{phase.label}]" for phase in phases for name in ("completion", "score")]
+
+    def verify(self, cfg: AccuracyBlock, runs: Mapping[str, MeasuredPhase]) -> Verdict:  # noqa: ARG002
+        """Every query completed, and each data set's score reaches its threshold."""
+        checks: list[Check] = []
+        figures: dict[str, Figure] = {}
+        for label, run in runs.items():
+            score = score_of(run)
+            floor = run.spec.scoring.threshold if run.spec.scoring else None
+            checks += [
+                completion(run, 1.0, name=f"completion[{label}]"),
+                unless_turned_away(score_check(score, floor, name=f"score[{label}]"), run),
+            ]
+            figures |= {f"{name}_{label}": value for name, value in score_figures(score).items()}
+        return Verdict(audit=self.id, checks=tuple(checks), figures=figures)
+
+
+def _label(name: str) -> str:
+    """Return a data set's name as a phase's label, which is a directory's name: gpqa::gptoss becomes gpqa-gptoss."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip(".-") or "accuracy"
 
 
 def _has_floor(spec: RunSpec) -> bool:
