@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from pytest_mlperf_audit.runs.scoring import Scoring
 
 from pytest_mlperf_audit.audits.contract import AuditContext
 from pytest_mlperf_audit.audits.main_run import Accuracy, AccuracyBlock, Performance, PerformanceBlock
 from pytest_mlperf_audit.runs.order import without_replacement
-from pytest_mlperf_audit.runs.spec import MaxThroughput, Poisson
+from pytest_mlperf_audit.runs.spec import MaxThroughput, Poisson, Scoring
 
 CFG = PerformanceBlock()
 AUDIT = Performance()
