@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import Sut
+from tests.support.sut_process import Sut
 
 SAMPLES = 8
 
