@@ -14,7 +14,7 @@ import msgspec
 from typing_extensions import override
 
 from ...config.endpoint import SimulatedConfig
-from .exchange import Answer, Ask, Ticket, answer_to, fresh
+from .exchange import Answer, Ask, Ticket
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -153,7 +153,7 @@ class _NearDuplicateCache(_ExactCache):
     @override
     def look_up(self, ask: Ask) -> Answer | None:
         found = super().look_up(ask)
-        return None if found is None else fresh(found)
+        return None if found is None else found.renewed()
 
 
 class _SemanticCache(_NoCache):
@@ -169,7 +169,7 @@ class _SemanticCache(_NoCache):
         if nearest is None or _jaccard(words, nearest) < _SIMILARITY:
             return None
         found = self._prompts.get(nearest)
-        return None if found is None else fresh(found)
+        return None if found is None else found.renewed()
 
     def left(self, ask: Ask, answer: Answer | None) -> None:
         """Store an answer."""
@@ -185,7 +185,7 @@ class _PrecomputedTable(_NoCache):
 
     def look_up(self, ask: Ask) -> Answer | None:
         """Return what the model would have said, in a reply of its own."""
-        return answer_to(ask) if ask.question in self._known else None
+        return Answer.to(ask) if ask.question in self._known else None
 
 
 def _words(ask: Ask) -> frozenset[str]:

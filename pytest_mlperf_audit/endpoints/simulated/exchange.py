@@ -51,23 +51,22 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     dishonest: Dishonesty = "none"
     form: Ask | None = None
 
+    @classmethod
+    def to(cls, ask: Ask, reused_words: int = 0, *, says: str = "", dishonest: Dishonesty = "none") -> Answer:
+        """Return what the model says to a request, under a new id."""
+        return cls(
+            id=uuid.uuid4().hex,
+            created_s=int(time.time()),  # noqa: TID251 - servers tell the machine's time
+            source=ask.prompt.encode() + (b" to another model" if dishonest == "other_model" else b""),
+            says=says,
+            dishonest=dishonest,
+            n_prompt_words=max(1, len(ask.prompt.split())),
+            cached_words=reused_words,
+        )
 
-def answer_to(ask: Ask, reused_words: int = 0, *, says: str = "", dishonest: Dishonesty = "none") -> Answer:
-    """Return what the model says to a request, under a new id."""
-    return Answer(
-        id=uuid.uuid4().hex,
-        created_s=int(time.time()),  # noqa: TID251 - servers tell the machine's time
-        source=ask.prompt.encode() + (b" to another model" if dishonest == "other_model" else b""),
-        says=says,
-        dishonest=dishonest,
-        n_prompt_words=max(1, len(ask.prompt.split())),
-        cached_words=reused_words,
-    )
-
-
-def fresh(answer: Answer) -> Answer:
-    """Return an answer under a new id: what caches in front of a model do, and so equal ids prove a replay."""
-    return msgspec.structs.replace(answer, id=uuid.uuid4().hex)
+    def renewed(self) -> Answer:
+        """Return the answer under a new id: what caches in front of a model do, and so equal ids prove a replay."""
+        return msgspec.structs.replace(self, id=uuid.uuid4().hex)
 
 
 class Slot(msgspec.Struct, frozen=True, gc=False):

@@ -19,7 +19,7 @@ from ...config.dataset import DatasetConfig
 from ...config.endpoint import Dishonesty, EndpointConfig, SimulatedConfig
 from ...datasets import Dataset, load_dataset
 from ...errors import DatasetError
-from .exchange import Answer, Ask, answer_to
+from .exchange import Answer, Ask
 
 WORDS: Final = (
     "amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heron", "inlet", "jade", "knoll", "larch",
@@ -122,7 +122,7 @@ class Model:
         config, dishonest = self._config, self._config.dishonest
         if number < config.dishonest_after or (dishonest.startswith("skipped") and number > config.dishonest_after):
             dishonest = "none"
-        return answer_to(ask, reused_words, says=self._says(ask.question, dishonest), dishonest=dishonest)
+        return Answer.to(ask, reused_words, says=self._says(ask.question, dishonest), dishonest=dishonest)
 
     def _says(self, question: str, dishonest: Dishonesty) -> str:
         right = self._answers.get(question)

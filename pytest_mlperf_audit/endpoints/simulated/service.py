@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ...config.endpoint import SimulatedConfig
 from .caches import make_caches
-from .exchange import Answer, Ask, Slot, Ticket, fresh
+from .exchange import Answer, Ask, Slot, Ticket
 from .model import Model, load_known
 
 #: In a bimodal distribution this share of the requests is slow.
@@ -148,7 +148,7 @@ class Service:
             ticket.done.set_result(None)
         else:
             self.cache_hits += 1
-            ticket.done.set_result(fresh(answer))
+            ticket.done.set_result(answer.renewed())
 
     def _start(self, ticket: Ticket, start_s: float) -> None:
         ask, cache = ticket.ask, self._caches[ticket.replica]
