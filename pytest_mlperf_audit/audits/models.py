@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-FigureT = TypeVar("FigureT")
+_FigureT = TypeVar("_FigureT")
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,7 +106,7 @@ def find_model(name: str) -> Model | None:
     return _MODELS[_ALIASES.get(longest, longest)]
 
 
-def figure_of(benchmark: str, figures: Mapping[str, FigureT]) -> FigureT | None:
+def figure_of(benchmark: str, figures: Mapping[str, _FigureT]) -> _FigureT | None:
     """Return what a test fixes for a benchmark: `figures` are by the names of models here."""
     model = find_model(benchmark)
     return figures.get(model.name) if model else None

@@ -18,7 +18,7 @@ from .contract import AuditContext
 from .verdict import Check, Figure
 
 #: The column of expected answers where the YAML names none, as in the endpoints tool.
-GROUND_TRUTH = "ground_truth"
+_GROUND_TRUTH = "ground_truth"
 
 
 def scoring_of(config: DatasetConfig) -> Scoring | str:
@@ -47,7 +47,7 @@ def scoring_of(config: DatasetConfig) -> Scoring | str:
         method=method,
         extractor=own,
         pattern=accuracy.pattern,
-        ground_truth=accuracy.ground_truth or GROUND_TRUTH,
+        ground_truth=accuracy.ground_truth or _GROUND_TRUTH,
         threshold=accuracy.threshold,
     )
 

@@ -23,17 +23,17 @@ _BY_TEXT_TOKENS = 1
 #: What servers put in the place of bytes that are no UTF-8: tokens that no tokenizer finds again.
 _REPLACEMENT = "\ufffd"
 
-TOKENIZER_NOTE = (
+_TOKENIZER_NOTE = (
     "the token ids were made of the output's text by a local tokenizer ({}), not given by the endpoint: EOS and other "
     "special tokens do not show in a text, and the same text may have been generated in other tokens"
 )
-UNKNOWN_NOTE = (
+_UNKNOWN_NOTE = (
     "{} of {} outputs have U+FFFD in place of bytes that are no UTF-8, which no tokenizer turns back into the model's "
     "tokens: they are left out of the counts"
 )
 
 
-class CountTally(msgspec.Struct):
+class _CountTally(msgspec.Struct):
     """Reported numbers of output tokens against token ids, where a reply has both.
 
     Ids that a local tokenizer made of the text cannot convict a server that differs in most replies: the tokenizer may
@@ -100,7 +100,7 @@ class TokenEvidence:
     def __init__(self, run: MeasuredPhase, eos_ids: AbstractSet[int] | None, *, first_token_needed: bool) -> None:
         self.rules = TokenRules(eos_ids, first_token_needed=first_token_needed, width=_WIDTH)
         by_text = run.spec.keep is not None and run.spec.keep.tokenizer is not None
-        self.counts = CountTally(by_text=by_text)
+        self.counts = _CountTally(by_text=by_text)
         self.ids_from: str | None = None
         self.n_unknown = 0
         self._unknown_tokens = 0
@@ -122,8 +122,8 @@ class TokenEvidence:
         """What a reader of the verdict should know of the ids."""
         if not self.counts.by_text:
             return ()
-        unknown = (UNKNOWN_NOTE.format(self.n_unknown, self.rules.n_samples),) if self.n_unknown else ()
-        return (TOKENIZER_NOTE.format(self.ids_from), *unknown)
+        unknown = (_UNKNOWN_NOTE.format(self.n_unknown, self.rules.n_samples),) if self.n_unknown else ()
+        return (_TOKENIZER_NOTE.format(self.ids_from), *unknown)
 
     @property
     def counted(self) -> tuple[int, int]:

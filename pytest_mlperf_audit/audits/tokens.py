@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from .verdict import Check, Figure
 
 #: Bytes of a token id: int32, int64.
-WIDTHS: Final = (4, 8)
+_WIDTHS: Final = (4, 8)
 #: Tokens looked at from an output's end; a longer run of EOS tokens is counted as this many.
 _TAIL: Final = 1024
 #: With fewer high words than this, that all are zero says little.
@@ -62,7 +62,7 @@ class TokenRules:
         self.eos_ids = eos_ids
         self._first_token_needed = first_token_needed
         self._known_width = width
-        self._readings = [_Reading(width=width) for width in WIDTHS]
+        self._readings = [_Reading(width=width) for width in _WIDTHS]
         self._high_words = 0
         self._may_be_int64 = True
         self._no_data, self._no_first, self._no_count, self._wrong_first = _Tally(), _Tally(), _Tally(), _Tally()
@@ -83,7 +83,7 @@ class TokenRules:
             self._no_first.add(sample)
         elif not first:
             self._wrong_first.add(f"{sample}: the first piece of its stream is a text without a token")
-        elif len(first) % WIDTHS[0]:
+        elif len(first) % _WIDTHS[0]:
             self._wrong_first.add(f"{sample}: {first.hex()} was reported, which is no token id")
         elif not data.startswith(first):
             begins = data[: len(first)].hex() or "nothing"
@@ -154,13 +154,13 @@ class TokenRules:
 
     def checks(self) -> list[Check]:
         """Return `samples`, `first_token` where it is needed, `eos` and `token_count`."""
-        checks = [samples_logged(self.n_samples)]
+        checks = [_samples_logged(self.n_samples)]
         if self._first_token_needed:
             checks.append(self._first_token())
         return [*checks, self._eos(), self._token_count()]
 
     def _reading(self) -> _Reading:
-        return self._readings[WIDTHS.index(self.width)]
+        return self._readings[_WIDTHS.index(self.width)]
 
     def _first_token(self) -> Check:
         missing = [("no output", self._no_data), ("no first token", self._no_first)]
@@ -186,7 +186,7 @@ class TokenRules:
         return _check("token_count", self.n_samples, reading.wrong_counts, missing, fine, bad)
 
 
-def samples_logged(n: int) -> Check:
+def _samples_logged(n: int) -> Check:
     """Require at least one sample: of none, every rule holds."""
     reason = f"{n} samples are logged" if n else "no sample is logged, so nothing was tested"
     return Check(name="samples", passed=n > 0, observed=n, limit=1, reason=reason)

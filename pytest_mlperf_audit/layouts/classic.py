@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .._version import __version__
 from ..audits.test04.live import REFERENCE, Test04
-from ..audits.test04.script_rule import limit_ratio, score, script_passes
+from ..audits.test04.rule import limit_ratio, score, script_passes
 from ..loadgen.phase_log import Declared, phase_log
 from ..loadgen.write import detail_text, summary_text
 from ..records.files import write_atomic
@@ -86,7 +86,7 @@ class _Writer:
 def _verify_text(audit: AuditEntry, reference: PhaseRecord, repeated: PhaseRecord) -> str:
     """Return what verify_performance.txt says: TEST PASS only where our verdict and MLPerf's rule both pass.
 
-    The rule is `audits.test04.script_rule`; where it says something else than our verdict, a note of the verdict tells.
+    The rule is `audits.test04.rule`; where it says something else than our verdict, a note of the verdict tells.
     """
     before, after = score(reference), score(repeated)
     return (

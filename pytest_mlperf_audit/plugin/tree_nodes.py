@@ -13,10 +13,9 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
-from ..audits.published.case import AuditDirectory
+from ..audits.published.case import AuditDirectory, verify
 from ..audits.published.outcome import CaseOutcome
 from ..audits.published.tree import TESTS
-from ..audits.published.verify import verify
 from ..audits.shipped import SHIPPED
 from ..report.round import words
 from ..session.round import CASE, Round, carried

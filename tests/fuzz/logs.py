@@ -12,8 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pytest_mlperf_audit.audits.published.case import AuditDirectory
-from pytest_mlperf_audit.audits.published.verify import verify
+from pytest_mlperf_audit.audits.published.case import AuditDirectory, verify
 from pytest_mlperf_audit.errors import RecordError
 from pytest_mlperf_audit.records.log import read_columns
 from pytest_mlperf_audit.records.store import QUERIES_FILE, read_phase

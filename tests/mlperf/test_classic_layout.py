@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from pytest_mlperf_audit.audits.published.case import verify
 from pytest_mlperf_audit.audits.published.tree import find_audits
-from pytest_mlperf_audit.audits.published.verify import verify
 from pytest_mlperf_audit.audits.verdict import Check
 from pytest_mlperf_audit.layouts.classic import write_classic_files
 from pytest_mlperf_audit.loadgen.phase_log import Declared

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pytest_mlperf_audit.audits.published.case import verify
 from pytest_mlperf_audit.audits.published.tree import find_audits
-from pytest_mlperf_audit.audits.published.verify import verify
 from pytest_mlperf_audit.loadgen.detail import read_detail
 from pytest_mlperf_audit.loadgen.phase_log import Declared, phase_log
 from pytest_mlperf_audit.loadgen.summary import read_summary

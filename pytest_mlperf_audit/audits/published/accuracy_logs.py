@@ -15,7 +15,7 @@ from .case import AuditDirectory
 
 #: Below an audit's directory, and below a scenario's for the accuracy run.
 ACCURACY_LOG: Final = Path("accuracy") / "mlperf_log_accuracy.json"
-ACCURACY_NOTES: Final = Path("accuracy") / "accuracy.txt"
+_ACCURACY_NOTES: Final = Path("accuracy") / "accuracy.txt"
 SUMMARY: Final = Path("performance") / "run_1" / "mlperf_log_summary.txt"
 
 
@@ -40,7 +40,7 @@ def take_whole(path: Path, take: Callable[[Entry], None]) -> AccuracyLog:
 
 def noted_hash(directory: Path) -> str | None:
     """Return the sha256 of the whole log that `accuracy/accuracy.txt` notes, None where it notes none."""
-    return read_hash(directory / ACCURACY_NOTES)
+    return read_hash(directory / _ACCURACY_NOTES)
 
 
 def hash_check(log: AccuracyLog, directory: Path) -> Check | None:

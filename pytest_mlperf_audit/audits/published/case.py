@@ -1,17 +1,19 @@
-"""AuditDirectory: one audit in a submission tree, and Reverified: what its files show."""
+"""One audit in a submission tree, and what its files show: from an AuditDirectory to a Reverified to a CaseOutcome."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
+from ...errors import RecordError
 from ...text import readable
 from ..verdict import Check, Figure
-from .outcome import CaseOutcome, CaseStatus, Difference, Upstream
+from .outcome import CaseOutcome, CaseStatus, Difference, Upstream, UpstreamVerdict
 
 Layout = Literal["classic", "endpoints"]
 
@@ -19,7 +21,7 @@ Layout = Literal["classic", "endpoints"]
 class Defect(msgspec.Struct, frozen=True):
     """Something known to be wrong in one of upstream's scripts: a short name, the script, and a sentence on it.
 
-    Each stands as a constant in the module of `upstream/` that models its script. Source of all: reading and running
+    Each stands as a constant in the module `upstream` that models its script. Source of all: reading and running
     mlcommons/inference `compliance/` at commit b66003e1 (2026-08).
     """
 
@@ -147,3 +149,25 @@ def together(parts: Iterable[Reverified]) -> Reverified:
             said = [text for text in (getattr(whole, name), getattr(part, name)) if text]
             setattr(whole, name, "; ".join(said))
     return whole
+
+
+class End(Exception):  # noqa: N818  it is how the script ends, which may be no error
+    """The script ends before its comparison: with a verdict, or with a traceback by a defect."""
+
+    def __init__(self, verdict: UpstreamVerdict, reason: str, defect: Defect | None = None) -> None:
+        super().__init__(reason)
+        self.verdict, self.reason, self.defect = verdict, reason, defect
+
+
+def verify(found: AuditDirectory) -> CaseOutcome:
+    """Return what an audit directory came to. Files that cannot be read leave no verdict, and never raise.
+
+    A test's folder has a `published.py` with `verify(found) -> Reverified`, imported when it is first needed.
+    """
+    name = ".endpoints_audit" if found.layout == "endpoints" else f"..{found.test}.published"
+    module = import_module(name, __package__)
+    try:
+        shown: Reverified = module.verify(found)
+    except (RecordError, OSError) as error:
+        shown = Reverified(reason=str(error))
+    return outcome(found, shown)

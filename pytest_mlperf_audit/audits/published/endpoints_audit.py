@@ -23,7 +23,7 @@ from .outcome import Upstream
 from .score import TOLERANCE, speed_up, tolerance_of_rates
 
 SCRIPT: Final = "submission_checker/checks/compliance_check.py"
-READS_TWO_FIELDS: Final = Defect(
+_READS_TWO_FIELDS: Final = Defect(
     "reads_two_fields",
     SCRIPT,
     "the checker reads `test` and `passed` of the file, and neither the figures beside them nor the failed queries",
@@ -62,7 +62,7 @@ def verify(found: AuditDirectory) -> Reverified:
         figures=figures,
         notes=notes,
         upstream=[_upstream(data, name, tuple(check.name for check in checks))],
-        defects=[READS_TWO_FIELDS],
+        defects=[_READS_TWO_FIELDS],
     )
 
 

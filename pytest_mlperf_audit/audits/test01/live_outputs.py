@@ -19,7 +19,7 @@ from ..verdict import Check, Diff
 from .rule import Differing, SampledOutputs, worst_delta
 
 #: Differing outputs that are shown, and characters kept of each text.
-MOST_SHOWN: Final = 20
+_MOST_SHOWN: Final = 20
 _MOST_CHARACTERS: Final = 65_536
 _BEFORE: Final = 60
 _AFTER: Final = 140
@@ -129,7 +129,7 @@ def scores_of(accuracy: MeasuredPhase, performance: MeasuredPhase) -> Scores:
 
 def diffs_of(found: Matching, accuracy: MeasuredPhase, performance: MeasuredPhase) -> tuple[Diff, ...]:
     """Return where the first differing outputs begin to differ; reads both runs again only where there are any."""
-    first = found.differing[:MOST_SHOWN]
+    first = found.differing[:_MOST_SHOWN]
     if not first:
         return ()
     before = _texts(accuracy, {output.sample for output in first}, by_row=True)

@@ -29,9 +29,9 @@ from ..verdict import Check
 from . import upstream_accuracy as upstream
 from .rule import SampledOutputs, worst_delta
 
-VERIFY_FILE: Final = "verify_accuracy.txt"
-BASELINE: Final = Path("accuracy") / "baseline_accuracy.txt"
-COMPLIANCE: Final = Path("accuracy") / "compliance_accuracy.txt"
+_VERIFY_FILE: Final = "verify_accuracy.txt"
+_BASELINE: Final = Path("accuracy") / "baseline_accuracy.txt"
+_COMPLIANCE: Final = Path("accuracy") / "compliance_accuracy.txt"
 
 
 def accuracy(found: AuditDirectory) -> Reverified:
@@ -41,7 +41,7 @@ def accuracy(found: AuditDirectory) -> Reverified:
     published: the submitter's record stands, when it is complete and accuracy.txt notes the whole log's hash, unless an
     output still visible in both contradicts it. A log that cannot be read for another reason leaves it undecided.
     """
-    record = record_of(found.path, VERIFY_FILE)
+    record = record_of(found.path, _VERIFY_FILE)
     shown = Reverified(recorded=f"accuracy {record.verdict}" if record and record.verdict else "")
     audit_log, reference_log = found.path / ACCURACY_LOG, found.results / ACCURACY_LOG
     outputs = SampledOutputs()
@@ -106,10 +106,10 @@ def _as_recorded(found: AuditDirectory, record: VerifyRecord | None, notes: list
         reason = "the logs were cut for publication, and accuracy.txt notes no sha256 of the whole audit log"
         return undecided("accuracy", reason)
     if record is None or not record.verdict:
-        return undecided("accuracy", f"the logs are not whole, and {found.path / VERIFY_FILE} records no verdict")
+        return undecided("accuracy", f"the logs are not whole, and {found.path / _VERIFY_FILE} records no verdict")
     n, differing = _recorded_counts(record)
     if n is None or differing is None:
-        return undecided("accuracy", f"the logs are not whole, and {VERIFY_FILE} does not record what was compared")
+        return undecided("accuracy", f"the logs are not whole, and {_VERIFY_FILE} does not record what was compared")
     visible = _visible(found)
     seen = len(visible.compared)
     notes.append(
@@ -119,7 +119,7 @@ def _as_recorded(found: AuditDirectory, record: VerifyRecord | None, notes: list
     if record.verdict == "FAIL" or differing:
         return _scores(found, f"as recorded, {differing} of {n} sampled outputs differ from the accuracy run's")
     if visible.differing:
-        why = f"{VERIFY_FILE} records no differing output, but both runs' outputs of {_some(visible.differing)} differ"
+        why = f"{_VERIFY_FILE} records no differing output, but both runs' outputs of {_some(visible.differing)} differ"
         return _scores(found, why)
     if not n:
         reason = "as recorded, no output was compared"
@@ -162,14 +162,14 @@ def _scores(found: AuditDirectory, why: str) -> Check:
     """Judge outputs that differ by the legal way out for non-determinism: two scores within the model's delta."""
     model = find_model(found.benchmark)
     names = model.accuracy_types if model else ()
-    baseline = read_scores(found.path / BASELINE, names)
-    compliance = read_scores(found.path / COMPLIANCE, names)
-    if not (found.path / BASELINE).exists() and not (found.path / COMPLIANCE).exists():
-        reason = f"{why}, and there is no {BASELINE.name} with {COMPLIANCE.name} to show that accuracy held"
+    baseline = read_scores(found.path / _BASELINE, names)
+    compliance = read_scores(found.path / _COMPLIANCE, names)
+    if not (found.path / _BASELINE).exists() and not (found.path / _COMPLIANCE).exists():
+        reason = f"{why}, and there is no {_BASELINE.name} with {_COMPLIANCE.name} to show that accuracy held"
         return Check(name="accuracy", passed=False, observed=None, limit=None, reason=reason)
     if lacking := [name for name in names if not baseline.get(name) or not compliance.get(name)]:
         told = ", ".join(lacking)
-        return undecided("accuracy", f"{why}, and {BASELINE.name} with {COMPLIANCE.name} do not both have {told}")
+        return undecided("accuracy", f"{why}, and {_BASELINE.name} with {_COMPLIANCE.name} do not both have {told}")
     if not names:
         return undecided("accuracy", f"{why}, and the scores of {found.benchmark} are not known here")
     worst = worst_delta(baseline, compliance, {name: accuracy_delta_percent(found.benchmark, name) for name in names})

@@ -15,14 +15,13 @@ from typing import Any, Final
 
 import msgspec
 
-from ..published.case import Defect
-from ..published.ending import End
+from ..published.case import Defect, End
 from ..published.outcome import Upstream
 from ..published.score import SCENARIOS, tolerance
 
 SCRIPT: Final = "TEST01/verify_performance.py"
 #: The checks of ours that answer the script's question: did the audit run score like the reference run?
-ANSWERED: Final = (
+_ANSWERED: Final = (
     "performance_logs_whole",
     "performance_separate_runs",
     "performance_scenario",
@@ -31,42 +30,42 @@ ANSWERED: Final = (
     "performance_score",
 )
 
-NO_VALIDITY: Final = Defect(
+_NO_VALIDITY: Final = Defect(
     "no_validity_is_invalid",
     SCRIPT,
     "a log without result_validity, one that was cut short for instance, is called invalid, as if LoadGen had said so",
 )
-NO_END: Final = Defect(
+_NO_END: Final = Defect(
     "cut_log_unseen", SCRIPT, "a log that is cut short behind its score is compared like a whole one"
 )
 SAME_RUN: Final = Defect(
     "one_run_twice", SCRIPT, "the same log as reference and audit passes; nothing looks whether these are two runs"
 )
-ODD_NUMBER: Final = Defect(
+_ODD_NUMBER: Final = Defect(
     "odd_numbers", SCRIPT, "whatever Python's float() takes is a score: 0, infinity, nan, negative numbers, text, true"
 )
-CRASH_TEXT: Final = Defect("traceback_on_text", SCRIPT, "a log that is no UTF-8 ends the script with a traceback")
-CRASH_MARKER: Final = Defect(
+_CRASH_TEXT: Final = Defect("traceback_on_text", SCRIPT, "a log that is no UTF-8 ends the script with a traceback")
+_CRASH_MARKER: Final = Defect(
     "traceback_on_first_line", SCRIPT, "a log whose first line is no event ends the script with a traceback"
 )
-CRASH_LINE: Final = Defect(
+_CRASH_LINE: Final = Defect(
     "traceback_on_line",
     SCRIPT,
     "one event that is no JSON, or has no key, value or metadata, ends the script with a traceback, whatever it says",
 )
-CRASH_ERRORS: Final = Defect(
+_CRASH_ERRORS: Final = Defect(
     "traceback_on_errors",
     SCRIPT,
     "a log in which LoadGen reported errors ends the script with a NameError in the line that was to print a warning",
 )
-CRASH_SCENARIO: Final = Defect(
+_CRASH_SCENARIO: Final = Defect(
     "traceback_on_scenario", SCRIPT, "a log without a scenario, or of one without a rule, ends it with a traceback"
 )
-CRASH_SCORE: Final = Defect(
+_CRASH_SCORE: Final = Defect(
     "traceback_on_score", SCRIPT, "a log without a score, or with one that is no number, ends it with a traceback"
 )
 
-LENIENT: Final = Defect(
+_LENIENT: Final = Defect(
     "no_json_is_read", SCRIPT, "it reads events that are no JSON, since Python takes NaN, Infinity and half a surrogate"
 )
 
@@ -106,16 +105,16 @@ class _Log:
         try:
             self._read_events(data)
         except UnicodeDecodeError:
-            raise self._crash("is no UTF-8", CRASH_TEXT) from None
+            raise self._crash("is no UTF-8", _CRASH_TEXT) from None
         scenario = self._value("effective_scenario")
         if not isinstance(scenario, str) or scenario not in SCENARIOS:
-            raise self._crash(f"has the scenario {scenario!r:.80}", CRASH_SCENARIO)
+            raise self._crash(f"has the scenario {scenario!r:.80}", _CRASH_SCENARIO)
         self.scenario = scenario
         self._read_score(self._value(SCENARIOS[scenario].key))
         if "result_validity" not in self.keys or self._value("result_validity") != "VALID":
-            raise End("FAIL", f"the {self.run} run's log is not VALID", None if self._is_judged() else NO_VALIDITY)
+            raise End("FAIL", f"the {self.run} run's log is not VALID", None if self._is_judged() else _NO_VALIDITY)
         if self._has_error():
-            raise self._crash("reports errors", CRASH_ERRORS)
+            raise self._crash("reports errors", _CRASH_ERRORS)
         self.latency = self._value(_LATENCY) if scenario == "Server" else None
 
     def _read_events(self, data: bytes) -> None:
@@ -124,7 +123,7 @@ class _Log:
             if not marker:
                 marker = next((marker for marker in _MARKERS if line.startswith(marker)), "")
                 if not marker:
-                    raise self._crash("does not begin with an event", CRASH_MARKER)
+                    raise self._crash("does not begin with an event", _CRASH_MARKER)
             if line.startswith(marker):
                 self._take(line.rstrip()[len(marker) :])
 
@@ -133,7 +132,7 @@ class _Log:
             event = json.loads(text)
             self.keys.add(event["key"])
         except (ValueError, KeyError, TypeError, RecursionError):
-            raise self._crash(f"has an event that it cannot read: {text.strip():.60}", CRASH_LINE) from None
+            raise self._crash(f"has an event that it cannot read: {text.strip():.60}", _CRASH_LINE) from None
         if event["key"] in _NEEDED:
             self.first.setdefault(event["key"], event)
             self.is_lenient |= not _is_json(text)
@@ -143,13 +142,13 @@ class _Log:
         try:
             self.score = float(value)
         except (TypeError, ValueError, OverflowError):
-            raise self._crash(f"has the score {value!r:.80}", CRASH_SCORE) from None
+            raise self._crash(f"has the score {value!r:.80}", _CRASH_SCORE) from None
 
     def _value(self, key: str) -> Any:
         if key not in self.first:
             return None
         if "value" not in self.first[key]:
-            raise self._crash(f"has no value of {key}", CRASH_LINE)
+            raise self._crash(f"has no value of {key}", _CRASH_LINE)
         return self.first[key]["value"]
 
     def _has_error(self) -> bool:
@@ -158,7 +157,7 @@ class _Log:
         try:
             errors = [bool(metadata["is_error"]) for metadata in self.errors]
         except (KeyError, TypeError):
-            raise self._crash("has an event without metadata", CRASH_LINE) from None
+            raise self._crash("has an event without metadata", _CRASH_LINE) from None
         return any(errors)
 
     def _is_judged(self) -> bool:
@@ -190,12 +189,12 @@ def said(reference: bytes | None, audit: bytes | None) -> tuple[Upstream, list[D
     except End as ended:
         end = ended
         defects += [end.defect] if end.defect else []
-    defects += [LENIENT] if any(log.is_lenient for log in logs) else []
+    defects += [_LENIENT] if any(log.is_lenient for log in logs) else []
     upstream = Upstream(
         script=SCRIPT,
         verdict=end.verdict,
         reason=end.reason,
-        checks=ANSWERED,
+        checks=_ANSWERED,
         reference_score=logs[0].score if printed else None,
         audit_score=logs[1].score if printed else None,
     )
@@ -221,6 +220,6 @@ def _hit(reference: _Log, audit: _Log, *, same: bool) -> Iterator[Defect]:
     for log in (reference, audit):
         value = log.first[SCENARIOS[log.scenario].key]["value"]
         if isinstance(value, bool | str) or not isfinite(log.score) or log.score <= 0:
-            yield ODD_NUMBER
+            yield _ODD_NUMBER
         if not any(key in log.keys for key in _LAST_KEYS):
-            yield NO_END
+            yield _NO_END

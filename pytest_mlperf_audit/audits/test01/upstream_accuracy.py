@@ -17,41 +17,41 @@ from ..verdict import Check
 from .rule import SampledOutputs
 
 SCRIPT: Final = "TEST01/verify_accuracy.py"
-CHECKER: Final = "submission_checker (TEST01 accuracy)"
+_CHECKER: Final = "submission_checker (TEST01 accuracy)"
 
-FIRST_BYTE: Final = Defect(
+_FIRST_BYTE: Final = Defect(
     "first_byte_only", SCRIPT, "the script compares only the first byte of two outputs, with its default --dtype"
 )
-MISSING: Final = Defect(
+_MISSING: Final = Defect(
     "missing_samples_pass", SCRIPT, "the script counts samples that the accuracy run did not answer, and passes them"
 )
-NO_SCORES: Final = Defect(
+_NO_SCORES: Final = Defect(
     "scores_not_looked_at",
     SCRIPT,
     "the script compares outputs only; that two scores may stand in for them is for the submission checker to see",
 )
-REPEATED: Final = Defect(
+_REPEATED: Final = Defect(
     "repeated_samples",
     SCRIPT,
     "the script compares a sample that was issued again with its earlier output, not with the accuracy run's",
 )
-SAME_LOG: Final = Defect(
+_SAME_LOG: Final = Defect(
     "one_log_twice", SCRIPT, "the same log for both runs passes; nothing looks whether these are two runs"
 )
-FORM: Final = Defect(
+_FORM: Final = Defect(
     "form_not_checked",
     SCRIPT,
     "the script reads JSON arrays of complete entries and ends in a traceback on others, and never asks whether the "
     "logs are those that accuracy.txt notes",
 )
-RECORD_BELIEVED: Final = Defect(
+_RECORD_BELIEVED: Final = Defect(
     "record_believed",
-    CHECKER,
+    _CHECKER,
     "the checker believes the words TEST PASS in verify_accuracy.txt and opens no log; the script that writes them "
     "compares only the first byte of two outputs",
 )
-RECORD_NEEDED: Final = Defect(
-    "record_needed", CHECKER, "the checker takes a missing record or score for a failure, whatever the logs show"
+_RECORD_NEEDED: Final = Defect(
+    "record_needed", _CHECKER, "the checker takes a missing record or score for a failure, whatever the logs show"
 )
 
 CHECKS: Final = ("accuracy", "log_hash")
@@ -76,25 +76,25 @@ def said(
         upstream.append(script)
         defects += _script_defects(script.verdict, compared, ours)
         if script.verdict == "PASS" and is_same_file(*logs):
-            defects.append(SAME_LOG)
-    if found.division.lower() != "open" and (checker := checker_said(found)):
+            defects.append(_SAME_LOG)
+    if found.division.lower() != "open" and (checker := _checker_said(found)):
         upstream.append(checker)
-        defects.append(RECORD_BELIEVED if checker.verdict == "PASS" else RECORD_NEEDED)
+        defects.append(_RECORD_BELIEVED if checker.verdict == "PASS" else _RECORD_NEEDED)
     return upstream, defects
 
 
 def _script_defects(verdict: UpstreamVerdict, compared: SampledOutputs, ours: Sequence[Check]) -> Iterator[Defect]:
     accurate = any(check.name == "accuracy" and check.passed for check in ours)
     if verdict == "PASS" and compared.differing:
-        yield FIRST_BYTE
+        yield _FIRST_BYTE
     if verdict == "PASS" and (compared.missing or compared.n_without):
-        yield MISSING
+        yield _MISSING
     if verdict == "FAIL" and accurate and compared.differing:
-        yield NO_SCORES
+        yield _NO_SCORES
     elif verdict == "FAIL" and compared.unsteady:
-        yield REPEATED
+        yield _REPEATED
     if verdict == "CRASH" or any(check.name == "log_hash" and not check.passed for check in ours):
-        yield FORM
+        yield _FORM
 
 
 def script_said(reference_log: Path, audit_log: Path) -> Upstream:
@@ -135,7 +135,7 @@ def _first_byte(data: Any) -> int:
     return output[0] if output else _EMPTY
 
 
-def checker_said(found: AuditDirectory) -> Upstream | None:
+def _checker_said(found: AuditDirectory) -> Upstream | None:
     """Return the submission checker's word on the record, None where it does not know the model.
 
     The words TEST PASS on a line of their own, else scores of exactly the four files within the model's delta.
@@ -148,22 +148,22 @@ def checker_said(found: AuditDirectory) -> Upstream | None:
     except RecordError:
         return None
     if record is None:
-        return _upstream(CHECKER, "FAIL", "there is no verify_accuracy.txt")
+        return _upstream(_CHECKER, "FAIL", "there is no verify_accuracy.txt")
     if "TEST PASS" in record.text.split("\n"):
-        return _upstream(CHECKER, "PASS", "verify_accuracy.txt says TEST PASS")
+        return _upstream(_CHECKER, "PASS", "verify_accuracy.txt says TEST PASS")
     accuracy = found.path / "accuracy"
     there = {path.name for path in accuracy.iterdir() if path.is_file()} if accuracy.is_dir() else set()
     if there - _OTHER_FILES != _TEST01_FILES:
-        return _upstream(CHECKER, "FAIL", "verify_accuracy.txt does not say TEST PASS, and scores were not published")
+        return _upstream(_CHECKER, "FAIL", "verify_accuracy.txt does not say TEST PASS, and scores were not published")
     baseline = read_scores(accuracy / "baseline_accuracy.txt", model.accuracy_types)
     compliance = read_scores(accuracy / "compliance_accuracy.txt", model.accuracy_types)
     for name in model.accuracy_types:
         before, after = baseline.get(name, 0), compliance.get(name, 0)
         if not before or not after:
-            return _upstream(CHECKER, "FAIL", f"a file of scores has no {name}")
+            return _upstream(_CHECKER, "FAIL", f"a file of scores has no {name}")
         if abs(1 - before / after) * 100 > accuracy_delta_percent(found.benchmark, name):
-            return _upstream(CHECKER, "FAIL", f"the two scores {name} are too far apart")
-    return _upstream(CHECKER, "PASS", "the scores of both runs are within the model's delta")
+            return _upstream(_CHECKER, "FAIL", f"the two scores {name} are too far apart")
+    return _upstream(_CHECKER, "PASS", "the scores of both runs are within the model's delta")
 
 
 def _upstream(script: str, verdict: UpstreamVerdict, reason: str) -> Upstream:

@@ -30,10 +30,7 @@ from ..probe.script import script, trial
 from ..probe.settings import ProbeSettings
 from ..published.score import TOLERANCE
 from ..verdict import Check, Figure, Ratio, Verdict
-from . import MLPERF_NAME
-from . import evidence as test04_evidence
-from . import ratio as test04_ratio
-from . import script_rule as test04_script
+from . import MLPERF_NAME, evidence, rule
 
 REFERENCE = "reference"
 AUDIT = "output_caching"
@@ -164,7 +161,7 @@ class Test04(Audit[Test04Block]):
         checks.append(_requests_distinct(reference))
         checks += [_requests_identical(label, run) for label, run in repeats.items()]
         checks += [
-            test04_ratio.throughput_ratio(_ratio_name(label), reference, run, cfg.threshold, cfg.completion_floor)
+            rule.throughput_ratio(_ratio_name(label), reference, run, cfg.threshold, cfg.completion_floor)
             for label, run in repeats.items()
         ]
         ratios = _ratios(cfg, reference, repeats)
@@ -174,8 +171,8 @@ class Test04(Audit[Test04Block]):
             ratios=tuple(ratios.values()),
             figures=_figures(cfg, reference, repeats, ratios),
             notes=(
-                *test04_evidence.notes(reference, repeats),
-                *test04_script.notes(reference, repeats, cfg.threshold),
+                *evidence.notes(reference, repeats),
+                *rule.notes(reference, repeats, cfg.threshold),
             ),
         )
         return _with_probe(verdict, runs[PHASE]) if cfg.probe else verdict
@@ -256,9 +253,9 @@ def _requests_identical(label: str, run: MeasuredPhase) -> Check:
 
 def _ratios(cfg: Test04Block, reference: MeasuredPhase, repeats: Mapping[str, MeasuredPhase]) -> dict[str, Ratio]:
     """Return the ratio of each repeated row, and of all pooled where there are several, by their figures' suffix."""
-    limit, limit_of = 1 + cfg.threshold, test04_script.limit_of(reference.record, cfg.threshold)
+    limit, limit_of = 1 + cfg.threshold, rule.limit_of(reference.record, cfg.threshold)
     found = {
-        _suffix(label): test04_evidence.ratio(
+        _suffix(label): evidence.ratio(
             reference,
             [run],
             limit,
@@ -269,7 +266,7 @@ def _ratios(cfg: Test04Block, reference: MeasuredPhase, repeats: Mapping[str, Me
         for label, run in repeats.items()
     }
     if len(repeats) > 1:
-        found[_POOLED] = test04_evidence.ratio(reference, list(repeats.values()), limit, limit_of)
+        found[_POOLED] = evidence.ratio(reference, list(repeats.values()), limit, limit_of)
     return {suffix: ratio for suffix, ratio in found.items() if ratio}
 
 
@@ -299,15 +296,15 @@ def _figures(
     if reference.figures.early_stopping_p90_s is not None:
         figures["ref_early_stopping_p90_s"] = reference.figures.early_stopping_p90_s
         figures |= {f"{label}_early_stopping_p90_s": run.figures.early_stopping_p90_s for label, run in repeats.items()}
-    figures["ref_cv"] = test04_evidence.spread(reference)
+    figures["ref_cv"] = evidence.spread(reference)
     for label, run in repeats.items():
         suffix = _suffix(label)
-        figures |= _with_suffix(test04_evidence.ratio_figures(ratios.get(suffix)), suffix)
-        figures[f"audit_cv{suffix}"] = test04_evidence.spread(run)
+        figures |= _with_suffix(evidence.ratio_figures(ratios.get(suffix)), suffix)
+        figures[f"audit_cv{suffix}"] = evidence.spread(run)
     if len(repeats) > 1:
         pooled = ratios.get(_POOLED)
         figures[f"ratio{_POOLED}"] = pooled.value if pooled else None
-        figures |= _with_suffix(test04_evidence.ratio_figures(pooled), _POOLED)
+        figures |= _with_suffix(evidence.ratio_figures(pooled), _POOLED)
     return figures
 
 

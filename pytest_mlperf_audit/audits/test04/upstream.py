@@ -15,32 +15,95 @@ from typing import Final
 
 from ...loadgen.summary import Summary, parse_summary
 from ...loadgen.text import quoted
-from ..published.case import Defect
-from ..published.ending import End
+from ..published.case import Defect, End
 from ..published.outcome import Upstream
 from ..published.pair_checks import is_same_run
 from ..published.score import SCENARIOS, rate_of, tolerance
-from .upstream_defects import (
-    CRASH_LINE,
-    CRASH_NUMBER,
-    CRASH_TEXT,
-    CRASH_ZERO,
-    LOOSE,
-    NO_END,
-    NO_SCENARIO,
-    NO_SCORE,
-    NO_VALIDITY,
-    NOT_REPEATED,
-    ODD_NUMBER,
-    ROUNDING,
-    SAME_RUN,
+
+SCRIPT: Final = "TEST04/verify_performance.py"
+_NO_SCORE: Final = Defect(
+    "no_score_is_zero",
     SCRIPT,
-    SEVERAL,
-    TARGET_LATENCY,
+    "a log without a score counts as one that scored 0: the audit run's then passes, and without the reference"
+    " run's the script says 'Test score invalid', as if it had compared two",
+)
+_NO_VALIDITY: Final = Defect(
+    "no_result_line_is_valid",
+    SCRIPT,
+    "a log without 'Result is : VALID' counts as valid; only the word INVALID is looked for",
+)
+_NO_END: Final = Defect(
+    "cut_log_unseen",
+    SCRIPT,
+    "a log that is cut short is compared like a whole one; LoadGen's closing line is not looked for",
+)
+_NO_SCENARIO: Final = Defect(
+    "scenario_without_rule",
+    SCRIPT,
+    "a log without a scenario, or of one that TEST04 has no score for, is compared all the same: as a "
+    "mismatch, or as 0 with 0",
+)
+_SAME_RUN: Final = Defect(
+    "one_run_twice",
+    SCRIPT,
+    "the same log as reference and audit passes; nothing looks whether these are two runs",
+)
+_NOT_REPEATED: Final = Defect(
+    "repeats_unseen",
+    SCRIPT,
+    "nothing looks whether the audit run repeated one sample and the reference run did not",
+)
+_ODD_NUMBER: Final = Defect(
+    "odd_numbers",
+    SCRIPT,
+    "whatever Python's float() takes is a score: 0, inf, nan, negative numbers, 1_000",
+)
+_SEVERAL: Final = Defect(
+    "last_of_several",
+    SCRIPT,
+    "where a line comes several times with different values, the last score counts, and any INVALID",
+)
+_LOOSE: Final = Defect(
+    "loose_patterns",
+    SCRIPT,
+    "lines are told by how they begin: a score before the scenario's line or behind blanks or NUL bytes is not"
+    " seen, and a line that merely begins alike is taken",
+)
+_TARGET_LATENCY: Final = Defect(
+    "target_latency_unseen",
+    SCRIPT,
+    "the pattern for 'target_latency (ns)' has unescaped parentheses and never matches, so runs of Server with"
+    " different target latencies are compared",
+)
+_ROUNDING: Final = Defect(
+    "rounded_limit",
+    SCRIPT,
+    "the limit is rounded before the comparison, so a run exactly at the limit may pass or fail",
+)
+_CRASH_TEXT: Final = Defect(
+    "traceback_on_text",
+    SCRIPT,
+    "a log that is no UTF-8 ends the script with a traceback",
+)
+_CRASH_NUMBER: Final = Defect(
+    "traceback_on_number",
+    SCRIPT,
+    "a score such as 1,000 ends the script with a traceback",
+)
+_CRASH_ZERO: Final = Defect(
+    "traceback_on_zero",
+    SCRIPT,
+    "a latency of 0 ends the script with a traceback",
+)
+_CRASH_LINE: Final = Defect(
+    "traceback_on_line",
+    SCRIPT,
+    "a line without a blank behind its colon, or without a value, ends the script with a traceback",
 )
 
+
 #: The checks of ours that answer the script's question: does this audit pass?
-ANSWERED: Final = (
+_ANSWERED: Final = (
     "logs_whole",
     "separate_runs",
     "scenario",
@@ -82,7 +145,7 @@ class _Log:
             for line in io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"):
                 self._take(line, reference_latency)
         except UnicodeDecodeError:
-            raise End("CRASH", f"the {self.run} run's summary is no UTF-8", CRASH_TEXT) from None
+            raise End("CRASH", f"the {self.run} run's summary is no UTF-8", _CRASH_TEXT) from None
         self.done = True
 
     def _take(self, line: str, reference_latency: str | None) -> None:
@@ -106,20 +169,20 @@ class _Log:
     def _value(self, line: str) -> str:
         _, separator, value = line.partition(": ")
         if not separator:
-            raise End("CRASH", f"the {self.run} run's line {quoted(line)} has no value", CRASH_LINE)
+            raise End("CRASH", f"the {self.run} run's line {quoted(line)} has no value", _CRASH_LINE)
         return value.strip()
 
     def _rate(self, latency: str) -> float:
         try:
             return 1e9 / float(latency)
         except ZeroDivisionError:
-            raise End("CRASH", f"the {self.run} run's latency is 0", CRASH_ZERO) from None
+            raise End("CRASH", f"the {self.run} run's latency is 0", _CRASH_ZERO) from None
         except ValueError:
-            raise End("CRASH", f"the {self.run} run's latency {latency!r} is no number", CRASH_NUMBER) from None
+            raise End("CRASH", f"the {self.run} run's latency {latency!r} is no number", _CRASH_NUMBER) from None
 
     def _compare_latency(self, latency: str, reference: str | None) -> None:
         if self.run == "audit" and reference is None:
-            raise End("CRASH", "only the audit run has a line 'target_latency ns'", TARGET_LATENCY)
+            raise End("CRASH", "only the audit run has a line 'target_latency ns'", _TARGET_LATENCY)
         if self.run == "audit" and latency != reference:
             raise End("FAIL", "the target latencies differ")
         self.latency = latency
@@ -154,7 +217,7 @@ def said(
         script=SCRIPT,
         verdict=end.verdict,
         reason=end.reason,
-        checks=ANSWERED,
+        checks=_ANSWERED,
         reference_score=logs[0].number if printed else None,
         audit_score=logs[1].number if printed else None,
     )
@@ -171,7 +234,7 @@ def _compared(reference: _Log, audit: _Log) -> End:
         return End("FAIL", f"the scenarios differ: {reference.mode!r} and {audit.mode!r}")
     for log in (audit, reference):
         if log.number is None:
-            return End("CRASH", f"the {log.run} run's score {log.score!r} is no number", CRASH_NUMBER)
+            return End("CRASH", f"the {log.run} run's score {log.score!r} is no number", _CRASH_NUMBER)
     before, after = float(reference.score), float(audit.score)
     limit = 1 + tolerance(reference.mode, before)
     if after < before * limit:
@@ -183,45 +246,45 @@ def _hit(log: _Log, ours: Summary) -> Iterator[Defect]:
     """Yield the defects that one log hits: where what the script sees of it is not what it says."""
     if not log.done:
         if "INVALID" in log.results and ours.validity != "INVALID":
-            yield SEVERAL if len(log.results) > 1 else LOOSE
+            yield _SEVERAL if len(log.results) > 1 else _LOOSE
         return
     if not ours.whole:
-        yield NO_END
+        yield _NO_END
     if ours.scenario not in SCENARIOS:
-        yield NO_SCENARIO
+        yield _NO_SCENARIO
     if ours.scenario is not None and ours.scenario != log.mode:
-        yield LOOSE
+        yield _LOOSE
     yield from _hit_by_score(log, rate_of(ours), known=ours.scenario in SCENARIOS)
     if ours.validity not in ("VALID", "INVALID"):
-        yield SEVERAL if len(log.results) > 1 else NO_VALIDITY
+        yield _SEVERAL if len(log.results) > 1 else _NO_VALIDITY
     elif ours.validity not in log.results:
-        yield LOOSE
+        yield _LOOSE
 
 
 def _hit_by_score(log: _Log, score: float | None, *, known: bool) -> Iterator[Defect]:
     if len(log.scores) > 1:
-        yield SEVERAL
+        yield _SEVERAL
     elif score is None and not log.scores and known:
-        yield NO_SCORE
+        yield _NO_SCORE
     elif log.scores and not (score and isfinite(score)):
-        yield ODD_NUMBER
+        yield _ODD_NUMBER
     elif score is not None and log.number != score:
-        yield LOOSE
+        yield _LOOSE
 
 
 def _hit_by_both(reference: Summary, audit: Summary, *, same: bool) -> Iterator[Defect]:
     if same:
-        yield SAME_RUN
+        yield _SAME_RUN
     if (
         reference.performance_issue_same is not False
         or audit.performance_issue_same is not True
         or audit.performance_issue_unique is not False
     ):
-        yield NOT_REPEATED
+        yield _NOT_REPEATED
     if reference.scenario == audit.scenario == "Server" and reference.target_latency_ns != audit.target_latency_ns:
-        yield TARGET_LATENCY
+        yield _TARGET_LATENCY
     before, after = rate_of(reference), rate_of(audit)
     if before and after and reference.scenario:
         limit = 1 + tolerance(reference.scenario, before)
         if (after / before < limit) != (after < before * limit):
-            yield ROUNDING
+            yield _ROUNDING

@@ -18,44 +18,44 @@ SCRIPT: Final = "TEST06/run_verification.py"
 #: What it takes for every model unless told otherwise.
 _EOS_ID: Final = 2
 
-EMPTY_LOG: Final = Defect(
+_EMPTY_LOG: Final = Defect(
     "empty_log_passes", SCRIPT, "the script passes a log without a single sample: each of its checks holds for none"
 )
-EMPTY_OUTPUTS: Final = Defect(
+_EMPTY_OUTPUTS: Final = Defect(
     "empty_outputs_pass", SCRIPT, "the script passes a log whose outputs are all empty: there is no token to look at"
 )
-INDEX_0: Final = Defect(
+_INDEX_0: Final = Defect(
     "index_0_not_tested",
     SCRIPT,
     "the script never looks at an output's first token, so an output of two EOS tokens and nothing else passes; the "
     "exception that once allowed it was withdrawn for v5.0 (mlcommons/inference#1884)",
 )
-ONE_EOS: Final = Defect(
+_ONE_EOS: Final = Defect(
     "one_eos_token_for_all_models",
     SCRIPT,
     "the script takes token 2 for the end of sequence unless told otherwise, which most models' is not; and a token "
     "given with -e stays text, which no token equals",
 )
-SHORTER: Final = Defect(
+_SHORTER: Final = Defect(
     "empty_first_token_passes",
     SCRIPT,
     "the script compares only as many tokens as the shorter of output and first token has, so an empty one passes",
 )
-NO_FIRST: Final = Defect(
+_NO_FIRST: Final = Defect(
     "missing_first_token_fails",
     SCRIPT,
     "the script takes a log that reports no first token for one that reports a wrong one",
 )
-INT32: Final = Defect(
+_INT32: Final = Defect(
     "int32_assumed", SCRIPT, "the script reads token ids as int32 unless told otherwise; those of this log are int64"
 )
-UNGUARDED: Final = Defect(
+_UNGUARDED: Final = Defect(
     "length_check_crashes",
     SCRIPT,
     "the script's length check ends in a traceback on a sample without token_count, or with half a token",
 )
-ONLY_ARRAYS: Final = Defect("only_arrays", SCRIPT, "the script reads a JSON array and nothing else")
-ANY_FORM: Final = Defect(
+_ONLY_ARRAYS: Final = Defect("only_arrays", SCRIPT, "the script reads a JSON array and nothing else")
+_ANY_FORM: Final = Defect(
     "form_not_checked", SCRIPT, "the script never asks whether the log is one that LoadGen writes, in all its fields"
 )
 
@@ -76,11 +76,11 @@ def said(log: Path, rules: TokenRules, *, first_needed: bool, readable: bool) ->
     except RecordError:
         return _upstream("CRASH", "the log is no JSON that it can read"), []
     except _NotArrayError:
-        return _upstream("CRASH", "the log is JSON, but no array of samples"), [ONLY_ARRAYS]
+        return _upstream("CRASH", "the log is JSON, but no array of samples"), [_ONLY_ARRAYS]
     verdict, reason = script.verdict()
     defects = script.defects()
     if not readable and verdict != "CRASH":
-        defects.append(ANY_FORM)
+        defects.append(_ANY_FORM)
     return _upstream(verdict, reason), defects
 
 
@@ -133,26 +133,26 @@ class _Script:
         """The script looks at all tokens but the first."""
         fine = trailing(ids[1:], {_EOS_ID}) < 2
         if fine and trailing(ids, {_EOS_ID}) > 1:
-            self._note(INDEX_0)
+            self._note(_INDEX_0)
         eos_ids = self._rules.eos_ids
         if eos_ids is None:
             if len(ids) > 1 and ids[-1] == ids[-2]:
-                self._note(ONE_EOS)
+                self._note(_ONE_EOS)
         elif eos_ids != {_EOS_ID} and fine != (trailing(ids, eos_ids) < 2):
-            self._note(ONE_EOS)
+            self._note(_ONE_EOS)
         return fine
 
     def _take_first(self, ids: Ids | None, sample: Any) -> bool:
         try:
             first = np.frombuffer(bytes.fromhex(sample["token_data"]), np.int32)
         except _FAULTS:
-            self._note(NO_FIRST)
+            self._note(_NO_FIRST)
             return False
         if ids is None:
             return False
         shorter = min(len(ids), len(first))
         if not shorter:
-            self._note(SHORTER)
+            self._note(_SHORTER)
         return not np.any(ids[:shorter] != first[:shorter])
 
     def _take_length(self, ids: Ids | None, sample: Any) -> None:
@@ -162,7 +162,7 @@ class _Script:
             count = None
         if ids is None or count is None:
             self._crashed = True
-            self._note(UNGUARDED)
+            self._note(_UNGUARDED)
         elif len(ids) != count:
             self._length = False
 
@@ -186,9 +186,9 @@ class _Script:
     def defects(self) -> list[Defect]:
         found = dict(self._hit)
         if not self._n:
-            found[EMPTY_LOG.name] = EMPTY_LOG
+            found[_EMPTY_LOG.name] = _EMPTY_LOG
         elif not self._rules.n_tokens:
-            found[EMPTY_OUTPUTS.name] = EMPTY_OUTPUTS
+            found[_EMPTY_OUTPUTS.name] = _EMPTY_OUTPUTS
         elif self._rules.width != 4:
-            found[INT32.name] = INT32
+            found[_INT32.name] = _INT32
         return list(found.values())

@@ -93,7 +93,7 @@ class Test07(Audit[Test07Block]):
         score = score_of(run)
         checks = (
             completion(run, cfg.min_completion, name=f"completion[{PHASE}]"),
-            each_once(run),
+            _each_once(run),
             unless_turned_away(score_check(score, parameters.threshold), run),
         )
         figures: dict[str, Figure] = {
@@ -110,7 +110,7 @@ class _Parameters(msgspec.Struct):
     threshold_of: str
 
 
-def each_once(run: MeasuredPhase) -> Check:
+def _each_once(run: MeasuredPhase) -> Check:
     """Require that as many rows as were planned were sent, each once."""
     seen = SampleCount()
     for row in run.queries.samples.tolist():

@@ -13,18 +13,18 @@ from ..verdict import Check
 from . import Threshold
 
 SCRIPT: Final = "TEST07/run_verification.py"
-CHECKER: Final = "submission_checker"
+_CHECKER: Final = "submission_checker"
 
-NOT_COUNTED: Final = Defect(
+_NOT_COUNTED: Final = Defect(
     "samples_not_counted", SCRIPT, "the script never counts the samples, so a score of a few easy ones passes"
 )
-ANY_THRESHOLD: Final = Defect(
+_ANY_THRESHOLD: Final = Defect(
     "any_threshold", SCRIPT, "the script takes whatever threshold its command line gives, MLPerf's or not"
 )
-NO_SCORE: Final = Defect(
+_NO_SCORE: Final = Defect(
     "no_score_is_failed", SCRIPT, "the script takes a score that it cannot find for one that is too low"
 )
-UNREAD: Final = Defect(
+_UNREAD: Final = Defect(
     "summary_not_read",
     SCRIPT,
     "the script judges what the accuracy script prints, and never the summary that it writes below, so one without a "
@@ -32,7 +32,7 @@ UNREAD: Final = Defect(
 )
 WORDS: Final = Defect(
     "words_not_figures",
-    CHECKER,
+    _CHECKER,
     "the checker looks for the words TEST PASS anywhere in verify_accuracy.txt, and at no score and no log",
 )
 
@@ -62,11 +62,11 @@ def said(record: VerifyRecord, wanted: Threshold | None, ours: Sequence[Check]) 
     script = _script(score, threshold)
     words: UpstreamVerdict = "PASS" if "TEST PASS" in record.text else "FAIL"
     found = "found" if words == "PASS" else "not found"
-    checker = Upstream(script=CHECKER, verdict=words, reason=f"the words TEST PASS are {found}", checks=CHECKS)
+    checker = Upstream(script=_CHECKER, verdict=words, reason=f"the words TEST PASS are {found}", checks=CHECKS)
     defects = _defects(threshold, wanted, ours)
     if printed is not None and recorded is None:
-        defects.append(UNREAD)
-    return [script, checker], [*defects, NO_SCORE] if score is None else defects
+        defects.append(_UNREAD)
+    return [script, checker], [*defects, _NO_SCORE] if score is None else defects
 
 
 def _script(score: float | None, threshold: float | None) -> Upstream:
@@ -81,7 +81,7 @@ def _script(score: float | None, threshold: float | None) -> Upstream:
 def _defects(threshold: float | None, wanted: Threshold | None, ours: Sequence[Check]) -> list[Defect]:
     found = [WORDS]
     if any(check.name != "accuracy" and not check.passed for check in ours):
-        found.append(NOT_COUNTED)
+        found.append(_NOT_COUNTED)
     if wanted is None or (threshold is not None and threshold != wanted.score):
-        found.append(ANY_THRESHOLD)
+        found.append(_ANY_THRESHOLD)
     return found

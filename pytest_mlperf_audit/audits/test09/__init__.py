@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from ..models import figure_of
+from ..verdict import Check
 
 
 class LengthBounds(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,3 +34,19 @@ _BOUNDS: Final = {
 def bounds_of(benchmark: str) -> LengthBounds | None:
     """Return a benchmark's bounds, None for one that has no TEST09."""
     return figure_of(benchmark, _BOUNDS)
+
+
+def mean_within(n_tokens: int, n_outputs: int, low: float, high: float) -> Check:
+    """Require that the mean of `n_outputs` outputs of `n_tokens` tokens in all is within the bounds, both allowed."""
+    if not n_outputs:
+        reason = "no output is logged, so there is no mean length"
+        return Check(name="output_length", passed=None, observed=None, limit=high, reason=reason)
+    return mean_check(n_tokens / n_outputs, n_outputs, low, high)
+
+
+def mean_check(mean: float, n_outputs: int, low: float, high: float) -> Check:
+    """Require that a mean output length in tokens is within the bounds, both allowed."""
+    passed = low <= mean <= high
+    limit = low if mean < low else high
+    reason = f"the mean of {n_outputs} outputs is {mean:.2f} tokens, {low:g} to {high:g} allowed"
+    return Check(name="output_length", passed=passed, observed=mean, limit=limit, reason=reason)

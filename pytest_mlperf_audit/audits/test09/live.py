@@ -26,8 +26,7 @@ from ..models import find_model
 from ..sample_count import SampleCount
 from ..token_evidence import TokenEvidence, completed, keep_ids
 from ..verdict import Check, Verdict
-from . import LengthBounds, bounds_of
-from .rule import mean_within
+from . import LengthBounds, bounds_of, mean_within
 
 PHASE = "test09"
 

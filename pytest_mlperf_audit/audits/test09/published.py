@@ -23,8 +23,7 @@ from ..published.case import AuditDirectory, Reverified
 from ..sample_count import SampleCount
 from ..tokens import TokenRules
 from ..verdict import Check
-from . import LengthBounds, bounds_of, upstream
-from .rule import mean_check, mean_within
+from . import LengthBounds, bounds_of, mean_check, mean_within, upstream
 
 _VERIFY_FILE = "verify_output_len.txt"
 

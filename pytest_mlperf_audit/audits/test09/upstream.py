@@ -16,27 +16,27 @@ from . import LengthBounds
 
 SCRIPT: Final = "TEST09/run_verification.py"
 
-NOT_COUNTED: Final = Defect(
+_NOT_COUNTED: Final = Defect(
     "samples_not_counted", SCRIPT, "the script never counts the samples, so a single one of the right length passes"
 )
-FOUR_BYTES: Final = Defect(
+_FOUR_BYTES: Final = Defect(
     "int32_assumed", SCRIPT, "the script counts four bytes as a token; the token ids of this log are int64"
 )
-BROKEN_IS_EMPTY: Final = Defect(
+_BROKEN_IS_EMPTY: Final = Defect(
     "broken_output_is_empty",
     SCRIPT,
     "the script takes an output that is missing or no hexadecimal number for one of no tokens",
 )
-READS_ON: Final = Defect(
+_READS_ON: Final = Defect(
     "reads_what_it_can",
     SCRIPT,
     "the script skips what it cannot read of a log and judges the rest: what was left visible of one cut for "
     "publication, too",
 )
-NOT_READ_IS_FAILED: Final = Defect(
+_NOT_READ_IS_FAILED: Final = Defect(
     "unreadable_is_failed", SCRIPT, "the script takes a log that it cannot read for one that fails"
 )
-FORM: Final = Defect("form_not_checked", SCRIPT, "the script never asks whether an entry is one of LoadGen's")
+_FORM: Final = Defect("form_not_checked", SCRIPT, "the script never asks whether an entry is one of LoadGen's")
 
 CHECKS: Final = ("samples", "log_hash", "output_length")
 #: What is no JSON array is modelled in memory; of a larger file nothing is said.
@@ -62,7 +62,7 @@ def said(log: Path, bounds: LengthBounds, ours: Sequence[Check], *, width: int) 
         try:
             tally.take_all(_lines(log.read_bytes().decode("utf-8")))
         except (ValueError, RecursionError):
-            return _upstream("FAIL", "it cannot read the log"), [NOT_READ_IS_FAILED]
+            return _upstream("FAIL", "it cannot read the log"), [_NOT_READ_IS_FAILED]
     verdict, reason = tally.verdict(bounds)
     return _upstream(verdict, reason), list(_defects(tally, ours, whole=whole, width=width))
 
@@ -73,17 +73,17 @@ def _upstream(verdict: UpstreamVerdict, reason: str) -> Upstream:
 
 def _defects(tally: _Tally, ours: Sequence[Check], *, whole: bool, width: int) -> Iterator[Defect]:
     if any(check.name != "output_length" and not check.passed for check in ours):
-        yield NOT_COUNTED
+        yield _NOT_COUNTED
     if width != 4:
-        yield FOUR_BYTES
+        yield _FOUR_BYTES
     if tally.n_broken:
-        yield BROKEN_IS_EMPTY
+        yield _BROKEN_IS_EMPTY
     if not whole:
-        yield READS_ON
+        yield _READS_ON
     if not tally.n:
-        yield NOT_READ_IS_FAILED
+        yield _NOT_READ_IS_FAILED
     elif tally.crashed or any(check.passed is None for check in ours):
-        yield FORM
+        yield _FORM
 
 
 def _lines(text: str) -> Iterator[Any]:

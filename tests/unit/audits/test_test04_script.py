@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_mlperf_audit.audits.test04.script_rule import limit_ratio, notes, score, script_passes
+from pytest_mlperf_audit.audits.test04.rule import limit_ratio, notes, score, script_passes
 from pytest_mlperf_audit.runs.columns import QueryColumns
 from pytest_mlperf_audit.runs.order import single, without_replacement
 from pytest_mlperf_audit.runs.phase import MeasuredPhase, PhaseRecord, figures

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_mlperf_audit.audits.sample_count import SampleCount
-from pytest_mlperf_audit.audits.test09.rule import mean_check, mean_within
+from pytest_mlperf_audit.audits.test09 import mean_check, mean_within
 from pytest_mlperf_audit.audits.verdict import Check
 
 

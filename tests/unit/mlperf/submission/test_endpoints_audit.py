@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from pytest_mlperf_audit.audits.published.case import verify
 from pytest_mlperf_audit.audits.published.outcome import CaseOutcome
 from pytest_mlperf_audit.audits.published.tree import find_audits
-from pytest_mlperf_audit.audits.published.verify import verify
 from tests.support.submission import Submission
 
 OFFLINE = "closed/Us/sys/wan-2.2-t2v-a14b/Offline"
