@@ -2,8 +2,8 @@
 
 Adding an audit adds a line here: its id, and where its class is, as module beside this one and name. The folder of an
 MLPerf test says the rest in its `__init__.py`, all of it optional: `MLPERF_NAME`, what the endpoints tool calls it, and
-`RATIO_LIMITS`, between which ratios of two published scores must lie. One with a module `published` re-verifies
-submissions.
+`RATIO_LIMITS`, the limits of the ratio of two published scores. One with a module `published` re-verifies
+submissions, one with `published_file` judges the figures in the file of an endpoints submission.
 """
 
 from __future__ import annotations
@@ -25,6 +25,11 @@ SHIPPED: Final = {
 def published_tests() -> tuple[str, ...]:
     """Return the tests of which a submission can be re-verified."""
     return tuple(test for test in SHIPPED if test in _folders() and find_spec(f".{test}.published", __package__))
+
+
+def audit_file_tests() -> tuple[str, ...]:
+    """Return the tests whose file audit_<name>.json of an endpoints submission has figures to judge it by."""
+    return tuple(test for test in published_tests() if find_spec(f".{test}.published_file", __package__))
 
 
 def mlperf_names() -> dict[str, str]:

@@ -8,6 +8,7 @@ Its fields are those of the endpoints tool (mlcommons/endpoints, `compliance/res
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,10 +18,11 @@ from ...errors import RecordError
 from ...loadgen.detail import finite
 from ...loadgen.text import read
 from ...text import plain
+from ..shipped import audit_file_tests
 from ..verdict import Check, Figure
 from .case import AuditDirectory, Defect, Reverified
 from .outcome import Upstream
-from .score import TOLERANCE, speed_up, tolerance_of_rates
+from .score import tolerance_of_rates
 
 SCRIPT: Final = "submission_checker/checks/compliance_check.py"
 _READS_TWO_FIELDS: Final = Defect(
@@ -29,6 +31,8 @@ _READS_TWO_FIELDS: Final = Defect(
     "the checker reads `test` and `passed` of the file, and neither the figures beside them nor the failed queries",
 )
 
+#: The tests whose files have figures that their verdict follows from.
+_WITH_FIGURES: Final = audit_file_tests()
 _MARKER = re.compile(r"Performance check pass: (True|False)")
 _MOST_BYTES: Final = 64 * 2**20
 _UNFOUNDED: Final = Check(
@@ -38,18 +42,18 @@ _UNFOUNDED: Final = Check(
     limit=None,
     reason="the file has no figures from which its verdict could be worked out again, so it rests on its word",
 )
-_PHASES: Final = (("reference", "ref"), ("output_caching", "audit"))
 
 
 def verify(found: AuditDirectory) -> Reverified:
     """Return what the file shows. Raises RecordError when it cannot be read."""
     name = found.path.stem.removeprefix("audit_")
-    data = _read(found.path)
+    data = read_object(found.path)
     checks = [_named(data, name), _claimed(data), *_marker(found.path, name, data)]
     figures: dict[str, Figure] = {}
-    if found.test == "test04":
-        checks += [*_completion(data, found.scenario), _ratio(data, found.scenario), *_successful(found.path.parent)]
-        figures = _scores(data)
+    if found.test in _WITH_FIGURES:
+        judge = import_module(f"..{found.test}.published_file", __package__).judge
+        of_test, figures = judge(data, found)
+        checks += of_test
     else:
         checks.append(_UNFOUNDED)
     rule = [check for check in checks if check.name not in ("passed", "marker")]
@@ -66,7 +70,8 @@ def verify(found: AuditDirectory) -> Reverified:
     )
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file. Raises RecordError."""
     raw = read(path, _MOST_BYTES)
     if raw is None:
         raise RecordError(f"{path}: there is no such file; it was moved while the tree was read, or links to nothing")
@@ -119,67 +124,9 @@ def _marker(path: Path, name: str, data: dict[str, Any]) -> list[Check]:
     ]
 
 
-def _completion(data: dict[str, Any], scenario: str) -> list[Check]:
-    """Each phase completed its share of what it requested: 1 - threshold, as the endpoints tool has it.
-
-    A threshold beyond MLPerf's would let a phase pass that completed next to nothing, so MLPerf's counts then.
-    """
-    checks = []
-    tolerated = min(_number(data, "threshold") or 0.0, tolerance_of_rates(scenario))
-    for phase, prefix in _PHASES:
-        completed, requested = _number(data, f"{prefix}_completed"), _number(data, f"{prefix}_requested")
-        name = f"completion[{phase}]"
-        if completed is None or requested is None or requested <= 0:
-            reason = f"the file does not say how many queries of the {phase} phase were requested and completed"
-            checks.append(Check(name=name, passed=None, observed=completed, limit=None, reason=reason))
-            continue
-        needed = requested * (1 - tolerated)
-        reason = f"{completed:g} of {requested:g} queries completed, at least {needed:g} needed"
-        checks.append(
-            Check(name=name, passed=completed >= needed - 1e-6, observed=completed, limit=needed, reason=reason)
-        )
-    return checks
-
-
-def _ratio(data: dict[str, Any], scenario: str) -> Check:
-    reference, audit = _number(data, "ref_qps"), _number(data, "audit_qps")
-    allowed = tolerance_of_rates(scenario)
-    threshold = _number(data, "threshold")
-    tolerated = allowed if threshold is None else min(threshold, allowed)
-    if reference is None or audit is None:
-        reason = "the file has no ref_qps and audit_qps, so the ratio cannot be worked out again"
-        return Check(name="throughput_ratio", passed=None, observed=None, limit=1 + tolerated, reason=reason)
-    return speed_up(reference, audit, tolerated)
-
-
-def _successful(audit_dir: Path) -> list[Check]:
-    """Count failed queries where the phases' own summaries were published: the endpoints tool counts them as done."""
-    checks = []
-    for summary in sorted(audit_dir.glob("*/result_summary.json")):
-        data = _read(summary)
-        issued, failed = _number(data, "n_samples_issued"), _number(data, "n_samples_failed")
-        if issued and failed is not None:
-            checks.append(
-                Check(
-                    name=f"successful[{summary.parent.name}]",
-                    passed=failed <= issued * TOLERANCE,
-                    observed=issued - failed,
-                    limit=issued * (1 - TOLERANCE),
-                    reason=f"{failed:g} of {issued:g} queries of the phase {summary.parent.name} failed",
-                )
-            )
-    return checks
-
-
 def _contradicted(broken: list[str]) -> Check:
     reason = f"the file says `passed`: true, which does not follow from its own figures ({', '.join(broken)})"
     return Check(name="figures_agree", passed=False, observed=True, limit=False, reason=reason)
-
-
-def _scores(data: dict[str, Any]) -> dict[str, Figure]:
-    reference, audit = _number(data, "ref_qps"), _number(data, "audit_qps")
-    scores: dict[str, Figure] = {"reference_score": reference, "audit_score": audit}
-    return scores | ({"ratio": audit / reference} if reference and audit is not None else {})
 
 
 def _foreign(found: AuditDirectory) -> list[str]:
@@ -190,13 +137,14 @@ def _foreign(found: AuditDirectory) -> list[str]:
 
 
 def _threshold(data: dict[str, Any], scenario: str) -> list[str]:
-    threshold, allowed = _number(data, "threshold"), tolerance_of_rates(scenario)
+    threshold, allowed = number_of(data, "threshold"), tolerance_of_rates(scenario)
     if threshold is None or threshold <= allowed:
         return []
     return [f"the run tolerated a speed-up of {threshold:.0%}, MLPerf's rule {allowed:.0%}; judged by the rule"]
 
 
-def _number(data: dict[str, Any], key: str) -> float | None:
+def number_of(data: dict[str, Any], key: str) -> float | None:
+    """Return a finite number of the file, None where it has none."""
     return finite(data.get(key))
 
 
