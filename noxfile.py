@@ -55,7 +55,7 @@ def load(session: nox.Session) -> None:
 @nox.session
 def plugin(session: nox.Session) -> None:
     """Run real pytest sessions with the plugin: the longest part."""
-    _pytest(session, "tests/plugin")
+    _pytest(session, "tests/plugin", "tests/session")
 
 
 @nox.session
