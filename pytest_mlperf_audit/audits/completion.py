@@ -6,12 +6,14 @@ of the system, so that what fails by such queries alone is undecided.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import ceil
 
 import msgspec
 
 from ..runs.phase import MeasuredPhase
 from ..runs.query import is_turned_away, n_turned_away, refusal
+from ..runs.spec import RunSpec
 from .verdict import Check
 
 
@@ -33,6 +35,20 @@ def completion(run: MeasuredPhase, min_completion: float, *, name: str) -> Check
     if not passed and figures.n_completed + n_turned_away(figures.failures) >= needed:
         passed, reason = None, f"{reason}; {_server_words(run)}"
     return Check(name=name, passed=passed, observed=figures.n_completed, limit=needed, reason=reason)
+
+
+def phase_check_names(phases: Iterable[RunSpec]) -> list[str]:
+    """Return the names of what `phase_checks` will give: each phase's completion, and duration where it has a floor."""
+    specs = list(phases)
+    floors = [spec for spec in specs if spec.min_duration_ms]
+    return [*(f"completion[{spec.label}]" for spec in specs), *(f"duration[{spec.label}]" for spec in floors)]
+
+
+def phase_checks(runs: Iterable[MeasuredPhase], min_completion: float) -> list[Check]:
+    """Require of each phase that it completed, and lasted where it has a floor."""
+    measured = list(runs)
+    checks = [completion(run, min_completion, name=f"completion[{run.label}]") for run in measured]
+    return checks + [duration(run, name=f"duration[{run.label}]") for run in measured if run.spec.min_duration_ms]
 
 
 def completed_enough(run: MeasuredPhase, min_completion: float) -> bool:

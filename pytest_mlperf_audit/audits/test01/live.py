@@ -23,7 +23,7 @@ from ...errors import PlanError
 from ...runs.order import without_replacement
 from ...runs.phase import MeasuredPhase
 from ...runs.spec import Keep, Parameter, RunSpec, Scoring
-from ..completion import completion, duration, unless_turned_away
+from ..completion import phase_check_names, phase_checks, unless_turned_away
 from ..contract import Audit, AuditContext, Samples
 from ..models import accuracy_delta_percent
 from ..published.score import TOLERANCE, within
@@ -122,16 +122,17 @@ class Test01(Audit[Test01Block]):
 
     @override
     def checks(self, cfg: Test01Block, phases: Sequence[RunSpec]) -> list[str]:
-        names = [f"completion[{phase.label}]" for phase in phases]
-        names += [f"duration[{phase.label}]" for phase in phases if phase.min_duration_ms]
-        return [*names, "matches", "score_delta" if cfg.match == "score_delta" else "outputs_match", "score_within"]
+        return [
+            *phase_check_names(phases),
+            "matches",
+            "score_delta" if cfg.match == "score_delta" else "outputs_match",
+            "score_within",
+        ]
 
     @override
     def verify(self, cfg: Test01Block, runs: Mapping[str, MeasuredPhase]) -> Verdict:
         accuracy, reference, performance = runs[ACCURACY], runs[REFERENCE], runs[PERFORMANCE]
-        phases = (accuracy, reference, performance)
-        checks = [completion(run, cfg.min_completion, name=f"completion[{run.label}]") for run in phases]
-        checks += [duration(run, name=f"duration[{run.label}]") for run in phases if run.spec.min_duration_ms]
+        checks = phase_checks((accuracy, reference, performance), cfg.min_completion)
         found = comparison(accuracy, performance, tokens=cfg.match == "tokens")
         scores = scores_of(accuracy, performance) if cfg.match == "score_delta" else None
         checks += _of_outputs(cfg, found, scores, (accuracy, performance))

@@ -22,7 +22,7 @@ from ...runs.order import Single, WithoutReplacement, single, without_replacemen
 from ...runs.phase import MeasuredPhase
 from ...runs.script import Script
 from ...runs.spec import Poisson, RunSpec
-from ..completion import completion, duration
+from ..completion import phase_check_names, phase_checks
 from ..contract import Audit, AuditContext, Samples
 from ..probe.conclusion import Conclusion
 from ..probe.plan import PHASE, TRIAL, as_planned, phase, planned, probe_of, trial_phase
@@ -136,9 +136,7 @@ class Test04(Audit[Test04Block]):
 
     @override
     def checks(self, cfg: Test04Block, phases: Sequence[RunSpec]) -> list[str]:
-        measured = [phase for phase in phases if phase.label not in (TRIAL, PHASE)]
-        names = [f"completion[{phase.label}]" for phase in measured]
-        names += [f"duration[{phase.label}]" for phase in measured if phase.min_duration_ms]
+        names = phase_check_names(phase for phase in phases if phase.label not in (TRIAL, PHASE))
         names += [f"requests_distinct[{REFERENCE}]", *(f"requests_identical[{label}]" for label in cfg.audit_phases)]
         names += [_ratio_name(label) for label in cfg.audit_phases]
         return [*names, *([_PROBE] if cfg.probe else [])]
@@ -153,11 +151,7 @@ class Test04(Audit[Test04Block]):
         _require_asked(cfg, runs)
         reference = runs[REFERENCE]
         repeats = {label: runs[label] for label in cfg.audit_phases}
-        phases = {REFERENCE: reference, **repeats}
-        checks = [completion(run, cfg.completion_floor, name=f"completion[{label}]") for label, run in phases.items()]
-        checks += [
-            duration(run, name=f"duration[{label}]") for label, run in phases.items() if run.spec.min_duration_ms
-        ]
+        checks = phase_checks((reference, *repeats.values()), cfg.completion_floor)
         checks.append(_requests_distinct(reference))
         checks += [_requests_identical(label, run) for label, run in repeats.items()]
         checks += [
