@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from .audits.verdict import Check as Check
     from .audits.verdict import Verdict as Verdict
     from .config.block import AuditBlock as AuditBlock
+    from .endpoints.base import BadReplyError as BadReplyError
     from .endpoints.base import EndpointAdapter as EndpointAdapter
+    from .endpoints.base import Reply as Reply
     from .errors import MlperfAuditError as MlperfAuditError
     from .errors import PlanError as PlanError
     from .errors import RefusedError as RefusedError
@@ -44,6 +46,7 @@ _HOMES = {
     "Audit": "audits.contract",
     "AuditBlock": "config.block",
     "AuditContext": "audits.contract",
+    "BadReplyError": "endpoints.base",
     "Check": "audits.verdict",
     "Concurrency": "runs.spec",
     "Edit": "runs.script",
@@ -54,6 +57,7 @@ _HOMES = {
     "PlanError": "errors",
     "Rechecked": "session.api",
     "RefusedError": "errors",
+    "Reply": "endpoints.base",
     "Round": "runs.script",
     "RunSpec": "runs.spec",
     "Scripted": "runs.order",
@@ -74,6 +78,7 @@ __all__ = [
     "Audit",
     "AuditBlock",
     "AuditContext",
+    "BadReplyError",
     "Check",
     "Concurrency",
     "Edit",
@@ -84,6 +89,7 @@ __all__ = [
     "PlanError",
     "Rechecked",
     "RefusedError",
+    "Reply",
     "Round",
     "RunSpec",
     "Scripted",

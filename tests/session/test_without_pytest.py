@@ -219,6 +219,7 @@ def test_no_pytest_is_imported(config: Path) -> None:
 
 
 def test_every_public_name_can_be_had() -> None:
+    assert {*pytest_mlperf_audit._HOMES, "__version__"} == set(pytest_mlperf_audit.__all__)
     for name in pytest_mlperf_audit.__all__:
         assert getattr(pytest_mlperf_audit, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
