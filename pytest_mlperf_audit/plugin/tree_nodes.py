@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
-from ..audits.published.case import AuditDirectory, verify
-from ..audits.published.outcome import CaseOutcome
+from ..audits.published.case import AuditDirectory, CaseOutcome, verify
 from ..audits.published.tree import TESTS
 from ..audits.shipped import SHIPPED
 from ..report.round import words

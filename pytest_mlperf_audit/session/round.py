@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..audits.published.case import AuditDirectory
-from ..audits.published.outcome import CaseOutcome
+from ..audits.published.case import AuditDirectory, CaseOutcome
 from ..audits.published.tree import find_audits
 from ..audits.verdict import Figure
 from ..errors import ConfigError

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, get_args
 
 import msgspec
 
-from ..audits.published.outcome import CaseOutcome, CaseStatus
+from ..audits.published.case import CaseOutcome, CaseStatus
 from ..audits.verdict import Figure
 from ..records.files import write_atomic
 from .document import DISTRIBUTION, THIS_TOOL, RunStatus, Tool, storable

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytest_mlperf_audit.audits.published.case import outcome
-from pytest_mlperf_audit.audits.published.outcome import CaseOutcome
+from pytest_mlperf_audit.audits.published.case import CaseOutcome, outcome
 from pytest_mlperf_audit.audits.test01 import published as test01
 from pytest_mlperf_audit.audits.test01 import published_accuracy as test01_accuracy
 from pytest_mlperf_audit.audits.test04 import published as test04

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_mlperf_audit.audits.published.outcome import CaseOutcome
+from pytest_mlperf_audit.audits.published.case import CaseOutcome
 from pytest_mlperf_audit.audits.test01.published import performance
 from tests.support.judged import DETAIL, SUMMARY, Pair, detail, directory, event, judged, pair, write
 

@@ -12,8 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_mlperf_audit.audits.published.case import outcome
-from pytest_mlperf_audit.audits.published.outcome import CaseOutcome
+from pytest_mlperf_audit.audits.published.case import CaseOutcome, outcome
 from pytest_mlperf_audit.audits.test06 import published as test06
 from tests.support.accuracy_logs import audit_directory, log_bytes, sample, tokens, truncated, upstream_test06
 

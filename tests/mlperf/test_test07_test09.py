@@ -11,8 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_mlperf_audit.audits.published.case import outcome
-from pytest_mlperf_audit.audits.published.outcome import CaseOutcome
+from pytest_mlperf_audit.audits.published.case import CaseOutcome, outcome
 from pytest_mlperf_audit.audits.test07 import published as test07
 from pytest_mlperf_audit.audits.test09 import LengthBounds
 from pytest_mlperf_audit.audits.test09 import published as test09

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_mlperf_audit.audits.published.case import outcome
-from pytest_mlperf_audit.audits.published.outcome import CaseOutcome
+from pytest_mlperf_audit.audits.published.case import CaseOutcome, outcome
 from pytest_mlperf_audit.audits.test01 import published_accuracy as test01_accuracy
 from pytest_mlperf_audit.audits.test01 import upstream_accuracy as upstream_word
 from tests.support.accuracy_logs import audit_directory, log_bytes, noted, upstream_test01

@@ -11,8 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_mlperf_audit.audits.published.case import AuditDirectory, Reverified, outcome
-from pytest_mlperf_audit.audits.published.outcome import CaseOutcome
+from pytest_mlperf_audit.audits.published.case import AuditDirectory, CaseOutcome, Reverified, outcome
 from pytest_mlperf_audit.audits.test04 import published as test04
 
 from .submission import summary

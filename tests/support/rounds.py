@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_mlperf_audit.audits.published.outcome import CaseOutcome, CaseStatus, Difference, Upstream
+from pytest_mlperf_audit.audits.published.case import CaseOutcome, CaseStatus, Difference, Upstream
 from pytest_mlperf_audit.audits.verdict import Check
 from pytest_mlperf_audit.verdicts.round import RoundDocument, describe
 

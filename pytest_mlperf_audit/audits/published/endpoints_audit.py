@@ -20,8 +20,7 @@ from ...loadgen.text import read
 from ...text import plain
 from ..shipped import audit_file_tests
 from ..verdict import Check, Figure
-from .case import AuditDirectory, Defect, Reverified
-from .outcome import Upstream
+from .case import AuditDirectory, Defect, Reverified, Upstream
 from .score import tolerance_of_rates
 
 SCRIPT: Final = "submission_checker/checks/compliance_check.py"

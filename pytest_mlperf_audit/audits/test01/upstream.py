@@ -15,8 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ..published.case import Defect, End
-from ..published.outcome import Upstream
+from ..published.case import Defect, End, Upstream
 from ..published.score import SCENARIOS, tolerance
 
 SCRIPT: Final = "TEST01/verify_performance.py"

@@ -10,8 +10,7 @@ from ...errors import RecordError
 from ...loadgen.json_stream import JsonStream
 from ...loadgen.verify_files import read_scores, read_verify_record
 from ..models import accuracy_delta_percent, find_model
-from ..published.case import AuditDirectory, Defect
-from ..published.outcome import Upstream, UpstreamVerdict
+from ..published.case import AuditDirectory, Defect, Upstream, UpstreamVerdict
 from ..published.pair_checks import is_same_file
 from ..verdict import Check
 from .rule import SampledOutputs

@@ -15,8 +15,7 @@ from typing import Final
 
 from ...loadgen.summary import Summary, parse_summary
 from ...loadgen.text import quoted
-from ..published.case import Defect, End
-from ..published.outcome import Upstream
+from ..published.case import Defect, End, Upstream
 from ..published.pair_checks import is_same_run
 from ..published.score import SCENARIOS, rate_of, tolerance
 

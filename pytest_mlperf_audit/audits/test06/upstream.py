@@ -10,8 +10,7 @@ import numpy as np
 
 from ...errors import RecordError
 from ...loadgen.json_stream import JsonStream
-from ..published.case import Defect
-from ..published.outcome import Upstream, UpstreamVerdict
+from ..published.case import Defect, Upstream, UpstreamVerdict
 from ..tokens import Ids, TokenRules, trailing
 
 SCRIPT: Final = "TEST06/run_verification.py"

@@ -21,8 +21,7 @@ from ...runs.phase import MeasuredPhase
 from ...runs.spec import Keep, Parameter, RunSpec
 from ..completion import completion, unless_turned_away
 from ..contract import Audit, AuditContext, Samples
-from ..sample_count import SampleCount
-from ..scored import score_check, score_figures, score_of, scoring_for
+from ..scored import SampleCount, score_check, score_figures, score_of, scoring_for
 from ..verdict import Check, Figure, Verdict
 from . import MLPERF_NAME, Threshold, threshold_of
 

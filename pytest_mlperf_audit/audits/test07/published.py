@@ -19,7 +19,7 @@ from ..published.accuracy_logs import (
     undecided,
 )
 from ..published.case import AuditDirectory, Reverified
-from ..sample_count import SampleCount
+from ..scored import SampleCount
 from ..verdict import Check
 from . import Threshold, threshold_of, upstream
 

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from ...loadgen.verify_files import VerifyRecord
-from ..published.case import Defect
-from ..published.outcome import Upstream, UpstreamVerdict
+from ..published.case import Defect, Upstream, UpstreamVerdict
 from ..verdict import Check
 from . import Threshold
 

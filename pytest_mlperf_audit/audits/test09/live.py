@@ -23,7 +23,7 @@ from ...runs.spec import Parameter, RunSpec
 from ..completion import completion, unless_turned_away
 from ..contract import Audit, AuditContext, Samples
 from ..models import find_model
-from ..sample_count import SampleCount
+from ..scored import SampleCount
 from ..token_evidence import TokenEvidence, completed, keep_ids
 from ..verdict import Check, Verdict
 from . import LengthBounds, bounds_of, mean_within

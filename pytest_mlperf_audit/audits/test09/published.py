@@ -20,7 +20,7 @@ from ..published.accuracy_logs import (
     undecided,
 )
 from ..published.case import AuditDirectory, Reverified
-from ..sample_count import SampleCount
+from ..scored import SampleCount
 from ..tokens import TokenRules
 from ..verdict import Check
 from . import LengthBounds, bounds_of, mean_check, mean_within, upstream

@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from ...errors import RecordError
 from ...loadgen.json_stream import JsonStream
-from ..published.case import Defect
-from ..published.outcome import Upstream, UpstreamVerdict
+from ..published.case import Defect, Upstream, UpstreamVerdict
 from ..verdict import Check
 from . import LengthBounds
 

@@ -11,7 +11,7 @@ import numpy as np
 import ziaplot
 from markupsafe import Markup
 
-from ...audits.published.outcome import CaseOutcome
+from ...audits.published.case import CaseOutcome
 from ...audits.shipped import ratio_limits
 from ...verdicts.round import RoundDocument
 from ..canvas import MUTED, SERIES, Scale, count_scale, graph, limit_line, to_svg

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from ...audits.published.outcome import CaseOutcome, Upstream
+from ...audits.published.case import CaseOutcome, Upstream
 from ...text import plain
 from ...verdicts.round import RoundDocument
 from ..clean import apart, first_sentence, number

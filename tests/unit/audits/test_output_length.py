@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mlperf_audit.audits.sample_count import SampleCount
+from pytest_mlperf_audit.audits.scored import SampleCount
 from pytest_mlperf_audit.audits.test09 import mean_check, mean_within
 from pytest_mlperf_audit.audits.verdict import Check
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from pytest_mlperf_audit.audits.published.case import verify
-from pytest_mlperf_audit.audits.published.outcome import CaseOutcome
+from pytest_mlperf_audit.audits.published.case import CaseOutcome, verify
 from pytest_mlperf_audit.audits.published.tree import find_audits
 from tests.support.submission import Submission
 

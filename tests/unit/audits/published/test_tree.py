@@ -8,8 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pytest_mlperf_audit.audits.published.case import verify
-from pytest_mlperf_audit.audits.published.outcome import CaseOutcome
+from pytest_mlperf_audit.audits.published.case import CaseOutcome, verify
 from pytest_mlperf_audit.audits.published.tree import find_audits
 from pytest_mlperf_audit.errors import ConfigError
 from tests.support.submission import Submission
