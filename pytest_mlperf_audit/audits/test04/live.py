@@ -29,7 +29,7 @@ from ..probe.plan import PHASE, TRIAL, as_planned, phase, planned, probe_of, tri
 from ..probe.script import script, trial
 from ..probe.settings import ProbeSettings
 from ..published.score import TOLERANCE
-from ..verdict import Check, Figure, Ratio, Verdict
+from ..verdict import Figure, Ratio, Verdict
 from . import MLPERF_NAME, evidence, rule
 
 REFERENCE = "reference"
@@ -152,8 +152,8 @@ class Test04(Audit[Test04Block]):
         reference = runs[REFERENCE]
         repeats = {label: runs[label] for label in cfg.audit_phases}
         checks = phase_checks((reference, *repeats.values()), cfg.completion_floor)
-        checks.append(_requests_distinct(reference))
-        checks += [_requests_identical(label, run) for label, run in repeats.items()]
+        checks.append(rule.requests_distinct(reference))
+        checks += [rule.requests_identical(label, run) for label, run in repeats.items()]
         checks += [
             rule.throughput_ratio(_ratio_name(label), reference, run, cfg.threshold, cfg.completion_floor)
             for label, run in repeats.items()
@@ -221,28 +221,6 @@ def _require_distinct(order: WithoutReplacement, count: int, samples: Samples) -
 
 def _ratio_name(label: str) -> str:
     return "throughput_ratio" if label == AUDIT else f"throughput_ratio[{label}]"
-
-
-def _requests_distinct(run: MeasuredPhase) -> Check:
-    sent, distinct = run.figures.n_issued, run.figures.n_distinct_requests
-    return Check(
-        name=f"requests_distinct[{run.label}]",
-        passed=0 < sent == distinct,
-        observed=distinct,
-        limit=sent,
-        reason=f"{distinct} different requests among {sent} on the wire, by hash of the bytes sent",
-    )
-
-
-def _requests_identical(label: str, run: MeasuredPhase) -> Check:
-    distinct = run.figures.n_distinct_requests
-    return Check(
-        name=f"requests_identical[{label}]",
-        passed=distinct == 1,
-        observed=distinct,
-        limit=1,
-        reason=f"{distinct} different requests among {run.figures.n_issued} on the wire, by hash of the bytes sent",
-    )
 
 
 def _ratios(cfg: Test04Block, reference: MeasuredPhase, repeats: Mapping[str, MeasuredPhase]) -> dict[str, Ratio]:

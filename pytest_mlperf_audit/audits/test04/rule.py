@@ -1,4 +1,4 @@
-"""TEST04's one number, the throughput of repeating one sample over that of distinct samples, and the script's.
+"""TEST04's rule on phases: what was sent, the throughput of one repeated sample over distinct ones, the script's score.
 
 What MLPerf's own script makes of the phases decides nothing. Rule: mlcommons/inference
 `compliance/TEST04/verify_performance.py`. It compares LoadGen's score, which is throughput for Offline and 1e9 / the
@@ -16,6 +16,30 @@ from ...runs.query import n_turned_away
 from ..completion import completed_enough, in_doubt
 from ..published.score import RELAXED, TOLERANCE, speed_up, tolerance
 from ..verdict import Check, LimitOf
+
+
+def requests_distinct(run: MeasuredPhase) -> Check:
+    """Require that no two requests of the reference phase were the same on the wire."""
+    sent, distinct = run.figures.n_issued, run.figures.n_distinct_requests
+    return Check(
+        name=f"requests_distinct[{run.label}]",
+        passed=0 < sent == distinct,
+        observed=distinct,
+        limit=sent,
+        reason=f"{distinct} different requests among {sent} on the wire, by hash of the bytes sent",
+    )
+
+
+def requests_identical(label: str, run: MeasuredPhase) -> Check:
+    """Require that every request of a phase that repeats a row was the same on the wire."""
+    distinct = run.figures.n_distinct_requests
+    return Check(
+        name=f"requests_identical[{label}]",
+        passed=distinct == 1,
+        observed=distinct,
+        limit=1,
+        reason=f"{distinct} different requests among {run.figures.n_issued} on the wire, by hash of the bytes sent",
+    )
 
 
 def throughput_ratio(
