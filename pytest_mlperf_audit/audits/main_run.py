@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from pydantic import Field
+
 from ..config.block import AuditBlock
 from ..runs.order import without_replacement
 from ..runs.phase import MeasuredPhase
@@ -61,10 +63,10 @@ class Performance(Audit[PerformanceBlock]):
 
 
 class AccuracyBlock(AuditBlock):
-    """One accuracy data set: which, and how often each row is sent."""
+    """One accuracy data set: which, and how often each row is sent. The data sets say it, so no report shows it."""
 
     test: Literal["accuracy"] = "accuracy"
-    num_repeats: int = 1
+    num_repeats: int = Field(default=1, exclude=True)
 
 
 class Accuracy(Audit[AccuracyBlock]):

@@ -57,6 +57,8 @@ def test_one_command_does_it_all(audit, submission, sut, lone_or_spread):
     assert ids, shown
     assert sut.received == 16 + 12 + 16
     assert statuses(audit) == {"test04": "PASS", "performance": "PASS", "accuracy": "PASS"}
+    settings = {entry["id"]: set(entry["settings"]) for entry in audit.verdict()["audits"]}
+    assert settings["performance"] == settings["accuracy"] == {"dataset"}, "the data sets say all of these two runs"
     (scored,) = json.loads(accuracy_results(audit).read_text())["accuracy_scores"]
     assert (scored["score"], scored["total_samples"], scored["dataset_name"]) == (71.5, 16, "wan22::vbench")
     assert json.loads((audit.report() / "performance/result_summary.json").read_text())["n_samples_issued"] == 12
