@@ -51,8 +51,9 @@ audit:
   `chat_template_kwargs` and `extras` whose key looks like a credential's, and every variable whose name does. They
   appear in no message, log, report or file, also where a server gives them back escaped, coded, in another case or
   cut; nor does a value that came from a variable appear in an error. `config.yaml` has `${NAME}` where the file had it,
-  but for names, numbers and URLs. The arguments of a `command` have their variables replaced when it is run. A variable
-  that is a credential by its name (`HF_TOKEN`, `API_KEY`) is refused in names and paths, which reports show.
+  but for names, numbers, URLs and the words of `simulated`. The arguments of a `command` have their variables replaced
+  when it is run. A variable that is a credential by its name (`HF_TOKEN`, `API_KEY`) is refused in names and paths,
+  which reports show.
 * **Errors** are found before anything is sent, the first 20 at once (more are counted), with file, line and key:
   `wan22.yaml:14: audit.sampels: unknown key; did you mean 'samples'?`
 * **Keys of the endpoints tool without meaning here** are accepted with one warning; they are listed at the end.

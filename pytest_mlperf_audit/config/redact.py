@@ -38,14 +38,17 @@ _RESOLVED = frozenset(
         *((key,) for key in ("name", "type", "version", "benchmark_mode", "audit_order")),
         ("model_params", "name"),
         ("model_params", "streaming"),
+        ("model_params", "length_field"),
         ("endpoint_config", "api_type"),
         ("endpoint_config", "path"),
+        *(
+            ("endpoint_config", "simulated", key)
+            for key in ("cache", "cache_lookup", "dishonest", "distribution", "video_reply")
+        ),
     }
 )
 _RESOLVED_BELOW = frozenset({"submission_ref", "endpoints", "metrics", "runtime", "load_pattern"})
-_RESOLVED_NAMES = frozenset(
-    {"name", "type", "format", "dataset", "test", "eval_method", "extractor", "cache", "cache_lookup", "dishonest"}
-)
+_RESOLVED_NAMES = frozenset({"name", "type", "format", "dataset", "test", "eval_method", "extractor"})
 
 
 def resolved_yaml(

@@ -44,6 +44,7 @@ class Judged(AuditBlock):
     judge_password: SecretStr | None = None
     hidden: SecretStr | None = None
     most: int | None = 5
+    cache: str = ""
 
 
 AUDITS: dict[str, type[AuditBlock]] = {"test04": Caching, "judged": Judged}

@@ -139,7 +139,8 @@ def test_names_numbers_and_words_are_written_as_understood(load):
     text = (
         "type: ${TYPE}\nmodel_params: {name: '${MODEL}'}\ndatasets: [{path: '${DATA}/a.jsonl', name: '${SET}'}]\n"
         "settings: {runtime: {min_duration_ms: $TIME}}\n"
-        "endpoint_config: {simulated: {cache: '${CACHE:-none}', dishonest: '${DISHONEST:-none}'}}\n"
+        "endpoint_config: {simulated: {cache: '${CACHE:-none}', dishonest: '${DISHONEST:-none}',\n"
+        "  cache_lookup: '${AT:-served}', distribution: '${SPREAD:-fixed}', video_reply: '${VIDEO:-raw}'}}\n"
     )
     environ = {"TYPE": "offline", "MODEL": "m", "DATA": "data", "SET": "s", "TIME": "600s"}
     first = load(text, environ)
@@ -149,7 +150,14 @@ def test_names_numbers_and_words_are_written_as_understood(load):
     assert data["datasets"][0]["path"] == "${DATA}/a.jsonl"
     assert data["settings"]["runtime"]["min_duration_ms"] == 600000
     simulated = data["endpoint_config"]["simulated"]
-    assert (simulated["cache"], simulated["dishonest"]) == ("none", "none")
+    words = [simulated[key] for key in ("cache", "dishonest", "cache_lookup", "distribution", "video_reply")]
+    assert words == ["none", "none", "served", "fixed", "raw"]
+
+
+def test_a_key_of_an_audit_of_ones_own_is_written_as_it_was_whatever_its_name(load, minimal: str):
+    first = load(minimal + "audit: {test: judged, cache: '${HF_TOKEN}'}\n", {"HF_TOKEN": "hunter2"})
+    data = yaml.safe_load(resolved_yaml(first.benchmark, first.written, first.secrets))
+    assert data["audit"]["cache"] == "${HF_TOKEN}"
 
 
 def test_a_file_whose_variables_are_not_set_can_be_read_as_written(load_as_written, load, minimal: str):
