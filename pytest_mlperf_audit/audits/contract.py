@@ -22,7 +22,7 @@ from ..errors import PlanError
 from ..runs.phase import MeasuredPhase
 from ..runs.script import Script
 from ..runs.spec import Load, RunSpec, Scoring
-from .verdict import RunKind, Verdict
+from .verdict import Verdict
 
 ConfigT = TypeVar("ConfigT", bound=AuditBlock, default=AuditBlock)
 
@@ -82,7 +82,6 @@ class Audit(ABC, Generic[ConfigT]):
     """
 
     id: ClassVar[str]
-    kind: ClassVar[RunKind] = "audit"
     title: ClassVar[str]
     aliases: ClassVar[tuple[str, ...]] = ()
     mlperf_name: ClassVar[str | None] = None

@@ -1,6 +1,6 @@
 """The main performance run and the accuracy run: no audits, but planned, run and checked like one.
 
-No `audit:` block asks for them; each says in `kind` what it is.
+No `audit:` block asks for them: `registry.runs` has them, and no other audit may have their ids.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ class Performance(Audit[PerformanceBlock]):
     """MLPerf's performance run: `n_samples_to_issue` queries (default: every row once), for the duration floor."""
 
     id = "performance"
-    kind = "performance"
     title = "Main performance run"
     config = PerformanceBlock
 
@@ -73,7 +72,6 @@ class Accuracy(Audit[AccuracyBlock]):
     """MLPerf's accuracy run: every row of each accuracy data set, as often as it says, scored."""
 
     id = "accuracy"
-    kind = "accuracy"
     title = "Accuracy run"
     config = AccuracyBlock
 

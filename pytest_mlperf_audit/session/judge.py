@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from ..audits import registry
 from ..audits.contract import Audit
 from ..audits.counters import counter_notes
 from ..audits.verdict import Check, Figure, Verdict
@@ -137,7 +138,7 @@ def audit_entry(
         id=planned.id,
         title=planned.audit.title,
         status=status,
-        is_audit=planned.audit.kind == "audit",
+        is_audit=planned.audit.id not in registry.runs(),
         mlperf_name=planned.audit.mlperf_name,
         settings=settings(planned.cfg),
         checks=checks,

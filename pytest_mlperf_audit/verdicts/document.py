@@ -153,7 +153,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def kind(self) -> RunKind:
-        """What it is, as the audit's class says: an audit, or the main or the accuracy run."""
+        """What it is: an audit, or the main or the accuracy run."""
         return "audit" if self.is_audit else "accuracy" if self.id == "accuracy" else "performance"
 
     def check(self, name: str) -> CheckEntry | None:

@@ -124,6 +124,13 @@ def test_beside_a_shipped_audit(third, sut):
     assert [entry["id"] for entry in audit.verdict()["audits"]] == ["floor", "test04"]
 
 
+def test_it_is_an_audit_whatever_else_its_class_has(third):
+    audit = third(('id = "floor"', 'id = "floor"\n    kind = "performance"'))
+    audit.run("-m", "floor").assert_outcomes(passed=2)
+    (floor,) = [entry for entry in audit.verdict()["audits"] if entry["id"] == "floor"]
+    assert floor["is_audit"] is True
+
+
 def test_numpy_figures_are_numbers(third):
     audit = third(
         ("import json\n", "import json\nimport numpy as np\n"),
