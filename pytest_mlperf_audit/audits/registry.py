@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any
@@ -13,6 +14,8 @@ from .main_run import Accuracy, AccuracyBlock, Performance, PerformanceBlock
 from .shipped import SHIPPED
 
 Registry = dict[str, Audit[Any]]
+
+_MLPERF_NAME = re.compile(r"[a-z0-9_]+")
 
 
 def shipped() -> Registry:
@@ -27,10 +30,11 @@ def runs() -> dict[str, tuple[Audit[Any], AuditBlock]]:
 
 
 def gather(offered: Iterable[Audit[Any]]) -> Registry:
-    """Return audits by id. Raises ConfigError when two claim a name."""
+    """Return audits by id. Raises ConfigError when two claim a name, and for what is no audit."""
     audits: Registry = {}
     claimed: dict[str, Audit[Any]] = {name: run for name, (run, _) in runs().items()}
     for audit in offered:
+        _require_audit(audit)
         for name in (audit.id, *audit.aliases):
             if (other := claimed.setdefault(name, audit)) is not audit:
                 raise ConfigError(
@@ -39,6 +43,19 @@ def gather(offered: Iterable[Audit[Any]]) -> Registry:
                 )
         audits[audit.id] = audit
     return audits
+
+
+def _require_audit(audit: Any) -> None:
+    """Raise ConfigError for what cannot be run as an audit, or not be written into a file of its name."""
+    if not isinstance(audit, Audit):
+        raise ConfigError(
+            f"an audit was offered that is {audit!r:.200}: offer instances of subclasses of pytest_mlperf_audit.Audit"
+        )
+    if audit.mlperf_name is not None and not _MLPERF_NAME.fullmatch(audit.mlperf_name):
+        raise ConfigError(
+            f"audit {audit.id}: mlperf_name {audit.mlperf_name!r} is a part of files' names; "
+            "use lower-case letters, digits and _"
+        )
 
 
 def models(audits: Mapping[str, Audit[Any]]) -> dict[str, type[AuditBlock]]:

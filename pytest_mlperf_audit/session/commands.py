@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 import select
@@ -129,7 +130,7 @@ class Between:
             raise NoVerdictError(f"between_phases, before the phase {after}: {problem}")
         if self.hook is not None:
             try:
-                self.hook(before, after, urls)
+                _require_done(self.hook(before, after, urls))
             except Exception as error:
                 raise NoVerdictError(
                     f"pytest_mlperf_between_phases, before the phase {after}: "
@@ -155,6 +156,14 @@ class Between:
             else f"{named} ended with status {ended.exit_status}"
         )
         return f"{what}; it said: {printed}" if printed else what
+
+
+def _require_done(result: object) -> None:
+    """Raise TypeError where a hook only promised: nobody would wait for its coroutine, and nothing have been done."""
+    for one in result if isinstance(result, list) else [result]:  # pytest gives a list, of each implementation's
+        if inspect.iscoroutine(one):
+            one.close()
+            raise TypeError("the hook is an `async def`, which is not awaited; make it a plain function")
 
 
 def _filled(argument: str, values: dict[str, str]) -> str:

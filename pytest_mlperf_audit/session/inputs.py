@@ -96,9 +96,14 @@ Adapters = Mapping[str, type[EndpointAdapter]]
 
 
 def gather_adapters(offered: Iterable[type[EndpointAdapter]]) -> dict[str, type[EndpointAdapter]]:
-    """Return adapters by api_type. Raises ConfigError when two claim one."""
+    """Return adapters by api_type. Raises ConfigError when two claim one, and for what is no adapter."""
     adapters: dict[str, type[EndpointAdapter]] = {}
     for adapter in offered:
+        if not (isinstance(adapter, type) and issubclass(adapter, EndpointAdapter)):
+            raise ConfigError(
+                f"an endpoint adapter was offered that is {adapter!r:.200}: offer subclasses of "
+                "pytest_mlperf_audit.EndpointAdapter, not instances"
+            )
         if (other := adapters.setdefault(adapter.api_type, adapter)) is not adapter:
             raise ConfigError(
                 f"two endpoint adapters are called {adapter.api_type!r}: {other} and {adapter}; rename one"

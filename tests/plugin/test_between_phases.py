@@ -73,6 +73,14 @@ def test_a_hook_that_fails_leaves_no_verdict(audit, sut):
     result.stdout.fnmatch_lines(["*pytest_mlperf_between_phases*RuntimeError: no restart*"])
 
 
+def test_a_hook_that_nobody_awaits_leaves_no_verdict(audit, sut):
+    (audit.path / "conftest.py").write_text("async def pytest_mlperf_between_phases(before, after):\n    pass\n")
+    audit.config(sut)
+    result = audit.run()
+    assert result.ret == 6
+    result.stdout.fnmatch_lines(["*pytest_mlperf_between_phases*make it a plain function*"])
+
+
 def test_the_command_may_restart_the_server(audit, start_sut):
     """Connections of the phase before are not used again."""
     sut = start_sut()

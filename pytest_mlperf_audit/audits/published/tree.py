@@ -30,7 +30,7 @@ TESTS: Final = published_tests()
 _ENDPOINTS_NAMES: Final = mlperf_names()
 
 #: Those of other tests are left alone as well.
-_TEST_DIRECTORY = re.compile(r"test0[0-9]", re.IGNORECASE)
+_TEST_DIRECTORY = re.compile(r"test[0-9]{2}", re.IGNORECASE)
 _AUDIT_FILE = re.compile(r"audit_(?P<name>[A-Za-z0-9_]+)\.json")
 #: Below an audit and a run there are no further audits; in a submitter's own code there may be thousands of files.
 _BARREN: Final = {"performance", "accuracy", "code", "documentation", "systems", "measurements", "power", ".git"}

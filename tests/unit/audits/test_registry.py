@@ -95,3 +95,16 @@ def test_a_verdict_without_a_check_is_no_pass():
     assert not Verdict(audit="mine", checks=()).passed
     with pytest.raises(KeyError):
         Verdict(audit="mine", checks=()).check("ok")
+
+
+@pytest.mark.parametrize(
+    ("offered", "message"),
+    [
+        (1, "an audit was offered that is 1: offer instances of subclasses"),
+        (Mine, "offer instances"),
+        (type("Loud", (Mine,), {"mlperf_name": "../LOUD"})(), "mlperf_name '../LOUD' is a part of files' names"),
+    ],
+)
+def test_what_is_no_audit_is_refused(offered, message):
+    with pytest.raises(ConfigError, match=message):
+        registry.gather([offered])
