@@ -1,6 +1,6 @@
 """Do the tests notice when the code is wrong? A sample of mutants of `audits/`, `stats/` and `load/`.
 
-    python -m tests.benchmarks.mutants cover                    which tests run which lines (needs coverage; minutes)
+    python -m tests.benchmarks.mutants cover                    which tests run which lines, by coverage (minutes)
     python -m tests.benchmarks.mutants sample 150 SAMPLE.json   draw mutants, the same for the same code
     python -m tests.benchmarks.mutants run SAMPLE.json          make each in turn, run the tests that reach it, count
 
