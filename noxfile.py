@@ -12,7 +12,7 @@ import nox
 nox.options.default_venv_backend = "uv|venv"  # uv makes an environment in seconds, pip in half a minute
 nox.options.sessions = ["matrix", "oldest"]
 
-UNIT = [f"tests/unit/{room}" for room in ("config", "datasets", "runs", "records", "scoring")]
+UNIT = [f"tests/unit/{room}" for room in ("config", "datasets", "runs", "records", "report", "scoring")]
 UNIT += [f"tests/unit/audits/test_{rule}.py" for rule in ("output_length", "outputs", "score", "tokens")]
 PLUGIN = ["tests/plugin/test_selection.py", "tests/plugin/test_fail.py", "tests/load/test_on_the_wire.py"]
 

@@ -6,6 +6,7 @@ Colours are CSS variables of the page, so that one drawing serves light, dark an
 from __future__ import annotations
 
 import hashlib
+import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -81,7 +82,10 @@ def graph(x: Scale, y: Scale, height: float) -> Iterator[ziaplot.Graph]:
 
 def to_svg(drawn: ziaplot.Graph, name: str, key: str) -> str:
     """Return a graph as an <svg> element without a size; `name` and `key` keep its ids apart from others'."""
-    svg = drawn.svgxml()
+    with warnings.catch_warnings():
+        # ziaplot asks for an element's children by its truth value; a session with -W error would end on it.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        svg = drawn.svgxml()
     width, height = float(svg.attrib.pop("width")), float(svg.attrib.pop("height"))
     left = width + _SIDE - _WIDTH
     svg.set("viewBox", f"{left:g} {-_ABOVE} {_WIDTH} {height + _ABOVE + _GAP:g}")
