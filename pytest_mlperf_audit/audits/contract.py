@@ -10,9 +10,10 @@ for nothing. A third party offers one from a conftest.py or a plugin:
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Generic, Protocol
+from typing import ClassVar, Final, Generic, Protocol
 
 import msgspec
 from typing_extensions import TypeVar
@@ -23,6 +24,9 @@ from ..runs.phase import MeasuredPhase
 from ..runs.script import Script
 from ..runs.spec import Load, RunSpec, Scoring
 from .verdict import Verdict
+
+#: What an audit's `mlperf_name` may be, since files are called by it.
+MLPERF_NAME: Final = re.compile(r"[a-z0-9_]+")
 
 ConfigT = TypeVar("ConfigT", bound=AuditBlock, default=AuditBlock)
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
 from ..config.block import AuditBlock
 from ..errors import ConfigError
-from .contract import Audit
+from .contract import MLPERF_NAME, Audit
 from .main_run import Accuracy, AccuracyBlock, Performance, PerformanceBlock
 from .shipped import SHIPPED
 
 Registry = dict[str, Audit[Any]]
-
-_MLPERF_NAME = re.compile(r"[a-z0-9_]+")
 
 
 def shipped() -> Registry:
@@ -51,7 +48,7 @@ def _require_audit(audit: Any) -> None:
         raise ConfigError(
             f"an audit was offered that is {audit!r:.200}: offer instances of subclasses of pytest_mlperf_audit.Audit"
         )
-    if audit.mlperf_name is not None and not _MLPERF_NAME.fullmatch(audit.mlperf_name):
+    if audit.mlperf_name is not None and not MLPERF_NAME.fullmatch(audit.mlperf_name):
         raise ConfigError(
             f"audit {audit.id}: mlperf_name {audit.mlperf_name!r} is a part of files' names; "
             "use lower-case letters, digits and _"

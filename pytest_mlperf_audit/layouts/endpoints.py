@@ -13,7 +13,6 @@ files with.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._version import __version__
+from ..audits.contract import MLPERF_NAME
 from ..audits.verdict import Figure
 from ..records.files import read_limited, write_atomic
 from ..records.log import read_columns
@@ -38,7 +38,6 @@ _ACCURACY_RESULTS = Path("accuracy") / "accuracy_results.json"
 
 _PERCENTILES = (99.9, 99, 97, 95, 90, 80, 75, 50, 25, 10, 5, 1)
 _EARLY_STOPPING = (99.9, 99, 95, 90, 50)
-_NAME = re.compile(r"[a-z0-9_]+")
 
 _Numbers = NDArray[np.int64] | NDArray[np.float64]
 
@@ -82,7 +81,7 @@ def served_for_real(phases: Sequence[PhaseEntry], report_dir: Path) -> bool:
 
 def _file_names(mlperf_name: str) -> tuple[str, str]:
     """Return the names of an audit's JSON and marker. Raises ValueError for a name that can be part of neither."""
-    if not _NAME.fullmatch(mlperf_name):
+    if not MLPERF_NAME.fullmatch(mlperf_name):
         raise ValueError(f"mlperf_name {mlperf_name!r}: use lower-case letters, digits and _")
     return f"audit_{mlperf_name}.json", f"verify_{mlperf_name.upper()}.txt"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,8 +18,6 @@ from .fixtures import NEED_ENDPOINT
 from .keys import ALONE, RECHECKS, ROUNDS, RUNS, SESSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ..audits.registry import Registry
     from ..session.account import Account
 
