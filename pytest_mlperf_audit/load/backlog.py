@@ -7,15 +7,11 @@ those would be read when another closes, and kept ones never do.
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable
 from contextlib import asynccontextmanager
 
-import aiohttp
-from aiohttp.client_proto import ResponseHandler
-from yarl import URL
-
 from .transport import TransportError
+from .wire import Connection
 
 #: A query on a fresh connection is suspected to starve when it has waited so long beyond twice the longest reply.
 _PATIENCE_S = 1.0
@@ -47,27 +43,27 @@ class Backlog:
     def __init__(self) -> None:
         self.starved = 0
         self.in_flight = 0
-        self._waiting: dict[ResponseHandler, float] = {}
-        self._starving: set[ResponseHandler] = set()
+        self._waiting: dict[Connection, float] = {}
+        self._starving: set[Connection] = set()
         self._longest_s = {True: 0.0, False: 0.0}
         self._latest_s = 0.0
         self._wanted = 0
 
-    def sent(self, protocol: ResponseHandler, at_s: float, *, kept: bool) -> None:
+    def sent(self, connection: Connection, at_s: float, *, kept: bool) -> None:
         """Note that a connection was sent a request; one that is not `kept` never answered before."""
         self.in_flight += 1
         if not kept:
-            self._waiting[protocol] = at_s
+            self._waiting[connection] = at_s
 
-    def ended(self, protocol: ResponseHandler, began_s: float, now_s: float, *, well: bool) -> None:
+    def ended(self, connection: Connection, began_s: float, now_s: float, *, well: bool) -> None:
         """Note that a request has ended. What a starving one took says nothing of how long replies take."""
         self.in_flight -= 1
-        kept = self._waiting.pop(protocol, None) is None
-        if well and protocol not in self._starving:
+        kept = self._waiting.pop(connection, None) is None
+        if well and connection not in self._starving:
             self._longest_s[kept] = max(self._longest_s[kept], now_s - began_s)
         if well:
             self._latest_s = now_s
-        self._starving.discard(protocol)
+        self._starving.discard(connection)
 
     def wants_a_place(self) -> bool:
         """Whether a connection that has just answered is to be closed, so that a waiting one is taken in its place."""
@@ -75,17 +71,17 @@ class Backlog:
         self._wanted -= wanted
         return wanted
 
-    def suspects(self, now_s: float) -> list[ResponseHandler]:
+    def suspects(self, now_s: float) -> list[Connection]:
         """Return the connections whose queries may starve: others were answered meanwhile, and far sooner."""
         limit_s = _PATIENCE_S + 2 * (self._longest_s[True] or self._longest_s[False])
         return [one for one, at_s in self._waiting.items() if now_s - at_s > limit_s and self._latest_s > at_s]
 
-    def taken(self, suspects: Iterable[ResponseHandler]) -> None:
+    def taken(self, suspects: Iterable[Connection]) -> None:
         """Note that the server takes connections, so that these are but slow to answer."""
         for one in suspects:
             self._waiting.pop(one, None)
 
-    def starving(self, suspects: Iterable[ResponseHandler]) -> int:
+    def starving(self, suspects: Iterable[Connection]) -> int:
         """Note that the server takes none; return how many of these still wait."""
         waiting = self._waiting.keys() & set(suspects)
         self.starved += len(waiting - self._starving)
@@ -97,19 +93,12 @@ class Backlog:
         self._wanted = places
 
 
-async def takes_connections(url: URL, tls: ssl.SSLContext | bool) -> bool:
-    """Whether a server answers a GET on a connection of its own, be it with an error; a GET is not a query."""
-    patience = aiohttp.ClientTimeout(total=_PATIENCE_S)
-    connector = aiohttp.TCPConnector(ssl=tls, force_close=True)
+async def takes_connections(answer: Awaitable[None]) -> bool:
+    """Whether a server gives an answer on a connection of its own, be it an error; `answer` waits for it."""
     try:
-        async with (
-            aiohttp.ClientSession(
-                connector=connector, timeout=patience, cookie_jar=aiohttp.DummyCookieJar()
-            ) as session,
-            session.get(url, allow_redirects=False),
-        ):
-            return True
+        await asyncio.wait_for(answer, _PATIENCE_S)
     except asyncio.TimeoutError:
         return False
-    except (aiohttp.ClientError, OSError):
+    except TransportError:
         return True  # it was taken, whatever became of it
+    return True

@@ -15,7 +15,7 @@ from ..endpoints.base import EndpointAdapter
 from ..endpoints.failures import model_ids, request_fields
 from ..endpoints.registry import shipped
 from ..text import printable
-from .http import tls
+from .connections import tls
 from .target import Target, joined, plain_url
 
 _OK = 200

@@ -18,7 +18,7 @@ from ..errors import EndpointError
 from ..runs.script import Edit
 from ..text import printable
 from .cures import Refusal, explain_refusal
-from .http import AiohttpTransport
+from .http import HttpTransport
 from .loop import run_until_done
 from .metrics import check_metrics
 from .target import Target, unused_proxy
@@ -44,7 +44,7 @@ def check_endpoint(adapter: EndpointAdapter, target: Target) -> None:
     """
 
     async def ask() -> list[int]:
-        transport = AiohttpTransport(target, adapter.path, adapter.headers, adapter.max_reply_bytes)
+        transport = HttpTransport(target, adapter.path, adapter.headers, adapter.max_reply_bytes)
         try:
             return await transport.status()
         finally:
@@ -121,7 +121,7 @@ class _Heard:
 class _Asker:
     """Asks one endpoint; to be used on one loop."""
 
-    def __init__(self, source: RequestSource, target: Target, transport: AiohttpTransport) -> None:
+    def __init__(self, source: RequestSource, target: Target, transport: HttpTransport) -> None:
         self._source = source
         self._target = target
         self._transport = transport
@@ -199,7 +199,7 @@ def ask_first(
 
     async def ask() -> Sequence[_FirstAnswer]:
         adapter, patience = source.adapter, _Patience(ready_timeout_s, tell)
-        transport = AiohttpTransport(target, adapter.path, adapter.headers, adapter.max_reply_bytes)
+        transport = HttpTransport(target, adapter.path, adapter.headers, adapter.max_reply_bytes)
         quiet = asyncio.get_running_loop().call_later(
             _QUIET_S, tell, "one query is out before the first phase, and its answer is waited for"
         )

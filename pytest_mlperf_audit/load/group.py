@@ -22,7 +22,7 @@ from ..runs.clock import Clock
 from ..runs.phase import PhaseRecord, figures
 from ..runs.script import Script
 from ..runs.spec import RunSpec
-from .http import AiohttpTransport
+from .http import HttpTransport
 from .loop import run_until_done
 from .metrics import MetricsReader, Snapshot, server_counters
 from .pattern import in_flight, limit_given_back
@@ -120,9 +120,9 @@ def run_group(
     return _finish_all(ended, target)
 
 
-def _transport(source: RequestSource, target: Target) -> AiohttpTransport:
+def _transport(source: RequestSource, target: Target) -> HttpTransport:
     adapter = source.adapter
-    return AiohttpTransport(target, adapter.path, adapter.headers, adapter.max_reply_bytes)
+    return HttpTransport(target, adapter.path, adapter.headers, adapter.max_reply_bytes)
 
 
 def _phase(planned: PlannedPhase, source: RequestSource, target: Target, transport: Transport) -> Phase:

@@ -1,27 +1,19 @@
-"""The client: aiohttp's connections and HTTP parser behind the Transport seam.
+"""The client: requests and replies over the pool's connections, behind the Transport seam.
 
-aiohttp's ClientSession builds each request anew, and that costs three times what its connections and parser do. Here
-the head of a request is a constant, which also makes repeats identical on the wire by construction.
+The head of a request is a constant, which also makes repeats identical on the wire by construction.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import ssl
 from collections.abc import Mapping, Sequence
-from time import perf_counter_ns
 
-import aiohttp
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.connector import Connection
-
-from ..errors import EndpointError
-from .backlog import Gate, takes_connections
-from .conversation import CLIENT_ERRORS, Books, Conversation, NoReplyError, reason_of, text_of, unread
-from .pattern import NoFilesError, out_of_files
+from .backlog import Backlog, Gate, takes_connections
+from .connections import Deadlines, Pool
 from .target import Address, Target, addresses
 from .transport import Message, ReplyEvents, TransportError
+from .wire import Connection, NoReplyError
 
 #: Opening connections is a courtesy to the measurement; a server that is slow to take one must not hold it up.
 _PATIENCE_S = 5.0
@@ -32,12 +24,10 @@ _REFUSAL_TRIES = 3
 #: How a greeting fails on a connection that no thread of the server has taken.
 _NOT_TAKEN = frozenset({"timeout", "connect"})
 
-_READ_BYTES = 2**16
-_FINAL = 200
-_SWITCHING = 101
+_OK = 200
 
 
-class AiohttpTransport:
+class HttpTransport:
     """Pooled connections to one target, to be used on the loop it was made on.
 
     Redirects are not followed, so credentials never travel to another host; no cookie is kept, no body decompressed.
@@ -52,19 +42,11 @@ class AiohttpTransport:
         self._max_reply_bytes = max_reply_bytes
         # Connections that were greeted are idle meanwhile, and must not be closed before the last has answered.
         self._greeting_s = min(_PATIENCE_S, 0.75 * target.max_idle_s)
-        self._connector = aiohttp.TCPConnector(
-            limit=0, ttl_dns_cache=None, keepalive_timeout=target.max_idle_s, ssl=tls(target)
-        )
-        # The connector asks a request object only for its address, so one for each address will do.
-        self._openers = {
-            address: aiohttp.ClientRequest("POST", address.url, loop=self._loop) for address in self._addresses
-        }
-        self._timeouts: dict[float | None, aiohttp.ClientTimeout] = {}
-        self._greeted: set[ResponseHandler] = set()
+        self._pool = Pool(target)
+        self._deadlines = Deadlines(self._loop)
+        self._backlog = Backlog()
         self._greetings: dict[Address, set[int]] = {}
-        self._books = Books()
         self._gates: dict[Address, Gate] = {}
-        self._tls = tls(target)
         self._relief: asyncio.Task[None] | None = None
 
     async def connect(self, connections: int) -> list[TransportError]:
@@ -72,7 +54,6 @@ class AiohttpTransport:
 
         The GET makes sure that the server has accepted the connection; one that is open already is left in peace.
         """
-        self._greeted = {protocol for protocol in self._greeted if protocol.is_connected()}
         share = -(-connections // len(self._addresses))
         failed = await asyncio.gather(*(self._open(address, share) for address in self._addresses))
         return [error for errors in failed for error in errors]
@@ -92,16 +73,26 @@ class AiohttpTransport:
 
         try:
             failed = await asyncio.gather(*(hold() for _ in range(share)))
-            fresh = [one for one in held if one.protocol not in self._greeted]
+            fresh = [one for one in held if not one.greeted]
             failed += await asyncio.gather(*(self._greet(address, one) for one in fresh))
         finally:
             for connection in held:
-                connection.release()
+                self._pool.keep(connection)
         errors = [error for error in failed if error is not None]
         not_taken = sum(error.reason in _NOT_TAKEN for error in errors)
         if 0 < not_taken < share:
             self._narrow(address, share - not_taken)
         return errors
+
+    async def _greet(self, address: Address, connection: Connection) -> TransportError | None:
+        reply = _StatusOnly()
+        try:
+            await self._get(address, connection, reply, self._greeting_s)
+        except TransportError as error:
+            return error
+        self._greetings.setdefault(address, set()).add(reply.status)
+        connection.greeted = True
+        return None
 
     def taken(self) -> int | None:
         """Return how many connections the addresses take that were found to take fewer than offered; None without."""
@@ -111,22 +102,29 @@ class AiohttpTransport:
         """Look whether queries starve on connections that the server does not take, and make room for them."""
         if self._relief is not None and not self._relief.done():
             return
-        if suspects := self._books.backlog.suspects(self._loop.time()):
+        if suspects := self._backlog.suspects(self._loop.time()):
             self._relief = self._loop.create_task(self._relieve(suspects))
 
-    async def _relieve(self, suspects: Sequence[ResponseHandler]) -> None:
+    async def _relieve(self, suspects: Sequence[Connection]) -> None:
         """Give kept connections up for starving queries; a GET on a connection of its own tells them from slow ones."""
-        backlog = self._books.backlog
-        if all(await asyncio.gather(*(takes_connections(one.url, self._tls) for one in self._addresses))):
-            backlog.taken(suspects)
+        if all(await asyncio.gather(*(takes_connections(self._answers(one)) for one in self._addresses))):
+            self._backlog.taken(suspects)
             return
-        starving = backlog.starving(suspects)
-        idle = [protocol for kept in self._connector._conns.values() for protocol, _ in kept]  # noqa: SLF001
-        for protocol in idle[:starving]:
-            protocol.close()
-        backlog.want(max(0, starving - len(idle)))
+        starving = self._backlog.starving(suspects)
+        idle = list(self._pool.idle())
+        for connection in idle[:starving]:
+            connection.close()
+        self._backlog.want(max(0, starving - len(idle)))
         if starving and len(self._addresses) == 1:
-            self._narrow(self._addresses[0], backlog.in_flight - starving + len(idle))
+            self._narrow(self._addresses[0], self._backlog.in_flight - starving + len(idle))
+
+    async def _answers(self, address: Address) -> None:
+        """Have a GET answered on a connection of its own. Raises TransportError."""
+        connection = await self._pool.open(address, None)
+        try:
+            await connection.ask(address.get_head, _StatusOnly(), _MOST_GET_BYTES)
+        finally:
+            connection.abort()
 
     def _narrow(self, address: Address, width: int) -> None:
         """Let no more queries be in flight at an address than it takes connections."""
@@ -136,7 +134,7 @@ class AiohttpTransport:
 
     def starved(self) -> int:
         """Return how many queries so far have waited on a connection that the server did not take."""
-        return self._books.backlog.starved
+        return self._backlog.starved
 
     async def status(self) -> list[int]:
         """Return each address's status for a GET of the query's path: 401 or 403 tells of a refused key.
@@ -157,7 +155,7 @@ class AiohttpTransport:
                     if await self._stays_open(address):
                         break
                 except (OSError, asyncio.TimeoutError) as error:
-                    return TransportError("connect", text_of(error))
+                    return TransportError("connect", str(error) or type(error).__name__)
             else:
                 return TransportError("connect", "every new connection is closed at once")
         return None
@@ -183,28 +181,21 @@ class AiohttpTransport:
         """
         owing = 0
         for address, greetings in self._greetings.items():
-            key = self._openers[address].connection_key
-            idle: list[Connection] = []
-            while (one := await self._connector._get(key, [])) is not None:  # noqa: SLF001 - there is no public way
-                idle.append(one)
+            idle = self._pool.take_all(address)
             owing += sum(await asyncio.gather(*(self._owes(address, one, greetings, patience_s) for one in idle)))
         return f"{owing} connections answered a last GET with a reply that was due before it" if owing else None
 
     async def _owes(self, address: Address, connection: Connection, greetings: set[int], patience_s: float) -> bool:
-        if connection.protocol is None or not self._books.usable(connection.protocol):
-            connection.close()  # what was unread on it is in the books
-            return False
         reply = _StatusOnly()
         try:
             await self._get(address, connection, reply, patience_s)
         except TransportError as error:
             return error.reason == "timeout"
-        return reply.status == _FINAL and reply.status not in greetings
+        return reply.status == _OK and reply.status not in greetings
 
     def unasked(self) -> str | None:
         """Return what shows that replies came unasked, so that none can be matched to its query, or None."""
-        idle = sum(unread(protocol) for kept in self._connector._conns.values() for protocol, _ in kept)  # noqa: SLF001
-        if not (found := self._books.unasked + idle):
+        if not (found := self._pool.unasked):
             return None
         return f"{found} connections had a reply on them that no query had asked for"
 
@@ -214,99 +205,62 @@ class AiohttpTransport:
             address = next(self._next_address)
         else:
             address = self._addresses[message.route % len(self._addresses)]
-        due_at = None if timeout_s is None else self._loop.time() + timeout_s
+        due_s = None if timeout_s is None else self._loop.time() + timeout_s
         if gate := self._gates.get(address):
             async with gate.through(timeout_s):
-                await self._post(address, message, reply, due_at, timeout_s)
+                await self._post(address, message, reply, due_s, timeout_s)
         else:
-            await self._post(address, message, reply, due_at, timeout_s)
+            await self._post(address, message, reply, due_s, timeout_s)
 
     async def _post(
-        self, address: Address, message: Message, reply: ReplyEvents, due_at: float | None, timeout_s: float | None
+        self, address: Address, message: Message, reply: ReplyEvents, due_s: float | None, timeout_s: float | None
     ) -> None:
         request = address.post(message.body, message.query)
         connection = await self._acquire(address, timeout_s)
-        kept = self._books.was_asked(connection.protocol)
         try:
-            await self._ask(connection, request, reply, due_at, self._max_reply_bytes)
+            await self._ask(connection, request, reply, due_s, self._max_reply_bytes)
         except NoReplyError:
-            if not kept:
+            if not connection.answered:
                 raise
             # A kept connection may be closed just as a query goes out on it (RFC 9110, 9.2.2 and RFC 9112, 9.3.1).
             reply.on_resent()
-            connection = await self._acquire(address, timeout_s, fresh=True)
-            await self._ask(connection, request, reply, due_at, self._max_reply_bytes)
+            connection = await self._pool.open(address, timeout_s)
+            await self._ask(connection, request, reply, due_s, self._max_reply_bytes)
 
     async def close(self) -> None:
-        """Close every connection; TLS connections get a turn of the loop to say goodbye."""
+        """Close every connection."""
         if self._relief is not None:
             self._relief.cancel()
             await asyncio.gather(self._relief, return_exceptions=True)
-        await self._connector.close()
-        await asyncio.sleep(0)
+        self._deadlines.close()
+        await self._pool.close()
 
-    async def _acquire(self, address: Address, timeout_s: float | None, *, fresh: bool = False) -> Connection:
-        """Return a connection on which nothing is unread, and no query was sent yet where it has to be `fresh`."""
-        while True:
-            connection = await self._connect(address, timeout_s)
-            protocol = connection.protocol
-            if protocol is None:
-                return connection
-            if self._books.usable(protocol) and not (fresh and self._books.was_asked(protocol)):
-                return connection
-            connection.close()
-
-    async def _connect(self, address: Address, timeout_s: float | None) -> Connection:
-        if timeout_s not in self._timeouts:
-            self._timeouts[timeout_s] = aiohttp.ClientTimeout(connect=timeout_s, sock_connect=self._connect_timeout_s)
-        try:
-            return await self._connector.connect(self._openers[address], traces=[], timeout=self._timeouts[timeout_s])
-        except asyncio.TimeoutError as error:
-            raise TransportError("connect", "no connection within the time limit") from error
-        except CLIENT_ERRORS as error:
-            if isinstance(error, OSError) and out_of_files(error):
-                raise NoFilesError(error.errno or 0) from error
-            raise TransportError(reason_of(error), text_of(error)) from error
-
-    async def _ask(
-        self, connection: Connection, request: bytes, reply: ReplyEvents, due_at: float | None, most_bytes: int
-    ) -> None:
-        with Conversation(connection, self._loop, due_at, self._books) as protocol:
-            protocol.set_response_params(read_until_eof=True, auto_decompress=False, read_bufsize=_READ_BYTES)
-            protocol.transport.write(request)  # type: ignore[union-attr]  # Conversation has looked
-            try:
-                head, content = await protocol.read()
-            except (aiohttp.ServerDisconnectedError, ConnectionError) as error:
-                if not isinstance(getattr(error, "message", ""), str):
-                    raise  # half of a head had come
-                raise NoReplyError(reason_of(error), text_of(error)) from error
-            while head.code < _FINAL and head.code != _SWITCHING:
-                head, content = await protocol.read()
-            self._books.reading(protocol, content)
-            reply.on_head(head.code, head.headers)
-            left = most_bytes
-            while not content.at_eof():
-                if data := await content.readany():
-                    reply.on_data(data, perf_counter_ns())
-                    left -= len(data)
-                    if left < 0:
-                        raise TransportError("too_large", f"the reply exceeds {most_bytes} bytes")
+    async def _acquire(self, address: Address, timeout_s: float | None) -> Connection:
+        return self._pool.take(address) or await self._pool.open(address, timeout_s)
 
     async def _get(self, address: Address, connection: Connection, reply: ReplyEvents, patience_s: float) -> None:
-        due_at = self._loop.time() + patience_s
-        await self._ask(connection, address.get_head, reply, due_at, _MOST_GET_BYTES)
+        await self._ask(connection, address.get_head, reply, self._loop.time() + patience_s, _MOST_GET_BYTES)
 
-    async def _greet(self, address: Address, connection: Connection) -> TransportError | None:
-        protocol = connection.protocol
-        reply = _StatusOnly()
+    async def _ask(
+        self, connection: Connection, request: bytes, reply: ReplyEvents, due_s: float | None, most_bytes: int
+    ) -> None:
+        """Carry one request and its reply: the connection is kept for another when all went well, else closed."""
+        began_s, well = self._loop.time(), False
+        self._backlog.sent(connection, began_s, kept=connection.answered)
+        waiter = connection.ask(request, reply, most_bytes)
+        if due_s is not None:
+            self._deadlines.watch(connection, due_s)
         try:
-            await self._get(address, connection, reply, self._greeting_s)
-        except TransportError as error:
-            return error
-        self._greetings.setdefault(address, set()).add(reply.status)
-        if protocol is not None:
-            self._greeted.add(protocol)
-        return None
+            await waiter
+            well = True
+        finally:
+            self._deadlines.forget(connection)
+            self._backlog.ended(connection, began_s, self._loop.time(), well=well)
+            if not well:
+                connection.abort()
+            elif self._backlog.wants_a_place():
+                connection.close()
+            self._pool.keep(connection)
 
 
 class _StatusOnly:
@@ -324,18 +278,3 @@ class _StatusOnly:
 
     def on_resent(self) -> None:
         """Ignore."""
-
-
-def tls(target: Target) -> ssl.SSLContext | bool:
-    """Return how aiohttp is to check certificates. Raises EndpointError when the target's `ca_file` cannot be used."""
-    if target.insecure:
-        return False
-    if not any(url.startswith("https:") for url in (*target.urls, *target.metrics)):
-        return True
-    try:
-        return ssl.create_default_context(cafile=str(target.ca_file) if target.ca_file else None)
-    except OSError as error:
-        raise EndpointError(
-            f"settings.client.ca_file: {target.ca_file} cannot be used ({error.strerror or error}); "
-            "give a PEM file of certificate authorities"
-        ) from error

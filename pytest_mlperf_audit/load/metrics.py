@@ -17,8 +17,8 @@ import aiohttp
 from ..errors import EndpointError
 from ..runs.phase import ServerCounters
 from ..text import printable
+from .connections import tls
 from .exposition import NotReadableError, cache_page, change, require_exposition
-from .http import tls
 from .loop import run_until_done
 from .target import Target
 

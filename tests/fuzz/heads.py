@@ -1,4 +1,4 @@
-"""Raw replies, heads above all, through the client itself: aiohttp's parser and connections, in memory, no socket.
+"""Raw replies, heads above all, through the client itself: its parser and connections, in memory, no socket.
 
 Oracle: `send` raises nothing; the outcome is one that is known, its detail short and printable; a reply that was cut
 is no completion; no query is given another one's reply unless the client says of itself that replies came unasked.
@@ -11,15 +11,14 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from aiohttp.client_proto import ResponseHandler
-
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.endpoints.base import digest
 from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
 from pytest_mlperf_audit.load.exchange import send
-from pytest_mlperf_audit.load.http import AiohttpTransport
-from pytest_mlperf_audit.load.target import Target
+from pytest_mlperf_audit.load.http import HttpTransport
+from pytest_mlperf_audit.load.target import Address, Target
 from pytest_mlperf_audit.load.transport import Message
+from pytest_mlperf_audit.load.wire import Connection
 from pytest_mlperf_audit.runs.query import COMPLETED, REASONS, QueryRecord
 
 from .kind import require
@@ -34,10 +33,16 @@ _DETAIL_CHARACTERS = 200
 class _Wire(asyncio.Transport):
     """A connection in memory, whose server has an answer for each request that is written to it."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, answers: list[Answer], busy: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        answers: list[Answer],
+        busy: Callable[[], bool],
+        connection: Connection,
+    ) -> None:
         super().__init__()
         self._loop, self._answers, self._busy = loop, answers, busy
-        self.protocol = ResponseHandler(loop)
+        self.protocol = connection
         self.pending = 0
         self._closed = False
         self.protocol.connection_made(self)
@@ -84,14 +89,8 @@ class _Wire(asyncio.Transport):
     def abort(self) -> None:
         self.close()
 
-    def pause_reading(self) -> None:
-        """Nothing here is large enough to wait for."""
-
-    def resume_reading(self) -> None:
-        """See pause_reading."""
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:  # noqa: ARG002 - a connection in memory has none
-        return default
+    def get_write_buffer_size(self) -> int:
+        return 0
 
 
 class Heads:
@@ -121,14 +120,16 @@ class Heads:
         self._noted.append(f"{context.get('message')}: {context.get('exception')!r}")
 
     async def _exchanges(self, answer: Answer, *, cut: bool) -> None:
-        transport = AiohttpTransport(self._target, self._adapter.path, {}, self._adapter.max_reply_bytes)
+        transport = HttpTransport(self._target, self._adapter.path, {}, self._adapter.max_reply_bytes)
         answers, wires, busy = [answer], list[_Wire](), [True]
 
-        async def opened(*_: Any) -> ResponseHandler:
-            wires.append(_Wire(self._loop, answers, lambda: busy[0]))
-            return wires[-1].protocol
+        async def opened(address: Address) -> Connection:
+            pool = transport._pool
+            made = Connection(self._loop, address, pool._note_unasked, pool._all.discard)
+            wires.append(_Wire(self._loop, answers, lambda: busy[0], made))
+            return made
 
-        transport._connector._create_connection = opened  # type: ignore[assignment]
+        transport._pool._connect = opened  # type: ignore[method-assign]
         try:
             first = await self._query(transport, busy)
             await _quiet(wires)
@@ -142,7 +143,7 @@ class Heads:
         good = second.reply == digest(b"second") or not second.ok or unasked
         require(good, f"{answer!r}: the second query was given {second!r}")
 
-    async def _query(self, transport: AiohttpTransport, busy: list[bool]) -> QueryRecord:
+    async def _query(self, transport: HttpTransport, busy: list[bool]) -> QueryRecord:
         record = QueryRecord(query=0, sample=0, issued_ns=0, completed_ns=0, request=_REQUEST)
         busy[0] = True
         await send(transport, self._adapter, self._target, record, Message(b"{}"), zero_ns=0, timeout_s=None)

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from pytest_mlperf_audit.load.http import AiohttpTransport
+from pytest_mlperf_audit.load.http import HttpTransport
 from pytest_mlperf_audit.load.target import Target
 
 
@@ -27,7 +27,7 @@ def refusal(behaviours):
 
         server = await asyncio.start_server(take, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        transport = AiohttpTransport(Target(urls=(f"http://127.0.0.1:{port}",)), "/", {}, 1024)
+        transport = HttpTransport(Target(urls=(f"http://127.0.0.1:{port}",)), "/", {}, 1024)
         try:
             return await transport.refusal()
         finally:

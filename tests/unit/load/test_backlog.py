@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
-from pytest_mlperf_audit.load.conversation import Books, Conversation
+from pytest_mlperf_audit.load.http import HttpTransport, _StatusOnly
+from pytest_mlperf_audit.load.target import Target
 from pytest_mlperf_audit.load.transport import TransportError
-
-
-class Closed:
-    """A connection that the server has closed before the query was sent."""
-
-    transport = None
-    should_close = True
-    _buffer = _tail = b""
-
-    def __init__(self) -> None:
-        self.protocol: Any = self
-
-    def close(self) -> None:
-        pass
+from pytest_mlperf_audit.load.wire import Connection
 
 
 def test_a_connection_closed_before_a_query_leaves_the_count_as_it_was():
-    books, loop, connection = Books(), asyncio.new_event_loop(), Closed()
-    try:
-        with pytest.raises(TransportError), Conversation(connection, loop, None, books):  # type: ignore[arg-type]
-            pass
-    finally:
-        loop.close()
-    assert books.backlog.in_flight == 0
+    async def ask() -> int:
+        transport = HttpTransport(Target(urls=("http://127.0.0.1:9",)), "/", {}, 1024)
+        closed = Connection(asyncio.get_running_loop(), transport._addresses[0], lambda: None, lambda _: None)
+        closed.connection_lost(None)
+        with pytest.raises(TransportError, match="closed before the query was sent"):
+            await transport._ask(closed, b"", _StatusOnly(), None, 1024)
+        await transport.close()
+        return transport._backlog.in_flight
+
+    assert asyncio.run(ask()) == 0

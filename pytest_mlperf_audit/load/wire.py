@@ -1,0 +1,284 @@
+"""One connection: a request's bytes out, its reply's events in, and nothing that was not asked for.
+
+Replies are parsed where their bytes arrive, by httptools (llhttp), with the leniencies that aiohttp's client has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from time import perf_counter_ns
+from typing import cast
+
+import httptools
+
+from .target import Address
+from .transport import ReplyEvents, TransportError
+
+#: Of a reply's head, as aiohttp's client has them; name and value of a field count together.
+_MOST_FIELDS = 128
+_MOST_FIELD_BYTES = 8190
+#: Beside its body a reply has its head, trailers and the sizes of its chunks: so much, and so many bytes for one of it.
+_MOST_BESIDE_BODY = 2**18
+_MOST_BESIDE_A_BYTE = 16
+_MOST_QUOTED_BYTES = 100
+
+_FINAL = 200
+_SWITCHING = 101
+
+
+class NoReplyError(TransportError):
+    """The connection was closed before any byte of a reply."""
+
+
+class Head(Mapping[str, str]):
+    """A reply's header fields by their names, in whatever case; of fields with one name the first."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, fields: Mapping[bytes, bytes]) -> None:
+        """Read the fields of a head. Raises TransportError where there are too many, or too long ones."""
+        if len(fields) > _MOST_FIELDS:
+            raise TransportError("protocol", "Too many headers received")
+        self._fields: dict[str, bytes] = {}
+        for name, value in fields.items():
+            if len(name) + len(value) > _MOST_FIELD_BYTES:
+                start = value[:_MOST_QUOTED_BYTES]
+                raise TransportError("protocol", f"Got more than {_MOST_FIELD_BYTES} bytes when reading: {start!r}...")
+            if b"\0" in value:
+                raise TransportError("protocol", f"Invalid HTTP header: {value[:_MOST_QUOTED_BYTES]!r}")
+            self._fields.setdefault(_folded(name), value)
+
+    def __getitem__(self, name: str) -> str:
+        return self._fields[name.lower()].rstrip(b" \t").decode("utf-8", "surrogateescape")
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._fields
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+
+@lru_cache(maxsize=1024)
+def _folded(name: bytes) -> str:
+    return name.decode("latin-1").lower()
+
+
+class Connection(asyncio.Protocol):
+    """Carries one request at a time.
+
+    `answered`: it has carried one whole reply, so that it is a kept connection. `greeted`: to a greeting. `held`:
+    somebody has it, so that it is not idle. `idle_since_s` is on the loop's clock. `unasked` is called once, when a
+    reply begins that no request has asked for; `lost` when the connection has ended.
+    """
+
+    __slots__ = (
+        *("address", "answered", "greeted", "held", "idle_since_s"),
+        *("_at_ns", "_body_bytes", "_closed", "_fields", "_headed", "_informal", "_keeps", "_loop", "_lost", "_most"),
+        *("_parser", "_received", "_reply", "_second", "_status_line", "_touched", "_transport", "_unasked"),
+        *("_waiter", "_whole", "on_header"),
+    )
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        address: Address,
+        unasked: Callable[[], None],
+        lost: Callable[[Connection], None],
+    ) -> None:
+        self.address = address
+        self.answered = self.greeted = self.held = False
+        self.idle_since_s = 0.0
+        self._loop, self._unasked, self._lost = loop, unasked, lost
+        self._transport: asyncio.Transport | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._reply: ReplyEvents | None = None
+        self._fields: dict[bytes, bytes] = {}
+        #: What the parser calls for each field, trailers included: the dictionary's own method, to be quick.
+        self.on_header = self._fields.setdefault
+        self._closed = self._touched = self._headed = self._informal = self._second = False
+        self._keeps = self._whole = True
+        self._at_ns = self._received = self._body_bytes = self._most = 0
+        self._parser = httptools.HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(
+            lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
+        )
+
+    @property
+    def usable(self) -> bool:
+        """Whether another request may go out: it is open, owes nothing, and has nothing on it that nobody asked for."""
+        return self._keeps and not self._closed
+
+    def ask(self, request: bytes, reply: ReplyEvents, most_bytes: int) -> asyncio.Future[None]:
+        """Send a request and have its reply told to `reply`; return a future that is done when the reply is whole.
+
+        The future's exception is a TransportError, NoReplyError where not one byte came, or what `reply` raised.
+        """
+        waiter = self._waiter = self._loop.create_future()
+        if self._transport is None or not self.usable:
+            waiter.set_exception(NoReplyError("reset", "the connection was closed before the query was sent"))
+            return waiter
+        self._reply, self._most = reply, most_bytes
+        self._touched = self._headed = self._whole = False
+        self._received = self._body_bytes = 0
+        self._transport.write(request)
+        return waiter
+
+    def cut(self) -> None:
+        """End the exchange in progress, whose time is over."""
+        self._fail(TransportError("timeout", "no whole reply within the time limit"))
+
+    def close(self) -> None:
+        """Close the connection once what was written is sent."""
+        self._keeps = False
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self._closed = True
+        self._keeps = False
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.Protocol."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's have the methods, not the class
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what arrived; see asyncio.Protocol."""
+        if self._closed:
+            return
+        self._at_ns = perf_counter_ns()
+        self._touched = True
+        self._received += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._keeps = False
+        except httptools.HttpParserCallbackError as error:
+            self._fail(error.__context__ or error)
+            return
+        except httptools.HttpParserError as error:
+            self._fail(TransportError("protocol", self._quoted(str(error), data)))
+            return
+        if self._second:
+            self._note_unasked()
+        if self._whole:
+            self._finish()
+        elif self._received > _MOST_BESIDE_BODY + _MOST_BESIDE_A_BYTE * self._body_bytes:
+            self._fail(TransportError("protocol", f"Got more than {_MOST_BESIDE_BODY} bytes beside the reply's body"))
+
+    def eof_received(self) -> None:
+        """See asyncio.Protocol: no more will come, and `connection_lost` follows."""
+        self._keeps = False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the exchange in progress; see asyncio.Protocol."""
+        self._closed = True
+        self._keeps = False
+        self._lost(self)
+        if self._waiter is None:
+            return
+        if self._headed and exc is None and self._ends_by_closing():
+            self._finish()
+        else:
+            self._fail(self._ended_early(exc))
+
+    def on_message_begin(self) -> None:
+        """See httptools."""
+        if self._whole:
+            self._second = True
+            return
+        self._fields.clear()
+        self._received = 0
+        self._informal = False
+
+    def on_headers_complete(self) -> None:
+        """See httptools."""
+        if self._second or self._reply is None:
+            return
+        status = self._parser.get_status_code()
+        if status < _FINAL and status != _SWITCHING:
+            self._informal = True
+            return
+        self._keeps = self._parser.should_keep_alive() and status != _SWITCHING
+        head = Head(self._fields)
+        self._headed = True
+        self._reply.on_head(status, head)
+
+    def on_body(self, data: bytes) -> None:
+        """See httptools."""
+        if self._second or self._reply is None:
+            return
+        if self._informal:
+            raise TransportError("protocol", "an informational reply has a body")
+        self._body_bytes += len(data)
+        self._reply.on_data(data, self._at_ns)
+        if self._body_bytes > self._most:
+            raise TransportError("too_large", f"the reply exceeds {self._most} bytes")
+
+    def on_message_complete(self) -> None:
+        """See httptools."""
+        if not self._second and not self._informal:
+            self._whole = True
+
+    def _finish(self) -> None:
+        waiter, self._waiter, self._reply = self._waiter, None, None
+        if waiter is None:
+            return
+        self.answered = True
+        if self._transport is not None and self._transport.get_write_buffer_size():
+            self._keeps = False  # the reply began before its request was wholly sent
+        if not waiter.done():
+            waiter.set_result(None)
+
+    def _fail(self, error: BaseException) -> None:
+        waiter, self._waiter, self._reply = self._waiter, None, None
+        self.abort()
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(error)
+
+    def _note_unasked(self) -> None:
+        if self._keeps:
+            self._unasked()
+        self.close()
+
+    def _quoted(self, reason: str, data: bytes) -> str:
+        """Return what the parser found wrong, with the line in which a reply's head breaks off."""
+        if self._headed:
+            return reason
+        line = data.partition(b"\n")[0].rstrip(b"\r")[:_MOST_QUOTED_BYTES]
+        return f"{reason}: {line!r}"
+
+    def _ends_by_closing(self) -> bool:
+        """Whether neither a length nor chunks say where the reply's body ends."""
+        coding, length = self._framing()
+        return length is None if coding is None else coding != b"chunked"
+
+    def _ended_early(self, exc: Exception | None) -> TransportError:
+        if not self._touched:
+            return NoReplyError("reset", str(exc or "") or "Server disconnected")
+        if not self._headed:
+            return TransportError("reset", f"the connection was closed in the reply's head{f' ({exc})' if exc else ''}")
+        coding, length = self._framing()
+        if coding is not None:
+            return TransportError("truncated", "Not enough data to satisfy transfer length header.")
+        if length is None:
+            return TransportError("truncated", str(exc))
+        return TransportError(
+            "truncated",
+            "Not enough data to satisfy content length header "
+            f"(received {self._body_bytes} of {length.decode('latin-1')} bytes).",
+        )
+
+    def _framing(self) -> tuple[bytes | None, bytes | None]:
+        """Return the last transfer coding of the reply, and the length that its head says."""
+        fields = {name.lower(): value for name, value in self._fields.items()}
+        coding = fields.get(b"transfer-encoding")
+        last = None if coding is None else coding.rpartition(b",")[2].strip().lower()
+        return last, fields.get(b"content-length")
