@@ -79,7 +79,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         *("address", "answered", "greeted", "held", "idle_since_s"),
         *("_at_ns", "_body_bytes", "_closed", "_fields", "_headed", "_informal", "_keeps", "_loop", "_lost", "_most"),
-        *("_parser", "_received", "_reply", "_second", "_status_line", "_touched", "_transport", "_unasked"),
+        *("_parser", "_received", "_reply", "_second", "_switched", "_touched", "_transport", "_unasked"),
         *("_waiter", "_whole", "on_header"),
     )
 
@@ -100,7 +100,7 @@ class Connection(asyncio.Protocol):
         self._fields: dict[bytes, bytes] = {}
         #: What the parser calls for each field, trailers included: the dictionary's own method, to be quick.
         self.on_header = self._fields.setdefault
-        self._closed = self._touched = self._headed = self._informal = self._second = False
+        self._closed = self._touched = self._headed = self._informal = self._second = self._switched = False
         self._keeps = self._whole = True
         self._at_ns = self._received = self._body_bytes = self._most = 0
         self._parser = httptools.HttpResponseParser(self)
@@ -158,14 +158,16 @@ class Connection(asyncio.Protocol):
         self._received += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._keeps = False
+        except httptools.HttpParserUpgrade as upgrade:
+            if upgrade.args[0] < len(data) and not self._second:
+                self._unasked()
         except httptools.HttpParserCallbackError as error:
             self._fail(error.__context__ or error)
             return
         except httptools.HttpParserError as error:
-            self._fail(TransportError("protocol", self._quoted(str(error), data)))
-            return
+            if not self._switched:
+                self._fail(TransportError("protocol", self._quoted(str(error), data)))
+                return
         if self._second:
             self._note_unasked()
         if self._whole:
@@ -206,9 +208,10 @@ class Connection(asyncio.Protocol):
         if status < _FINAL and status != _SWITCHING:
             self._informal = True
             return
-        self._keeps = self._parser.should_keep_alive() and status != _SWITCHING
         head = Head(self._fields)
         self._headed = True
+        self._switched = self._whole = status == _SWITCHING  # the parser stops here, and what follows is no HTTP
+        self._keeps = not self._switched and self._parser.should_keep_alive()
         self._reply.on_head(status, head)
 
     def on_body(self, data: bytes) -> None:
@@ -280,5 +283,5 @@ class Connection(asyncio.Protocol):
         """Return the last transfer coding of the reply, and the length that its head says."""
         fields = {name.lower(): value for name, value in self._fields.items()}
         coding = fields.get(b"transfer-encoding")
-        last = None if coding is None else coding.rpartition(b",")[2].strip().lower()
+        last = None if coding is None else coding.rpartition(b",")[2].strip(b" \t").lower()
         return last, fields.get(b"content-length")
