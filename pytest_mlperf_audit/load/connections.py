@@ -62,7 +62,7 @@ class Pool:
         """Yield the connections that wait for a request."""
         return (connection for kept in self._idle.values() for connection in kept if connection.usable)
 
-    def keep(self, connection: Connection) -> None:
+    def keep(self, connection: Connection, now_s: float) -> None:
         """Have a connection wait for its next request, or closed where it can carry none; once is enough."""
         if not connection.held:
             return
@@ -70,7 +70,7 @@ class Pool:
         if not connection.usable:
             connection.close()
             return
-        connection.idle_since_s = self._loop.time()
+        connection.idle_since_s = now_s
         self._idle.setdefault(connection.address, deque()).append(connection)
         if self._sweep is None:
             self._sweep = self._loop.call_later(self._max_idle_s, self._close_old)

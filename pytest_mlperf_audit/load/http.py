@@ -77,7 +77,7 @@ class HttpTransport:
             failed += await asyncio.gather(*(self._greet(address, one) for one in fresh))
         finally:
             for connection in held:
-                self._pool.keep(connection)
+                self._pool.keep(connection, self._loop.time())
         errors = [error for error in failed if error is not None]
         not_taken = sum(error.reason in _NOT_TAKEN for error in errors)
         if 0 < not_taken < share:
@@ -255,12 +255,13 @@ class HttpTransport:
             well = True
         finally:
             self._deadlines.forget(connection)
-            self._backlog.ended(connection, began_s, self._loop.time(), well=well)
+            now_s = self._loop.time()
+            self._backlog.ended(connection, began_s, now_s, well=well)
             if not well:
                 connection.abort()
             elif self._backlog.wants_a_place():
                 connection.close()
-            self._pool.keep(connection)
+            self._pool.keep(connection, now_s)
 
 
 class _StatusOnly:

@@ -102,9 +102,9 @@ def plain_url(url: str) -> str:
     return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}{parts.path.rstrip('/')}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Address:
-    """One URL of the endpoint.
+    """One URL of the endpoint, which is itself alone, so that it is quickly found.
 
     `target` is the path with its query string, and `post_tail` ends where the length of the body belongs.
     """

@@ -37,18 +37,19 @@ class Head(Mapping[str, str]):
 
     __slots__ = ("_fields",)
 
-    def __init__(self, fields: Mapping[bytes, bytes]) -> None:
-        """Read the fields of a head. Raises TransportError where there are too many, or too long ones."""
+    def __init__(self, fields: Mapping[bytes, bytes], n_bytes: int) -> None:
+        """Read the fields of a head of so many bytes. Raises TransportError where there are too many, or too long."""
         if len(fields) > _MOST_FIELDS:
             raise TransportError("protocol", "Too many headers received")
-        self._fields: dict[str, bytes] = {}
-        for name, value in fields.items():
-            if len(name) + len(value) > _MOST_FIELD_BYTES:
-                start = value[:_MOST_QUOTED_BYTES]
-                raise TransportError("protocol", f"Got more than {_MOST_FIELD_BYTES} bytes when reading: {start!r}...")
-            if b"\0" in value:
-                raise TransportError("protocol", f"Invalid HTTP header: {value[:_MOST_QUOTED_BYTES]!r}")
-            self._fields.setdefault(_folded(name), value)
+        if n_bytes > _MOST_FIELD_BYTES:
+            for name, value in fields.items():
+                if len(name) + len(value) > _MOST_FIELD_BYTES:
+                    start = value[:_MOST_QUOTED_BYTES]
+                    detail = f"Got more than {_MOST_FIELD_BYTES} bytes when reading: {start!r}..."
+                    raise TransportError("protocol", detail)
+        if b"\0" in b"".join(fields.values()):
+            raise TransportError("protocol", "Invalid HTTP header: it has a null byte")
+        self._fields = {_folded(name): value for name, value in fields.items()}
 
     def __getitem__(self, name: str) -> str:
         return self._fields[name.lower()].rstrip(b" \t").decode("utf-8", "surrogateescape")
@@ -197,7 +198,6 @@ class Connection(asyncio.Protocol):
             self._second = True
             return
         self._fields.clear()
-        self._received = 0
         self._informal = False
 
     def on_headers_complete(self) -> None:
@@ -208,7 +208,7 @@ class Connection(asyncio.Protocol):
         if status < _FINAL and status != _SWITCHING:
             self._informal = True
             return
-        head = Head(self._fields)
+        head = Head(self._fields, self._received)
         self._headed = True
         self._switched = self._whole = status == _SWITCHING  # the parser stops here, and what follows is no HTTP
         self._keeps = not self._switched and self._parser.should_keep_alive()
@@ -227,7 +227,9 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """See httptools."""
-        if not self._second and not self._informal:
+        if self._informal:
+            self._received = 0
+        elif not self._second:
             self._whole = True
 
     def _finish(self) -> None:
