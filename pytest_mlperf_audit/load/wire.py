@@ -270,11 +270,11 @@ class Connection(asyncio.Protocol):
             return NoReplyError("reset", str(exc or "") or "Server disconnected")
         if not self._headed:
             return TransportError("reset", f"the connection was closed in the reply's head{f' ({exc})' if exc else ''}")
-        coding, length = self._framing()
-        if coding is not None:
-            return TransportError("truncated", "Not enough data to satisfy transfer length header.")
-        if length is None:
+        if self._ends_by_closing():
             return TransportError("truncated", str(exc))
+        coding, length = self._framing()
+        if coding is not None or length is None:
+            return TransportError("truncated", "Not enough data to satisfy transfer length header.")
         return TransportError(
             "truncated",
             "Not enough data to satisfy content length header "
