@@ -153,6 +153,7 @@ class Pool:
         except BaseException:
             made.close()
             raise
+        connection.is_on(made.fileno())
         self._all.add(connection)
         return connection
 

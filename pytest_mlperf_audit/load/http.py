@@ -23,6 +23,8 @@ _HELD_S = 0.3
 _REFUSAL_TRIES = 3
 #: How a greeting fails on a connection that no thread of the server has taken.
 _NOT_TAKEN = frozenset({"timeout", "connect"})
+#: After so many turns a loop has read what had come before: asyncio's reads behind what is due, uvloop's before it.
+_TURNS_TO_READ = 2
 
 _OK = 200
 
@@ -236,7 +238,19 @@ class HttpTransport:
         await self._pool.close()
 
     async def _acquire(self, address: Address, timeout_s: float | None) -> Connection:
-        return self._pool.take(address) or await self._pool.open(address, timeout_s)
+        """Return a connection on which nothing had come when it was asked for, so that a reply begins after its query.
+
+        What has come is read first: it is the connection's end, a reply that nobody asked for, or TLS's own.
+        """
+        while connection := self._pool.take(address):
+            if not connection.has_unread():
+                return connection
+            for _ in range(_TURNS_TO_READ):
+                await asyncio.sleep(0)
+            if connection.usable and not connection.has_unread():
+                return connection
+            connection.close()
+        return await self._pool.open(address, timeout_s)
 
     async def _get(self, address: Address, connection: Connection, reply: ReplyEvents, patience_s: float) -> None:
         await self._ask(connection, address.get_head, reply, self._loop.time() + patience_s, _MOST_GET_BYTES)

@@ -6,6 +6,7 @@ Replies are parsed where their bytes arrive, by httptools (llhttp), with the len
 from __future__ import annotations
 
 import asyncio
+import select
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from time import perf_counter_ns
@@ -80,7 +81,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         *("address", "answered", "greeted", "held", "idle_since_s"),
         *("_at_ns", "_body_bytes", "_closed", "_fields", "_headed", "_informal", "_keeps", "_loop", "_lost", "_most"),
-        *("_parser", "_received", "_reply", "_second", "_switched", "_touched", "_transport", "_unasked"),
+        *("_parser", "_poll", "_received", "_reply", "_second", "_switched", "_touched", "_transport", "_unasked"),
         *("_waiter", "_whole", "on_header"),
     )
 
@@ -96,6 +97,7 @@ class Connection(asyncio.Protocol):
         self.idle_since_s = 0.0
         self._loop, self._unasked, self._lost = loop, unasked, lost
         self._transport: asyncio.Transport | None = None
+        self._poll: select.poll | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._reply: ReplyEvents | None = None
         self._fields: dict[bytes, bytes] = {}
@@ -113,6 +115,15 @@ class Connection(asyncio.Protocol):
     def usable(self) -> bool:
         """Whether another request may go out: it is open, owes nothing, and has nothing on it that nobody asked for."""
         return self._keeps and not self._closed
+
+    def is_on(self, file: int) -> None:
+        """Note the connection's socket by its file descriptor."""
+        self._poll = select.poll()
+        self._poll.register(file, select.POLLIN)
+
+    def has_unread(self) -> bool:
+        """Whether something has arrived that the loop has not read yet, be it the connection's end."""
+        return self._poll is not None and bool(self._poll.poll(0))
 
     def ask(self, request: bytes, reply: ReplyEvents, most_bytes: int) -> asyncio.Future[None]:
         """Send a request and have its reply told to `reply`; return a future that is done when the reply is whole.

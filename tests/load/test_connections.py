@@ -1,0 +1,180 @@
+"""Connections: to which of a host's addresses, for how long they are kept, and what had come on them before a query."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from pytest_mlperf_audit.load.http import HttpTransport, _StatusOnly
+from pytest_mlperf_audit.load.loop import run_until_done
+from pytest_mlperf_audit.load.target import Target
+from pytest_mlperf_audit.load.transport import Message, TransportError
+
+REPLY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+
+class Server:
+    """Answers each request with `reply`; `writers` are its connections, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self.reply = REPLY
+        self.resets = False
+        self.asked = 0
+        self.closed = 0
+        self.writers: list[asyncio.StreamWriter] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.writers.append(writer)
+        try:
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                self.asked += 1
+                if self.resets:
+                    self.resets = False
+                    writer.transport.abort()
+                    return
+                writer.write(self.reply)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            self.closed += 1
+        finally:
+            writer.close()
+
+
+class Resent(_StatusOnly):
+    resent = False
+
+    def on_resent(self) -> None:
+        self.resent = True
+
+
+async def post(transport: HttpTransport, timeout_s: float | None = 5.0) -> Resent:
+    await transport.post(Message(b""), reply := Resent(), timeout_s)
+    return reply
+
+
+@pytest.fixture
+def talk() -> Callable[..., Any]:
+    """Run a scenario with a server and a transport to it, on the loop that the product uses."""
+
+    def run(
+        scenario: Callable[[Server, HttpTransport], Awaitable[Any]], host: str = "127.0.0.1", **options: Any
+    ) -> Any:
+        async def main() -> Any:
+            server = Server()
+            listening = await asyncio.start_server(server.serve, host, 0)
+            port = listening.sockets[0].getsockname()[1]
+            shown = f"[{host}]" if ":" in host else host
+            transport = HttpTransport(Target(urls=(f"http://{shown}:{port}",), **options), "/", {}, 1024)
+            try:
+                return await scenario(server, transport)
+            finally:
+                await transport.close()
+                listening.close()
+                for writer in server.writers:
+                    writer.close()
+                await asyncio.sleep(0.01)
+
+        return run_until_done(main)
+
+    return run
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+def test_an_address_of_ipv6(talk):
+    async def scenario(server: Server, transport: HttpTransport) -> None:
+        assert (await post(transport)).status == 200
+        assert server.writers[0].get_extra_info("sockname")[0] == "::1"
+
+    talk(scenario, "::1")
+
+
+def test_the_address_of_a_host_that_answers_is_found_and_remembered(talk):
+    async def scenario(server: Server, transport: HttpTransport) -> None:
+        [address] = transport._addresses
+        here = (socket.AF_INET, ("127.0.0.1", address.url.port))
+        nobody = (socket.AF_INET, ("127.0.0.2", 1))
+        transport._pool._places[address] = [nobody, here, nobody]
+        assert (await post(transport)).status == 200
+        assert transport._pool._places[address][0] == here
+        transport._pool._places[address] = [nobody, nobody]
+        server.writers[0].close()
+        await asyncio.sleep(0.02)
+        with pytest.raises(TransportError, match=r"^Cannot connect to host 127.0.0.1:\d+ \[.+\]$") as caught:
+            await post(transport)
+        assert caught.value.reason == "connect"
+
+    talk(scenario)
+
+
+def test_a_connection_that_idles_too_long_is_closed(talk):
+    async def scenario(server: Server, transport: HttpTransport) -> None:
+        await post(transport)
+        await post(transport)
+        assert len(server.writers) == 1
+        await asyncio.sleep(0.4)
+        assert server.closed == 1
+        await post(transport)
+        assert len(server.writers) == 2
+
+    talk(scenario, max_idle_s=0.2)
+
+
+def test_a_kept_connection_that_is_reset_as_a_query_goes_out_is_followed_by_another(talk):
+    async def scenario(server: Server, transport: HttpTransport) -> None:
+        await post(transport)
+        [kept] = server.writers
+        linger = struct.pack("ii", 1, 0)  # closing sends a reset
+        kept.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        server.resets = True
+        reply = await post(transport)
+        assert (reply.status, reply.resent, len(server.writers), transport.unasked()) == (200, True, 2, None)
+
+    talk(scenario)
+
+
+def test_a_reply_that_had_come_before_its_query_was_written_is_not_its_reply(talk):
+    """It lies in the socket, where the loop has not looked yet."""
+
+    async def scenario(server: Server, transport: HttpTransport) -> None:
+        await post(transport)
+        before = server.asked
+        file = socket.socket(fileno=socket.dup(server.writers[0].get_extra_info("socket").fileno()))
+        with file:
+            file.send(REPLY.replace(b"200 OK", b"500 No"))
+        reply = await post(transport)
+        assert (reply.status, reply.resent) == (200, False)
+        assert server.asked == before + 1, "the query went out once, on another connection"
+        assert transport.unasked() == "1 connections had a reply on them that no query had asked for"
+
+    talk(scenario)
+
+
+def test_one_timer_serves_the_limits_of_all(talk):
+    async def scenario(server: Server, transport: HttpTransport) -> None:
+        server.reply = b""
+        begun = transport._loop.time()
+
+        async def limited(timeout_s: float) -> float:
+            with pytest.raises(TransportError, match="no whole reply within the time limit"):
+                await post(transport, timeout_s)
+            return transport._loop.time() - begun - timeout_s
+
+        late = await asyncio.gather(*map(limited, (0.3, 0.1, 0.2, 0.1)))
+        assert min(late) > -0.01
+        assert max(late) < 0.1
+        assert not transport._deadlines._due_s
+
+    talk(scenario)
