@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import select
-from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Callable
 from time import perf_counter_ns
 from typing import cast
 
 import httptools
 
+from .head import Head
 from .target import Address
 from .transport import ReplyEvents, TransportError
 
-#: Of a reply's head, as aiohttp's client has them; name and value of a field count together.
-_MOST_FIELDS = 128
-_MOST_FIELD_BYTES = 8190
 #: Beside its body a reply has its head, trailers and the sizes of its chunks: so much, and so many bytes for one of it.
 _MOST_BESIDE_BODY = 2**18
 _MOST_BESIDE_A_BYTE = 16
@@ -33,43 +30,6 @@ class NoReplyError(TransportError):
     """The connection was closed before any byte of a reply."""
 
 
-class Head(Mapping[str, str]):
-    """A reply's header fields by their names, in whatever case; of fields with one name the first."""
-
-    __slots__ = ("_fields",)
-
-    def __init__(self, fields: Mapping[bytes, bytes], n_bytes: int) -> None:
-        """Read the fields of a head of so many bytes. Raises TransportError where there are too many, or too long."""
-        if len(fields) > _MOST_FIELDS:
-            raise TransportError("protocol", "Too many headers received")
-        if n_bytes > _MOST_FIELD_BYTES:
-            for name, value in fields.items():
-                if len(name) + len(value) > _MOST_FIELD_BYTES:
-                    start = value[:_MOST_QUOTED_BYTES]
-                    detail = f"Got more than {_MOST_FIELD_BYTES} bytes when reading: {start!r}..."
-                    raise TransportError("protocol", detail)
-        if b"\0" in b"".join(fields.values()):
-            raise TransportError("protocol", "Invalid HTTP header: it has a null byte")
-        self._fields = {_folded(name): value for name, value in fields.items()}
-
-    def __getitem__(self, name: str) -> str:
-        return self._fields[name.lower()].rstrip(b" \t").decode("utf-8", "surrogateescape")
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower() in self._fields
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._fields)
-
-    def __len__(self) -> int:
-        return len(self._fields)
-
-
-@lru_cache(maxsize=1024)
-def _folded(name: bytes) -> str:
-    return name.decode("latin-1").lower()
-
-
 class Connection(asyncio.Protocol):
     """Carries one request at a time.
 
@@ -80,7 +40,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         *("address", "answered", "greeted", "held", "idle_since_s"),
-        *("_at_ns", "_body_bytes", "_closed", "_fields", "_headed", "_informal", "_keeps", "_loop", "_lost", "_most"),
+        *("_at_ns", "_body_bytes", "_closed", "_fields", "_head", "_informal", "_keeps", "_loop", "_lost", "_most"),
         *("_parser", "_poll", "_received", "_reply", "_second", "_switched", "_touched", "_transport", "_unasked"),
         *("_waiter", "_whole", "on_header"),
     )
@@ -100,10 +60,11 @@ class Connection(asyncio.Protocol):
         self._poll: select.poll | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._reply: ReplyEvents | None = None
+        self._head: Head | None = None
         self._fields: dict[bytes, bytes] = {}
         #: What the parser calls for each field, trailers included: the dictionary's own method, to be quick.
         self.on_header = self._fields.setdefault
-        self._closed = self._touched = self._headed = self._informal = self._second = self._switched = False
+        self._closed = self._touched = self._informal = self._second = self._switched = False
         self._keeps = self._whole = True
         self._at_ns = self._received = self._body_bytes = self._most = 0
         self._parser = httptools.HttpResponseParser(self)
@@ -135,7 +96,8 @@ class Connection(asyncio.Protocol):
             waiter.set_exception(NoReplyError("reset", "the connection was closed before the query was sent"))
             return waiter
         self._reply, self._most = reply, most_bytes
-        self._touched = self._headed = self._whole = False
+        self._touched = self._whole = False
+        self._head = None
         self._received = self._body_bytes = 0
         self._transport.write(request)
         return waiter
@@ -198,7 +160,7 @@ class Connection(asyncio.Protocol):
         self._lost(self)
         if self._waiter is None:
             return
-        if self._headed and exc is None and self._ends_by_closing():
+        if self._head is not None and exc is None and self._head.ends_by_closing:
             self._finish()
         else:
             self._fail(self._ended_early(exc))
@@ -219,11 +181,10 @@ class Connection(asyncio.Protocol):
         if status < _FINAL and status != _SWITCHING:
             self._informal = True
             return
-        head = Head(self._fields, self._received)
-        self._headed = True
+        self._head = Head(self._fields, self._received)
         self._switched = self._whole = status == _SWITCHING  # the parser stops here, and what follows is no HTTP
         self._keeps = not self._switched and self._parser.should_keep_alive()
-        self._reply.on_head(status, head)
+        self._reply.on_head(status, self._head)
 
     def on_body(self, data: bytes) -> None:
         """See httptools."""
@@ -266,35 +227,15 @@ class Connection(asyncio.Protocol):
 
     def _quoted(self, reason: str, data: bytes) -> str:
         """Return what the parser found wrong, with the line in which a reply's head breaks off."""
-        if self._headed:
+        if self._head is not None:
             return reason
         line = data.partition(b"\n")[0].rstrip(b"\r")[:_MOST_QUOTED_BYTES]
         return f"{reason}: {line!r}"
 
-    def _ends_by_closing(self) -> bool:
-        """Whether neither a length nor chunks say where the reply's body ends."""
-        coding, length = self._framing()
-        return length is None if coding is None else coding != b"chunked"
-
     def _ended_early(self, exc: Exception | None) -> TransportError:
+        why = str(exc or "")
         if not self._touched:
-            return NoReplyError("reset", str(exc or "") or "Server disconnected")
-        if not self._headed:
-            return TransportError("reset", f"the connection was closed in the reply's head{f' ({exc})' if exc else ''}")
-        if self._ends_by_closing():
-            return TransportError("truncated", str(exc))
-        coding, length = self._framing()
-        if coding is not None or length is None:
-            return TransportError("truncated", "Not enough data to satisfy transfer length header.")
-        return TransportError(
-            "truncated",
-            "Not enough data to satisfy content length header "
-            f"(received {self._body_bytes} of {length.decode('latin-1')} bytes).",
-        )
-
-    def _framing(self) -> tuple[bytes | None, bytes | None]:
-        """Return the last transfer coding of the reply, and the length that its head says."""
-        fields = {name.lower(): value for name, value in self._fields.items()}
-        coding = fields.get(b"transfer-encoding")
-        last = None if coding is None else coding.rpartition(b",")[2].strip(b" \t").lower()
-        return last, fields.get(b"content-length")
+            return NoReplyError("reset", why or "Server disconnected")
+        if self._head is None:
+            return TransportError("reset", f"the connection was closed in the reply's head{why and f' ({why})'}")
+        return TransportError("truncated", self._head.missing(self._body_bytes) or why)

@@ -303,7 +303,7 @@ def test_headers_are_found_in_any_case():
                 super().on_head(status, headers)
 
         waiter = talk.connection.ask(b"", looking := Looking(), 1000)
-        talk.send(WHOLE.replace(b"HIT", b"HIT\xff \t"))
+        talk.send(WHOLE.replace(b"HIT", b"HIT\xff \t\r\nX-Cache: MISS\r\nx-cache: MISS"))
         await waiter
         assert looking.headers == {"x-cache": "HIT\udcff", "content-length": "4"}
 
