@@ -5,8 +5,10 @@ phase.py      one phase: what to send next, when to stop
 pattern.py    who sends, a fixed number in flight or on a schedule, and on how many connections
 exchange.py   one query: bytes out, reply events in, a QueryRecord
 transport.py  the seam under which a client sits
-http.py       the client: aiohttp's connections and parser
-conversation.py one request and its reply on a connection that owes nothing before or after
+http.py       the client: which connection carries a query, and what connections are asked beside queries
+connections.py the pool: opened, kept, closed; TLS; time limits
+wire.py       one connection: a request out, its reply's events in (httptools), nothing that was not asked for
+head.py       a reply's head: its fields, within limits
 loop.py       an event loop for one call, which a signal ends in good order
 first_query.py is the endpoint there, does it take our key, does it answer? cures.py, why it does not
 backlog.py    servers that take fewer connections than they are offered

@@ -139,6 +139,7 @@ class Pool:
 
     async def _connect_to(self, address: Address, place: _Place) -> Connection:
         made = socket.socket(place[0], socket.SOCK_STREAM)
+        file = made.fileno()
         try:
             made.setblocking(False)
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -153,8 +154,9 @@ class Pool:
         except BaseException:
             made.close()
             raise
-        connection.is_on(made.fileno())
-        self._all.add(connection)
+        connection.is_on(file)
+        if connection.usable:
+            self._all.add(connection)
         return connection
 
     def _note_unasked(self) -> None:

@@ -1,7 +1,7 @@
 """The seam between the load engine and a client: request bytes out, reply events in.
 
-A transport knows connections and HTTP and nothing else. It neither decodes replies nor keeps records, so that a leaner
-one can take aiohttp's place by implementing four methods.
+A transport knows connections and HTTP and nothing else. It neither decodes replies nor keeps records, so that another
+can take its place by implementing these methods.
 """
 
 from __future__ import annotations
