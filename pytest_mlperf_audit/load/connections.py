@@ -130,7 +130,7 @@ class Pool:
         return connection
 
     async def _look_up(self, address: Address) -> list[_Place]:
-        host, port = address.url.host or "", address.url.port
+        host, port = address.url.raw_host or "", address.url.port
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
         except socket.gaierror:
@@ -149,7 +149,7 @@ class Pool:
                 lambda: Connection(self._loop, address, self._note_unasked, self._all.discard),
                 sock=made,
                 ssl=self._tls if is_tls else None,
-                server_hostname=address.url.host if is_tls else None,
+                server_hostname=(address.url.raw_host or "").rstrip(".") if is_tls else None,
             )
         except BaseException:
             made.close()
