@@ -39,10 +39,10 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        *("address", "answered", "greeted", "held", "idle_since_s"),
-        *("_at_ns", "_body_bytes", "_closed", "_fields", "_head", "_informal", "_keeps", "_loop", "_lost", "_most"),
-        *("_parser", "_poll", "_received", "_reply", "_second", "_switched", "_touched", "_transport", "_unasked"),
-        *("_waiter", "_whole", "on_header"),
+        *("address", "answered", "greeted", "held", "idle_since_s", "on_body", "on_header"),
+        *("_arrived", "_at_ns", "_body_bytes", "_closed", "_fields", "_head", "_informal", "_keeps", "_loop", "_lost"),
+        *("_most", "_n_own", "_parser", "_pieces", "_poll", "_received", "_reply", "_second", "_switched", "_touched"),
+        *("_transport", "_unasked", "_waiter", "_whole"),
     )
 
     def __init__(
@@ -62,11 +62,12 @@ class Connection(asyncio.Protocol):
         self._reply: ReplyEvents | None = None
         self._head: Head | None = None
         self._fields: dict[bytes, bytes] = {}
-        #: What the parser calls for each field, trailers included: the dictionary's own method, to be quick.
-        self.on_header = self._fields.setdefault
+        self._pieces: list[bytes] = []
+        #: What the parser calls for each field, trailers included, and each piece of body: own methods, to be quick.
+        self.on_header, self.on_body = self._fields.setdefault, self._pieces.append
         self._closed = self._touched = self._informal = self._second = self._switched = False
         self._keeps = self._whole = True
-        self._at_ns = self._received = self._body_bytes = self._most = 0
+        self._arrived = self._at_ns = self._received = self._body_bytes = self._most = self._n_own = 0
         self._parser = httptools.HttpResponseParser(self)
         self._parser.set_dangerous_leniencies(
             lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
@@ -129,25 +130,52 @@ class Connection(asyncio.Protocol):
             return
         self._at_ns = perf_counter_ns()
         self._touched = True
-        self._received += len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            if upgrade.args[0] < len(data) and not self._second:
-                self._unasked()
-        except httptools.HttpParserCallbackError as error:
-            self._fail(error.__context__ or error)
+        self._arrived = len(data)
+        self._received += self._arrived
+        error = self._parse(data)
+        if self._pieces:
+            error = self._pass_on() or error
+        if error is not None:
+            self._fail(error)
             return
-        except httptools.HttpParserError as error:
-            if not self._switched:
-                self._fail(TransportError("protocol", self._quoted(str(error), data)))
-                return
         if self._second:
             self._note_unasked()
         if self._whole:
             self._finish()
         elif self._received > _MOST_BESIDE_BODY + _MOST_BESIDE_A_BYTE * self._body_bytes:
             self._fail(TransportError("protocol", f"Got more than {_MOST_BESIDE_BODY} bytes beside the reply's body"))
+
+    def _parse(self, data: bytes) -> BaseException | None:
+        """Parse what arrived; return what is wrong with it, or what somebody who was told of it raised."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if upgrade.args[0] < len(data) and not self._second:
+                self._unasked()
+        except httptools.HttpParserCallbackError as error:
+            return error.__context__ or error
+        except httptools.HttpParserError as error:
+            if not self._switched:
+                return TransportError("protocol", self._quoted(str(error), data))
+        return None
+
+    def _pass_on(self) -> BaseException | None:
+        """Tell of the pieces of body that arrived together, as one; return what is wrong with them."""
+        pieces = self._pieces[: self._n_own] if self._second else self._pieces
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._pieces.clear()
+        if self._reply is None or not data:
+            return None
+        if self._informal:
+            return _informal_body()
+        self._body_bytes += len(data)
+        try:
+            self._reply.on_data(data, self._at_ns)
+        except Exception as error:  # noqa: BLE001 - it is raised where the reply is waited for
+            return error
+        if self._body_bytes > self._most:
+            return TransportError("too_large", f"the reply exceeds {self._most} bytes")
+        return None
 
     def eof_received(self) -> None:
         """See asyncio.Protocol: no more will come, and `connection_lost` follows."""
@@ -168,6 +196,8 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """See httptools."""
         if self._whole:
+            if not self._second:
+                self._n_own = len(self._pieces)
             self._second = True
             return
         self._fields.clear()
@@ -186,23 +216,16 @@ class Connection(asyncio.Protocol):
         self._keeps = not self._switched and self._parser.should_keep_alive()
         self._reply.on_head(status, self._head)
 
-    def on_body(self, data: bytes) -> None:
-        """See httptools."""
-        if self._second or self._reply is None:
-            return
-        if self._informal:
-            raise TransportError("protocol", "an informational reply has a body")
-        self._body_bytes += len(data)
-        self._reply.on_data(data, self._at_ns)
-        if self._body_bytes > self._most:
-            raise TransportError("too_large", f"the reply exceeds {self._most} bytes")
-
     def on_message_complete(self) -> None:
         """See httptools."""
-        if self._informal:
-            self._received = 0
-        elif not self._second:
+        if self._second:
+            return
+        if not self._informal:
             self._whole = True
+        elif self._pieces:
+            raise _informal_body()
+        else:
+            self._received = self._arrived
 
     def _finish(self) -> None:
         waiter, self._waiter, self._reply = self._waiter, None, None
@@ -239,3 +262,7 @@ class Connection(asyncio.Protocol):
         if self._head is None:
             return TransportError("reset", f"the connection was closed in the reply's head{why and f' ({why})'}")
         return TransportError("truncated", self._head.missing(self._body_bytes) or why)
+
+
+def _informal_body() -> TransportError:
+    return TransportError("protocol", "an informational reply has a body")
