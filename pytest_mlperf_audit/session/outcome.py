@@ -49,7 +49,12 @@ def run_document(
         model=benchmark.model_params.name,
         started_at=started_at,
         finished_at=clock.now(),
-        environment={**environment, "aiohttp": version("aiohttp"), "event_loop": loop_name()},
+        environment={
+            **environment,
+            "aiohttp": version("aiohttp"),
+            "httptools": version("httptools"),
+            "event_loop": loop_name(),
+        },
         audits=audits,
         warnings=tuple(dict.fromkeys((*run.warnings, *odd.warnings, *filter(None, [clock.set_by()])))),
     )

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = ["pydantic", "aiohttp", "numpy", "scipy", "yaml", "jinja2", "msgspec", "tqdm", "ziaplot"]
+HEAVY = ["pydantic", "aiohttp", "httptools", "numpy", "scipy", "yaml", "jinja2", "msgspec", "tqdm", "ziaplot"]
 PRINT_HEAVY = f"""
 import sys
 def pytest_unconfigure():
