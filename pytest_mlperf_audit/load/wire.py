@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import select
+import ssl
 from collections.abc import Callable
 from time import perf_counter_ns
 from typing import cast
@@ -34,8 +35,9 @@ class Connection(asyncio.Protocol):
     """Carries one request at a time.
 
     `answered`: it has carried one whole reply, so that it is a kept connection. `greeted`: to a greeting. `held`:
-    somebody has it, so that it is not idle. `idle_since_s` is on the loop's clock. `unasked` is called once, when a
-    reply begins that no request has asked for; `lost` when the connection has ended.
+    somebody has it, so that it is not idle. `idle_since_s` is on the loop's clock. `unasked` is called once, when
+    something comes that no request has asked for, a part of a reply or no HTTP at all; `lost` when the connection has
+    ended.
     """
 
     __slots__ = (
@@ -129,7 +131,6 @@ class Connection(asyncio.Protocol):
         if self._closed:
             return
         self._at_ns = perf_counter_ns()
-        self._touched = True
         self._arrived = len(data)
         self._received += self._arrived
         error = self._parse(data)
@@ -155,7 +156,7 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserCallbackError as error:
             return error.__context__ or error
         except httptools.HttpParserError as error:
-            if not self._switched:
+            if not self._whole:  # what is no HTTP while nothing is owed, on_message_begin has noted as begun unasked
                 return TransportError("protocol", self._quoted(str(error), data))
         return None
 
@@ -194,12 +195,13 @@ class Connection(asyncio.Protocol):
             self._fail(self._ended_early(exc))
 
     def on_message_begin(self) -> None:
-        """See httptools."""
+        """Note that a message begins, be it HTTP or not: any byte but an empty line's, which a reply may end in."""
         if self._whole:
             if not self._second:
                 self._n_own = len(self._pieces)
             self._second = True
             return
+        self._touched = True
         self._fields.clear()
         self._informal = False
 
@@ -258,7 +260,8 @@ class Connection(asyncio.Protocol):
     def _ended_early(self, exc: Exception | None) -> TransportError:
         why = str(exc or "")
         if not self._touched:
-            return NoReplyError("reset", why or "Server disconnected")
+            # A server of TLS 1.3 may refuse our certificate when the handshake is over here (RFC 8446, 4.4.2.4).
+            return NoReplyError("tls" if isinstance(exc, ssl.SSLError) else "reset", why or "Server disconnected")
         if self._head is None:
             return TransportError("reset", f"the connection was closed in the reply's head{why and f' ({why})'}")
         return TransportError("truncated", self._head.missing(self._body_bytes) or why)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -214,12 +215,87 @@ def test_a_reply_before_the_first_query_is_unasked():
     run(scenario)
 
 
-def test_what_is_no_reply_ends_an_idle_connection():
+NOISE = {
+    "null": b"\x00noise",
+    "banner": b"SSH-2.0-OpenSSH\r\n",
+    "blank": b" ",
+    "behind a line": b"\r\n\r\nX",
+    "bad status": b"HTTP/1.1 abc\r\n\r\n",
+    "the rest of a body": b'", "more": 7}',
+}
+
+
+@pytest.mark.parametrize("noise", NOISE.values(), ids=NOISE)
+@pytest.mark.parametrize("raw", KEPT.values(), ids=KEPT)
+def test_what_is_no_reply_is_unasked_however_it_is_cut(raw, noise):
+    async def scenario() -> None:
+        for parts in cuts(raw + noise):
+            talk = Talk()
+            waiter = talk.ask()
+            talk.send(*parts)
+            await waiter
+            assert (talk.reply.status, talk.reply.body) == (200, b"body")
+            assert (talk.n_unasked, talk.connection.usable, talk.wire.closed) == (1, False, True)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("more", [b"\r\n", b"\n", b"\r\n\r\n"])
+@pytest.mark.parametrize("raw", KEPT.values(), ids=KEPT)
+def test_empty_lines_behind_a_reply_are_nothing_however_they_are_cut(raw, more):
+    async def scenario(talk: Talk) -> None:
+        for parts in cuts(raw + more):
+            waiter = talk.ask()
+            talk.send(*parts)
+            await waiter
+            assert (talk.reply.body, talk.n_unasked, talk.connection.usable) == (b"body", 0, True)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("more", [b"X", b"\x00", WHOLE])
+@pytest.mark.parametrize("raw", CLOSED.values(), ids=CLOSED)
+def test_what_follows_a_reply_that_ends_its_connection_could_be_no_query_s(raw, more):
+    async def scenario() -> None:
+        for parts in cuts(raw + more):
+            talk = Talk()
+            waiter = talk.ask()
+            talk.send(*parts)
+            await waiter
+            assert (talk.reply.body, talk.n_unasked, talk.connection.usable) == (b"body", 0, False)
+
+    asyncio.run(scenario())
+
+
+def test_noise_before_the_first_query_is_unasked():
+    async def scenario(talk: Talk) -> None:
+        talk.send(b"SSH-2.0-OpenSSH\r\n")
+        assert (talk.n_unasked, talk.connection.usable) == (1, False)
+
+    run(scenario)
+
+
+def test_a_kept_connection_that_ends_behind_an_empty_line_gave_no_reply():
     async def scenario(talk: Talk) -> None:
         waiter = talk.ask()
-        talk.send(WHOLE, b"\x00noise")
+        talk.send(WHOLE)
         await waiter
-        assert (talk.n_unasked, talk.connection.usable, talk.wire.closed) == (0, False, True)
+        waiter = talk.ask()
+        talk.send(b"\r\n")
+        talk.end()
+        with pytest.raises(NoReplyError):
+            await waiter
+
+    run(scenario)
+
+
+def test_an_alert_of_tls_in_place_of_a_reply_is_named():
+    async def scenario(talk: Talk) -> None:
+        waiter = talk.ask()
+        talk.end(ssl.SSLError(1, "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required"))
+        with pytest.raises(NoReplyError, match="CERTIFICATE_REQUIRED") as caught:
+            await waiter
+        assert caught.value.reason == "tls"
 
     run(scenario)
 
@@ -250,7 +326,6 @@ def test_a_reply_that_is_whole_before_its_query_is_sent_ends_the_connection():
         (OK + b"Transfer-Encoding: chunked\r\n\r\n4\r\nbody?", "protocol", "Expected LF after chunk data"),
         (OK + b"Content-Length: 4\r\nContent-Length: 4\r\n\r\nbody", "protocol", "Content-Length"),
         (OK + b"Content-Length: 1001\r\n\r\n" + b"x" * 1001, "too_large", "the reply exceeds 1000 bytes"),
-        (OK + b"Content-Length: 4\r\n\r\nbody and more", "protocol", "Expected HTTP/"),
     ],
 )
 def test_what_is_wrong_with_a_reply_is_named_and_ends_the_connection(raw, reason, detail):
