@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 
 from ..text import nearest
 from .block import REJECTED
-from .redact import is_secret_name
+from .redact import PROXY, is_secret_name
 from .yaml_source import MAX_FAULTS, KeyPath, YamlSource, fault_list
 
 _MAX_SHOWN = 60
@@ -193,6 +193,8 @@ def _known_keys(key: str, model: type[BaseModel], loc: KeyPath) -> str:
 
 
 def _is_secret(path: KeyPath) -> bool:
+    if path == PROXY:  # there may be a password in it
+        return True
     if path[:1] == ("endpoint_config",) and (len(path) < 2 or path[1] not in _PLAIN_ENDPOINT_KEYS):
         return True
     return any(isinstance(part, str) and is_secret_name(part) for part in path)

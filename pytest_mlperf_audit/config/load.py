@@ -16,7 +16,7 @@ from ..errors import ConfigError
 from .benchmark import Benchmark, benchmark_model
 from .block import AuditBlock
 from .explain import explain
-from .redact import is_command, is_public, is_secret_name, looks_secret, secrets_below
+from .redact import is_command, is_public, is_secret_name, is_telling, looks_secret, secrets_below
 from .yaml_reader import MAX_BYTES, read_yaml
 from .yaml_source import (
     KeyPath,
@@ -187,7 +187,7 @@ def _credentials_shown(source: YamlSource) -> Iterator[str]:
 def _secrets(source: YamlSource, benchmark: Benchmark, environ: Mapping[str, str]) -> Iterator[str]:
     """Yield the values that a key's or a variable's name, or the type of a key, calls secret."""
     for path, text in source.from_env.items():
-        telling = any(is_secret_name(part) for part in path if isinstance(part, str))
+        telling = any(is_telling(path[: end + 1]) for end, part in enumerate(path) if isinstance(part, str))
         for name, value in values_in(text, environ):
             if telling or looks_secret(name):
                 yield value

@@ -31,6 +31,10 @@ _LOOKS_SECRET = re.compile(
 #: A shorter value is too likely to be a part of another.
 _LEAST_SECRET = 8
 
+PROXY = ("settings", "client", "proxy")
+#: The path of a file, whose name alone sounds like a credential's.
+_KEY_FILE = ("settings", "client", "client_key")
+
 #: What names a thing in every report, or is one of a few words, is written as it was understood, as are numbers: a
 #: variable that is not set where the file is read again must not change what was run. Of a URL, no query is written.
 _RESOLVED = frozenset(
@@ -41,6 +45,7 @@ _RESOLVED = frozenset(
         ("model_params", "length_field"),
         ("endpoint_config", "api_type"),
         ("endpoint_config", "path"),
+        PROXY,
         *(
             ("endpoint_config", "simulated", key)
             for key in ("cache", "cache_lookup", "dishonest", "distribution", "video_reply")
@@ -66,6 +71,8 @@ def resolved_yaml(
         _dataset(config, dump) for config, dump in zip(benchmark.datasets, data["datasets"], strict=True)
     ]
     _endpoint(benchmark, data["endpoint_config"])
+    if proxy := benchmark.settings.client.shown_proxy:
+        data["settings"]["client"]["proxy"] = proxy
     # The union's members are dumped by their own fields, not by those of the base class that types the field.
     blocks = [_audit_block(block) for block in benchmark.audit]
     data["audit"] = blocks[0] if len(blocks) == 1 else blocks or None
@@ -164,7 +171,7 @@ class _Safe:
         return text
 
     def _named(self, value: Any, path: KeyPath, *, hidden: bool) -> Any:
-        telling = is_secret_name(str(path[-1])) or value == REDACTED
+        telling = is_telling(path) or value == REDACTED
         if telling and not isinstance(value, (dict, str)) and value is not None:
             return REDACTED  # a list, whose length tells something, too
         loose = _is_free_map(path[:-1]) and looks_secret(str(path[-1])) and not isinstance(value, (int, float))
@@ -186,6 +193,11 @@ def _is_resolved(path: KeyPath) -> bool:
     return not in_free_map and (
         path in _RESOLVED or path[-1] in _RESOLVED_NAMES or any(part in _RESOLVED_BELOW for part in path)
     )
+
+
+def is_telling(path: KeyPath) -> bool:
+    """Whether the last key of a path says that its value is a credential."""
+    return path != _KEY_FILE and is_secret_name(str(path[-1]))
 
 
 def is_secret_name(name: str) -> bool:

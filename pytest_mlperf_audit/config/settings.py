@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 from typing_extensions import Self
 
 from .block import Block, DurationMs, reject
@@ -72,6 +75,23 @@ class LoadPattern(Block):
         return self
 
 
+def _proxy_url(url: str) -> str:
+    """Return the URL of a proxy; what is wrong with it is said without the password that may be in it."""
+    form = "write it as http://host:port, or http://${USER}:${PASSWORD}@host:port"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        reject(f"is not a URL; {form}, with a character such as / ? # or @ in the password as %2F %3F %23 %40")
+    if parts.scheme == "https":
+        reject(f"a proxy that is itself reached by TLS is not supported; {form}, through a tunnel (ssh -L) if need be")
+    if parts.scheme != "http" or not parts.hostname or not port:
+        reject(f"is not the URL of an HTTP proxy with a host and a port; {form}")
+    if parts.path.strip("/") or parts.query or parts.fragment or not url.isprintable() or " " in url:
+        reject(f"has more than a host and a port; {form}, with / ? # or @ in the password as %2F %3F %23 %40")
+    return url.rstrip("/")
+
+
 class Client(Block):
     """The HTTP client."""
 
@@ -90,6 +110,23 @@ class Client(Block):
     ca_file: Path | None = Field(
         default=None, description="PEM file of the certificate authorities to trust, relative to the YAML's directory"
     )
+    client_cert: Path | None = Field(
+        default=None,
+        description="PEM file of the client's own certificate, for servers that ask for one (mutual TLS), with its "
+        "chain and perhaps its private key; relative to the YAML's directory",
+    )
+    client_key: Path | None = Field(
+        default=None, description="PEM file of the client's private key; null: it is in client_cert"
+    )
+    client_key_password: SecretStr | None = Field(
+        default=None, description="Password of the client's private key; best given as ${VARIABLE}"
+    )
+    proxy: Annotated[str, AfterValidator(_proxy_url)] | None = Field(
+        default=None,
+        description="HTTP proxy that every connection goes through, as a tunnel of its own (CONNECT): "
+        "http://host:port or http://${USER}:${PASSWORD}@host:port. It is measured along, and the verdict names it; "
+        "proxies of the environment are not used",
+    )
 
     @model_validator(mode="after")
     def _connections_possible(self) -> Self:
@@ -98,6 +135,22 @@ class Client(Block):
         if self.insecure and self.ca_file is not None:
             reject("ca_file has no effect with insecure: true; drop one of them", at=["ca_file"])
         return self
+
+    @model_validator(mode="after")
+    def _key_has_a_certificate(self) -> Self:
+        for key in ("client_key", "client_key_password"):
+            if self.client_cert is None and getattr(self, key) is not None:
+                reject(f"{key} has no effect without client_cert; name the certificate's PEM file", at=[key])
+        return self
+
+    @property
+    def shown_proxy(self) -> str | None:
+        """The proxy as it may be shown: without user and password."""
+        return self.proxy and f"http://{self.proxy.rpartition('@')[2].removeprefix('http://')}"
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, self.shown_proxy if name == "proxy" else value
 
 
 class Warmup(Block):

@@ -8,9 +8,10 @@ import ssl
 from collections import deque
 from collections.abc import Iterator
 
-from ..errors import EndpointError
 from .pattern import NoFilesError, out_of_files
+from .proxy import open_tunnel
 from .target import Address, Target
+from .tls import tls
 from .transport import TransportError
 from .wire import Connection
 
@@ -26,7 +27,7 @@ class Pool:
     """Every connection of one client, to be used on the loop it was made on.
 
     A connection that is taken or opened is the caller's until it is kept again or closed. `unasked` counts connections
-    on which a reply began that no request had asked for. Raises EndpointError when `ca_file` cannot be used.
+    on which something came that no request had asked for. Raises EndpointError when a file of `tls` cannot be used.
     """
 
     def __init__(self, target: Target) -> None:
@@ -34,7 +35,8 @@ class Pool:
         self._loop = asyncio.get_running_loop()
         self._timeout_s = target.connect_timeout_s
         self._max_idle_s = target.max_idle_s
-        self._tls = _context(tls(target))
+        self._tls = tls(target)
+        self._proxy = target.proxy
         self._idle: dict[Address, deque[Connection]] = {}
         self._all: set[Connection] = set()
         self._places: dict[Address, list[_Place]] = {}
@@ -81,14 +83,20 @@ class Pool:
         try:
             connection = await asyncio.wait_for(self._connect(address), limit_s)
         except asyncio.TimeoutError as error:
-            raise TransportError("connect", "no connection within the time limit") from error
+            raise self._failed("no connection within the time limit") from error
         except OSError as error:
             if out_of_files(error):
                 raise NoFilesError(error.errno or 0) from error
-            reason = "tls" if isinstance(error, ssl.SSLError) else "connect"
-            raise TransportError(reason, f"Cannot connect to host {_shown(address)} [{_text(error)}]") from error
+            text = f"Cannot connect to host {_shown(address)} [{_text(error)}]"
+            if isinstance(error, ssl.SSLError):
+                raise TransportError("tls", text) from error
+            raise self._failed(text) from error
         connection.held = True
         return connection
+
+    def _failed(self, text: str) -> TransportError:
+        """Return the error of a connection that could not be had; it is the proxy's own where there is one."""
+        return self._proxy.unreachable(text) if self._proxy else TransportError("connect", text)
 
     async def close(self) -> None:
         """Close every connection; TLS connections get a turn of the loop to say goodbye."""
@@ -130,7 +138,10 @@ class Pool:
         return connection
 
     async def _look_up(self, address: Address) -> list[_Place]:
-        host, port = address.url.raw_host or "", address.url.port
+        """Return where to connect to: the proxy, which looks the address's host up itself, or else that host."""
+        host, port = _host(address), address.url.port
+        if self._proxy is not None:
+            host, port = self._proxy.host, self._proxy.port
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
         except socket.gaierror:
@@ -144,13 +155,16 @@ class Pool:
             made.setblocking(False)
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await self._loop.sock_connect(made, place[1])
+            early = await self._tunnel(made, address)
             is_tls = address.url.scheme == "https"
             _, connection = await self._loop.create_connection(
                 lambda: Connection(self._loop, address, self._note_unasked, self._all.discard),
                 sock=made,
                 ssl=self._tls if is_tls else None,
-                server_hostname=(address.url.raw_host or "").rstrip(".") if is_tls else None,
+                server_hostname=_host(address).rstrip(".") if is_tls else None,
             )
+            if early:  # nobody has asked for anything yet
+                connection.data_received(early)
         except BaseException:
             made.close()
             raise
@@ -158,6 +172,15 @@ class Pool:
         if connection.usable:
             self._all.add(connection)
         return connection
+
+    async def _tunnel(self, made: socket.socket, address: Address) -> bytes:
+        """Have a connection to the proxy lead to an address; return what came before anything was asked."""
+        if self._proxy is None:
+            return b""
+        early = await open_tunnel(self._proxy, made, _host(address), address.url.port or 0)
+        if early and address.url.scheme == "https":
+            raise self._proxy.unreachable("something came through it before the TLS handshake")
+        return early
 
     def _note_unasked(self) -> None:
         self.unasked += 1
@@ -202,34 +225,8 @@ class Deadlines:
             self._set(min(self._due_s.values()))
 
 
-def tls(target: Target) -> ssl.SSLContext | bool:
-    """Return how certificates are checked, as aiohttp takes it: False for not at all, True for as usual.
-
-    Raises EndpointError when the target's `ca_file` cannot be used.
-    """
-    if target.insecure:
-        return False
-    if not any(url.startswith("https:") for url in (*target.urls, *target.metrics)):
-        return True
-    try:
-        return ssl.create_default_context(cafile=str(target.ca_file) if target.ca_file else None)
-    except OSError as error:
-        raise EndpointError(
-            f"settings.client.ca_file: {target.ca_file} cannot be used ({error.strerror or error}); "
-            "give a PEM file of certificate authorities"
-        ) from error
-
-
-def _context(checks: ssl.SSLContext | bool) -> ssl.SSLContext | None:
-    """Return what a connection is made with; None where no address has TLS."""
-    if checks is True:
-        return None
-    if checks is False:
-        checks = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        checks.check_hostname = False
-        checks.verify_mode = ssl.CERT_NONE
-    checks.set_alpn_protocols(["http/1.1"])
-    return checks
+def _host(address: Address) -> str:
+    return address.url.raw_host or ""
 
 
 def _shown(address: Address) -> str:

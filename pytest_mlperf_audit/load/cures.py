@@ -8,15 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
-import aiohttp
 from yarl import URL
 
 from ..endpoints.base import EndpointAdapter
 from ..endpoints.failures import model_ids, request_fields
 from ..endpoints.registry import shipped
+from ..runs.query import PROXY
 from ..text import printable
-from .connections import tls
+from .pages import Pages
 from .target import Target, joined, plain_url
+from .tls import CLIENT_CURE
+from .transport import TransportError
 
 _OK = 200
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -24,11 +26,14 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _KEEPS_POST = frozenset({301, 307, 308})
 _NO_SUCH_PATH = frozenset({404, 405, 410, 501})
 _PATH_IS_THERE = frozenset({400, 405, 415, 422})
+#: nginx takes the handshake of a client without a certificate, and refuses its query.
+_CERTIFICATE = frozenset({400, 401, 403, 495, 496})
+_SAYS_CERTIFICATE = re.compile(r"(?:ssl|tls|client) certificate", re.IGNORECASE)
 _NOWHERE = "/no/such/path"
 _MOST_NAMED = 8
 _MOST_BYTES = 2**20
 _ECHO = re.compile(r"""["']model["']\s*:\s*["'][^"']*["']""")
-_PATIENCE = aiohttp.ClientTimeout(total=5.0)
+_PATIENCE_S = 5.0
 #: What every request has, and what words may speak of in other ways.
 _NO_FIELDS = frozenset({"model", "messages", "prompt", "text", "input", "sampling_params"})
 #: A field's name as servers give it: in quotes, behind a dot, or alone.
@@ -71,6 +76,8 @@ async def explain_refusal(refusal: Refusal, adapter: EndpointAdapter, target: Ta
 async def _cause(refusal: Refusal, adapter: EndpointAdapter, page: _Page, url: str) -> tuple[str, str]:
     status = refusal.status
     what = f"answers {status} to the first query"
+    if status in _CERTIFICATE and _SAYS_CERTIFICATE.search(refusal.detail):
+        return what, CLIENT_CURE
     if status in {401, 403}:
         return f"answers {status} to {'our credentials' if page.has_key else 'a query without a key'}", _KEY
     if status in {400, 404, 422} and (cure := await _model(refusal, page, url)):
@@ -127,6 +134,8 @@ def _not_an_answer(refusal: Refusal, adapter: EndpointAdapter) -> tuple[str, str
             f"answers the first query in a coding that was not asked for, {coded}",
             "switch compression off in the server, or in the proxy before it",
         )
+    if refusal.reason == PROXY:
+        return "cannot be reached to ask the first query", "see the proxy's log, or correct settings.client.proxy"
     if refusal.reason == "timeout":
         limit = f"{refusal.took_s:.3g} s"
         return f"has no whole reply to the first query within {limit}", "raise settings.client.query_timeout_s"
@@ -199,19 +208,11 @@ class _Page:
         return []
 
     async def _get(self, base: str, path: str) -> tuple[int, bytes]:
-        url = URL(joined(base, path), encoded=True)
+        pages = Pages(self._target)
         try:
-            async with (
-                aiohttp.ClientSession(
-                    connector=aiohttp.TCPConnector(ssl=tls(self._target)), timeout=_PATIENCE
-                ) as session,
-                session.get(url, headers=self._target.headers, allow_redirects=False) as reply,
-            ):
-                body = b""
-                async for piece in reply.content.iter_any():
-                    body += piece
-                    if len(body) > _MOST_BYTES:
-                        break
-                return reply.status, body
-        except (aiohttp.ClientError, OSError, ValueError, asyncio.TimeoutError):
+            url = URL(joined(base, path), encoded=True)
+            return await asyncio.wait_for(pages.get(url, self._target.headers, _MOST_BYTES), _PATIENCE_S)
+        except (TransportError, OSError, ValueError, asyncio.TimeoutError):
             return 0, b""
+        finally:
+            await pages.close()

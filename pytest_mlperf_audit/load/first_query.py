@@ -21,7 +21,9 @@ from .cures import Refusal, explain_refusal
 from .http import HttpTransport
 from .loop import run_until_done
 from .metrics import check_metrics
+from .proxy import ProxyError
 from .target import Target, unused_proxy
+from .tls import CLIENT_CURE, tls_cure
 from .transport import Message, TransportError
 
 _REFUSED = frozenset({401, 403})
@@ -68,16 +70,15 @@ def _cannot_use(target: Target, error: TransportError) -> str:
     if error.reason == "tls" and "WRONG_VERSION_NUMBER" in detail:
         return f"endpoint {target.label}: does not speak TLS; write http:// in endpoint_config.endpoints"
     if error.reason == "tls":
-        return (
-            f"endpoint {target.label}: TLS failed ({detail}); set settings.client.ca_file to the certificate "
-            "authority's file, or settings.client.insecure: true to skip the check"
-        )
+        return f"endpoint {target.label}: TLS failed ({detail}); {tls_cure(detail)}"
+    if isinstance(error, ProxyError):
+        return f"endpoint {target.label}: cannot be reached ({detail}); {error.cure}"
     if error.reason in {"connect", "timeout", "reset"}:
         proxy = unused_proxy(target.urls)
-        return (
-            f"endpoint {target.label}: cannot be reached ({detail}); start it, or correct endpoint_config.endpoints"
-            f"{proxy and '. '}{proxy}"
-        )
+        cure = "start it, or correct endpoint_config.endpoints"
+        if "reset" in detail.lower() and any(url.startswith("https:") for url in target.urls):
+            cure += f"; {CLIENT_CURE}"  # some servers end a handshake so, without an alert
+        return f"endpoint {target.label}: cannot be reached ({detail}); {cure}{proxy and '. '}{proxy}"
     return f"endpoint {target.label}: does not answer in HTTP ({detail}); correct endpoint_config.endpoints"
 
 

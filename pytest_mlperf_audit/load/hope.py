@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..runs.order import Scripted
-from ..runs.query import NO_ACCESS, RATE_LIMITED, QueryRecord, refusal
+from ..runs.query import NO_ACCESS, PROXY, RATE_LIMITED, QueryRecord, refusal
 from ..runs.spec import RunSpec
 
 #: A phase ends when so many queries, the first that it sent, are refused in one way.
@@ -77,7 +77,7 @@ class Hope:
     def _note_turned_away(self, record: QueryRecord, n_in_flight: int) -> None:
         if record.query < self._latest_completed:
             return
-        if record.outcome in NO_ACCESS:
+        if record.outcome in NO_ACCESS or record.outcome == PROXY:
             counted, least = self._no_access, _NO_ACCESS_TO_END
         elif record.outcome in RATE_LIMITED:
             counted, least = self._rate_limited, _RATE_LIMITED_TO_END

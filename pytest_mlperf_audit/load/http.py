@@ -9,6 +9,7 @@ import asyncio
 import itertools
 from collections.abc import Mapping, Sequence
 
+from ..runs.query import PROXY
 from .backlog import Backlog, Gate, takes_connections
 from .connections import Deadlines, Pool
 from .target import Address, Target, addresses
@@ -20,9 +21,10 @@ _PATIENCE_S = 5.0
 _MOST_GET_BYTES = 2**20
 #: A connection that is not closed within this time is taken for one that a server holds.
 _HELD_S = 0.3
+_HELD_LOOKS = 10
 _REFUSAL_TRIES = 3
-#: How a greeting fails on a connection that no thread of the server has taken.
-_NOT_TAKEN = frozenset({"timeout", "connect"})
+#: How a greeting fails on a connection that no thread of the server has taken, or that a proxy does not give.
+_NOT_TAKEN = frozenset({"timeout", "connect", PROXY})
 #: After so many turns a loop has read what had come before: asyncio's reads behind what is due, uvloop's before it.
 _TURNS_TO_READ = 2
 
@@ -33,14 +35,13 @@ class HttpTransport:
     """Pooled connections to one target, to be used on the loop it was made on.
 
     Redirects are not followed, so credentials never travel to another host; no cookie is kept, no body decompressed.
-    Raises EndpointError when the target's `ca_file` cannot be used.
+    Raises EndpointError when a file of the target's `tls` cannot be used.
     """
 
     def __init__(self, target: Target, path: str, headers: Mapping[str, str], max_reply_bytes: int) -> None:
         self._loop = asyncio.get_running_loop()
         self._addresses = addresses(target, path, headers)
         self._next_address = itertools.cycle(self._addresses)
-        self._connect_timeout_s = target.connect_timeout_s
         self._max_reply_bytes = max_reply_bytes
         # Connections that were greeted are idle meanwhile, and must not be closed before the last has answered.
         self._greeting_s = min(_PATIENCE_S, 0.75 * target.max_idle_s)
@@ -156,24 +157,21 @@ class HttpTransport:
                 try:
                     if await self._stays_open(address):
                         break
-                except (OSError, asyncio.TimeoutError) as error:
-                    return TransportError("connect", str(error) or type(error).__name__)
+                except TransportError as error:
+                    return TransportError("connect", error.detail)
             else:
                 return TransportError("connect", "every new connection is closed at once")
         return None
 
     async def _stays_open(self, address: Address) -> bool:
         """Open a connection and see whether it lasts: the system still takes some for a process that is dying."""
-        opening = asyncio.open_connection(address.url.host, address.url.port)
-        reader, writer = await asyncio.wait_for(opening, min(self._connect_timeout_s, _PATIENCE_S))
-        try:
-            return bool(await asyncio.wait_for(reader.read(1), _HELD_S))
-        except asyncio.TimeoutError:
-            return True  # the server waits for a request
-        except ConnectionError:
-            return False
-        finally:
-            writer.close()
+        connection = await self._pool.open(address, _PATIENCE_S)
+        for _ in range(_HELD_LOOKS):
+            if not connection.usable:
+                return False
+            await asyncio.sleep(_HELD_S / _HELD_LOOKS)
+        connection.abort()
+        return True  # the server waits for a request
 
     async def owed(self, patience_s: float) -> str | None:
         """Return what shows that queries got replies of others, or None: each idle connection is greeted once more.

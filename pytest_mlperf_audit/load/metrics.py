@@ -12,15 +12,16 @@ from math import isfinite
 from statistics import fmean
 from urllib.parse import urlsplit
 
-import aiohttp
+from yarl import URL
 
 from ..errors import EndpointError
 from ..runs.phase import ServerCounters
 from ..text import printable
-from .connections import tls
 from .exposition import NotReadableError, cache_page, change, require_exposition
 from .loop import run_until_done
+from .pages import Pages
 from .target import Target
+from .transport import TransportError
 
 #: A page lies between two phases, so it is not waited for long, and not again once it was waited for in vain.
 _PATIENCE_S = 2.0
@@ -29,7 +30,7 @@ _MOST_BYTES = 4 * 2**20
 _MOST_NAMES = 64
 
 _OK = 200
-_ASKED_FOR = {"Accept": "text/plain;version=0.0.4", "Accept-Encoding": "identity"}
+_ASKED_FOR = {"Accept": "text/plain;version=0.0.4"}
 _NOT_A_PAGE = "is not a page in Prometheus's text format"
 
 
@@ -55,13 +56,7 @@ class MetricsReader:
     def __init__(self, target: Target) -> None:
         self._target = target
         self._given_up: dict[str, _Fetched] = {}
-        self._session: aiohttp.ClientSession | None = None
-        if target.metrics:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=tls(target), force_close=True),  # a kept one may cost a thread
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,  # a small reply could become a large one
-            )
+        self._pages = Pages(target) if target.metrics else None
 
     async def read(self) -> Snapshot:
         """Return every page as it is now; raises nothing for a page that cannot be had."""
@@ -69,8 +64,8 @@ class MetricsReader:
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
+        if self._pages is not None:
+            await self._pages.close()
 
     async def _read(self, url: str) -> _Fetched:
         shown = self._target.shown(url)
@@ -83,25 +78,18 @@ class MetricsReader:
             return self._given_up.setdefault(url, _Fetched(shown, problem=problem))
         except _PageError as error:
             return _Fetched(shown, problem=str(error))
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            return _Fetched(shown, problem=f"cannot be read ({self._why(error)})")
+        except (TransportError, OSError, ValueError) as error:
+            why = printable(self._target.redact(str(error) or type(error).__name__))
+            return _Fetched(shown, problem=f"cannot be read ({why})")
 
     async def _fetch(self, url: str) -> str:
-        assert self._session is not None
-        headers = _headers(self._target, url)
-        page = bytearray()
-        async with self._session.get(url, headers=headers, allow_redirects=False) as reply:
-            if reply.status != _OK:
-                raise _PageError(f"answers {reply.status}")
-            async for piece in reply.content.iter_any():
-                page += piece
-                if len(page) > _MOST_BYTES:
-                    raise _PageError(f"exceeds {_MOST_BYTES} bytes")
+        assert self._pages is not None
+        status, page = await self._pages.get(URL(url), _headers(self._target, url), _MOST_BYTES)
+        if status != _OK:
+            raise _PageError(f"answers {status}")
+        if len(page) > _MOST_BYTES:
+            raise _PageError(f"exceeds {_MOST_BYTES} bytes")
         return page.decode("utf-8", "replace")
-
-    def _why(self, error: Exception) -> str:
-        text = getattr(error, "message", "") or str(error) or type(error).__name__
-        return printable(self._target.redact(text.replace(" ssl:default", "")))
 
 
 def check_metrics(target: Target) -> None:

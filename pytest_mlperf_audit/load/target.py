@@ -14,7 +14,9 @@ from urllib.parse import parse_qsl, urlsplit
 from multidict import CIMultiDict
 from yarl import URL
 
+from .proxy import Proxy
 from .redaction import Redactor
+from .tls import Identity
 
 #: Of these only the whole value is hidden: a piece of it, such as a date or a media type, is part of much else.
 _PLAIN_HEADERS = frozenset({"accept", "accept-encoding", "accept-language", "content-type", "user-agent"})
@@ -30,7 +32,7 @@ _bypassed: Callable[[str, Mapping[str, str]], bool] = request.proxy_bypass_envir
 class Target:
     """Base URLs (shared round-robin), constant headers and limits; `metrics` are the servers' metrics pages.
 
-    `path` takes the place of the API's own where it is not None.
+    `path` takes the place of the API's own where it is not None; `identity` is the client's certificate.
 
     `secrets`, and the query strings of the URLs, leave this object only on the wire.
     """
@@ -42,6 +44,8 @@ class Target:
     secrets: tuple[str, ...] = field(default=(), repr=False)
     insecure: bool = False
     ca_file: Path | None = None
+    identity: Identity | None = None
+    proxy: Proxy | None = None
     connect_timeout_s: float = 30.0
     max_idle_s: float = 4.0
     simulated: bool = False
@@ -74,7 +78,9 @@ class Target:
         headers = {value for name, value in self.headers.items() if name.lower() in _PLAIN_HEADERS}
         secret = [text for text in self.secrets if text not in headers]
         secret += [value for name, value in values if name not in _PLAIN_PARAMETERS]
+        secret += self.proxy.secrets if self.proxy else ()
         whole = [*self.secrets, *queries, *(value for _, value in values)]
+        whole += [self.identity.password or ""] if self.identity else ()
         return Redactor([*_credentials(secret)], whole)
 
 
@@ -128,11 +134,19 @@ def addresses(target: Target, path: str, headers: Mapping[str, str]) -> tuple[Ad
     for name in _FRAMING:
         merged.popall(name, None)
     path = path if target.path is None else target.path
-    return tuple(_address(url, path, merged) for url in target.urls)
+    return tuple(_address(URL(joined(url, path)), merged) for url in target.urls)
 
 
-def _address(base: str, path: str, headers: Mapping[str, str]) -> Address:
-    url = URL(joined(base, path))
+def page_address(url: URL, headers: Mapping[str, str]) -> Address:
+    """Return the Address of a page that is asked for once, on a connection of its own."""
+    merged = CIMultiDict({"Accept": "*/*", "Accept-Encoding": "identity"})
+    merged.update(headers)
+    for name in _FRAMING:
+        merged.popall(name, None)
+    return _address(url, {**merged, "Connection": "close"})
+
+
+def _address(url: URL, headers: Mapping[str, str]) -> Address:
     lines = [f"Host: {url.host_port_subcomponent}", *(f"{name}: {value}" for name, value in headers.items())]
     fields = "\r\n".join(lines)
     return Address(
@@ -164,10 +178,17 @@ def _overlapped(base: str, path: str) -> str:
     return base + path
 
 
+def used_proxy(target: Target) -> str:
+    """Return a sentence about the proxy that queries go through, "" without one."""
+    if target.proxy is None:
+        return ""
+    return f"queries go through the proxy {target.proxy.label} (settings.client.proxy), which is measured along"
+
+
 def unused_proxy(urls: Iterable[str], environ: Mapping[str, str] = os.environ) -> str:
     """Return a sentence where others would send queries for one of these URLs through a proxy, "" where not.
 
-    No proxy is used, since it would be measured along with the endpoint.
+    A proxy is used where the YAML names it alone, since it is measured along with the endpoint.
 
     As curl has it: HTTP_PROXY, HTTPS_PROXY or ALL_PROXY by the URL's scheme, in any case, but for hosts in NO_PROXY.
     What the variable holds may have a password, and is not shown. Nobody asks a proxy for this machine.
@@ -180,7 +201,8 @@ def unused_proxy(urls: Iterable[str], environ: Mapping[str, str] = os.environ) -
         if name and not (_is_this_machine(parts.hostname or "") or _bypassed(host, bypassed)):
             return (
                 f"{name} is set and not used, since a proxy would be measured, too: audit from where the endpoint can "
-                f"be reached directly, or through a tunnel (ssh -L); NO_PROXY={parts.hostname} says that none is needed"
+                "be reached directly, or through a tunnel (ssh -L); settings.client.proxy has one used all the same, "
+                f"and NO_PROXY={parts.hostname} says that none is needed"
             )
     return ""
 

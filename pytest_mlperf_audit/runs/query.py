@@ -1,6 +1,7 @@
 """QueryRecord: one query as it went over the wire; one line of queries.jsonl. What its outcome and its headers tell.
 
-A refusal by what guards an endpoint is not one by the system under test: such a failed query says nothing of it.
+A refusal by what guards an endpoint, or by a proxy before it, is not one by the system under test: such a failed query
+says nothing of it.
 Sources: RFC 9110, 15.5 (401, 402, 403, 407) and RFC 6585, 4 (429).
 """
 
@@ -17,6 +18,7 @@ COMPLETED = "completed"
 REASONS = {
     "timeout": "no whole reply within the per-query time limit",
     "connect": "no connection could be made",
+    "proxy": "the proxy gave no connection",
     "tls": "the TLS handshake or the certificate failed",
     "reset": "the connection was closed before a reply began",
     "truncated": "the reply ended early",
@@ -116,6 +118,9 @@ def _is_hit(name: str, value: str) -> bool:
     return value.strip().lower().startswith("hit")
 
 
+#: A proxy that the YAML names did not lead to the endpoint.
+PROXY = "proxy"
+
 #: A key that expired, was withdrawn or has no money left; asking again is in vain.
 NO_ACCESS = frozenset({"http_401", "http_402", "http_403", "http_407"})
 
@@ -124,8 +129,8 @@ RATE_LIMITED = frozenset({"http_429"})
 
 
 def is_turned_away(outcome: str) -> bool:
-    """Whether a query's outcome is a refusal by what guards the endpoint."""
-    return outcome in NO_ACCESS or outcome in RATE_LIMITED
+    """Whether a query's outcome is a refusal by what guards the endpoint, or stands before it."""
+    return outcome in NO_ACCESS or outcome in RATE_LIMITED or outcome == PROXY
 
 
 def n_turned_away(failures: Mapping[str, int]) -> int:
@@ -139,6 +144,8 @@ def _cure(outcome: str) -> str:
         return "use credentials that are valid, and paid for, until the run is over"
     if outcome in RATE_LIMITED:
         return "audit the server behind the rate limit, or with a quota that the whole run fits in, or lower the load"
+    if outcome == PROXY:
+        return "see the proxy's log, or audit from where the endpoint can be reached directly"
     return "see the server's log"
 
 

@@ -20,7 +20,9 @@ from ..endpoints.base import EndpointAdapter
 from ..endpoints.simulated.model import with_known_prompts
 from ..endpoints.source import RequestSource
 from ..errors import ConfigError, DatasetError
+from ..load.proxy import Proxy
 from ..load.target import Target
+from ..load.tls import Identity, IdentityError
 from ..text import nearest
 
 
@@ -73,6 +75,11 @@ def target_of(loaded: LoadedConfig) -> Target | None:
                     f"{loaded.where('endpoint_config', key)}: the embedded simulated endpoint has no {has_no}; "
                     "drop it, or name the servers in endpoints"
                 )
+        if client.proxy:
+            raise ConfigError(
+                f"{loaded.where('settings', 'client', 'proxy')}: no proxy leads to the embedded simulated endpoint; "
+                "drop it, or name the servers in endpoint_config.endpoints"
+            )
         return None
     headers = {name: value.get_secret_value() for name, value in config.headers.items()}
     secret_values = list(headers.values())
@@ -87,9 +94,28 @@ def target_of(loaded: LoadedConfig) -> Target | None:
         secrets=tuple(filter(None, (*secret_values, *loaded.secrets))),
         insecure=client.insecure,
         ca_file=Path(loaded.path.parent, client.ca_file) if client.ca_file else None,
+        identity=_identity(loaded),
+        proxy=Proxy.of(client.proxy) if client.proxy else None,
         connect_timeout_s=client.connect_timeout_s,
         max_idle_s=client.max_idle_time,
     )
+
+
+def _identity(loaded: LoadedConfig) -> Identity | None:
+    """Return the client's certificate, whose files can be used, or None. Raises ConfigError."""
+    client, directory = loaded.benchmark.settings.client, loaded.path.parent
+    if client.client_cert is None:
+        return None
+    identity = Identity(
+        Path(directory, client.client_cert),
+        Path(directory, client.client_key) if client.client_key else None,
+        client.client_key_password.get_secret_value() if client.client_key_password else None,
+    )
+    try:
+        identity.check()
+    except IdentityError as error:
+        raise ConfigError(f"{loaded.where('settings', 'client', error.key)}: {error}") from None
+    return identity
 
 
 Adapters = Mapping[str, type[EndpointAdapter]]

@@ -26,7 +26,7 @@ from ..errors import ConfigError, DatasetError, PlanError
 from ..load.group import PlannedPhase
 from ..load.pattern import turn_warnings
 from ..load.redaction import Redactor
-from ..load.target import unused_proxy
+from ..load.target import Target, unused_proxy, used_proxy
 from ..runs.order import without_replacement
 from ..runs.spec import Concurrency, Load, MaxThroughput, Poisson, RunSpec, Scoring
 from . import third_party
@@ -72,7 +72,6 @@ def _plan_run(path: Path, request: Request, audits: registry.Registry, adapters:
     target = target_of(loaded)
     crowded = turn_warnings([spec for planned in plans for spec in planned.specs], target)
     hidden = target.redactor if target else Redactor(loaded.secrets)
-    proxy = unused_proxy((*target.urls, *target.metrics), request.environ) if target else ""
     return AuditRun(
         path=path,
         loaded=loaded,
@@ -82,10 +81,18 @@ def _plan_run(path: Path, request: Request, audits: registry.Registry, adapters:
         between=Between(
             loaded.benchmark.settings.between_phases, request.between, path.parent, request.environ, hidden.redact
         ),
-        left_out=(*_unscored(loaded.benchmark), *sources.warnings, *crowded, *filter(None, [proxy])),
+        left_out=(*_unscored(loaded.benchmark), *sources.warnings, *crowded, *_proxies(target, request.environ)),
         target=target,
         report_dir=report_dir,
     )
+
+
+def _proxies(target: Target | None, environ: Mapping[str, str]) -> list[str]:
+    """Return what there is to say of the proxy that is used, or of one that others would use."""
+    if target is None:
+        return []
+    said = used_proxy(target) or unused_proxy((*target.urls, *target.metrics), environ)
+    return [said] if said else []
 
 
 def _report_dir(config: Path, benchmark: Benchmark, request: Request) -> Path:

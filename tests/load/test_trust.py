@@ -194,7 +194,7 @@ def test_a_ca_file_that_cannot_be_used_is_named(engine, start_sut, certificate, 
 
 
 def test_verification_is_the_default():
-    from pytest_mlperf_audit.load.connections import tls
+    from pytest_mlperf_audit.load.tls import tls
 
     context = tls(Target(urls=("https://h",)))
     assert isinstance(context, ssl.SSLContext)

@@ -120,6 +120,6 @@ def test_the_parser_is_loaded_only_where_pages_are_read(audit, sut):
         "    print('LOADED', *sorted({'prometheus_client', 'aiohttp'} & set(sys.modules)))\n"
     )
     audit.config(sut, audit={"probe": False})
-    audit.run("-s").stdout.fnmatch_lines(["*LOADED aiohttp"])
+    audit.run("-s").stdout.fnmatch_lines(["*LOADED"])
     config(audit, sut)
-    audit.run("-s").stdout.fnmatch_lines(["*LOADED aiohttp prometheus_client"])
+    audit.run("-s").stdout.fnmatch_lines(["*LOADED prometheus_client"])

@@ -23,6 +23,7 @@ PROXY = "http://user:SEKRET@proxy.corp:3128"
 def test_one_that_is_set_is_named_and_not_shown(environ, url, name):
     told = unused_proxy(["http://127.0.0.1:1", url], environ)
     assert told.startswith(f"{name} is set and not used, ")
+    assert "settings.client.proxy has one used" in told
     assert "SEKRET" not in told
     assert "proxy.corp" not in told
 

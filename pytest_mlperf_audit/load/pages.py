@@ -1,0 +1,60 @@
+"""GETs beside the queries, each on a connection of its own: metrics pages, and pages that explain a refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from yarl import URL
+
+from .connections import Pool
+from .target import Target, page_address
+from .transport import TransportError
+
+
+class Pages:
+    """Fetches pages of a target's servers, to be made and used on one loop.
+
+    The way there is the queries' own: the same certificates, the same proxy. No redirect is followed, nothing kept.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self._pool = Pool(target)
+
+    async def get(self, url: URL, headers: Mapping[str, str], most_bytes: int) -> tuple[int, bytes]:
+        """Return a page's status and its body, cut where it exceeds `most_bytes`; waits for as long as it is let.
+
+        Raises TransportError, and OSError when this process may open no more files.
+        """
+        address, reply = page_address(url, headers), _Page()
+        connection = await self._pool.open(address, None)
+        try:
+            await connection.ask(address.get_head, reply, most_bytes)
+        except TransportError as error:
+            if error.reason != "too_large":
+                raise
+        finally:
+            connection.abort()
+        return reply.status, reply.body
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._pool.close()
+
+
+class _Page:
+    """Takes a page."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.body = b""
+
+    def on_head(self, status: int, headers: Mapping[str, str]) -> None:  # noqa: ARG002 - one method of three
+        """Note the status."""
+        self.status = status
+
+    def on_data(self, data: bytes, at_ns: int) -> None:  # noqa: ARG002 - one method of three
+        """Add to the body."""
+        self.body += data
+
+    def on_resent(self) -> None:
+        """No page is asked for twice."""
