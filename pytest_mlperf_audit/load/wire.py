@@ -25,6 +25,7 @@ _MOST_QUOTED_BYTES = 100
 
 _FINAL = 200
 _SWITCHING = 101
+_FIRST_REFUSAL = 300
 
 
 class NoReplyError(TransportError):
@@ -216,6 +217,8 @@ class Connection(asyncio.Protocol):
         self._head = Head(self._fields, self._received)
         self._switched = self._whole = status == _SWITCHING  # the parser stops here, and what follows is no HTTP
         self._keeps = not self._switched and self._parser.should_keep_alive()
+        if self._transport is not None and self._transport.get_write_buffer_size():
+            self._note_early(status)
         self._reply.on_head(status, self._head)
 
     def on_message_complete(self) -> None:
@@ -234,8 +237,6 @@ class Connection(asyncio.Protocol):
         if waiter is None:
             return
         self.answered = True
-        if self._transport is not None and self._transport.get_write_buffer_size():
-            self._keeps = False  # the reply began before its request was wholly sent
         if not waiter.done():
             waiter.set_result(None)
 
@@ -244,6 +245,15 @@ class Connection(asyncio.Protocol):
         self.abort()
         if waiter is not None and not waiter.done():
             waiter.set_exception(error)
+
+    def _note_early(self, status: int) -> None:
+        """Have a reply that began before its request was wholly sent be the last one here.
+
+        A request may be refused unread (RFC 9112, 9.3); an answer to what the server has not seen was not asked for.
+        """
+        self._keeps = False
+        if status < _FIRST_REFUSAL:
+            self._unasked()
 
     def _note_unasked(self) -> None:
         if self._keeps:

@@ -162,6 +162,20 @@ def test_a_reply_that_had_come_before_its_query_was_written_is_not_its_reply(tal
     talk(scenario)
 
 
+@pytest.mark.parametrize(("status", "unasked"), [(b"200 OK", True), (b"413 Too Large", False)])
+def test_a_reply_begun_before_its_query_was_wholly_written_ends_the_connection(talk, status, unasked):
+    """The server has read the head; of the body, more is left here than all the buffers on the way take."""
+
+    async def scenario(server: Server, transport: HttpTransport) -> None:
+        server.reply = REPLY.replace(b"200 OK", status)
+        await transport.post(Message(b"x" * 2**26), reply := Resent(), 30.0)
+        assert reply.status == int(status[:3])
+        assert bool(transport.unasked()) == unasked
+        assert not list(transport._pool.idle())
+
+    talk(scenario)
+
+
 def test_one_timer_serves_the_limits_of_all(talk):
     async def scenario(server: Server, transport: HttpTransport) -> None:
         server.reply = b""

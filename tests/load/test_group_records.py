@@ -34,7 +34,8 @@ def test_what_is_returned_is_what_is_on_disk(engine, start_sut):
 def test_the_clock_starts_with_the_first_query(engine, start_sut):
     ended = engine.drive(start_sut(service_ms=1).url)
     assert min(query.issued_ns for query in ended.queries) == 0
-    assert ended.queries[0].issued_ns == 0
+    [first] = [query for query in ended.queries if query.query == 0]  # records stand as queries ended
+    assert first.issued_ns == 0
 
 
 def test_the_throughput_is_the_servers_own(engine, start_sut):

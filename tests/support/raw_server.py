@@ -44,10 +44,10 @@ async def requests(reader: asyncio.StreamReader) -> AsyncIterator[Asked]:
 
 
 class RawServer:
-    """Serves each connection by a function; `accepted` counts them."""
+    """Serves each connection by a function; `accepted` counts them, and `answered` what the function counts."""
 
     def __init__(self, serve: Serve, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> None:
-        self.accepted = 0
+        self.accepted = self.answered = 0
         self._serve, self._host, self._tls = serve, host, tls
         self._ready, self._stop = threading.Event(), asyncio.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)

@@ -300,13 +300,34 @@ def test_an_alert_of_tls_in_place_of_a_reply_is_named():
     run(scenario)
 
 
-def test_a_reply_that_is_whole_before_its_query_is_sent_ends_the_connection():
+@pytest.mark.parametrize(("status", "n_unasked"), [(b"200 OK", 1), (b"413 Too Large", 0), (b"401 No", 0)])
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_reply_begun_before_its_query_is_sent_ends_the_connection(status, n_unasked, at_once):
+    """An answer is named, also where it is whole once the query is sent; a refusal is none."""
+
     async def scenario(talk: Talk) -> None:
         waiter = talk.ask()
         talk.wire.unsent = 9
+        raw = WHOLE.replace(b"200 OK", status)
+        talk.send(*([raw] if at_once else [raw[:-1]]))
+        if not at_once:
+            talk.wire.unsent = 0
+            talk.send(raw[-1:])
+        await waiter
+        assert (talk.reply.body, talk.connection.usable, talk.n_unasked) == (b"body", False, n_unasked)
+
+    run(scenario)
+
+
+def test_a_continue_may_come_before_its_query_is_sent():
+    async def scenario(talk: Talk) -> None:
+        waiter = talk.ask()
+        talk.wire.unsent = 9
+        talk.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        talk.wire.unsent = 0
         talk.send(WHOLE)
         await waiter
-        assert not talk.connection.usable
+        assert (talk.connection.usable, talk.n_unasked) == (True, 0)
 
     run(scenario)
 
