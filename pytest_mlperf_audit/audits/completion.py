@@ -64,7 +64,8 @@ def unless_turned_away(check: Check, *runs: MeasuredPhase) -> Check:
 
 def in_doubt(check: Check, n_refused: int) -> Check:
     """Return a check as undecided because so many queries were turned away."""
-    reason = f"{check.reason}; undecided, for {n_refused} queries were refused by a rate limit or for want of access"
+    by = "a rate limit, for want of access or by a proxy"
+    reason = f"{check.reason}; undecided, for {n_refused} queries were refused by {by}"
     return msgspec.structs.replace(check, passed=None, reason=reason)
 
 

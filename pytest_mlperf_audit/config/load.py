@@ -170,7 +170,7 @@ def _read(path: Path) -> bytes:
 
 def _holds_text(path: KeyPath) -> bool:
     """Credentials are text even where they look like numbers: 0123 must not become 83."""
-    return path[-1] == "api_key" or "headers" in path
+    return path[-1] in {"api_key", "client_key_password"} or "headers" in path
 
 
 def _credentials_shown(source: YamlSource) -> Iterator[str]:

@@ -156,9 +156,10 @@ class Pool:
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await self._loop.sock_connect(made, place[1])
             early = await self._tunnel(made, address)
+            through = self._proxy.label if self._proxy else ""
             is_tls = address.url.scheme == "https"
             _, connection = await self._loop.create_connection(
-                lambda: Connection(self._loop, address, self._note_unasked, self._all.discard),
+                lambda: Connection(self._loop, address, self._note_unasked, self._all.discard, through),
                 sock=made,
                 ssl=self._tls if is_tls else None,
                 server_hostname=_host(address).rstrip(".") if is_tls else None,

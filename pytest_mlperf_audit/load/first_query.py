@@ -15,6 +15,7 @@ from ..endpoints.base import BadReplyError, EndpointAdapter, Reply
 from ..endpoints.failures import error_sentence, oddities
 from ..endpoints.source import RequestSource
 from ..errors import EndpointError
+from ..runs.query import PROXY
 from ..runs.script import Edit
 from ..text import printable
 from .cures import Refusal, explain_refusal
@@ -71,8 +72,9 @@ def _cannot_use(target: Target, error: TransportError) -> str:
         return f"endpoint {target.label}: does not speak TLS; write http:// in endpoint_config.endpoints"
     if error.reason == "tls":
         return f"endpoint {target.label}: TLS failed ({detail}); {tls_cure(detail)}"
-    if isinstance(error, ProxyError):
-        return f"endpoint {target.label}: cannot be reached ({detail}); {error.cure}"
+    if error.reason == PROXY:
+        cure = error.cure if isinstance(error, ProxyError) else "see the proxy's log, or the server's"
+        return f"endpoint {target.label}: cannot be reached ({detail}); {cure}"
     if error.reason in {"connect", "timeout", "reset"}:
         proxy = unused_proxy(target.urls)
         cure = "start it, or correct endpoint_config.endpoints"

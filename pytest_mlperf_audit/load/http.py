@@ -197,7 +197,7 @@ class HttpTransport:
         """Return what shows that replies came unasked, so that none can be matched to its query, or None."""
         if not (found := self._pool.unasked):
             return None
-        return f"{found} connections had data on them that no query had asked for"
+        return f"{found} connections had data on them that no query had asked for, or none that was wholly sent"
 
     async def post(self, message: Message, reply: ReplyEvents, timeout_s: float | None) -> None:
         """POST a query and feed the reply to `reply`; see Transport."""

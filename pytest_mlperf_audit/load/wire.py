@@ -14,6 +14,7 @@ from typing import cast
 
 import httptools
 
+from ..runs.query import PROXY
 from .head import Head
 from .target import Address
 from .transport import ReplyEvents, TransportError
@@ -38,11 +39,11 @@ class Connection(asyncio.Protocol):
     `answered`: it has carried one whole reply, so that it is a kept connection. `greeted`: to a greeting. `held`:
     somebody has it, so that it is not idle. `idle_since_s` is on the loop's clock. `unasked` is called once, when
     something comes that no request has asked for, a part of a reply or no HTTP at all; `lost` when the connection has
-    ended.
+    ended. `through` is the proxy that it goes through, "" for none.
     """
 
     __slots__ = (
-        *("address", "answered", "greeted", "held", "idle_since_s", "on_body", "on_header"),
+        *("address", "answered", "greeted", "held", "idle_since_s", "on_body", "on_header", "through"),
         *("_arrived", "_at_ns", "_body_bytes", "_closed", "_fields", "_head", "_informal", "_keeps", "_loop", "_lost"),
         *("_most", "_n_own", "_parser", "_pieces", "_poll", "_received", "_reply", "_second", "_switched", "_touched"),
         *("_transport", "_unasked", "_waiter", "_whole"),
@@ -54,8 +55,9 @@ class Connection(asyncio.Protocol):
         address: Address,
         unasked: Callable[[], None],
         lost: Callable[[Connection], None],
+        through: str = "",
     ) -> None:
-        self.address = address
+        self.address, self.through = address, through
         self.answered = self.greeted = self.held = False
         self.idle_since_s = 0.0
         self._loop, self._unasked, self._lost = loop, unasked, lost
@@ -268,6 +270,13 @@ class Connection(asyncio.Protocol):
         return f"{reason}: {line!r}"
 
     def _ended_early(self, exc: Exception | None) -> TransportError:
+        """Return the error of an exchange whose connection has ended, be it by the server or by the proxy."""
+        error = self._broken_off(exc)
+        if not self.through or error.reason == "tls":
+            return error
+        return type(error)(PROXY, f"the connection through the proxy {self.through} was closed: {error.detail}")
+
+    def _broken_off(self, exc: Exception | None) -> TransportError:
         why = str(exc or "")
         if not self._touched:
             # A server of TLS 1.3 may refuse our certificate when the handshake is over here (RFC 8446, 4.4.2.4).

@@ -157,7 +157,7 @@ def test_a_reply_that_had_come_before_its_query_was_written_is_not_its_reply(tal
         reply = await post(transport)
         assert (reply.status, reply.resent) == (200, False)
         assert server.asked == before + 1, "the query went out once, on another connection"
-        assert transport.unasked() == "1 connections had data on them that no query had asked for"
+        assert (transport.unasked() or "").startswith("1 connections had data on them that no query had asked for, ")
 
     talk(scenario)
 

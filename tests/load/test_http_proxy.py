@@ -189,6 +189,16 @@ def test_a_refusal_in_mid_phase_says_nothing_of_the_system(engine, start_sut, pr
     assert ended.record.figures.n_completed == sut.received > 0
 
 
+def test_a_connection_that_ends_may_have_been_ended_by_the_proxy(engine, start_sut, proxies):
+    sut, proxy = start_sut(service_ms=600), proxies()
+    proxy.lasts_s = 0.2
+    ended = engine.drive(through(proxy, sut.url), n_samples=4, load=Concurrency(target=2))
+    assert ended.record.figures.n_completed == 0
+    assert ended.outcomes == {"proxy"}
+    words = f"the connection through the proxy http://127.0.0.1:{proxy.port} was closed: "
+    assert all((query.detail or "").startswith(words) for query in ended.queries)
+
+
 def test_a_proxy_that_gives_fewer_connections_gets_no_more(engine, start_sut, proxies):
     sut, proxy = start_sut(lanes=64), proxies()
     proxy.refuses = lambda number: reply(b"", status="503 Too Many") if number >= 3 else None

@@ -88,7 +88,7 @@ class ConnectProxy(RawServer):
     """A proxy that knows CONNECT alone; `asked` are the heads that it got, `tunnels` how many it has opened.
 
     `credentials` ("user:password") are asked for where they are set. `refuses` may return a whole reply in place of a
-    tunnel, by the number of the request; `early` is sent behind the head of a good reply.
+    tunnel, by the number of the request; `early` is sent behind the head of a good reply. A tunnel lasts `lasts_s`.
     """
 
     def __init__(self, credentials: str = "", early: bytes = b"") -> None:
@@ -96,6 +96,7 @@ class ConnectProxy(RawServer):
         self.tunnels = 0
         self.credentials, self.early = credentials, early
         self.refuses: Callable[[int], bytes | None] = lambda _number: None
+        self.lasts_s: float | None = None
         super().__init__(self._connect)
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -120,7 +121,10 @@ class ConnectProxy(RawServer):
         self.tunnels += 1
         writer.write(b"HTTP/1.1 200 Connection established\r\nVia: test\r\n\r\n" + self.early)
         try:
-            await asyncio.gather(_pump(reader, there[1]), _pump(there[0], writer))
+            both = asyncio.gather(_pump(reader, there[1]), _pump(there[0], writer))
+            await asyncio.wait_for(both, self.lasts_s)
+        except asyncio.TimeoutError:
+            pass
         finally:
             there[1].close()
 

@@ -22,6 +22,14 @@ def refused(n, status=429, **keys):
     return {"failed": n, "outcome": f"http_{status}", **keys}
 
 
+def test_what_a_proxy_refuses_or_ends_is_turned_away(phase):
+    check = completion(phase("p", **refused(3, outcome="proxy", detail="it said 407")), 1.0, name="completion")
+    assert check.passed is None
+    assert check.reason.endswith(
+        "proxy (it said 407); see the proxy's log, or audit from where the endpoint can be reached directly"
+    )
+
+
 @pytest.mark.parametrize("status", [401, 402, 403, 407, 429])
 def test_completion_that_fails_by_them_alone_is_undecided_with_words_and_cure(phase, status):
     check = completion(phase("p", **refused(3, status, detail="quota is over")), 1.0, name="completion")
