@@ -45,7 +45,10 @@ def _content_problem(content: Any, where: str) -> str | None:
 
 def chat_messages(row: Row, edit: Edit) -> list[_Message]:
     """Return the messages of a row without absent values, changed by `edit`."""
-    if (given := row.get("messages")) is not None:
+    if (given := row.get("messages")) is None and isinstance(prompt := row["prompt"], str) and "system" not in row:
+        content = prompt if edit is NO_EDIT else edit.apply(prompt)
+        return [{"role": "user", "content": content, **({"name": row["name"]} if "name" in row else {})}]
+    if given is not None:
         messages = [_without_nulls(message) for message in given]
     else:
         messages = [{"role": "system", "content": row["system"]}] if "system" in row else []

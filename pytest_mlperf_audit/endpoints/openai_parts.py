@@ -6,11 +6,11 @@ A member that decides nothing never makes a whole reply unreadable: what cannot 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-from .failures import failure, may_fail, remark
+from .failures import failure, remark
 from .replies import (
     Count,
     as_count,
@@ -25,6 +25,26 @@ from .replies import (
     parse_leniently,
     parse_strictly,
 )
+
+
+class _Part(msgspec.Struct, gc=False):
+    """Members by which a part of a reply says of a failure. The strict decoder takes them empty, or not at all."""
+
+    error: None = None
+    errors: None = None
+    err: None = None
+    error_message: None = None
+    error_msg: None = None
+    camel_error_message: None = msgspec.field(default=None, name="errorMessage")
+    exception: None = None
+    fault: None = None
+    failure: None = None
+    error_code: None = None
+    camel_error_code: None = msgspec.field(default=None, name="errorCode")
+    err_code: None = None
+    errno: None = None
+    type: None = None
+    object: Literal["chat.completion", "chat.completion.chunk", "text_completion"] | None = None
 
 
 class _PromptDetails(msgspec.Struct, gc=False):
@@ -57,7 +77,7 @@ class _ToolCall(msgspec.Struct, gc=False):
     function: _Function | None = None
 
 
-class Message(msgspec.Struct, gc=False):
+class Message(_Part, gc=False, kw_only=True):
     """A message, or a chunk's part of one. `function_call` is what a tool call was called before there were several."""
 
     content: str | None = None
@@ -75,7 +95,7 @@ class Message(msgspec.Struct, gc=False):
         return "".join(function.text() for function in calls)
 
 
-class _Choice(msgspec.Struct, gc=False):
+class _Choice(_Part, gc=False, kw_only=True):
     """One choice. `ids_unknown` is whether it had token ids that cannot be read."""
 
     index: int = 0
@@ -87,7 +107,7 @@ class _Choice(msgspec.Struct, gc=False):
     ids_unknown: bool = False
 
 
-class Completion(msgspec.Struct, gc=False):
+class Completion(_Part, gc=False, kw_only=True):
     """A reply, or one chunk of a streamed one. `remark` is a message where an answer should be."""
 
     id: str | None = None
@@ -103,7 +123,7 @@ _DECODER = msgspec.json.Decoder(Completion)
 def read_part(data: bytes | bytearray, what: str) -> Completion:
     """Return a document or chunk. Raises BadReplyError: `server_error` where it says that the server failed."""
     part = parse_strictly(_DECODER, data)
-    if part is not None and part.choices and not may_fail(data):
+    if part is not None and part.choices:
         return part
     document = parse_leniently(data, what)
     if wrong := _failure(document):

@@ -17,7 +17,14 @@ from .openai_parts import Completion, Message, Usage, read_part
 from .replies import bad, short_id
 from .stream import DocumentDecoder, Endings, EventStream
 
+#: Most replies have one of these, which need no search.
+_GOOD_REASONS = frozenset({"stop", "length", "tool_calls"})
 _IN_ORDER = ("reasoning", "content", "refusal", "tools")
+
+
+def _gave_up(finish_reason: str) -> bool:
+    """Whether a finish reason says that the server gave the request up."""
+    return finish_reason not in _GOOD_REASONS and GAVE_UP.search(finish_reason) is not None
 
 
 class _Collector:
@@ -48,7 +55,7 @@ class _Collector:
         self._model = self._model or part.model
         self._remark = self._remark or part.remark
         for other in part.choices or ():
-            if other.finish_reason and GAVE_UP.search(other.finish_reason):
+            if other.finish_reason and _gave_up(other.finish_reason):
                 raise bad("server_error", f"finish_reason: {other.finish_reason}")
         choice = next((choice for choice in part.choices or () if choice.index == 0), None)
         brought_output = False
@@ -149,11 +156,48 @@ class CompletionDecoder(DocumentDecoder):
 
     def _read(self, body: bytes) -> Reply:
         document = read_part(body, "the reply")
+        if (plain := self._plain(document)) is not None:
+            return plain
         collector = _Collector(self._endings, keep_output=self._keep_output)
         collector.add(document)
         if not document.choices:
             raise bad("server_error" if document.remark else "malformed", document.remark or "the reply has no choices")
         return collector.reply()
+
+    def _plain(self, document: Completion) -> Reply | None:
+        """Return a reply of one choice with content and nothing else, as most are, as the collector would; or None."""
+        choices = document.choices
+        if not choices or len(choices) > 1 or document.remark:
+            return None
+        [choice] = choices
+        message, reason, usage = choice.message, choice.finish_reason, document.usage
+        if (
+            message is None
+            or not (content := message.content)
+            or choice.index
+            or choice.delta is not None
+            or choice.token_ids is not None
+            or choice.ids_unknown
+            or not reason
+            or _gave_up(reason)
+            or message.reasoning_content
+            or message.reasoning
+            or message.refusal
+            or message.tool_calls
+            or message.function_call
+        ):
+            return None
+        self._endings.check(finish_reason=reason, counted=True)
+        details = None if usage is None else usage.prompt_tokens_details
+        return Reply(
+            digest=digest(content.encode()),
+            id=short_id(document.id),
+            model=short_id(document.model),
+            output=content if self._keep_output else None,
+            tokens=None if usage is None else usage.completion_tokens or None,
+            cached_tokens=None if details is None else details.cached_tokens,
+            finish_reason=short_id(reason),
+        )
 
 
 class StreamDecoder(EventStream):

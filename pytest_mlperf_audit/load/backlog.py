@@ -7,8 +7,7 @@ those would be read when another closes, and kept ones never do.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Iterable
 
 from .transport import TransportError
 from .wire import Connection
@@ -24,17 +23,16 @@ class Gate:
         self.width = width
         self._places = asyncio.Semaphore(width)
 
-    @asynccontextmanager
-    async def through(self, left_s: float | None) -> AsyncIterator[None]:
-        """Wait for a place, and give it back in the end. Raises TransportError when there is none within `left_s`."""
+    async def enter(self, left_s: float | None) -> None:
+        """Wait for a place. Raises TransportError when there is none within `left_s`."""
         try:
             await asyncio.wait_for(self._places.acquire(), left_s)
         except asyncio.TimeoutError as error:
             raise TransportError("timeout", "no connection of those that the server takes came free") from error
-        try:
-            yield
-        finally:
-            self._places.release()
+
+    def leave(self) -> None:
+        """Give the place back."""
+        self._places.release()
 
 
 class Backlog:
@@ -49,25 +47,26 @@ class Backlog:
         self._latest_s = 0.0
         self._wanted = 0
 
-    def sent(self, connection: Connection, at_s: float, *, kept: bool) -> None:
-        """Note that a connection was sent a request; one that is not `kept` never answered before."""
+    def sent(self, connection: Connection, at_s: float) -> None:
+        """Note that a connection was sent a request."""
         self.in_flight += 1
-        if not kept:
+        if not connection.answered:
             self._waiting[connection] = at_s
 
-    def ended(self, connection: Connection, began_s: float, now_s: float, *, well: bool) -> None:
-        """Note that a request has ended. What a starving one took says nothing of how long replies take."""
+    def ended(self, connection: Connection, began_s: float, now_s: float, *, well: bool) -> bool:
+        """Note that a request has ended; return whether its connection is to be closed, so that another is taken.
+
+        What a starving one took says nothing of how long replies take.
+        """
         self.in_flight -= 1
-        kept = self._waiting.pop(connection, None) is None
-        if well and connection not in self._starving:
-            self._longest_s[kept] = max(self._longest_s[kept], now_s - began_s)
+        kept = not self._waiting or self._waiting.pop(connection, None) is None
         if well:
             self._latest_s = now_s
-        self._starving.discard(connection)
-
-    def wants_a_place(self) -> bool:
-        """Whether a connection that has just answered is to be closed, so that a waiting one is taken in its place."""
-        wanted = self._wanted > 0
+            if now_s - began_s > self._longest_s[kept] and connection not in self._starving:
+                self._longest_s[kept] = now_s - began_s
+        if self._starving:
+            self._starving.discard(connection)
+        wanted = well and self._wanted > 0
         self._wanted -= wanted
         return wanted
 

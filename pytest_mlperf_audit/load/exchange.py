@@ -1,8 +1,7 @@
-"""One query: bytes out, reply events in, a QueryRecord."""
+"""One query: reply events in, a QueryRecord."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter_ns
 
@@ -14,37 +13,54 @@ from ..runs.query import COMPLETED, QueryRecord, cache_header
 from ..runs.spec import Keep
 from ..text import printable
 from .target import Target
-from .transport import Message, Transport, TransportError
+from .transport import TransportError
 
 _OK = 200
 #: Of an error's body: far more than is shown, so that a secret in it is found whole and taken out.
 _MOST_ERROR_BYTES = 8192
+_MOST_WORDS = 256
 
 
 class Exchange:
-    """Takes one reply's events. A reply with another status than 200 is never decoded, only quoted.
+    """One query on its way: takes its reply's events and completes its `record`, whose issue time the caller has set.
 
-    `latest_ns` is when the latest piece of the body came, 0 before the first.
+    A reply with another status than 200 is never decoded, only quoted. `latest_ns` is when the latest piece of the
+    body came, 0 before the first. `over` is called once, with the exchange and with the defect of the adapter's, or of
+    ours, that ended it, None where there is none.
     """
 
-    __slots__ = ("_body", "_coding", "_decoder", "cache_header", "latest_ns", "n_bytes", "resent", "status")
+    __slots__ = (
+        *("cache_header", "latest_ns", "n_bytes", "record", "resent", "status"),
+        *("_body", "_coding", "_decoder", "_keep", "_over", "_recorder"),
+    )
 
-    def __init__(self, decoder: ReplyDecoder) -> None:
-        self._decoder = decoder
+    def __init__(
+        self,
+        recorder: Recorder,
+        record: QueryRecord,
+        keep: Keep | None,
+        over: Callable[[Exchange, Exception | None], None],
+    ) -> None:
+        self.record = record
+        self._recorder = recorder
+        self._keep = keep
+        self._over = over
+        self._decoder = recorder.decoder(keep)
         self._body = b""
+        self._coding = ""
         self.latest_ns = 0
         self.status = 0
         self.n_bytes = 0
         self.resent = False
-        self._coding = ""
         self.cache_header: str | None = None
 
     def on_head(self, status: int, headers: Mapping[str, str]) -> None:
         """Note the status, and what the headers say of a cache."""
         self.status = status
         self.cache_header = cache_header(headers)
-        coding = headers.get("Content-Encoding", "").strip()
-        self._coding = "" if coding.lower() == "identity" else coding
+        if "Content-Encoding" in headers:
+            coding = headers["Content-Encoding"].strip()
+            self._coding = "" if coding.lower() == "identity" else coding
 
     def on_data(self, data: bytes, at_ns: int) -> None:
         """Pass the piece on to the decoder, or keep the start of an error's text."""
@@ -58,6 +74,19 @@ class Exchange:
     def on_resent(self) -> None:
         """Note that the query was sent twice."""
         self.resent = True
+
+    def on_end(self, error: Exception | None) -> None:
+        """Complete the record. Its completion time is that of the last byte, whatever the decoding takes."""
+        if error is None:
+            error = self._read()
+        defect = None if error is None else self._note_failure(error)
+        self._note_wire()
+        self._over(self, defect)
+
+    def cancel(self) -> None:
+        """Complete the record as that of a query that was given up; `over` is not called."""
+        self._fail("cancelled", "")
+        self._note_wire()
 
     def reply(self) -> Reply:
         """Return the reply, once whole. Raises BadReplyError."""
@@ -79,82 +108,93 @@ class Exchange:
             "switch compression off in the server or in the proxy before it"
         )
 
+    def _read(self) -> Exception | None:
+        """Note the reply, or return why it cannot be read."""
+        try:
+            self._recorder.note(self.record, self.reply(), self._keep, self.latest_ns or perf_counter_ns())
+        except Exception as error:  # noqa: BLE001 - what is not a bad reply is a defect, and told as such
+            return error
+        return None
 
-async def send(
-    transport: Transport,
-    adapter: EndpointAdapter,
-    target: Target,
-    record: QueryRecord,
-    message: Message,
-    *,
-    zero_ns: int,
-    timeout_s: float | None,
-    keep: Keep | None = None,
-    ids_of: Callable[[Reply], ReplyIds] | None = None,
-) -> None:
-    """Send one query and complete its `record`, whose issue time the caller has set.
+    def _note_failure(self, error: Exception) -> Exception | None:
+        """Note why the query failed; return the error where it is a defect."""
+        if not isinstance(error, TransportError | BadReplyError):
+            self._fail("crashed", type(error).__name__)
+            return error
+        self._fail(error.reason, error.detail)
+        if error.reason == "reset" and self.status:
+            self.record.outcome = "truncated"
+        return None
 
-    `keep` says what of the reply goes into the record; its tokens, where they do, are those that `ids_of` gives.
+    def _fail(self, reason: str, detail: str) -> None:
+        record, recorder = self.record, self._recorder
+        record.outcome = reason
+        record.detail = printable(recorder.redact(detail)) or None
+        record.completed_ns = record.completed_ns or perf_counter_ns() - recorder.zero_ns
 
-    The completion time is that of the last byte, whatever its decoding takes. A query that is cancelled, or that a
-    defect of the adapter ends, is recorded as such before the exception goes on.
+    def _note_wire(self) -> None:
+        record = self.record
+        record.status = self.status
+        record.reply_bytes = self.n_bytes
+        record.resent = self.resent
+        if self.cache_header is not None:
+            record.cache_header = self._recorder.redact(self.cache_header)
+
+
+class Recorder:
+    """What the exchanges of one phase have in common: the adapter, our secrets, and what of a reply is kept.
+
+    `ids_of` gives the tokens of a reply, for a phase that keeps them. `zero_ns` is when the phase's first query was
+    issued, on time.perf_counter_ns.
     """
-    exchange = Exchange(adapter.decoder(keep_output=keep is not None and (keep.outputs or keep.tokenizer is not None)))
-    try:
-        await transport.post(message, exchange, timeout_s)
-        record.completed_ns = (exchange.latest_ns or perf_counter_ns()) - zero_ns
-        reply = exchange.reply()
-        _note_reply(record, reply, target, zero_ns)
-        if keep is not None and keep.outputs:
-            record.output = target.redact_output(reply.output) if reply.output else reply.output
-        if keep is not None and keep.token_ids and ids_of is not None:
-            _note_ids(record, ids_of(reply))
-    except (TransportError, BadReplyError) as error:
-        _fail(record, error.reason, target.redact(error.detail), zero_ns)
-        if error.reason == "reset" and exchange.status:
-            record.outcome = "truncated"
-    except asyncio.CancelledError:
-        _fail(record, "cancelled", "", zero_ns)
-        raise
-    except Exception as error:
-        _fail(record, "crashed", type(error).__name__, zero_ns)
-        raise
-    finally:
-        record.status = exchange.status
-        record.reply_bytes = exchange.n_bytes
-        record.resent = exchange.resent
-        record.cache_header = _redacted(exchange.cache_header, target)
 
+    def __init__(self, adapter: EndpointAdapter, target: Target, ids_of: Callable[[Reply], ReplyIds]) -> None:
+        self.zero_ns = 0
+        self.redact = target.redact
+        self._adapter = adapter
+        self._ids_of = ids_of
+        self._redact_output = target.redact_output
+        self._words: dict[str, str] = {}
 
-def _note_reply(record: QueryRecord, reply: Reply, target: Target, zero_ns: int) -> None:
-    record.outcome = COMPLETED
-    record.reply = reply.digest
-    record.reply_id = _redacted(reply.id, target)
-    record.model = _redacted(reply.model, target)
-    record.tokens = reply.tokens
-    record.cached_tokens = reply.cached_tokens
-    record.finish_reason = _redacted(reply.finish_reason, target)
-    if reply.first_token_ns is not None:
-        record.first_token_ns = reply.first_token_ns - zero_ns
+    def decoder(self, keep: Keep | None) -> ReplyDecoder:
+        """Return what reads one reply."""
+        return self._adapter.decoder(keep_output=keep is not None and (keep.outputs or keep.tokenizer is not None))
 
+    def note(self, record: QueryRecord, reply: Reply, keep: Keep | None, at_ns: int) -> None:
+        """Note in a query's record what its reply, whole at `at_ns`, says, without our secrets, which it may echo."""
+        record.completed_ns = at_ns - self.zero_ns
+        record.outcome = COMPLETED
+        record.reply = reply.digest
+        record.reply_id = self.redact(reply.id) if reply.id else reply.id
+        record.model = self._word(reply.model)
+        record.tokens = reply.tokens
+        record.cached_tokens = reply.cached_tokens
+        record.finish_reason = self._word(reply.finish_reason)
+        if reply.first_token_ns is not None:
+            record.first_token_ns = reply.first_token_ns - self.zero_ns
+        if keep is not None:
+            self._note_kept(record, reply, keep)
 
-def _note_ids(record: QueryRecord, ids: ReplyIds) -> None:
-    record.output_ids = _hex(ids.output)
-    record.first_ids = _hex(ids.first)
-    record.ids_from = ids.made_by
+    def _note_kept(self, record: QueryRecord, reply: Reply, keep: Keep) -> None:
+        """Note the output, and its tokens as the source gives them."""
+        if keep.outputs:
+            record.output = self._redact_output(reply.output) if reply.output else reply.output
+        if keep.token_ids:
+            ids = self._ids_of(reply)
+            record.output_ids = _hex(ids.output)
+            record.first_ids = _hex(ids.first)
+            record.ids_from = ids.made_by
+
+    def _word(self, text: str | None) -> str | None:
+        """Return a word that many replies share without our secrets; each is looked at once."""
+        if not text:
+            return text
+        if (known := self._words.get(text)) is None:
+            known = self.redact(text)
+            if len(self._words) < _MOST_WORDS:
+                self._words[text] = known
+        return known
 
 
 def _hex(ids: Sequence[int] | None) -> str | None:
     return None if ids is None else np.asarray(ids, dtype="<i4").tobytes().hex()
-
-
-def _redacted(text: str | None, target: Target) -> str | None:
-    """Return text of the server's without our secrets, which it may echo anywhere."""
-    return target.redact(text) if text else text
-
-
-def _fail(record: QueryRecord, reason: str, detail: str, zero_ns: int) -> None:
-    record.outcome = reason
-    record.detail = printable(detail) or None
-    if not record.completed_ns:
-        record.completed_ns = perf_counter_ns() - zero_ns

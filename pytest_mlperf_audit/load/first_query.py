@@ -114,6 +114,9 @@ class _Heard:
     def on_resent(self) -> None:
         """Nothing of the reply had come, so there is nothing to forget."""
 
+    def on_end(self, error: Exception | None) -> None:
+        """The waiter is told."""
+
     def reply(self) -> Reply:
         """Return the answer. Raises BadReplyError."""
         if self.status != _OK:
@@ -151,7 +154,7 @@ class _Asker:
         while True:
             heard, began_s, began_ns = _Heard(self._source), perf_counter(), perf_counter_ns()
             try:
-                await self._transport.post(Message(body, route=address), heard, timeout_s)
+                await self._transport.query(Message(body, route=address), heard, timeout_s)
                 took_s = perf_counter() - began_s
                 reply = heard.reply()
             except (TransportError, BadReplyError) as error:

@@ -214,7 +214,6 @@ def _undisturbed() -> Iterator[None]:
     A process that had frozen objects of its own before keeps them frozen.
     """
     was_frozen = gc.get_freeze_count() > 0
-    gc.collect()
     gc.freeze()
     try:
         yield

@@ -44,7 +44,8 @@ class Hope:
         if record.ok:
             if record.query > self._latest_completed:
                 self._latest_completed = record.query
-                self._forget_before(record.query)
+                if self._timeouts or self._no_access or self._rate_limited:
+                    self._forget_before(record.query)
             return
         if record.outcome == "timeout":
             self._note_timeout(record, n_in_flight)

@@ -10,11 +10,11 @@ import itertools
 from collections.abc import Mapping, Sequence
 
 from ..runs.query import PROXY
-from .backlog import Backlog, Gate, takes_connections
-from .connections import Deadlines, Pool
+from .backlog import Gate, takes_connections
+from .carrier import Carrier, Post, Waiter
 from .target import Address, Target, addresses
-from .transport import Message, ReplyEvents, TransportError
-from .wire import Connection, NoReplyError
+from .transport import Message, Posted, ReplyEvents, ReplyParts, TransportError
+from .wire import Connection
 
 #: Opening connections is a courtesy to the measurement; a server that is slow to take one must not hold it up.
 _PATIENCE_S = 5.0
@@ -25,8 +25,6 @@ _HELD_LOOKS = 10
 _REFUSAL_TRIES = 3
 #: How a greeting fails on a connection that no thread of the server has taken, or that a proxy does not give.
 _NOT_TAKEN = frozenset({"timeout", "connect", PROXY})
-#: After so many turns a loop has read what had come before: asyncio's reads behind what is due, uvloop's before it.
-_TURNS_TO_READ = 2
 
 _OK = 200
 
@@ -42,14 +40,11 @@ class HttpTransport:
         self._loop = asyncio.get_running_loop()
         self._addresses = addresses(target, path, headers)
         self._next_address = itertools.cycle(self._addresses)
-        self._max_reply_bytes = max_reply_bytes
         # Connections that were greeted are idle meanwhile, and must not be closed before the last has answered.
         self._greeting_s = min(_PATIENCE_S, 0.75 * target.max_idle_s)
-        self._pool = Pool(target)
-        self._deadlines = Deadlines(self._loop)
-        self._backlog = Backlog()
+        self._carrier = Carrier(target, max_reply_bytes)
+        self._pool, self._backlog, self._gates = self._carrier.pool, self._carrier.backlog, self._carrier.gates
         self._greetings: dict[Address, set[int]] = {}
-        self._gates: dict[Address, Gate] = {}
         self._relief: asyncio.Task[None] | None = None
 
     async def connect(self, connections: int) -> list[TransportError]:
@@ -69,7 +64,7 @@ class HttpTransport:
 
         async def hold() -> TransportError | None:
             try:
-                held.append(await self._acquire(address, _PATIENCE_S))
+                held.append(await self._carrier.acquire(address, _PATIENCE_S))
             except TransportError as error:
                 return error
             return None
@@ -125,7 +120,7 @@ class HttpTransport:
         """Have a GET answered on a connection of its own. Raises TransportError."""
         connection = await self._pool.open(address, None)
         try:
-            await connection.ask(address.get_head, _StatusOnly(), _MOST_GET_BYTES)
+            await connection.wait_for(address.get_head, _StatusOnly(), _MOST_GET_BYTES)
         finally:
             connection.abort()
 
@@ -147,7 +142,7 @@ class HttpTransport:
         replies = []
         for address in self._addresses:
             replies.append(_StatusOnly())
-            await self._get(address, await self._acquire(address, None), replies[-1], _PATIENCE_S)
+            await self._get(address, await self._carrier.acquire(address, None), replies[-1], _PATIENCE_S)
         return [reply.status for reply in replies]
 
     async def refusal(self) -> TransportError | None:
@@ -199,81 +194,34 @@ class HttpTransport:
             return None
         return f"{found} connections had data on them that no query had asked for, or none that was wholly sent"
 
-    async def post(self, message: Message, reply: ReplyEvents, timeout_s: float | None) -> None:
+    def post(self, message: Message, reply: ReplyEvents, timeout_s: float | None) -> Posted:
         """POST a query and feed the reply to `reply`; see Transport."""
-        if message.route is None:
-            address = next(self._next_address)
-        else:
-            address = self._addresses[message.route % len(self._addresses)]
-        due_s = None if timeout_s is None else self._loop.time() + timeout_s
-        if gate := self._gates.get(address):
-            async with gate.through(timeout_s):
-                await self._post(address, message, reply, due_s, timeout_s)
-        else:
-            await self._post(address, message, reply, due_s, timeout_s)
+        return Post(self._carrier, self._address_of(message), message, reply, timeout_s)
 
-    async def _post(
-        self, address: Address, message: Message, reply: ReplyEvents, due_s: float | None, timeout_s: float | None
-    ) -> None:
-        request = address.post(message.body, message.query)
-        connection = await self._acquire(address, timeout_s)
+    async def query(self, message: Message, reply: ReplyEvents, timeout_s: float | None) -> None:
+        """POST a query, feed the reply to `reply`, and wait for its end. Raises TransportError."""
+        waiter = Waiter(reply)
+        posted = self.post(message, waiter, timeout_s)
         try:
-            await self._ask(connection, request, reply, due_s, self._max_reply_bytes)
-        except NoReplyError:
-            if not connection.answered:
-                raise
-            # A kept connection may be closed just as a query goes out on it (RFC 9110, 9.2.2 and RFC 9112, 9.3.1).
-            reply.on_resent()
-            connection = await self._pool.open(address, timeout_s)
-            await self._ask(connection, request, reply, due_s, self._max_reply_bytes)
+            await waiter.over
+        except asyncio.CancelledError:
+            posted.cancel()
+            raise
+
+    def _address_of(self, message: Message) -> Address:
+        if message.route is None:
+            return next(self._next_address)
+        return self._addresses[message.route % len(self._addresses)]
 
     async def close(self) -> None:
         """Close every connection."""
         if self._relief is not None:
             self._relief.cancel()
             await asyncio.gather(self._relief, return_exceptions=True)
-        self._deadlines.close()
-        await self._pool.close()
+        await self._carrier.close()
 
-    async def _acquire(self, address: Address, timeout_s: float | None) -> Connection:
-        """Return a connection on which nothing had come when it was asked for, so that a reply begins after its query.
-
-        What has come is read first: it is the connection's end, a reply that nobody asked for, or TLS's own.
-        """
-        while connection := self._pool.take(address):
-            if not connection.has_unread():
-                return connection
-            for _ in range(_TURNS_TO_READ):
-                await asyncio.sleep(0)
-            if connection.usable and not connection.has_unread():
-                return connection
-            connection.close()
-        return await self._pool.open(address, timeout_s)
-
-    async def _get(self, address: Address, connection: Connection, reply: ReplyEvents, patience_s: float) -> None:
-        await self._ask(connection, address.get_head, reply, self._loop.time() + patience_s, _MOST_GET_BYTES)
-
-    async def _ask(
-        self, connection: Connection, request: bytes, reply: ReplyEvents, due_s: float | None, most_bytes: int
-    ) -> None:
-        """Carry one request and its reply: the connection is kept for another when all went well, else closed."""
-        began_s, well = self._loop.time(), False
-        self._backlog.sent(connection, began_s, kept=connection.answered)
-        waiter = connection.ask(request, reply, most_bytes)
-        if due_s is not None:
-            self._deadlines.watch(connection, due_s)
-        try:
-            await waiter
-            well = True
-        finally:
-            self._deadlines.forget(connection)
-            now_s = self._loop.time()
-            self._backlog.ended(connection, began_s, now_s, well=well)
-            if not well:
-                connection.abort()
-            elif self._backlog.wants_a_place():
-                connection.close()
-            self._pool.keep(connection, now_s)
+    async def _get(self, address: Address, connection: Connection, reply: ReplyParts, patience_s: float) -> None:
+        await self._carrier.ask(connection, address.get_head, reply, patience_s, _MOST_GET_BYTES)
 
 
 class _StatusOnly:
@@ -282,12 +230,9 @@ class _StatusOnly:
     def __init__(self) -> None:
         self.status = 0
 
-    def on_head(self, status: int, headers: Mapping[str, str]) -> None:  # noqa: ARG002 - one method of three
+    def on_head(self, status: int, headers: Mapping[str, str]) -> None:  # noqa: ARG002 - one method of two
         """Note the status."""
         self.status = status
 
     def on_data(self, data: bytes, at_ns: int) -> None:
-        """Ignore."""
-
-    def on_resent(self) -> None:
         """Ignore."""

@@ -28,7 +28,7 @@ class Pages:
         address, reply = page_address(url, headers), _Page()
         connection = await self._pool.open(address, None)
         try:
-            await connection.ask(address.get_head, reply, most_bytes)
+            await connection.wait_for(address.get_head, reply, most_bytes)
         except TransportError as error:
             if error.reason != "too_large":
                 raise

@@ -1,4 +1,4 @@
-"""Who sends a phase's queries, a fixed number in flight or arrivals on a schedule, and on how many connections.
+"""How many queries a phase has in flight or when they arrive, and on how many connections.
 
 Each connection is an open file. This process's limit is raised as far as allowed, and what is missing is known before a
 query is sent.
@@ -11,12 +11,11 @@ import errno
 import itertools
 import random
 import resource
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from time import perf_counter_ns
-from typing import Any
 
 from ..errors import PlanError
 from ..runs.spec import Concurrency, MaxThroughput, Poisson, RunSpec
@@ -36,9 +35,6 @@ _HOW = (
     "LimitNOFILE={needed} for a service, `--ulimit nofile={needed}` for a container"
 )
 
-#: Sends the next query and returns whether there was one; the argument is when it was due, None for "now".
-_SendNext = Callable[[int | None], Coroutine[Any, Any, bool]]
-
 
 def in_flight(spec: RunSpec) -> int:
     """Return how many connections a phase needs from its start, and make room for them."""
@@ -49,49 +45,7 @@ def in_flight(spec: RunSpec) -> int:
     return wanted
 
 
-def senders(spec: RunSpec, send_next: _SendNext) -> Iterator[Coroutine[Any, Any, None]]:
-    """Yield the coroutines that together drive a phase; each ends when there is nothing left to send."""
-    if isinstance(spec.load, Poisson):
-        yield _open_loop(spec.load, send_next)
-    else:
-        for _ in range(in_flight(spec)):
-            yield _closed_loop(send_next)
-
-
-async def _closed_loop(send_next: _SendNext) -> None:
-    while await send_next(None):
-        pass
-
-
-async def _open_loop(load: Poisson, send_next: _SendNext) -> None:
-    """Issue each query when it is due, however many are still in flight; a late reply never delays an arrival."""
-    in_flight: set[asyncio.Task[bool]] = set()
-    last: list[asyncio.Task[bool]] = []
-
-    def finished(task: asyncio.Task[bool]) -> None:
-        in_flight.discard(task)
-        if task.cancelled() or task.exception() is not None or not task.result():
-            last.append(task)
-
-    try:
-        for due_ns in arrivals(load, perf_counter_ns()):
-            await _until(due_ns)
-            if last:
-                break
-            task = asyncio.ensure_future(send_next(due_ns))
-            in_flight.add(task)
-            task.add_done_callback(finished)
-            await asyncio.sleep(0)  # lets the query be issued, or the phase say that it is over
-        await asyncio.gather(*in_flight)
-    finally:
-        for task in in_flight:
-            task.cancel()
-        await asyncio.gather(*in_flight, return_exceptions=True)
-    for task in last:
-        task.result()  # raises what ended it, if that was a failure
-
-
-async def _until(due_ns: int) -> None:
+async def until(due_ns: int) -> None:
     """Sleep, never short: uvloop rounds to milliseconds, so the last half of one is waited in turns of the loop."""
     while (left_ns := due_ns - perf_counter_ns()) > 0:  # noqa: ASYNC110 - there is no event to wait for but the time
         await asyncio.sleep(left_ns / 1e9)

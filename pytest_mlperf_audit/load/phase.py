@@ -1,41 +1,35 @@
-"""One phase: what to send next, when to stop, and how it ended."""
+"""One phase: what is sent and recorded, and how it ended.
+
+No query has a coroutine: a reply's last byte completes the record, and the record's end sends the next query. What
+comes of a turn of the event loop is written at once.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import Iterator
+from collections.abc import Callable
 from time import perf_counter_ns
 
 from ..endpoints.source import RequestSource
 from ..errors import RefusedError
 from ..records.log import QueryLog
-from ..runs.order import Scripted
 from ..runs.phase import Status, StoppedBy
 from ..runs.query import QueryRecord
-from ..runs.script import NO_EDIT, Edit, Step
-from ..runs.spec import Keep, RunSpec
+from ..runs.script import Step
+from ..runs.spec import Keep, Poisson, RunSpec
 from ..text import printable
-from .exchange import send
+from .dealer import Dealer, LocalDealer
+from .exchange import Exchange, Recorder
 from .hope import Hope, HopelessError
-from .pattern import NoFilesError, senders
+from .pattern import NoFilesError, arrivals, in_flight, until
 from .progress import Progress
+from .requests import Requests
+from .tally import Tally
 from .target import Target
-from .transport import Message, Transport
-
-#: The endpoint is taken for gone after this many failures to connect in a row (a refused connection takes a fraction of
-#: a millisecond), or after this time of nothing else (one that is dropped takes the whole connect timeout).
-_REFUSALS_TO_ABORT = 100
-_PATIENCE_NS = 60 * 10**9
-
-#: A phase at its duration floor goes on until a query completes; after this many failures in a row none is hoped for.
-_FAILURES_TO_END = 10
+from .transport import Message, Posted, Transport
 
 #: How often it is looked whether the time to wait for replies has begun.
 _DRAIN_CHECK_S = 0.05
-
-#: Failures after which the endpoint is asked whether it is still there.
-_BROKEN_CONNECTION = frozenset({"connect", "reset", "truncated"})
 
 
 class _LogError(Exception):
@@ -54,28 +48,26 @@ class Phase:
         self.spec = spec
         self.status: Status = "crashed"
         self.reason: str | None = None
-        self.stopped_by: StoppedBy = "count"
         self.unmatched = False
         self.log = log
         self._source = source.keeping(spec.keep)
         self._chosen = spec.keep.chosen(spec.n_samples) if spec.keep else frozenset()
         self._target = target
         self._transport = transport
-        self._rows: Iterator[int] = iter(())
-        self._edits = _edits(spec)
+        self._tally = Tally()
         self._hope = Hope(spec)
-        self._n_issued = 0
-        self._n_completed = 0
-        self._n_failed = 0
-        self._zero_ns = 0
-        self._latest_ns = 0
-        self._latest_completed_ns = 0
-        self._failures_in_a_row = 0
-        self._refusals_in_a_row = 0
-        self._refused_since_ns = 0
-        self._connections_broke = False
-        self._issuing_over = False
+        self._dealer: Dealer = LocalDealer(spec, len(source), self._tally)
+        self._recorder = Recorder(self._source.adapter, target, self._source.ids)
+        self._in_flight: dict[Exchange, Posted] = {}
+        self._closed_loop = not isinstance(spec.load, Poisson)
+        self._ended: list[QueryRecord] = []
+        self._all_issued = False
         self._gave_ids = False
+
+    @property
+    def stopped_by(self) -> StoppedBy:
+        """What ended the issuing of queries."""
+        return self._dealer.stopped_by
 
     async def run(self) -> None:
         """Send, wait for every reply, and set `status`; whatever happens, every query that was issued is in the log."""
@@ -108,53 +100,168 @@ class Phase:
 
     def progress(self) -> Progress:
         """Return how far the phase is."""
-        now_ns = perf_counter_ns()
+        tally = self._tally
+        elapsed_ns = perf_counter_ns() - tally.zero_ns if tally.zero_ns else 0
         return Progress(
             phase=self.spec.label,
             title=self.spec.label,
             requested=self._n_requested(),
-            issued=self._n_issued,
-            completed=self._n_completed,
-            failed=self._n_failed,
-            elapsed_s=(now_ns - self._zero_ns) / 1e9 if self._zero_ns else 0.0,
+            issued=tally.n_issued,
+            completed=tally.n_completed,
+            failed=tally.n_failed,
+            elapsed_s=elapsed_ns / 1e9,
             target_s=self.spec.min_duration_ms / 1000,
-            idle_s=(now_ns - self._zero_ns - self._latest_ns) / 1e9 if self._zero_ns else 0.0,
+            idle_s=(elapsed_ns - tally.latest_ns) / 1e9 if tally.zero_ns else 0.0,
         )
 
     def _n_requested(self) -> int:
         return self.spec.n_samples
 
     async def _drive(self) -> None:
-        if not isinstance(self.spec.order, Scripted):
-            self._rows = self.spec.order.indices(len(self._source))
-        tasks: list[asyncio.Task[None]] = []
-        deadline = asyncio.ensure_future(self._stop_undrained(tasks)) if self.spec.drain_timeout_s else None
+        self._loop = asyncio.get_running_loop()
+        self._over: asyncio.Future[None] = self._loop.create_future()
+        self._requests = Requests(self.spec, self._source)
+        tasks = [asyncio.ensure_future(self._issue_all())]
+        tasks[0].add_done_callback(self._note_all_issued)
+        if self.spec.drain_timeout_s:
+            tasks.append(asyncio.ensure_future(self._stop_undrained(self.spec.drain_timeout_s)))
         try:
-            for sender in senders(self.spec, self._send_next):
-                tasks.append(asyncio.ensure_future(sender))
+            await self._over
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._give_up()
+            failure = self._write()
+        if failure is not None:
+            raise failure
+
+    async def _issue_all(self) -> None:
+        """Issue what begins a phase: a query for each that may be in flight, or all when they are due."""
+        if isinstance(self.spec.load, Poisson):
+            for due_ns in arrivals(self.spec.load, perf_counter_ns()):
+                await until(due_ns)
+                if not self._issue_next(due_ns):
+                    break
+        else:
+            for _ in range(in_flight(self.spec)):
+                if not self._issue_next():
+                    break
                 # uvloop writes at the end of a turn: without a turn of its own, the first query would wait until the
                 # last one is built, with the clock running.
                 await asyncio.sleep(0)
-            await asyncio.gather(*tasks)
-        except asyncio.CancelledError:
-            if self.status != "undrained":
-                raise
-        finally:
-            leftovers = [*tasks, deadline] if deadline else tasks
-            for task in leftovers:
-                task.cancel()
-            await asyncio.gather(*leftovers, return_exceptions=True)
 
-    async def _stop_undrained(self, tasks: list[asyncio.Task[None]]) -> None:
-        # Not left to the senders to say, since with every query in flight hanging none of them asks for another.
-        while not (self._issuing_over or self._may_issue_no_more()):  # noqa: ASYNC110 - time alone may end it
-            await asyncio.sleep(_DRAIN_CHECK_S)
-        await asyncio.sleep(self.spec.drain_timeout_s or 0.0)
-        if all(task.done() for task in tasks):
+    def _note_all_issued(self, task: asyncio.Task[None]) -> None:
+        self._all_issued = True
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._stop(error)
+        elif not task.cancelled():
+            self._end_if_over()
+
+    def _issue_next(self, due_ns: int | None = None) -> bool:
+        """Issue the next query; return False where there is none."""
+        position = self._dealer.take()
+        if position is None:
+            return False
+        self._issue(position, self._requests.step(position), self._note_sent, due_ns)
+        return True
+
+    def _issue(
+        self,
+        number: int,
+        step: Step,
+        over: Callable[[Exchange, Exception | None], None],
+        due_ns: int | None = None,
+    ) -> None:
+        """Issue one query; `over` is called when it has ended."""
+        tally, request = self._tally, self._requests.request(step)
+        now_ns = perf_counter_ns()
+        if not tally.zero_ns:
+            tally.zero_ns = self._recorder.zero_ns = now_ns
+        record = QueryRecord(
+            query=number, sample=step.row, issued_ns=now_ns - tally.zero_ns, completed_ns=0, request=request.digest
+        )
+        record.tag = step.tag or None
+        if due_ns is not None:
+            record.due_ns = due_ns - tally.zero_ns
+        keep = self._keep_of(number)
+        if keep is not None and keep.expected:
+            record.expected = self._source.value(step.row, keep.expected)
+        exchange = Exchange(self._recorder, record, keep, over)
+        tally.n_issued += 1
+        self._in_flight[exchange] = self._transport.post(
+            Message(request.body, step.query, step.route), exchange, self.spec.query_timeout_s
+        )
+
+    def _note_sent(self, exchange: Exchange, defect: Exception | None) -> None:
+        """Take in a query that has ended, and issue the next one in its place."""
+        try:
+            self._note(exchange, defect)
+            if self._closed_loop and not self._over.done():
+                self._issue_next()
+            self._end_if_over()
+        except Exception as error:  # noqa: BLE001 - it ends the phase, which says so
+            self._stop(error)
+
+    def _note(self, exchange: Exchange, defect: Exception | None) -> None:
+        """Have a query's record written. Raises what the record tells against going on, or the defect."""
+        record = exchange.record
+        del self._in_flight[exchange]
+        self._tally.note(record)
+        if not self._ended:
+            self._loop.call_soon(self._write)
+        self._ended.append(record)
+        if defect is not None:
+            raise defect
+        if (keep := self._keep_of(record.query)) is not None and keep.token_ids:
+            self._require_ids(record)
+        self._hope.require(record, self._tally.n_in_flight)
+
+    def _write(self) -> _LogError | None:
+        """Write the records of queries that have ended; return why some could not be, which ends the phase."""
+        ended, self._ended = self._ended, []
+        try:
+            if ended:
+                self.log.extend(ended)
+        except OSError as error:
+            failure = _LogError(error.strerror or str(error))
+            self._stop(failure)
+            return failure
+        return None
+
+    def _stop(self, error: BaseException | None) -> None:
+        """End the phase now; an error becomes its reason."""
+        if self._over.done():
             return
-        self.status = "undrained"
-        for task in tasks:
-            task.cancel()
+        if error is None:
+            self._over.set_result(None)
+        else:
+            self._over.set_exception(error)
+
+    def _end_if_over(self) -> None:
+        if self._all_issued and not self._in_flight and self._nothing_left():
+            self._stop(None)
+
+    def _nothing_left(self) -> bool:
+        return self._dealer.over
+
+    def _give_up(self) -> None:
+        """Record what is still in flight as cancelled."""
+        for exchange, posted in self._in_flight.items():
+            posted.cancel()
+            exchange.cancel()
+            self._tally.note(exchange.record)
+            self._ended.append(exchange.record)
+        self._in_flight.clear()
+
+    async def _stop_undrained(self, limit_s: float) -> None:
+        # Not left to the queries' ends to say, since with every query in flight hanging none of them comes.
+        while not self._dealer.is_due_to_end():  # noqa: ASYNC110 - time alone may end it
+            await asyncio.sleep(_DRAIN_CHECK_S)
+        await asyncio.sleep(limit_s)
+        if not self._over.done():
+            self.status = "undrained"
+            self._stop(None)
 
     async def _judge_ending(self) -> tuple[Status, str | None]:
         if self.status == "undrained":
@@ -166,57 +273,13 @@ class Phase:
         return await self._lost() or ("complete", None)
 
     async def _lost(self) -> tuple[Status, str] | None:
-        if self._connections_broke and (refusal := await self._transport.refusal()):
+        if self._tally.connections_broke and (refusal := await self._transport.refusal()):
             what = printable(self._target.redact(refusal.detail))
             return "endpoint_lost", (
                 f"the endpoint was lost: it takes no connection any more ({what}); "
-                f"{self._n_completed} of {self.spec.n_samples} queries had completed"
+                f"{self._tally.n_completed} of {self.spec.n_samples} queries had completed"
             )
         return None
-
-    async def _send_next(self, due_ns: int | None) -> bool:
-        """Send the next query and log it; return False when the phase has nothing more to send."""
-        row = self._next_row()
-        if row is None:
-            return False
-        await self._send(Step(tag="", row=row, edit=next(self._edits)), due_ns)
-        return True
-
-    async def _send(self, step: Step, due_ns: int | None = None) -> QueryRecord:
-        """Send one query and return its record, which is in the log by then."""
-        number, self._n_issued = self._n_issued, self._n_issued + 1
-        body = self._source.body(step.row, step.edit)
-        request = self._source.digest(body, step.query)
-        now_ns = perf_counter_ns()
-        if not self._zero_ns:
-            self._zero_ns = now_ns
-        record = QueryRecord(
-            query=number, sample=step.row, issued_ns=now_ns - self._zero_ns, completed_ns=0, request=request
-        )
-        record.tag = step.tag or None
-        if due_ns is not None:
-            record.due_ns = due_ns - self._zero_ns
-        keep = self._keep_of(number)
-        if keep is not None and keep.expected:
-            record.expected = self._source.value(step.row, keep.expected)
-        try:
-            await send(
-                self._transport,
-                self._source.adapter,
-                self._target,
-                record,
-                Message(body, step.query, step.route),
-                zero_ns=self._zero_ns,
-                timeout_s=self.spec.query_timeout_s,
-                keep=keep,
-                ids_of=self._source.ids,
-            )
-        finally:
-            self._note(record)
-        if keep is not None and keep.token_ids:
-            self._require_ids(record)
-        self._hope.require(record, self._n_issued - self._n_completed - self._n_failed)
-        return record
 
     def _require_ids(self, record: QueryRecord) -> None:
         """Raise RefusedError when the endpoint has no token ids: by its first reply, or by what it says to our asking.
@@ -237,80 +300,7 @@ class Phase:
         """Return what is kept of a query's reply."""
         return self.spec.keep if self._chosen is None or number in self._chosen else None
 
-    def _note(self, record: QueryRecord) -> None:
-        try:
-            self.log.append(record)
-        except OSError as error:
-            raise _LogError(error.strerror or str(error)) from error
-        self._latest_ns = record.completed_ns
-        if record.ok:
-            self._n_completed += 1
-            self._latest_completed_ns = record.completed_ns
-            self._failures_in_a_row = self._refusals_in_a_row = 0
-        else:
-            self._note_failure(record)
-
-    def _note_failure(self, record: QueryRecord) -> None:
-        self._n_failed += 1
-        self._failures_in_a_row += 1
-        self._connections_broke = self._connections_broke or record.outcome in _BROKEN_CONNECTION
-        if record.outcome != "connect":
-            self._refusals_in_a_row = 0
-        elif self._refusals_in_a_row:
-            self._refusals_in_a_row += 1
-        else:
-            self._refusals_in_a_row, self._refused_since_ns = 1, record.issued_ns
-
-    def _next_row(self) -> int | None:
-        """Return the row to send now, or None, noting once what ended the issuing."""
-        spec = self.spec
-        row = None
-        if self._n_issued >= spec.n_samples and self._floor_reached():
-            stopped_by: StoppedBy = "count"
-        elif self._seems_gone():
-            stopped_by = "abort"
-        elif self._ceiling_reached():
-            stopped_by = "ceiling"
-        else:
-            row, stopped_by = next(self._rows, None), "samples_exhausted"
-        if row is None and not self._issuing_over:
-            self.stopped_by = stopped_by
-            self._issuing_over = True
-        return row
-
-    def _may_issue_no_more(self) -> bool:
-        elapsed_ns = perf_counter_ns() - self._zero_ns
-        enough = self._n_issued >= self.spec.n_samples and elapsed_ns >= self.spec.min_duration_ms * 1_000_000
-        return enough or self._ceiling_reached()
-
-    def _ceiling_reached(self) -> bool:
-        ceiling_ns = self.spec.max_duration_ms * 1_000_000
-        return self._zero_ns > 0 and 0 < ceiling_ns <= perf_counter_ns() - self._zero_ns
-
-    def _floor_reached(self) -> bool:
-        floor_ns = self.spec.min_duration_ms * 1_000_000
-        if self._failures_in_a_row >= _FAILURES_TO_END:
-            return self._latest_ns >= floor_ns
-        return self._latest_completed_ns >= floor_ns
-
-    def _seems_gone(self) -> bool:
-        refused = self._refusals_in_a_row
-        return refused >= _REFUSALS_TO_ABORT or (
-            refused > 1 and self._latest_ns - self._refused_since_ns >= _PATIENCE_NS
-        )
-
 
 def _refuses_to_give_ids(record: QueryRecord) -> bool:
     """Whether the server calls the request for token ids a mistake, as some do with any field they do not know."""
     return record.outcome in {"http_400", "http_422"} and "token_ids" in (record.detail or "")
-
-
-def _edits(spec: RunSpec) -> Iterator[Edit]:
-    """Yield what makes each query new, 64 bits a time, or nothing for ever."""
-    rng = random.Random(spec.nonce_seed)  # noqa: S311 - recorded, so that a run can be reproduced
-    while True:
-        if spec.nonce == "none":
-            yield NO_EDIT
-        else:
-            text = f"{rng.getrandbits(64):016x}"
-            yield Edit(lead=text) if spec.nonce == "prefix" else Edit(tail=text)

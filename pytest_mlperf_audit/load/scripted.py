@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from typing_extensions import override
 
@@ -13,6 +13,7 @@ from ..records.log import QueryLog
 from ..runs.query import QueryRecord
 from ..runs.script import Round, Script, Step
 from ..runs.spec import Concurrency, RunSpec
+from .exchange import Exchange
 from .phase import Phase
 from .target import Target
 from .transport import Transport
@@ -35,9 +36,9 @@ class ScriptedPhase(Phase):
         self._expected = 0
 
     @override
-    async def _drive(self) -> None:
+    async def _issue_all(self) -> None:
         script = self._begin()
-        self.stopped_by = "script"
+        self._dealer.stopped_by = "script"
         try:
             upcoming = next(script)
             while not self._ended_early():
@@ -54,11 +55,15 @@ class ScriptedPhase(Phase):
     def _n_requested(self) -> int:
         return self._expected or self.spec.n_samples
 
+    @override
+    def _nothing_left(self) -> bool:
+        return True
+
     def _ended_early(self) -> bool:
-        if self._seems_gone():
-            self.stopped_by = "abort"
-        elif self._ceiling_reached():
-            self.stopped_by = "ceiling"
+        if self._tally.seems_gone():
+            self._dealer.stopped_by = "abort"
+        elif self._dealer.ceiling_reached():
+            self._dealer.stopped_by = "ceiling"
         else:
             return False
         return True
@@ -67,23 +72,30 @@ class ScriptedPhase(Phase):
         self._require_within_bounds(upcoming)
         if not upcoming.at_once:
             return [await self._send(step) for step in upcoming.steps]
-        return await self._send_at_once(upcoming.steps)
+        return await asyncio.gather(*[self._send(step) for step in upcoming.steps])
 
-    async def _send_at_once(self, steps: Sequence[Step]) -> list[QueryRecord]:
-        tasks = [asyncio.ensure_future(self._send(step)) for step in steps]
-        try:
-            return await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+    def _send(self, step: Step) -> asyncio.Future[QueryRecord]:
+        """Send one query; its record is written when the future is done."""
+        record = self._loop.create_future()
+
+        def ended(exchange: Exchange, defect: Exception | None) -> None:
+            try:
+                self._note(exchange, defect)
+            except Exception as error:  # noqa: BLE001 - it ends the phase, which says so
+                self._stop(error)
+            else:
+                if not record.done():
+                    record.set_result(exchange.record)
+
+        self._issue(self._tally.n_issued, step, ended)
+        return record
 
     def _require_within_bounds(self, upcoming: Round) -> None:
         if not upcoming.steps:  # nothing to wait for: a script that goes on so would hold up the event loop for ever
             raise ValueError("the script asks for a round without a query")
         at_once = len(upcoming.steps) if upcoming.at_once else 1
         allowed = self.spec.load.target if isinstance(self.spec.load, Concurrency) else self.spec.n_samples
-        if at_once > allowed or self._n_issued + len(upcoming.steps) > self.spec.n_samples:
+        if at_once > allowed or self._tally.n_issued + len(upcoming.steps) > self.spec.n_samples:
             raise ValueError(
                 f"the script asks for {len(upcoming.steps)} more queries, {at_once} at once; its phase allows "
                 f"{self.spec.n_samples} in all, {allowed} at once"

@@ -27,11 +27,8 @@ class Message(NamedTuple):
     route: int | None = None
 
 
-class ReplyEvents(Protocol):
-    """What a transport reports of one reply, in order: one head, then any number of pieces of body.
-
-    Before them, at most once, that the query was sent again.
-    """
+class ReplyParts(Protocol):
+    """The parts of one reply as they arrive: one head, then any number of pieces of body."""
 
     def on_head(self, status: int, headers: Mapping[str, str]) -> None:
         """The reply's head arrived."""
@@ -39,8 +36,25 @@ class ReplyEvents(Protocol):
     def on_data(self, data: bytes, at_ns: int) -> None:
         """A piece of the body arrived at `at_ns` (time.perf_counter_ns)."""
 
+
+class ReplyEvents(ReplyParts, Protocol):
+    """What a transport reports of a query: the parts of its reply, and the end.
+
+    Before them, at most once, that the query was sent again.
+    """
+
     def on_resent(self) -> None:
         """A kept connection was closed before any byte of a reply; the query goes out once more on a fresh one."""
+
+    def on_end(self, error: Exception | None) -> None:
+        """The reply is whole, or `error` says why it is not: a TransportError, or what one of these methods raised."""
+
+
+class Posted(Protocol):
+    """A query that a transport carries."""
+
+    def cancel(self) -> None:
+        """Give it up: its connection is closed, and no more is reported of it."""
 
 
 class Transport(Protocol):
@@ -70,8 +84,8 @@ class Transport(Protocol):
         A reply that should have come by now is waited for `patience_s` seconds.
         """
 
-    async def post(self, message: Message, reply: ReplyEvents, timeout_s: float | None) -> None:
-        """Send one query and report its reply; return when the reply is whole. Raises TransportError."""
+    def post(self, message: Message, reply: ReplyEvents, timeout_s: float | None) -> Posted:
+        """Send one query and report its reply, the end exactly once; nothing is reported before this has returned."""
 
     async def close(self) -> None:
         """Close every connection."""

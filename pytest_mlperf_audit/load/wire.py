@@ -9,6 +9,7 @@ import asyncio
 import select
 import ssl
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter_ns
 from typing import cast
 
@@ -17,7 +18,7 @@ import httptools
 from ..runs.query import PROXY
 from .head import Head
 from .target import Address
-from .transport import ReplyEvents, TransportError
+from .transport import ReplyParts, TransportError
 
 #: Beside its body a reply has its head, trailers and the sizes of its chunks: so much, and so many bytes for one of it.
 _MOST_BESIDE_BODY = 2**18
@@ -36,6 +37,7 @@ class NoReplyError(TransportError):
 class Connection(asyncio.Protocol):
     """Carries one request at a time.
 
+    `usable`: another request may go out, since it is open, owes nothing, and has nothing on it that nobody asked for.
     `answered`: it has carried one whole reply, so that it is a kept connection. `greeted`: to a greeting. `held`:
     somebody has it, so that it is not idle. `idle_since_s` is on the loop's clock. `unasked` is called once, when
     something comes that no request has asked for, a part of a reply or no HTTP at all; `lost` when the connection has
@@ -44,9 +46,9 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         *("address", "answered", "greeted", "held", "idle_since_s", "on_body", "on_header", "through"),
-        *("_arrived", "_at_ns", "_body_bytes", "_closed", "_fields", "_head", "_informal", "_keeps", "_loop", "_lost"),
-        *("_most", "_n_own", "_parser", "_pieces", "_poll", "_received", "_reply", "_second", "_switched", "_touched"),
-        *("_transport", "_unasked", "_waiter", "_whole"),
+        *("_arrived", "_at_ns", "_body_bytes", "_closed", "_ended", "_fields", "_head", "_informal", "_loop"),
+        *("_lost", "_most", "_n_own", "_parser", "_pieces", "_poll", "_received", "_reply", "_second", "_switched"),
+        *("_touched", "_transport", "_unasked", "_whole", "usable"),
     )
 
     def __init__(
@@ -63,25 +65,20 @@ class Connection(asyncio.Protocol):
         self._loop, self._unasked, self._lost = loop, unasked, lost
         self._transport: asyncio.Transport | None = None
         self._poll: select.poll | None = None
-        self._waiter: asyncio.Future[None] | None = None
-        self._reply: ReplyEvents | None = None
+        self._ended: Callable[[Exception | None], None] | None = None
+        self._reply: ReplyParts | None = None
         self._head: Head | None = None
         self._fields: dict[bytes, bytes] = {}
         self._pieces: list[bytes] = []
         #: What the parser calls for each field, trailers included, and each piece of body: own methods, to be quick.
         self.on_header, self.on_body = self._fields.setdefault, self._pieces.append
         self._closed = self._touched = self._informal = self._second = self._switched = False
-        self._keeps = self._whole = True
+        self.usable = self._whole = True
         self._arrived = self._at_ns = self._received = self._body_bytes = self._most = self._n_own = 0
         self._parser = httptools.HttpResponseParser(self)
         self._parser.set_dangerous_leniencies(
             lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
         )
-
-    @property
-    def usable(self) -> bool:
-        """Whether another request may go out: it is open, owes nothing, and has nothing on it that nobody asked for."""
-        return self._keeps and not self._closed
 
     def is_on(self, file: int) -> None:
         """Note the connection's socket by its file descriptor."""
@@ -92,36 +89,47 @@ class Connection(asyncio.Protocol):
         """Whether something has arrived that the loop has not read yet, be it the connection's end."""
         return self._poll is not None and bool(self._poll.poll(0))
 
-    def ask(self, request: bytes, reply: ReplyEvents, most_bytes: int) -> asyncio.Future[None]:
-        """Send a request and have its reply told to `reply`; return a future that is done when the reply is whole.
+    def ask(
+        self, request: bytes, reply: ReplyParts, most_bytes: int, ended: Callable[[Exception | None], None]
+    ) -> None:
+        """Send a request, have its reply told to `reply`, and call `ended` once that is whole, or with what is wrong.
 
-        The future's exception is a TransportError, NoReplyError where not one byte came, or what `reply` raised.
+        That is a TransportError, NoReplyError where not one byte came, or what `reply` raised.
         """
-        waiter = self._waiter = self._loop.create_future()
         if self._transport is None or not self.usable:
-            waiter.set_exception(NoReplyError("reset", "the connection was closed before the query was sent"))
-            return waiter
-        self._reply, self._most = reply, most_bytes
+            closed = NoReplyError("reset", "the connection was closed before the query was sent")
+            self._loop.call_soon(ended, closed)
+            return
+        self._ended, self._reply, self._most = ended, reply, most_bytes
         self._touched = self._whole = False
         self._head = None
         self._received = self._body_bytes = 0
         self._transport.write(request)
-        return waiter
+
+    async def wait_for(self, request: bytes, reply: ReplyParts, most_bytes: int) -> None:
+        """Send a request and wait for the end of its reply; raises what `ask` calls `ended` with."""
+        over: asyncio.Future[None] = self._loop.create_future()
+        self.ask(request, reply, most_bytes, partial(settle, over))
+        await over
 
     def cut(self) -> None:
         """End the exchange in progress, whose time is over."""
         self._fail(TransportError("timeout", "no whole reply within the time limit"))
 
+    def give_up(self) -> None:
+        """End the exchange in progress, which nobody waits for any more."""
+        self._fail(TransportError("cancelled", ""))
+
     def close(self) -> None:
         """Close the connection once what was written is sent."""
-        self._keeps = False
+        self.usable = False
         if self._transport is not None:
             self._transport.close()
 
     def abort(self) -> None:
         """Close the connection at once."""
         self._closed = True
-        self._keeps = False
+        self.usable = False
         if self._transport is not None:
             self._transport.abort()
 
@@ -149,7 +157,7 @@ class Connection(asyncio.Protocol):
         elif self._received > _MOST_BESIDE_BODY + _MOST_BESIDE_A_BYTE * self._body_bytes:
             self._fail(TransportError("protocol", f"Got more than {_MOST_BESIDE_BODY} bytes beside the reply's body"))
 
-    def _parse(self, data: bytes) -> BaseException | None:
+    def _parse(self, data: bytes) -> Exception | None:
         """Parse what arrived; return what is wrong with it, or what somebody who was told of it raised."""
         try:
             self._parser.feed_data(data)
@@ -157,13 +165,13 @@ class Connection(asyncio.Protocol):
             if upgrade.args[0] < len(data) and not self._second:
                 self._unasked()
         except httptools.HttpParserCallbackError as error:
-            return error.__context__ or error
+            return cast("Exception", error.__context__) or error
         except httptools.HttpParserError as error:
             if not self._whole:  # what is no HTTP while nothing is owed, on_message_begin has noted as begun unasked
                 return TransportError("protocol", self._quoted(str(error), data))
         return None
 
-    def _pass_on(self) -> BaseException | None:
+    def _pass_on(self) -> Exception | None:
         """Tell of the pieces of body that arrived together, as one; return what is wrong with them."""
         pieces = self._pieces[: self._n_own] if self._second else self._pieces
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -183,14 +191,14 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """See asyncio.Protocol: no more will come, and `connection_lost` follows."""
-        self._keeps = False
+        self.usable = False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the exchange in progress; see asyncio.Protocol."""
         self._closed = True
-        self._keeps = False
+        self.usable = False
         self._lost(self)
-        if self._waiter is None:
+        if self._ended is None:
             return
         if self._head is not None and exc is None and self._head.ends_by_closing:
             self._finish()
@@ -218,7 +226,7 @@ class Connection(asyncio.Protocol):
             return
         self._head = Head(self._fields, self._received)
         self._switched = self._whole = status == _SWITCHING  # the parser stops here, and what follows is no HTTP
-        self._keeps = not self._switched and self._parser.should_keep_alive()
+        self.usable = not self._switched and self._parser.should_keep_alive()
         if self._transport is not None and self._transport.get_write_buffer_size():
             self._note_early(status)
         self._reply.on_head(status, self._head)
@@ -235,30 +243,29 @@ class Connection(asyncio.Protocol):
             self._received = self._arrived
 
     def _finish(self) -> None:
-        waiter, self._waiter, self._reply = self._waiter, None, None
-        if waiter is None:
+        ended, self._ended, self._reply = self._ended, None, None
+        if ended is None:
             return
         self.answered = True
-        if not waiter.done():
-            waiter.set_result(None)
+        ended(None)
 
-    def _fail(self, error: BaseException) -> None:
-        waiter, self._waiter, self._reply = self._waiter, None, None
+    def _fail(self, error: Exception) -> None:
+        ended, self._ended, self._reply = self._ended, None, None
         self.abort()
-        if waiter is not None and not waiter.done():
-            waiter.set_exception(error)
+        if ended is not None:
+            ended(error)
 
     def _note_early(self, status: int) -> None:
         """Have a reply that began before its request was wholly sent be the last one here.
 
         A request may be refused unread (RFC 9112, 9.3); an answer to what the server has not seen was not asked for.
         """
-        self._keeps = False
+        self.usable = False
         if status < _FIRST_REFUSAL:
             self._unasked()
 
     def _note_unasked(self) -> None:
-        if self._keeps:
+        if self.usable:
             self._unasked()
         self.close()
 
@@ -284,6 +291,16 @@ class Connection(asyncio.Protocol):
         if self._head is None:
             return TransportError("reset", f"the connection was closed in the reply's head{why and f' ({why})'}")
         return TransportError("truncated", self._head.missing(self._body_bytes) or why)
+
+
+def settle(over: asyncio.Future[None], error: Exception | None) -> None:
+    """Have a future done, or failed with what is wrong, unless it is already."""
+    if over.done():
+        return
+    if error is None:
+        over.set_result(None)
+    else:
+        over.set_exception(error)
 
 
 def _informal_body() -> TransportError:

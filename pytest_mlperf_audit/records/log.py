@@ -1,10 +1,10 @@
-"""queries.jsonl: one QueryRecord a line, appended as each query completes."""
+"""queries.jsonl: one QueryRecord a line, appended as queries complete."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +25,7 @@ _decoder = msgspec.json.Decoder(QueryRecord)
 
 
 class QueryLog:
-    """Append-only log. Each record is handed to the kernel whole, so that a killed process loses none."""
+    """Append-only log. Records are handed to the kernel whole, so that a killed process loses none."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,18 +34,25 @@ class QueryLog:
         self.columns = QueryColumns()
 
     def append(self, record: QueryRecord) -> None:
-        """Write one record. Raises OSError (a full disk, say), and then leaves no part of it."""
-        line = _encoder.encode(record) + b"\n"
-        size = self._size + len(line)
+        """Write one record; see `extend`."""
+        self.extend([record])
+
+    def extend(self, records: Sequence[QueryRecord]) -> None:
+        """Write records at once. Raises OSError (a full disk, say), and then leaves those that fit, each whole."""
+        lines = _encoder.encode_lines(records)
+        n_written = 0
         try:
-            while line:  # a nearly full disk takes a part of it, and says so at the next write
-                line = line[os.write(self._descriptor, line) :]
+            while n_written < len(lines):  # a nearly full disk takes a part of it, and says so at the next write
+                n_written += os.write(self._descriptor, lines[n_written:] if n_written else lines)
         except OSError:
+            whole = lines[: lines.rfind(b"\n", 0, n_written) + 1]
             with suppress(OSError):
-                os.ftruncate(self._descriptor, self._size)
+                os.ftruncate(self._descriptor, self._size + len(whole))
+            self._size += len(whole)
+            self.columns.extend(records[: whole.count(b"\n")])
             raise
-        self._size = size
-        self.columns.append(record)
+        self._size += n_written
+        self.columns.extend(records)
 
     def close(self) -> None:
         """Make the log durable and close it."""

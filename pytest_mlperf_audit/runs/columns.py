@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ _COMPLETED = 0
 _MOST_TOKENS = 2**31 - 1
 _DIGEST_BYTES = 16
 _MOST_MODELS = 32
+_BATCH = 1024
 #: Stands for all further names of models, when there are too many.
 _OTHER_MODELS = "(others)"
 
@@ -34,22 +36,27 @@ class QueryColumns:
         self._codes = {COMPLETED: _COMPLETED}
         self.cached_tokens = 0
         self.models: dict[str, int] = {}
-        for record in records:
-            self.append(record)
+        for batch in _batches(records):
+            self.extend(batch)
 
     def append(self, record: QueryRecord) -> None:
         """Add one record."""
-        self._issued.append(record.issued_ns)
-        self._completed.append(record.completed_ns)
-        self._first_token.append(_ABSENT if record.first_token_ns is None else record.first_token_ns)
-        self._sample.append(record.sample)
-        self._tokens.append(_ABSENT if record.tokens is None else _bounded(record.tokens))
-        self._outcome.append(_COMPLETED if record.outcome == COMPLETED else self._code(record.outcome))
-        self._requests += bytes.fromhex(record.request)
-        if record.cached_tokens:
-            self.cached_tokens += _bounded(record.cached_tokens)
-        if record.model:
-            self._count_model(record.model)
+        self.extend([record])
+
+    def extend(self, records: Sequence[QueryRecord]) -> None:
+        """Add records."""
+        self._issued.extend([one.issued_ns for one in records])
+        self._completed.extend([one.completed_ns for one in records])
+        self._first_token.extend([_ABSENT if (at := one.first_token_ns) is None else at for one in records])
+        self._sample.extend([one.sample for one in records])
+        self._tokens.extend([_ABSENT if (count := one.tokens) is None else _bounded(count) for one in records])
+        self._outcome.extend([_COMPLETED if one.outcome == COMPLETED else self._code(one.outcome) for one in records])
+        self._requests += bytes.fromhex("".join([one.request for one in records]))
+        for one in records:
+            if one.cached_tokens:
+                self.cached_tokens += _bounded(one.cached_tokens)
+            if one.model:
+                self._count_model(one.model)
 
     def _count_model(self, model: str) -> None:
         """Count a reply by the model that it names; one that names ever new ones does not fill the memory."""
@@ -117,6 +124,13 @@ class QueryColumns:
     def first_request(self) -> str | None:
         """Digest of the first request, or None when nothing was sent."""
         return self._requests[:_DIGEST_BYTES].hex() if self._requests else None
+
+
+def _batches(records: Iterable[QueryRecord]) -> Iterator[list[QueryRecord]]:
+    """Yield records some at a time, so that millions of them are never held."""
+    left = iter(records)
+    while batch := list(islice(left, _BATCH)):
+        yield batch
 
 
 def _bounded(count: int) -> int:

@@ -75,6 +75,12 @@ class Scripted(msgspec.Struct, frozen=True, tag_field="kind", tag="scripted"):
 SampleOrder = WithoutReplacement | WithReplacement | Single | Sequential
 
 
+def order_length(order: SampleOrder, size: int) -> int | None:
+    """Return how many rows an order draws from a data set of `size` rows; None where it has no end."""
+    ends = isinstance(order, WithoutReplacement | Sequential) and not (order.wrap and size)
+    return size if ends else None
+
+
 def without_replacement(seed: int, *, wrap: bool = False) -> WithoutReplacement:
     """Order of distinct rows, as an MLPerf reference run draws them."""
     return WithoutReplacement(seed=seed, wrap=wrap)

@@ -94,11 +94,14 @@ _CACHE_HEADERS = (
     "age",
     "x-varnish",
 )
+_IS_CACHE_HEADER = frozenset(_CACHE_HEADERS)
 _MOST_CHARACTERS = 120
 
 
 def cache_header(headers: Mapping[str, str]) -> str | None:
-    """Return what a reply's headers say of a cache, 'x-cache: HIT; age: 3', or None."""
+    """Return what a reply's headers, by their names in lower case, say of a cache, 'x-cache: HIT; age: 3', or None."""
+    if _IS_CACHE_HEADER.isdisjoint(headers):
+        return None
     quoted = [f"{name}: {headers[name]}" for name in _CACHE_HEADERS if name in headers]
     return "; ".join(quoted)[:_MOST_CHARACTERS] if quoted else None
 

@@ -1,6 +1,6 @@
 """CPU and memory of the client per query, beside wrk and bare aiohttp on the same server; for docs/benchmarks.md.
 
-    python tests/benchmarks/bench_client.py [--requests 20000] [--runs 5] [--memory 300000] [--json FILE]
+    python tests/benchmarks/bench_client.py [--requests 20000] [--runs 5] [--in-flight 64] [--memory 300000] [--json F]
 
 Needs nginx and wrk. CPU seconds, not wall time, so that other work on the machine disturbs little; each figure is the
 median of the runs, which alternate between the clients.
@@ -23,6 +23,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import psutil
 
@@ -37,9 +38,10 @@ from pytest_mlperf_audit.load.target import Target
 from pytest_mlperf_audit.runs.order import without_replacement
 from pytest_mlperf_audit.runs.spec import Concurrency, RunSpec
 
-IN_FLIGHT = 64
 ROWS = 64
 REPLY_BYTES = 306
+
+Nonce = Literal["none", "suffix"]
 
 NGINX = """
 daemon off; master_process off; pid {directory}/pid; error_log {directory}/error.log;
@@ -107,14 +109,16 @@ def cpu_s() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def ours(url: str, n: int, directory: Path) -> float:
+def ours(url: str, n: int, in_flight: int, directory: Path, nonce: Nonce = "none") -> float:
     """The load engine as an audit uses it: digests, decoded replies, a line on disk for each query."""
     spec = RunSpec(
         label="bench",
         n_samples=n,
         order=without_replacement(1, wrap=True),
-        load=Concurrency(target=IN_FLIGHT),
+        load=Concurrency(target=in_flight),
         query_timeout_s=3600.0,
+        nonce=nonce,
+        nonce_seed=1,
     )
     requests = source(directory)
     before = cpu_s()
@@ -125,7 +129,12 @@ def ours(url: str, n: int, directory: Path) -> float:
     return spent * 1000 / n
 
 
-def bare(url: str, n: int, directory: Path) -> float:
+def ever_new(url: str, n: int, in_flight: int, directory: Path) -> float:
+    """The same in a phase whose every query is new."""
+    return ours(url, n, in_flight, directory, "suffix")
+
+
+def bare(url: str, n: int, in_flight: int, directory: Path) -> float:
     """Plain aiohttp on the same loop, recording nothing."""
     requests = source(directory)
     bodies = [requests.body(row) for row in range(ROWS)]
@@ -142,14 +151,14 @@ def bare(url: str, n: int, directory: Path) -> float:
                     await response.read()
 
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-            await asyncio.gather(*(one(session) for _ in range(IN_FLIGHT)))
+            await asyncio.gather(*(one(session) for _ in range(in_flight)))
 
     before = cpu_s()
     run_until_done(run)
     return (cpu_s() - before) * 1000 / n
 
 
-def wrk(url: str, n: int, directory: Path) -> float:
+def wrk(url: str, n: int, in_flight: int, directory: Path) -> float:
     """CPU of a wrk process, by the kernel's account of a child."""
     script = directory / "post.lua"
     script.write_text(WRK.format(body=source(directory).body(0).decode()))
@@ -157,7 +166,7 @@ def wrk(url: str, n: int, directory: Path) -> float:
     seconds = max(2, n // 20_000)
     with output.open("w") as file:
         process = subprocess.Popen(
-            ["wrk", "-t1", f"-c{IN_FLIGHT}", f"-d{seconds}s", "-s", script, url + "/x"], stdout=file
+            ["wrk", "-t1", f"-c{in_flight}", f"-d{seconds}s", "-s", script, url + "/x"], stdout=file
         )
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -167,7 +176,7 @@ def wrk(url: str, n: int, directory: Path) -> float:
     return (usage.ru_utime + usage.ru_stime) * 1000 / int(match[1])
 
 
-def memory(url: str, n: int, directory: Path) -> dict[str, float]:
+def memory(url: str, n: int, in_flight: int, directory: Path) -> dict[str, float]:
     """Growth of this process's memory over a phase, in bytes a query: a line through samples, and the peak."""
     process = psutil.Process()
     points: list[tuple[int, int]] = []
@@ -175,7 +184,7 @@ def memory(url: str, n: int, directory: Path) -> dict[str, float]:
         label="memory",
         n_samples=n,
         order=without_replacement(1, wrap=True),
-        load=Concurrency(target=IN_FLIGHT),
+        load=Concurrency(target=in_flight),
         query_timeout_s=3600.0,
     )
     run_group(
@@ -194,41 +203,43 @@ def memory(url: str, n: int, directory: Path) -> dict[str, float]:
     }
 
 
-CLIENTS = {"engine": ours, "aiohttp, nothing recorded": bare, "wrk": wrk}
+CLIENTS = {"engine": ours, "engine, every query new": ever_new, "aiohttp, nothing recorded": bare, "wrk": wrk}
 
 
-def in_own_process(kind: str, url: str, n: int) -> dict[str, float]:
+def in_own_process(kind: str, url: str, n: int, in_flight: int) -> dict[str, float]:
     """Run one measurement in a fresh interpreter, so that no run inherits another's heap."""
     command = [sys.executable, __file__, "--one", kind, "--url", url, "--requests", str(n)]
+    command += ["--in-flight", str(in_flight)]
     result: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return result
 
 
-def one(kind: str, url: str, n: int) -> dict[str, float]:
+def one(kind: str, url: str, n: int, in_flight: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as name:
         if kind == "memory":
-            return memory(url, n, Path(name))
-        return {"cpu_s_per_1000": CLIENTS[kind](url, n, Path(name))}
+            return memory(url, n, in_flight, Path(name))
+        return {"cpu_s_per_1000": CLIENTS[kind](url, n, in_flight, Path(name))}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=20_000)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--in-flight", type=int, default=64)
     parser.add_argument("--memory", type=int, default=300_000, help="queries of the memory run; 0: none")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.one:
-        print(json.dumps(one(asked.one, asked.url, asked.requests)))
+        print(json.dumps(one(asked.one, asked.url, asked.requests, asked.in_flight)))
         return
-    figures: dict[str, object] = {"in_flight": IN_FLIGHT, "requests": asked.requests, "loop": loop_name()}
+    figures: dict[str, object] = {"in_flight": asked.in_flight, "requests": asked.requests, "loop": loop_name()}
     with tempfile.TemporaryDirectory() as name, nginx(Path(name)) as url:
         costs: dict[str, list[float]] = {kind: [] for kind in CLIENTS}
         for _ in range(asked.runs):
             for kind, values in costs.items():
-                values.append(in_own_process(kind, url, asked.requests)["cpu_s_per_1000"])
+                values.append(in_own_process(kind, url, asked.requests, asked.in_flight)["cpu_s_per_1000"])
         medians = {kind: statistics.median(values) for kind, values in costs.items()}
         print("client                      CPU s / 1,000 requests        min        max   times wrk")
         for kind, values in costs.items():
@@ -238,7 +249,7 @@ def main() -> None:
             )
         figures["cpu_s_per_1000"] = medians
         if asked.memory:
-            figures["memory"] = used = in_own_process("memory", url, asked.memory)
+            figures["memory"] = used = in_own_process("memory", url, asked.memory, asked.in_flight)
             million = used["bytes_per_query"] * 1e6 / 2**20
             print(
                 f"memory, {asked.memory} queries: {used['bytes_per_query']:.0f} bytes a query by a line through "

@@ -1,6 +1,6 @@
 """Raw replies, heads above all, through the client itself: its parser and connections, in memory, no socket.
 
-Oracle: `send` raises nothing; the outcome is one that is known, its detail short and printable; a reply that was cut
+Oracle: nothing is a defect; the outcome is one that is known, its detail short and printable; a reply that was cut
 is no completion; no query is given another one's reply unless the client says of itself that replies came unasked.
 """
 
@@ -14,7 +14,8 @@ from typing import Any
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.endpoints.base import digest
 from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
-from pytest_mlperf_audit.load.exchange import send
+from pytest_mlperf_audit.endpoints.source import ReplyIds
+from pytest_mlperf_audit.load.exchange import Exchange, Recorder
 from pytest_mlperf_audit.load.http import HttpTransport
 from pytest_mlperf_audit.load.target import Address, Target
 from pytest_mlperf_audit.load.transport import Message
@@ -146,7 +147,11 @@ class Heads:
     async def _query(self, transport: HttpTransport, busy: list[bool]) -> QueryRecord:
         record = QueryRecord(query=0, sample=0, issued_ns=0, completed_ns=0, request=_REQUEST)
         busy[0] = True
-        await send(transport, self._adapter, self._target, record, Message(b"{}"), zero_ns=0, timeout_s=None)
+        ended = self._loop.create_future()
+        recorder = Recorder(self._adapter, self._target, lambda reply: ReplyIds(reply.output_ids, reply.first_ids))
+        exchange = Exchange(recorder, record, None, lambda _, defect: ended.set_result(defect))
+        transport.post(Message(b"{}"), exchange, None)
+        require(await ended is None, f"a defect: {ended.result()!r}")
         busy[0] = False
         _require_known(record)
         return record

@@ -9,13 +9,20 @@ import pytest
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.endpoints.base import BadReplyError
 from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
-from pytest_mlperf_audit.load.exchange import Exchange
+from pytest_mlperf_audit.endpoints.source import ReplyIds
+from pytest_mlperf_audit.load.exchange import Exchange, Recorder
+from pytest_mlperf_audit.load.target import Target
+from pytest_mlperf_audit.runs.query import QueryRecord
+from pytest_mlperf_audit.runs.spec import Keep
 
 BODY = b'{"choices":[{"message":{"content":"a"},"finish_reason":"stop"}]}'
 
 
 def exchange(status: int, body: bytes, coding: str | None, *, streaming: bool = False) -> Exchange:
-    made = Exchange(OpenAIChatAdapter(ModelParams(name="m"), streaming=streaming).decoder(keep_output=True))
+    adapter = OpenAIChatAdapter(ModelParams(name="m"), streaming=streaming)
+    recorder = Recorder(adapter, Target(urls=()), lambda reply: ReplyIds(reply.output_ids, reply.first_ids))
+    record = QueryRecord(query=0, sample=0, issued_ns=0, completed_ns=0, request="0" * 32)
+    made = Exchange(recorder, record, Keep(), lambda _exchange, _defect: None)
     made.on_head(status, {} if coding is None else {"Content-Encoding": coding})
     made.on_data(body, 1)
     return made

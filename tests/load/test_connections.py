@@ -51,9 +51,12 @@ class Resent(_StatusOnly):
     def on_resent(self) -> None:
         self.resent = True
 
+    def on_end(self, error: Exception | None) -> None:
+        pass
+
 
 async def post(transport: HttpTransport, timeout_s: float | None = 5.0) -> Resent:
-    await transport.post(Message(b""), reply := Resent(), timeout_s)
+    await transport.query(Message(b""), reply := Resent(), timeout_s)
     return reply
 
 
@@ -168,7 +171,7 @@ def test_a_reply_begun_before_its_query_was_wholly_written_ends_the_connection(t
 
     async def scenario(server: Server, transport: HttpTransport) -> None:
         server.reply = REPLY.replace(b"200 OK", status)
-        await transport.post(Message(b"x" * 2**26), reply := Resent(), 30.0)
+        await transport.query(Message(b"x" * 2**26), reply := Resent(), 30.0)
         assert reply.status == int(status[:3])
         assert bool(transport.unasked()) == unasked
         assert not list(transport._pool.idle())
@@ -189,6 +192,6 @@ def test_one_timer_serves_the_limits_of_all(talk):
         late = await asyncio.gather(*map(limited, (0.3, 0.1, 0.2, 0.1)))
         assert min(late) > -0.01
         assert max(late) < 1.0  # a busy machine's
-        assert not transport._deadlines._due_s
+        assert not transport._carrier.deadlines._due_s
 
     talk(scenario)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from pytest_mlperf_audit.endpoints.videogen import VideoGenAdapter
-from pytest_mlperf_audit.load import phase as phase_module
+from pytest_mlperf_audit.load import tally as tally_module
 from pytest_mlperf_audit.load.target import Target
 from pytest_mlperf_audit.runs.query import REASONS
 from pytest_mlperf_audit.runs.spec import Concurrency, MaxThroughput
@@ -137,7 +137,7 @@ def deaf():
 
 
 def test_an_endpoint_that_drops_connections_is_given_up_in_time(engine, monkeypatch):
-    monkeypatch.setattr(phase_module, "_PATIENCE_NS", 10**9)
+    monkeypatch.setattr(tally_module, "_PATIENCE_NS", 10**9)
     with deaf() as url:
         target = Target(urls=(url,), connect_timeout_s=0.4)
         ended = engine.drive(target, n_samples=500, load=Concurrency(target=1))

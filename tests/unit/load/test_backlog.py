@@ -18,7 +18,7 @@ def test_a_connection_closed_before_a_query_leaves_the_count_as_it_was():
         closed = Connection(asyncio.get_running_loop(), transport._addresses[0], lambda: None, lambda _: None)
         closed.connection_lost(None)
         with pytest.raises(TransportError, match="closed before the query was sent"):
-            await transport._ask(closed, b"", _StatusOnly(), None, 1024)
+            await transport._carrier.ask(closed, b"", _StatusOnly(), 5.0, 1024)
         await transport.close()
         return transport._backlog.in_flight
 

@@ -75,8 +75,16 @@ class Talk:
         self.n_lost += 1
 
     def ask(self, most_bytes: int = 1000) -> asyncio.Future[None]:
-        self.reply = Reply()
-        return self.connection.ask(b"POST", self.reply, most_bytes)
+        return self.ask_for(Reply(), most_bytes)
+
+    def ask_for(self, reply: Reply, most_bytes: int = 1000) -> asyncio.Future[None]:
+        self.reply, waiter = reply, asyncio.get_running_loop().create_future()
+
+        def ended(error: Exception | None) -> None:
+            waiter.set_result(None) if error is None else waiter.set_exception(error)
+
+        self.connection.ask(b"POST", reply, most_bytes, ended)
+        return waiter
 
     def send(self, *parts: bytes) -> None:
         for part in parts:
@@ -379,7 +387,7 @@ def test_an_error_of_who_reads_the_reply_is_passed_on():
             raise KeyError("an adapter's defect")
 
     async def scenario(talk: Talk) -> None:
-        waiter = talk.connection.ask(b"", Broken(), 1000)
+        waiter = talk.ask_for(Broken())
         talk.send(WHOLE)
         with pytest.raises(KeyError):
             await waiter
@@ -398,7 +406,7 @@ def test_headers_are_found_in_any_case():
                 assert headers.get("Age", "none") == "none"
                 super().on_head(status, headers)
 
-        waiter = talk.connection.ask(b"", looking := Looking(), 1000)
+        waiter = talk.ask_for(looking := Looking())
         talk.send(WHOLE.replace(b"HIT", b"HIT\xff \t\r\nX-Cache: MISS\r\nx-cache: MISS"))
         await waiter
         assert looking.headers == {"x-cache": "HIT\udcff", "content-length": "4"}
