@@ -48,13 +48,10 @@ class _Page:
         self.status = 0
         self.body = b""
 
-    def on_head(self, status: int, headers: Mapping[str, str]) -> None:  # noqa: ARG002 - one method of three
+    def on_head(self, status: int, headers: Mapping[str, str]) -> None:  # noqa: ARG002 - one method of two
         """Note the status."""
         self.status = status
 
-    def on_data(self, data: bytes, at_ns: int) -> None:  # noqa: ARG002 - one method of three
+    def on_data(self, data: bytes, at_ns: int) -> None:  # noqa: ARG002 - one method of two
         """Add to the body."""
         self.body += data
-
-    def on_resent(self) -> None:
-        """No page is asked for twice."""
