@@ -27,11 +27,12 @@ class Pool:
     """Every connection of one client, to be used on the loop it was made on.
 
     A connection that is taken or opened is the caller's until it is kept again or closed. `unasked` counts connections
-    on which something came that no request had asked for. Raises EndpointError when a file of `tls` cannot be used.
+    on which something came that no request had asked for, `opened` all that were opened, `reused` how often an idle one
+    was taken. Raises EndpointError when a file of `tls` cannot be used.
     """
 
     def __init__(self, target: Target) -> None:
-        self.unasked = 0
+        self.unasked = self.opened = self.reused = 0
         self._loop = asyncio.get_running_loop()
         self._timeout_s = target.connect_timeout_s
         self._max_idle_s = target.max_idle_s
@@ -49,6 +50,7 @@ class Pool:
             connection = idle.popleft()
             if connection.usable and self._loop.time() - connection.idle_since_s <= self._max_idle_s:
                 connection.held = True
+                self.reused += 1
                 return connection
             connection.close()
         return None
@@ -170,6 +172,7 @@ class Pool:
             made.close()
             raise
         connection.is_on(file)
+        self.opened += 1
         if connection.usable:
             self._all.add(connection)
         return connection

@@ -19,9 +19,10 @@ from ..endpoints.source import RequestSource
 from ..records.log import QueryLog, fail_completed
 from ..records.store import QUERIES_FILE, set_aside, write_phase
 from ..runs.clock import Clock
-from ..runs.phase import PhaseRecord, figures
+from ..runs.phase import ClientState, PhaseFigures, PhaseRecord, figures
 from ..runs.script import Script
 from ..runs.spec import RunSpec
+from .client_state import ClientWatch
 from .http import HttpTransport
 from .loop import run_until_done
 from .metrics import MetricsReader, Snapshot, server_counters
@@ -63,6 +64,7 @@ class _Ended:
     after: Snapshot = ()
     taken: int | None = None
     starved: int = 0
+    watch: ClientWatch | None = None
 
 
 def run_group(
@@ -99,7 +101,11 @@ def run_group(
                 started_at = clock.now("milliseconds")
                 ended.append(_Ended(phase, planned, attempt, started_at, before=pages))
                 so_far = transport.starved()
-                await _run_reporting(phase, transport, snapshot)
+                ended[-1].watch = watch = ClientWatch(transport.connections())
+                try:
+                    await _run_reporting(phase, transport, snapshot)
+                finally:
+                    watch.stop(transport.connections())
                 ended[-1].ended_s = perf_counter()
                 ended[-1].starved, ended[-1].taken = transport.starved() - so_far, transport.taken()
                 if phase.status != "complete":
@@ -189,12 +195,13 @@ def _record(one: _Ended, target: Target) -> PhaseRecord:
             )
     except OSError as error:
         status, reason = "crashed", f"the records could not be written: {error.strerror or error}"
+    measured = figures(columns, one.planned.spec.load)
     return PhaseRecord(
         label=one.planned.spec.label,
         spec=one.planned.spec,
         status=status,
         reason=reason,
-        figures=figures(columns, one.planned.spec.load),
+        figures=measured,
         stopped_by=phase.stopped_by,
         attempt=one.attempt,
         started_at=one.started_at,
@@ -204,7 +211,12 @@ def _record(one: _Ended, target: Target) -> PhaseRecord:
         counters=server_counters(one.before, one.after, target),
         connections_taken=one.taken,
         starved=one.starved,
+        client=_client_state(one.watch, measured),
     )
+
+
+def _client_state(watch: ClientWatch | None, measured: PhaseFigures) -> ClientState | None:
+    return watch.state(measured.latency.mean_s if measured.latency else None) if watch else None
 
 
 @contextmanager

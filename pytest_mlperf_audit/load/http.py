@@ -13,7 +13,7 @@ from ..runs.query import PROXY
 from .backlog import Gate, takes_connections
 from .carrier import Carrier, Post, Waiter
 from .target import Address, Target, addresses
-from .transport import Message, Posted, ReplyEvents, ReplyParts, TransportError
+from .transport import Connections, Message, Posted, ReplyEvents, ReplyParts, TransportError
 from .wire import Connection
 
 #: Opening connections is a courtesy to the measurement; a server that is slow to take one must not hold it up.
@@ -133,6 +133,10 @@ class HttpTransport:
     def starved(self) -> int:
         """Return how many queries so far have waited on a connection that the server did not take."""
         return self._backlog.starved
+
+    def connections(self) -> Connections:
+        """Return how many connections were opened, and used again, so far."""
+        return Connections(self._pool.opened, self._pool.reused, self._carrier.n_resent)
 
     async def status(self) -> list[int]:
         """Return each address's status for a GET of the query's path: 401 or 403 tells of a refused key.

@@ -27,6 +27,14 @@ class Message(NamedTuple):
     route: int | None = None
 
 
+class Connections(NamedTuple):
+    """Connections so far: opened, used again for a request, and queries sent once more for want of one."""
+
+    opened: int
+    reused: int
+    resent: int
+
+
 class ReplyParts(Protocol):
     """The parts of one reply as they arrive: one head, then any number of pieces of body."""
 
@@ -71,6 +79,9 @@ class Transport(Protocol):
 
     def starved(self) -> int:
         """Return how many queries have starved so far."""
+
+    def connections(self) -> Connections:
+        """Return how many connections were opened, and used again, so far."""
 
     async def refusal(self) -> TransportError | None:
         """Return why the endpoint takes no connection now, None when it does."""

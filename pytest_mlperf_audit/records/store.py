@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from ..errors import NoVerdictError, RecordError
-from ..runs.phase import MeasuredPhase, PhaseRecord, figures
+from ..runs.phase import MeasuredPhase, PhaseRecord, as_recorded, figures
 from ..runs.spec import RunSpec, Score
 from .differences import differences
 from .files import read_limited, sha256_file, write_atomic
@@ -144,7 +144,7 @@ def consistent(directory: Path, record: PhaseRecord) -> MeasuredPhase:
     """
     path = directory / QUERIES_FILE
     queries = read_columns(path)
-    recomputed = msgspec.to_builtins(figures(queries, record.spec.load))
+    recomputed = msgspec.to_builtins(as_recorded(figures(queries, record.spec.load), record.figures))
     if found := list(differences(msgspec.to_builtins(record.figures), recomputed)):
         raise RecordError(
             f"{directory / PHASE_FILE}: its figures do not follow from {QUERIES_FILE}, so one of them was edited or "

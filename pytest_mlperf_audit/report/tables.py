@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ..runs.order import Scripted, Single, WithoutReplacement, WithReplacement
+from ..runs.phase import ClientState
 from ..runs.spec import Concurrency, MaxThroughput, RunSpec
 from ..stats.percentiles import LatencySummary
 from ..text import plain
@@ -115,6 +116,15 @@ def _early_stopping(phase: PhaseEntry) -> str:
     return seconds(estimate_s) if estimate_s else ""
 
 
+def _tenths(phase: PhaseEntry) -> str:
+    rates = phase.figures.qps_by_tenth
+    return f"{number(min(rates))} / {number(max(rates))} queries/s" if rates else ""
+
+
+def _client(cell: Callable[[ClientState], str]) -> _Cell:
+    return lambda phase: cell(phase.client) if phase.client else ""
+
+
 _PHASE_CELLS: tuple[tuple[str, _Cell], ...] = (
     ("Status", _status),
     ("Asked for", lambda phase: workload(phase.spec)),
@@ -123,6 +133,7 @@ _PHASE_CELLS: tuple[tuple[str, _Cell], ...] = (
     ("Completed", lambda phase: number(phase.figures.n_completed)),
     ("Failed", failures),
     ("Throughput", _timed(_throughput)),
+    ("Slowest / fastest tenth", _timed(_tenths)),
     ("Window", _timed(lambda phase: seconds(phase.figures.window_s) if phase.figures.window_s else "")),
     ("Duration", lambda phase: seconds(phase.duration_s)),
     ("Latency p50", _latency(lambda summary: summary.p50_s)),
@@ -135,5 +146,11 @@ _PHASE_CELLS: tuple[tuple[str, _Cell], ...] = (
     ("Different rows", lambda phase: number(phase.figures.n_distinct_samples)),
     ("Output tokens", lambda p: "" if p.figures.output_tokens is None else number(p.figures.output_tokens)),
     ("Cached prompt tokens", lambda p: number(p.figures.cached_tokens) if p.figures.cached_tokens else ""),
+    ("Most in flight", lambda phase: number(phase.figures.most_in_flight) if phase.figures.most_in_flight else ""),
+    ("Connections opened / used again", _client(lambda client: f"{number(client.opened)} / {number(client.reused)}")),
+    ("Queries sent once more", _client(lambda client: number(client.resent) if client.resent else "")),
+    ("Client's CPU share", _client(lambda client: percent(client.cpu_share))),
+    ("Client late, p99 / worst", _client(lambda c: f"{seconds(c.lag_p99_s)} / {seconds(c.lag_max_s)}")),
+    ("Client's part of latencies", _timed(_client(lambda client: f"{percent(client.delay_share)} at most"))),
     ("Records", lambda phase: plain(phase.directory, 200)),
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 import numpy as np
@@ -38,12 +38,17 @@ Status = Literal["complete", "interrupted", "endpoint_lost", "undrained", "crash
 StoppedBy = Literal["count", "ceiling", "samples_exhausted", "abort", "script"]
 
 
+_TENTHS: Final = 10
+
+
 class PhaseFigures(msgspec.Struct, frozen=True, kw_only=True):
     """Every figure of a phase, computed from its query records by `figures` and nothing else.
 
     `window_s` runs from the first issue to the last completion; `qps` is completed / window_s
     (None when nothing completed); latencies are of completed queries, in seconds. `models` counts the replies by the
-    model that they name.
+    model that they name. `most_in_flight` are queries that were issued and not over, at most; `qps_by_tenth` are
+    completed queries a second in each tenth of the window, empty where nothing completed. Both are missing (0, empty)
+    in records of before they were computed.
     """
 
     n_issued: int
@@ -61,11 +66,34 @@ class PhaseFigures(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: int | None
     cached_tokens: int
     models: dict[str, int] = {}
+    most_in_flight: int = 0
+    qps_by_tenth: tuple[float, ...] = ()
 
     @property
     def n_failed(self) -> int:
         """Queries that did not complete, whatever the reason."""
         return self.n_issued - self.n_completed
+
+
+class ClientState(msgspec.Struct, frozen=True, kw_only=True):
+    """What the client knew of itself while it sent a phase: whether what was measured may be its own.
+
+    `lag_*` is how late its event loop came to what was due, in seconds, of `lag_samples` spread evenly over the phase's
+    time. `delay_share`, 0 to 1, is how much of its latencies, so far as the lag tells, may have been the client's own
+    delay. `cpu_share` is the CPU time of the process over the phase's time; threads may bring it above 1. `opened` are
+    connections that were opened while it lasted, `reused` requests that went over an idle one, `resent` queries that
+    were sent once more because a kept connection closed.
+    """
+
+    lag_p99_s: float
+    lag_max_s: float
+    lag_mean_s: float
+    lag_samples: int
+    delay_share: float
+    cpu_share: float
+    opened: int
+    reused: int
+    resent: int
 
 
 class PhaseRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +102,7 @@ class PhaseRecord(msgspec.Struct, frozen=True, kw_only=True):
     `counters` is what the servers' metrics pages say of it, None where none were asked or the phase was cut short.
     `connections_taken` is how many connections the endpoint takes at a time, where it was offered more,
     and `starved` how many queries waited on a connection that it did not take while it answered on others.
+    `client` is what the client knew of itself, None in records of before it was noted.
     """
 
     label: str
@@ -90,6 +119,7 @@ class PhaseRecord(msgspec.Struct, frozen=True, kw_only=True):
     counters: ServerCounters | None = None
     connections_taken: int | None = None
     starved: int = 0
+    client: ClientState | None = None
     schema_version: int = 1
 
     @property
@@ -131,7 +161,29 @@ def figures(queries: QueryColumns, load: Load) -> PhaseFigures:
         output_tokens=int(queries.tokens[counted].sum()) if counted.any() else None,
         cached_tokens=queries.cached_tokens,
         models=dict(sorted(queries.models.items())),
+        most_in_flight=_most_in_flight(queries),
+        qps_by_tenth=_qps_by_tenth(queries, window_s) if window_s else (),
     )
+
+
+def as_recorded(computed: PhaseFigures, recorded: PhaseFigures) -> PhaseFigures:
+    """Return computed figures without those that a record of an earlier version does not have."""
+    if recorded.most_in_flight or recorded.qps_by_tenth:
+        return computed
+    return msgspec.structs.replace(computed, most_in_flight=0, qps_by_tenth=())
+
+
+def _most_in_flight(queries: QueryColumns) -> int:
+    """Return the most queries in flight at once; one that is issued as another ends is in its place."""
+    issued_ns = np.sort(queries.issued_ns)
+    over = np.searchsorted(np.sort(queries.completed_ns), issued_ns, side="right")
+    return int((np.arange(1, len(issued_ns) + 1) - over).max(initial=0))
+
+
+def _qps_by_tenth(queries: QueryColumns, window_s: float) -> tuple[float, ...]:
+    completed_s = (queries.completed_ns[queries.ok] - queries.issued_ns.min()) / 1e9
+    counts, _ = np.histogram(completed_s, bins=_TENTHS, range=(0.0, window_s))
+    return tuple(float(count) * _TENTHS / window_s for count in counts)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from .._version import __version__
 from ..audits.verdict import ArmSummary, Check, Diff, Figure, Finding, Ratio, RunKind
 from ..records.artifacts import Artifact
 from ..runs.order import Scripted
-from ..runs.phase import PhaseFigures, PhaseRecord, Status, StoppedBy
+from ..runs.phase import ClientState, PhaseFigures, PhaseRecord, Status, StoppedBy
 from ..runs.spec import RunSpec
 
 SCHEMA_VERSION: Final = 1
@@ -83,7 +83,7 @@ class CheckEntry(msgspec.Struct, frozen=True, kw_only=True):
 class PhaseEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A phase that was run. `directory` is relative to the report directory; `spec` is what was asked of it.
 
-    `judged` is false for a warm-up, which no check looks at.
+    `judged` is false for a warm-up, which no check looks at. `client` is what the client knew of itself.
     """
 
     label: str
@@ -97,6 +97,7 @@ class PhaseEntry(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
     spec: RunSpec
     figures: PhaseFigures
+    client: ClientState | None = None
 
     @classmethod
     def of(cls, record: PhaseRecord, directory: str, *, judged: bool = True) -> PhaseEntry:
@@ -113,6 +114,7 @@ class PhaseEntry(msgspec.Struct, frozen=True, kw_only=True):
             reason=record.reason,
             spec=record.spec,
             figures=record.figures,
+            client=record.client,
         )
 
     @property

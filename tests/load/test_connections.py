@@ -144,6 +144,7 @@ def test_a_kept_connection_that_is_reset_as_a_query_goes_out_is_followed_by_anot
         server.resets = True
         reply = await post(transport)
         assert (reply.status, reply.resent, len(server.writers), transport.unasked()) == (200, True, 2, None)
+        assert transport.connections() == (2, 1, 1), "opened, used again, sent once more"
 
     talk(scenario)
 

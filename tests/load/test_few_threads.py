@@ -88,6 +88,7 @@ def test_connections_that_a_server_does_not_take_are_noticed_and_cost_no_query(e
         assert ended.record.status == "complete"
         assert ended.record.figures.n_completed == 12
         assert ended.record.connections_taken == 2
+        assert (ended.record.client.opened, ended.record.client.reused) == (0, 12), "no more than it takes"
 
 
 @LOADS

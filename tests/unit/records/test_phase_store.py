@@ -7,7 +7,7 @@ import pytest
 
 from pytest_mlperf_audit.errors import NoVerdictError, RecordError
 from pytest_mlperf_audit.records.log import QueryLog
-from pytest_mlperf_audit.records.store import complete_phase, read_phase, set_aside, started, write_phase
+from pytest_mlperf_audit.records.store import complete_phase, consistent, read_phase, set_aside, started, write_phase
 
 
 def test_a_phase_is_read_as_it_was_written(tmp_path, record):
@@ -101,3 +101,32 @@ def test_setting_aside_touches_nothing_else(tmp_path, query):
     (tmp_path / "notes.txt").write_text("mine")
     set_aside(tmp_path)
     assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_record_of_before_tenths_and_the_clients_state_follows_from_its_queries(tmp_path, record, query):
+    with QueryLog(tmp_path / "queries.jsonl") as log:
+        for number in range(3):
+            log.append(query(number))
+    write_phase(tmp_path, record())
+    now = read_phase(tmp_path)
+    assert now is not None
+    assert now.figures.qps_by_tenth
+    assert consistent(tmp_path, now).figures == now.figures
+    content = json.loads((tmp_path / "phase.json").read_text())
+    del content["client"], content["figures"]["qps_by_tenth"], content["figures"]["most_in_flight"]
+    (tmp_path / "phase.json").write_text(json.dumps(content))
+    old = read_phase(tmp_path)
+    assert old is not None
+    assert (old.client, old.figures.qps_by_tenth, old.figures.most_in_flight) == (None, (), 0)
+    assert consistent(tmp_path, old).figures == old.figures
+
+
+@pytest.mark.parametrize("changes", [{"most_in_flight": 2}, {"qps_by_tenth": (1.0,) * 10}, {"qps_by_tenth": ()}])
+def test_tenths_that_were_edited_do_not_follow(tmp_path, record, query, changes):
+    with QueryLog(tmp_path / "queries.jsonl") as log:
+        for number in range(3):
+            log.append(query(number))
+    edited = record()
+    edited = msgspec.structs.replace(edited, figures=msgspec.structs.replace(edited.figures, **changes))
+    with pytest.raises(RecordError, match=r"its figures do not follow from queries\.jsonl"):
+        consistent(tmp_path, edited)

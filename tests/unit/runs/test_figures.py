@@ -123,3 +123,28 @@ def test_the_window_opens_with_the_first_issue_of_any_query(query):
 def test_the_early_stopping_percentile_belongs_to_single_stream(query, load, n, there):
     found = figures(QueryColumns(query(at, 2 * at + 1) for at in range(n)), load)
     assert (found.early_stopping_p90_s is not None) == there
+
+
+@given(st.lists(queries, max_size=40))
+def test_queries_in_flight_and_tenths_agree_with_a_naive_computation(records):
+    found = figures(QueryColumns(records), OFFLINE)
+    flights = [sum(one.issued_ns <= other.issued_ns < one.completed_ns for one in records) for other in records]
+    assert found.most_in_flight == max(flights, default=0)
+    done = [record for record in records if record.ok]
+    if not done:
+        assert found.qps_by_tenth == ()
+        return
+    assert len(found.qps_by_tenth) == 10
+    assert found.window_s is not None
+    assert sum(found.qps_by_tenth) * found.window_s / 10 == pytest.approx(len(done))
+
+
+def test_a_slow_start_shows_in_the_first_tenths():
+    ends = [2, *(2 + 0.1 * number for number in range(1, 81))]  # one in two seconds, then ten a second
+    records = [
+        QueryRecord(query=at, sample=0, issued_ns=0, completed_ns=round(end * S), request="0" * 32, outcome=COMPLETED)
+        for at, end in enumerate(ends)
+    ]
+    by_tenth = figures(QueryColumns(records), OFFLINE).qps_by_tenth
+    assert by_tenth[:2] == pytest.approx((0, 0), abs=1)
+    assert by_tenth[3:] == pytest.approx([10] * 7, abs=1.01)
