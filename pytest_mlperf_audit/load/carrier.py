@@ -60,6 +60,7 @@ class Carrier:
             if connection.usable and not connection.has_unread():
                 return connection
             connection.close()
+            self.pool.reused -= 1
             connection = None
         return await self.pool.open(address, timeout_s)
 

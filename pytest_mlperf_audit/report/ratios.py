@@ -98,10 +98,15 @@ def _comparison(audit: AuditEntry, rows: tuple[Ratio, ...]) -> str:
         f"{who} ran {_values(audit)} times as fast as {number(first.n_distinct)} different prompts; "
         f"{_allowed(first, _limit(rows))}."
     )
-    if over := tuple(ratio for ratio in rows if not ratio.passed):
+    if over := tuple(ratio for ratio in rows if not (ratio.passed or _undecided(audit, ratio))):
         which = f" (rows {_listed(over)})" if 1 < len(rows) != len(over) else ""
         sentence += f" Repeats that are faster than that{which} are what a cache of replies looks like."
     return sentence
+
+
+def _undecided(audit: AuditEntry, ratio: Ratio) -> bool:
+    """Whether the check of a ratio is in doubt, so that nothing follows from the ratio."""
+    return any(check.name == ratio.check and check.undecided for check in audit.checks)
 
 
 def _listed(rows: tuple[Ratio, ...]) -> str:

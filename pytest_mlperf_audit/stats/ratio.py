@@ -119,6 +119,17 @@ def ratio_interval(
     return RatioInterval(low=exp(centre - half), high=exp(centre + half))
 
 
+def service_times_s(phase: Completions, in_flight: int | None) -> NDArray[np.float64] | None:
+    """Return how long each query was in service, in order of issue, (n,); None where no number of lanes fits."""
+    if not phase.completed_s.size:
+        return None
+    order = np.argsort(phase.issued_s, kind="stable")
+    issued_s, completed_s = phase.issued_s[order], phase.completed_s[order]
+    if (completed_s <= issued_s).any() or isinstance(lanes := _lanes(issued_s, completed_s, in_flight), str):
+        return None
+    return _service_times_s(issued_s, completed_s, lanes)
+
+
 def queries_to_decide(
     reference: Completions, audit: Completions | Sequence[Completions], in_flight: int | None, limit: float
 ) -> int | None:

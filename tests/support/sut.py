@@ -36,6 +36,7 @@ OPTIONS = {
     "service_ms": 5.0,
     "repeat_ms": 0.0,  # added to the service time of a body seen before: surely no cache, whatever the machine does
     "cv": 0.0,
+    "slow": [0, 0, 1.0],  # from this query up to that one the service time is so many times as long
     "lanes": 8,
     "cache": "none",  # none | exact
     "hit_ms": 0.0,  # what an answer from the cache takes
@@ -158,7 +159,8 @@ class Sut:
             if o["fault"] != "none" and turn > 0 and turn % o["fault_every"] == 0:
                 return await self.fault(o["fault"], reader, writer, head + body)
             hit = self.o["cache"] == "exact" and body in self.store
-            answer = await self.answer(path.partition(b"?")[0], body)
+            since, until, times = o["slow"]
+            answer = await self.answer(path.partition(b"?")[0], body, times if since <= number < until else 1.0)
             done = await self.reply(writer, 200, answer, {**o["headers"], **(o["hit_headers"] if hit else {})})
             if first:
                 self.computed -= 1
@@ -219,7 +221,7 @@ class Sut:
         }[kind]
         return await self.reply(writer, status, body)
 
-    async def answer(self, path: bytes, body: bytes) -> bytes:
+    async def answer(self, path: bytes, body: bytes, times: float) -> bytes:
         if self.o["cache"] == "exact" and body in self.store:
             self.hits += 1
             await asyncio.sleep(self.o["hit_ms"] / 1000)
@@ -228,7 +230,7 @@ class Sut:
             if self.o["service_ms"]:
                 spread = self.rng.gauss(1.0, self.o["cv"]) if self.o["cv"] else 1.0
                 service_ms = self.o["service_ms"] + (self.o["repeat_ms"] if body in self.store else 0.0)
-                await asyncio.sleep(service_ms / 1000 * max(0.05, spread))
+                await asyncio.sleep(service_ms / 1000 * max(0.05, spread) * times)
             self.computed += 1
         name = hashlib.sha256(body).hexdigest()[:12]
         if path.endswith(b"/v1/videos/generations"):

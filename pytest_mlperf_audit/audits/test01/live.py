@@ -25,6 +25,7 @@ from ...runs.phase import MeasuredPhase
 from ...runs.spec import Keep, Parameter, RunSpec, Scoring
 from ..completion import phase_check_names, phase_checks, unless_turned_away
 from ..contract import Audit, AuditContext, Samples
+from ..disturbed import unless_disturbed
 from ..models import accuracy_delta_percent
 from ..published.score import TOLERANCE, within
 from ..scored import score_figures, scoring_for
@@ -186,7 +187,12 @@ class _Parameters(msgspec.Struct):
 
 
 def _score_within(cfg: Test01Block, reference: MeasuredPhase, performance: MeasuredPhase) -> Check:
-    return within(reference.figures.qps or 0.0, performance.figures.qps or 0.0, cfg.threshold, unit="queries/s")
+    check = within(reference.figures.qps or 0.0, performance.figures.qps or 0.0, cfg.threshold, unit="queries/s")
+    if not isinstance(check.observed, float):
+        return check
+    if check.observed > 1:
+        return unless_disturbed(check, reference, check.observed, 1 + cfg.threshold)
+    return unless_disturbed(check, performance, 1 / check.observed, 1 / (1 - cfg.threshold))
 
 
 def _figures(

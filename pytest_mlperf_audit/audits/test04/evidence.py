@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from ...runs.order import Single
 from ...runs.phase import MeasuredPhase
 from ...runs.query import says_hit
-from ...runs.spec import Concurrency, MaxThroughput
 from ...stats.percentiles import P90_FLOOR
 from ...stats.ranks import stratified_u
 from ...stats.ratio import Completions, NoInterval, RatioInterval, queries_to_decide, ratio_interval
+from ..disturbed import always_in_flight
 from ..verdict import Evidence, Figure, LimitOf, Ratio
 
 Floats = NDArray[np.float64]
@@ -59,7 +59,7 @@ def ratio(
     value = _pooled(reference, runs)
     if value is None:
         return None
-    before, after, in_flight = _completions(reference), [_completions(run) for run in runs], _in_flight(reference)
+    before, after, in_flight = _completions(reference), [_completions(run) for run in runs], always_in_flight(reference)
     found = Ratio(
         value=value,
         limit=limit,
@@ -136,18 +136,8 @@ def _completions(run: MeasuredPhase) -> Completions:
     return Completions(queries.issued_ns / 1e9, queries.completed_ns / 1e9, queries.ok)
 
 
-def _in_flight(run: MeasuredPhase) -> int | None:
-    """Return how many queries are in flight at any time, None where all are from the start."""
-    load = run.spec.load
-    if isinstance(load, Concurrency):
-        return load.target
-    if isinstance(load, MaxThroughput) and 0 < load.max_in_flight < run.spec.n_samples:
-        return load.max_in_flight
-    return None
-
-
 def _no_interval(reference: MeasuredPhase, run: MeasuredPhase) -> str | None:
-    interval = ratio_interval(_completions(reference), _completions(run), _in_flight(reference))
+    interval = ratio_interval(_completions(reference), _completions(run), always_in_flight(reference))
     return interval.reason if isinstance(interval, NoInterval) else None
 
 
@@ -184,7 +174,7 @@ def _latencies_in_order_s(run: MeasuredPhase) -> tuple[Floats, int] | None:
 
     None where everything was issued at once: latencies are waiting times then.
     """
-    in_flight = _in_flight(run)
+    in_flight = always_in_flight(run)
     if in_flight is None:
         return None
     queries = run.queries
@@ -243,7 +233,7 @@ def _all_in_flight(run: MeasuredPhase) -> str | None:
 def _own_cost(reference: MeasuredPhase, run: MeasuredPhase) -> str | None:
     """Name a repeated row that is cheap, or dear, by itself: as the reference phase has measured it."""
     order = run.spec.order
-    if not isinstance(order, Single) or _in_flight(reference) is None:
+    if not isinstance(order, Single) or always_in_flight(reference) is None:
         return None
     queries = reference.queries
     latencies_s = queries.latencies_s()
@@ -268,7 +258,7 @@ def _own_cost(reference: MeasuredPhase, run: MeasuredPhase) -> str | None:
 def _wide(reference: MeasuredPhase) -> str | None:
     # With everything in flight at once latencies are waiting times, and spread however steady the service is.
     cv = spread(reference)
-    if _in_flight(reference) is None or cv is None or cv <= _WIDE_CV:
+    if always_in_flight(reference) is None or cv is None or cv <= _WIDE_CV:
         return None
     return (
         f"latencies of the reference phase spread widely (CV {cv:.0%}); the ratio moves by chance the more, the fewer "
@@ -288,7 +278,7 @@ def _short(phases: list[MeasuredPhase]) -> str | None:
 
 def _few(phases: list[MeasuredPhase]) -> str | None:
     fewest = min(run.figures.n_completed for run in phases)
-    if _in_flight(phases[0]) != 1 or fewest >= P90_FLOOR:
+    if always_in_flight(phases[0]) != 1 or fewest >= P90_FLOOR:
         return None
     return (
         f"SingleStream: MLPerf's own scripts compare LoadGen's early-stopping 90th percentile, which needs {P90_FLOOR} "

@@ -155,7 +155,9 @@ class Test04(Audit[Test04Block]):
         checks.append(rule.requests_distinct(reference))
         checks += [rule.requests_identical(label, run) for label, run in repeats.items()]
         checks += [
-            rule.throughput_ratio(_ratio_name(label), reference, run, cfg.threshold, cfg.completion_floor)
+            rule.throughput_ratio(
+                _ratio_name(label), reference, run, cfg.threshold, cfg.completion_floor, probed=bool(cfg.probe)
+            )
             for label, run in repeats.items()
         ]
         ratios = _ratios(cfg, reference, repeats)
@@ -167,6 +169,7 @@ class Test04(Audit[Test04Block]):
             notes=(
                 *evidence.notes(reference, repeats),
                 *rule.notes(reference, repeats, cfg.threshold),
+                *rule.bounded_notes(reference, repeats, probed=bool(cfg.probe)),
             ),
         )
         return _with_probe(verdict, runs[PHASE]) if cfg.probe else verdict
