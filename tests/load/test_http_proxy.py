@@ -113,7 +113,7 @@ def test_a_refusal_is_told_with_its_words_and_the_cure(engine, start_sut, proxie
 def test_a_refusal_of_the_first_query_is_told(engine, start_sut, proxies):
     sut, proxy = start_sut(), proxies()
     proxy.refuses = lambda _number: reply(b"", status="407 Who")
-    with pytest.raises(EndpointError, match=r"cannot be reached .* \(.*answers 407 Who.*\); see the proxy's log"):
+    with pytest.raises(EndpointError, match=r"has no reply to the first query through the proxy \(.*answers 407 Who.*\); see the proxy's log"):
         ask_first(engine.source, through(proxy, sut.url), timeout_s=5, ready_timeout_s=0)
 
 
