@@ -135,7 +135,10 @@ def _not_an_answer(refusal: Refusal, adapter: EndpointAdapter) -> tuple[str, str
             "switch compression off in the server, or in the proxy before it",
         )
     if refusal.reason == PROXY:
-        return "has no reply to the first query through the proxy", "see the proxy's log, or correct settings.client.proxy"
+        return (
+            "has no reply to the first query through the proxy",
+            "see the proxy's log, or correct settings.client.proxy",
+        )
     if refusal.reason == "timeout":
         limit = f"{refusal.took_s:.3g} s"
         return f"has no whole reply to the first query within {limit}", "raise settings.client.query_timeout_s"

@@ -26,10 +26,16 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.[0-9] ([0-9]{3})(?: ([^\r\n]*))?\r?\n")
 _END = re.compile(rb"\r?\n\r?\n")
 
 _BEFORE_IT = "audit from where the endpoint can be reached directly"
+_CREDENTIALS = (
+    "give a user and a password that it takes, as settings.client.proxy: http://${USER}:${PASSWORD}@host:port"
+)
+_ALLOW = f"have it allow CONNECT to this host and port, or {_BEFORE_IT}"
+_START = f"start the endpoint, correct endpoint_config.endpoints, or {_BEFORE_IT}"
+#: tinyproxy says 401 of a wrong password, and 500 of a host that takes no connection.
 _BY_STATUS: Mapping[int, str] = {
-    407: "give a user and a password that it takes, as settings.client.proxy: http://${USER}:${PASSWORD}@host:port",
-    **dict.fromkeys((403, 405, 501), f"have it allow CONNECT to this host and port, or {_BEFORE_IT}"),
-    **dict.fromkeys((502, 503, 504), f"start the endpoint, correct endpoint_config.endpoints, or {_BEFORE_IT}"),
+    **dict.fromkeys((401, 407), _CREDENTIALS),
+    **dict.fromkeys((403, 405, 501), _ALLOW),
+    **dict.fromkeys((500, 502, 503, 504), _START),
 }
 
 

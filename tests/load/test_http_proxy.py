@@ -92,9 +92,11 @@ def test_user_and_password_may_be_escaped():
 
 REFUSALS = {
     "407 Proxy Authentication Required": "give a user and a password",
+    "401 Unauthorized": "give a user and a password",
     "403 Forbidden by policy 7": "have it allow CONNECT to this host and port",
     "405 Method Not Allowed": "have it allow CONNECT to this host and port",
     "502 Bad Gateway": r"start the endpoint, correct endpoint_config\.endpoints",
+    "500 Unable to connect": r"start the endpoint, correct endpoint_config\.endpoints",
     "418 Teapot": "see the proxy's log",
 }
 
@@ -113,7 +115,10 @@ def test_a_refusal_is_told_with_its_words_and_the_cure(engine, start_sut, proxie
 def test_a_refusal_of_the_first_query_is_told(engine, start_sut, proxies):
     sut, proxy = start_sut(), proxies()
     proxy.refuses = lambda _number: reply(b"", status="407 Who")
-    with pytest.raises(EndpointError, match=r"has no reply to the first query through the proxy \(.*answers 407 Who.*\); see the proxy's log"):
+    with pytest.raises(
+        EndpointError,
+        match=r"has no reply to the first query through the proxy \(.*answers 407 Who.*\); see the proxy's log",
+    ):
         ask_first(engine.source, through(proxy, sut.url), timeout_s=5, ready_timeout_s=0)
 
 
