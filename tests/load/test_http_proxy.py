@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ import pytest
 
 from pytest_mlperf_audit.errors import EndpointError
 from pytest_mlperf_audit.load.first_query import ask_first, check_endpoint
-from pytest_mlperf_audit.load.proxy import Proxy
+from pytest_mlperf_audit.load.proxy import Proxy, open_tunnel
 from pytest_mlperf_audit.load.target import Target
 from pytest_mlperf_audit.runs.query import is_turned_away
 from pytest_mlperf_audit.runs.spec import Concurrency
@@ -210,3 +211,24 @@ def test_a_proxy_that_gives_fewer_connections_gets_no_more(engine, start_sut, pr
     ended = engine.drive(through(proxy, sut.url), load=Concurrency(target=8), n_samples=32)
     assert ended.outcomes == {"completed"}
     assert ended.record.connections_taken == 3
+
+
+@pytest.mark.parametrize("early", [b"", b"HTTP/1.1 200", b"\r\n\r\n"])
+def test_the_reply_to_connect_may_be_cut_anywhere(early):
+    raw = b"HTTP/1.1 200 Connection established\r\nVia: 1.1 x\r\n\r\n" + early
+
+    async def tunnel(at: int) -> bytes:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            ours.setblocking(False)
+            opening = asyncio.ensure_future(open_tunnel(Proxy("p", 1), ours, "h", 80))
+            theirs.send(raw[:at])
+            for _ in range(4):
+                await asyncio.sleep(0)
+            theirs.send(raw[at:])
+            found = await opening
+            ours.setblocking(True)
+            return found + (ours.recv(100) if len(found) < len(early) else b"")
+
+    for at in range(1, len(raw)):
+        assert asyncio.run(tunnel(at)) == early
