@@ -70,6 +70,38 @@ class _Collector:
             self._counted = not brought_output and bool(self._hashes) and self._tokens != 0
         return brought_output
 
+    def add_plain(self, part: Completion) -> bool:
+        """Add a chunk of one choice with more content and nothing else, as most are; return whether it was such a one.
+
+        Only behind another one with content, which had what the first chunks say.
+        """
+        choices = part.choices
+        if not choices or len(choices) > 1 or part.usage is not None or "content" not in self._hashes:
+            return False
+        if (self._id is None and part.id) or (self._model is None and part.model):
+            return False
+        [choice] = choices
+        delta = choice.delta
+        if (
+            delta is None
+            or not (content := delta.content)
+            or choice.index
+            or choice.finish_reason
+            or choice.token_ids is not None
+            or choice.ids_unknown
+            or delta.reasoning_content
+            or delta.reasoning
+            or delta.refusal
+            or delta.tool_calls
+            or delta.function_call
+            or part.remark
+        ):
+            return False
+        self._hashes["content"].update(content.encode())
+        if self._keep_output:
+            self._texts["content"].append(content)
+        return True
+
     def _add_usage(self, usage: Usage) -> None:
         self._tokens = usage.completion_tokens
         if usage.prompt_tokens_details is not None:
@@ -208,7 +240,8 @@ class StreamDecoder(EventStream):
         self._collector = _Collector(endings, keep_output=keep_output)
 
     def _add_event(self, event: bytes) -> bool:
-        return self._collector.add(read_part(event, "an event of the stream"))
+        part = read_part(event, "an event of the stream")
+        return self._collector.add_plain(part) or self._collector.add(part)
 
     def _finished(self) -> bool:
         return self._collector.finish_reason is not None

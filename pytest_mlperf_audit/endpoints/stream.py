@@ -83,6 +83,8 @@ class EventParser:
 
     def feed(self, piece: bytes) -> list[bytes]:
         """Take the next piece of the body and return the data of every event that ended in it."""
+        if (plain := self._plain_events(piece)) is not None:
+            return plain
         if self._after_cr and piece:
             self._after_cr = False
             piece = piece.removeprefix(b"\n")
@@ -98,6 +100,18 @@ class EventParser:
         for line in lines:
             self._add_line(line, events)
         self._begun_line += rest
+        return events
+
+    def _plain_events(self, piece: bytes) -> list[bytes] | None:
+        """Return the data of a piece of whole events of one `data: ` line each, as most are; None for any other."""
+        if not (piece.startswith(b"data: ") and piece.endswith(b"\n\n")) or b"\r" in piece:
+            return None
+        if self._begun_line or self._data or self._error_name:
+            return None
+        events = piece[6:-2].split(b"\n\ndata: ")
+        if b"\n" in (events[0] if len(events) == 1 else b"".join(events)):
+            return None
+        self._first = self._after_cr = False
         return events
 
     def flush(self) -> list[bytes]:
@@ -194,10 +208,11 @@ class EventStream(ABC):
         for raw in events:
             if self._done:
                 return
-            _refuse_failure(raw)
+            if type(raw) is not bytes:
+                _refuse_failure(raw)
+                if isinstance(raw, _StrayObject):
+                    continue
             event = raw.strip()
-            if isinstance(raw, _StrayObject):
-                continue
             if event == b"[DONE]":
                 self._done = True
             elif event:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pytest_mlperf_audit.endpoints import failures, openai_parts
 from pytest_mlperf_audit.endpoints.base import BadReplyError, Reply
 from pytest_mlperf_audit.endpoints.openai_parts import read_part
-from pytest_mlperf_audit.endpoints.openai_reply import CompletionDecoder, _Collector
-from pytest_mlperf_audit.endpoints.stream import Endings
+from pytest_mlperf_audit.endpoints.openai_reply import CompletionDecoder, StreamDecoder, _Collector
+from pytest_mlperf_audit.endpoints.stream import Endings, EventParser
 
 texts = st.none() | st.just("") | st.text(max_size=20)
 counts = st.none() | st.just(0) | st.integers(0, 2**31 - 1)
@@ -106,3 +106,62 @@ def test_no_member_by_which_a_server_says_of_a_failure_is_overlooked(member: str
 def test_the_strict_decoder_knows_every_member_of_a_failure() -> None:
     names = {field.encode_name for field in msgspec.structs.fields(openai_parts._Part)}
     assert names == {*failures._ERRORS, *failures._CODES, "type", "object"}
+
+
+chunks = st.fixed_dictionaries(
+    {
+        "choices": st.lists(
+            st.fixed_dictionaries(
+                {"delta": st.none() | messages, "finish_reason": reasons},
+                optional={"index": st.integers(0, 1), "token_ids": st.none() | st.lists(st.integers(0, 9), max_size=3)},
+            ),
+            max_size=2,
+        )
+    },
+    optional={
+        "id": texts,
+        "model": texts,
+        "usage": st.none() | st.fixed_dictionaries({"completion_tokens": counts}),
+        "error": st.none() | st.just("broken"),
+    },
+)
+contents = st.builds(
+    lambda text: {"id": "1", "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]}, texts
+)
+
+
+def streamed(pieces: list[bytes], keep: bool) -> Reply | tuple[str, str]:
+    decoder = StreamDecoder(Endings(), keep_output=keep)
+    try:
+        for at, piece in enumerate(pieces, start=1):
+            decoder.feed(piece, at)
+        return decoder.finish()
+    except BadReplyError as error:
+        return error.reason, error.detail
+
+
+@given(
+    st.lists(contents | chunks, max_size=8), st.sampled_from(["\n\n", "\r\n\r\n", "\n\n\n"]), st.booleans(), st.data()
+)
+@settings(max_examples=300)
+def test_a_plain_chunk_is_read_as_the_collector_reads_it(
+    documents: list[dict[str, Any]], ending: str, keep: bool, data: st.DataObject
+) -> None:
+    events = [f"data: {json.dumps(document)}{ending}".encode() for document in documents] + [b"data: [DONE]\n\n"]
+    pieces, joined = [], b""
+    for event in events:  # whole events, some at a time, or one cut in two
+        joined += event
+        match data.draw(st.sampled_from(["more", "whole", "cut"])):
+            case "whole":
+                pieces.append(joined)
+                joined = b""
+            case "cut":
+                at = data.draw(st.integers(0, len(joined)))
+                pieces.append(joined[:at])
+                joined = joined[at:]
+    pieces.append(joined)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_Collector, "add_plain", lambda _self, _part: False)
+        patch.setattr(EventParser, "_plain_events", lambda _self, _piece: None)
+        slowly = streamed(pieces, keep)
+    assert streamed(pieces, keep) == slowly
