@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from typing_extensions import override
 
 from .backlog import Backlog, Gate
+from .broken import NoReplyError
 from .connections import Deadlines, Pool
 from .target import Address, Target
 from .transport import Message, ReplyEvents, ReplyParts
-from .wire import Connection, NoReplyError, settle
+from .wire import Connection, settle
 
 #: After so many turns a loop has read what had come before: asyncio's reads behind what is due, uvloop's before it.
 _TURNS_TO_READ = 2

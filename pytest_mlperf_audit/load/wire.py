@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import select
-import ssl
 from collections.abc import Callable
 from functools import partial
 from time import perf_counter_ns
@@ -15,7 +14,7 @@ from typing import cast
 
 import httptools
 
-from ..runs.query import PROXY
+from .broken import NoReplyError, broken_off
 from .head import Head
 from .target import Address
 from .transport import ReplyParts, TransportError
@@ -28,10 +27,6 @@ _MOST_QUOTED_BYTES = 100
 _FINAL = 200
 _SWITCHING = 101
 _FIRST_REFUSAL = 300
-
-
-class NoReplyError(TransportError):
-    """The connection was closed before any byte of a reply."""
 
 
 class Connection(asyncio.Protocol):
@@ -203,7 +198,7 @@ class Connection(asyncio.Protocol):
         if self._head is not None and exc is None and self._head.ends_by_closing:
             self._finish()
         else:
-            self._fail(self._ended_early(exc))
+            self._fail(broken_off(exc, self._head, self._body_bytes, begun=self._touched, through=self.through))
 
     def on_message_begin(self) -> None:
         """Note that a message begins, be it HTTP or not: any byte but an empty line's, which a reply may end in."""
@@ -275,22 +270,6 @@ class Connection(asyncio.Protocol):
             return reason
         line = data.partition(b"\n")[0].rstrip(b"\r")[:_MOST_QUOTED_BYTES]
         return f"{reason}: {line!r}"
-
-    def _ended_early(self, exc: Exception | None) -> TransportError:
-        """Return the error of an exchange whose connection has ended, be it by the server or by the proxy."""
-        error = self._broken_off(exc)
-        if not self.through or error.reason == "tls":
-            return error
-        return type(error)(PROXY, f"the connection through the proxy {self.through} was closed: {error.detail}")
-
-    def _broken_off(self, exc: Exception | None) -> TransportError:
-        why = str(exc or "")
-        if not self._touched:
-            # A server of TLS 1.3 may refuse our certificate when the handshake is over here (RFC 8446, 4.4.2.4).
-            return NoReplyError("tls" if isinstance(exc, ssl.SSLError) else "reset", why or "Server disconnected")
-        if self._head is None:
-            return TransportError("reset", f"the connection was closed in the reply's head{why and f' ({why})'}")
-        return TransportError("truncated", self._head.missing(self._body_bytes) or why)
 
 
 def settle(over: asyncio.Future[None], error: Exception | None) -> None:

@@ -10,9 +10,10 @@ from typing import Any, cast
 
 import pytest
 
+from pytest_mlperf_audit.load.broken import NoReplyError
 from pytest_mlperf_audit.load.target import Target, addresses
 from pytest_mlperf_audit.load.transport import TransportError
-from pytest_mlperf_audit.load.wire import Connection, NoReplyError
+from pytest_mlperf_audit.load.wire import Connection
 
 [ADDRESS] = addresses(Target(urls=("http://h",)), "/", {})
 OK = b"HTTP/1.1 200 OK\r\n"
