@@ -1,7 +1,8 @@
-"""When to go on would be in vain: all is refused in one way, access ends, or timeouts come without an answer."""
+"""When to go on would be in vain: all is refused in one way, access ends, timeouts come without an answer, no ids."""
 
 from __future__ import annotations
 
+from ..errors import RefusedError
 from ..runs.order import Scripted
 from ..runs.query import NO_ACCESS, PROXY, RATE_LIMITED, QueryRecord, refusal
 from ..runs.spec import RunSpec
@@ -26,9 +27,11 @@ class HopelessError(Exception):
 
 
 class Hope:
-    """Watches the records of a phase as they come."""
+    """Watches the records of a phase as they come; `label` and `api_type` name the endpoint in messages."""
 
-    def __init__(self, spec: RunSpec) -> None:
+    def __init__(self, spec: RunSpec, label: str, api_type: str) -> None:
+        self._label, self._api_type = label, api_type
+        self._gave_ids = False
         # A script ends by itself where it sees few queries fail, and knows better what to say of them.
         self._first = _FIRST_QUERIES if isinstance(spec.order, Scripted) else min(_FIRST_QUERIES, spec.n_samples)
         self._limit_s = spec.query_timeout_s or 0.0
@@ -52,6 +55,21 @@ class Hope:
         if record.query < self._first and record.outcome not in _NO_REFUSALS:
             self._note_refusal(record)
         self._note_turned_away(record, n_in_flight)
+
+    def require_ids(self, record: QueryRecord) -> None:
+        """Raise RefusedError when the endpoint has no token ids: by its first reply, or by what it says to our asking.
+
+        Later replies without are for the audit to judge.
+        """
+        if self._gave_ids or not (record.ok or _refuses_to_give_ids(record)):
+            return
+        self._gave_ids = record.output_ids is not None
+        if not self._gave_ids:
+            raise RefusedError(
+                f"endpoint {self._label}: gives no token ids to api_type {self._api_type}, which this audit needs; "
+                "serve with vLLM 0.10.2 or later (return_token_ids) or with SGLang (api_type sglang), or name the "
+                "model's tokenizer.json as the audit's `tokenizer`"
+            )
 
     def _forget_before(self, completed: int) -> None:
         """Forget failures before a query that completed: a lost reply among good ones is not a hang, and so on."""
@@ -90,3 +108,8 @@ class Hope:
                 f"{len(counted)} queries were refused and none completed since, which says nothing of the system: "
                 f"{refusal(record.outcome, record.detail)}"
             )
+
+
+def _refuses_to_give_ids(record: QueryRecord) -> bool:
+    """Whether the server calls the request for token ids a mistake, as some do with any field they do not know."""
+    return record.outcome in {"http_400", "http_422"} and "token_ids" in (record.detail or "")

@@ -55,14 +55,13 @@ class Phase:
         self._target = target
         self._transport = transport
         self._tally = Tally()
-        self._hope = Hope(spec)
+        self._hope = Hope(spec, target.label, source.adapter.api_type)
         self._dealer: Dealer = LocalDealer(spec, len(source), self._tally)
         self._recorder = Recorder(self._source.adapter, target, self._source.ids)
         self._in_flight: dict[Exchange, Posted] = {}
         self._closed_loop = not isinstance(spec.load, Poisson)
         self._ended: list[QueryRecord] = []
         self._all_issued = False
-        self._gave_ids = False
 
     @property
     def stopped_by(self) -> StoppedBy:
@@ -214,7 +213,7 @@ class Phase:
         if defect is not None:
             raise defect
         if (keep := self._keep_of(record.query)) is not None and keep.token_ids:
-            self._require_ids(record)
+            self._hope.require_ids(record)
         self._hope.require(record, self._tally.n_in_flight)
 
     def _write(self) -> _LogError | None:
@@ -281,26 +280,6 @@ class Phase:
             )
         return None
 
-    def _require_ids(self, record: QueryRecord) -> None:
-        """Raise RefusedError when the endpoint has no token ids: by its first reply, or by what it says to our asking.
-
-        Later replies without are for the audit to judge.
-        """
-        if self._gave_ids or not (record.ok or _refuses_to_give_ids(record)):
-            return
-        self._gave_ids = record.output_ids is not None
-        if not self._gave_ids:
-            raise RefusedError(
-                f"endpoint {self._target.label}: gives no token ids to api_type {self._source.adapter.api_type}, which "
-                "this audit needs; serve with vLLM 0.10.2 or later (return_token_ids) or with SGLang (api_type "
-                "sglang), or name the model's tokenizer.json as the audit's `tokenizer`"
-            )
-
     def _keep_of(self, number: int) -> Keep | None:
         """Return what is kept of a query's reply."""
         return self.spec.keep if self._chosen is None or number in self._chosen else None
-
-
-def _refuses_to_give_ids(record: QueryRecord) -> bool:
-    """Whether the server calls the request for token ids a mistake, as some do with any field they do not know."""
-    return record.outcome in {"http_400", "http_422"} and "token_ids" in (record.detail or "")
