@@ -6,6 +6,7 @@ MlperfAuditError
 │   ├── DatasetError     the data set named by the YAML
 │   ├── PlanError        an audit cannot be planned on this data set, load pattern or limit on open files
 │   ├── EndpointError    the endpoint does not answer, refuses the key, or fails TLS
+│   ├── HostError        a process that is to send cannot be started, or is not like this one
 │   └── ReportDirError   the report directory cannot take this run
 ├── NoVerdictError       a phase crashed, was cut short, or left partial records; exit status 6
 ├── RefusedError         the endpoint refuses what a script must send; its phase then gives no verdict
@@ -38,6 +39,10 @@ class PlanError(UserError):
 
 class EndpointError(UserError):
     """The endpoint cannot be reached, or refuses us, before the first query."""
+
+
+class HostError(UserError):
+    """A process of settings.client.num_workers or hosts cannot be started, or is not like this one."""
 
 
 class ReportDirError(UserError):

@@ -42,7 +42,6 @@ _CLIENT = (
     "log_level",
     "max_concurrent_warmup_connects",
     "min_required_connections",
-    "num_workers",
     "stream_all_chunks",
     "transport",
     "warmup_connections",

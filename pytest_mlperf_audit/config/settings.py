@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from typing_extensions import Self
 
 from .block import Block, DurationMs, reject
+from .hosts import Host
 from .scenario import Pattern
 
 
@@ -127,6 +128,25 @@ class Client(Block):
         "http://host:port or http://${USER}:${PASSWORD}@host:port. It is measured along, and the verdict names it; "
         "proxies of the environment are not used",
     )
+    num_workers: int = Field(
+        default=1,
+        ge=-1,
+        description="Processes that share a phase's queries on this machine; -1: as many as help, one for each core "
+        "that the simulated endpoint leaves",
+    )
+    hosts: tuple[Host, ...] = Field(
+        default=(),
+        description="Where those processes run, in the syntax of pytest-xdist's --tx: 4*popen, "
+        "ssh=user@host//python=python3.12 (docs/scale.md); left out: on this machine",
+    )
+
+    @model_validator(mode="after")
+    def _processes_possible(self) -> Self:
+        if self.num_workers == 0:
+            reject("no query can be sent by 0 processes; use 1, or -1 for as many as help", at=["num_workers"])
+        if self.hosts and "num_workers" in self.model_fields_set:
+            reject("has no effect beside hosts; drop it, or write '4*popen' among the hosts", at=["num_workers"])
+        return self
 
     @model_validator(mode="after")
     def _connections_possible(self) -> Self:

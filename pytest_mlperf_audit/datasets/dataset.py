@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from typing_extensions import Self
 
 from ..config.dataset import DatasetConfig
 from ..errors import DatasetError
@@ -45,6 +47,25 @@ class _Rows:
         """Return the line, or number, that row `index` was added with."""
         return self._lines[index]
 
+    def pieces(self, n_bytes: int) -> Iterator[tuple[bytes, tuple[int, ...]]]:
+        """Yield all rows as JSON, about `n_bytes` at a time, with the length of each."""
+        first = 0
+        while first < len(self):
+            start, last = self._ends[first], first + 1
+            while last < len(self) and self._ends[last + 1] - start <= n_bytes:
+                last += 1
+            ends = self._ends[first : last + 1]
+            lengths = tuple(end - begin for begin, end in pairwise(ends))
+            yield bytes(self._buffer[start : ends[-1]]), lengths
+            first = last
+
+    def add_piece(self, rows: bytes, lengths: Iterable[int]) -> None:
+        """Add rows as `pieces` yields them."""
+        self._buffer += rows
+        for length in lengths:
+            self._ends.append(self._ends[-1] + length)
+            self._lines.append(len(self._lines) + 1)
+
 
 class Dataset:
     """Rows of a file, by index from 0. The file is not read again after loading."""
@@ -60,6 +81,18 @@ class Dataset:
 
     def __getitem__(self, index: int) -> Mapping[str, Any]:
         return self._rows[index]
+
+    def pieces(self, n_bytes: int) -> Iterator[tuple[bytes, tuple[int, ...]]]:
+        """Yield all rows as JSON, about `n_bytes` at a time, with the length of each, for another process."""
+        return self._rows.pieces(n_bytes)
+
+    @classmethod
+    def of_pieces(cls, name: str, pieces: Iterable[tuple[bytes, Iterable[int]]]) -> Self:
+        """Return the data set that `pieces` come from."""
+        rows = _Rows()
+        for raw, lengths in pieces:
+            rows.add_piece(raw, lengths)
+        return cls(name, Path(name), rows, "row")
 
     def where(self, index: int) -> str:
         """Return where row `index` stands, for a message: 'prompts.jsonl line 17'."""

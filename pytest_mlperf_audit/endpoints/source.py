@@ -45,7 +45,7 @@ class RequestSource:
     ) -> None:
         self.dataset = dataset
         self.adapter = adapter
-        self._search = tuple(search)
+        self.search = tuple(search)
         self._tokenizer = tokenizer
         head = "\r\n".join([f"POST {adapter.path}", *(f"{name}: {value}" for name, value in adapter.headers.items())])
         self._head = hashlib.sha256(f"{head}\r\n\r\n".encode())
@@ -63,14 +63,14 @@ class RequestSource:
                 raise PlanError(
                     f"tokenizer {keep.tokenizer}: the output of api_type {api_type} is no text; leave this audit out"
                 )
-            tokenizer = load_tokenizer(Path(keep.tokenizer), self._search)
-            return RequestSource(self.dataset, self.adapter, search=self._search, tokenizer=tokenizer)
+            tokenizer = load_tokenizer(Path(keep.tokenizer), self.search)
+            return RequestSource(self.dataset, self.adapter, search=self.search, tokenizer=tokenizer)
         if (asking := self.adapter.with_token_ids()) is None:
             raise PlanError(
                 f"api_type {api_type} has no token ids in its replies, which this audit needs; use openai or "
                 "openai_completions (vLLM) or sglang, or leave this audit out"
             )
-        return RequestSource(self.dataset, asking, search=self._search)
+        return RequestSource(self.dataset, asking, search=self.search)
 
     def ids(self, reply: Reply) -> ReplyIds:
         """Return the tokens of a reply, by the local tokenizer where there is one.

@@ -14,8 +14,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from ..endpoints.source import RequestSource
+from ..errors import NoVerdictError
 from ..records.log import QueryLog, fail_completed
 from ..records.store import QUERIES_FILE, set_aside, write_phase
 from ..runs.clock import Clock
@@ -32,6 +34,10 @@ from .progress import Progress
 from .scripted import ScriptedPhase
 from .target import Target
 from .transport import Transport
+
+if TYPE_CHECKING:
+    from .workers.crew import Crew
+    from .workers.joint import JointPhase
 
 _PROGRESS_EVERY_S = 0.25
 
@@ -54,7 +60,7 @@ class PlannedPhase:
 
 @dataclass
 class _Ended:
-    phase: Phase
+    phase: Phase | JointPhase
     planned: PlannedPhase
     attempt: int
     started_at: str
@@ -65,6 +71,7 @@ class _Ended:
     taken: int | None = None
     starved: int = 0
     watch: ClientWatch | None = None
+    joint: JointPhase | None = None
 
 
 def run_group(
@@ -75,18 +82,20 @@ def run_group(
     title: str = "",
     clock: Clock | None = None,
     report: Callable[[Progress], None] = lambda _: None,
+    crew: Crew | None = None,
 ) -> list[PhaseRecord]:
     """Run phases back to back and return their records, each also on disk; stops at the first that is not complete.
 
     What an earlier attempt left in a directory is set aside first. `report` gets a snapshot four times a second;
-    `clock` is what the run's other processes tell the time by.
-    Raises KeyboardInterrupt after SIGINT or SIGTERM, once all records are written; OSError when they cannot be.
+    `clock` is what the run's other processes tell the time by. A `crew` sends all phases that have no script.
+    Raises KeyboardInterrupt after SIGINT or SIGTERM, once all records are written; OSError when they cannot be;
+    NoVerdictError when the crew cannot begin.
     """
     attempt = max(set_aside(planned.directory) for planned in phases)
     clock = clock or Clock.read()
     ended: list[_Ended] = []
 
-    def snapshot(phase: Phase, *, over: bool = False) -> None:
+    def snapshot(phase: Phase | JointPhase, *, over: bool = False) -> None:
         progress = phase.progress()
         progress.title, progress.over = title, over
         report(progress)
@@ -94,27 +103,24 @@ def run_group(
     async def run() -> None:
         transport, metrics = _transport(source, target), MetricsReader(target)
         try:
+            if crew is not None:
+                await crew.aim(source, target)
             pages = await metrics.read()
             for planned in phases:
-                await transport.connect(in_flight(planned.spec))
-                phase = _phase(planned, source if planned.source is None else planned.source, target, transport)
+                joint = await _joint(planned, source, crew)
+                phase = joint or await _alone(planned, source, target, transport)
                 started_at = clock.now("milliseconds")
                 ended.append(_Ended(phase, planned, attempt, started_at, before=pages))
-                so_far = transport.starved()
-                ended[-1].watch = watch = ClientWatch(transport.connections())
-                try:
-                    await _run_reporting(phase, transport, snapshot)
-                finally:
-                    watch.stop(transport.connections())
-                ended[-1].ended_s = perf_counter()
-                ended[-1].starved, ended[-1].taken = transport.starved() - so_far, transport.taken()
+                await _run_reporting(ended[-1], joint, transport, snapshot)
                 if phase.status != "complete":
                     break
                 pages = ended[-1].after = await metrics.read()
-            await _distrust(ended, transport)
+            await _distrust(ended, transport, crew)
         finally:
             await metrics.close()
             await transport.close()
+            if crew is not None:
+                await crew.leave()
 
     try:
         with _undisturbed(), limit_given_back():
@@ -131,29 +137,53 @@ def _transport(source: RequestSource, target: Target) -> HttpTransport:
     return HttpTransport(target, adapter.path, adapter.headers, adapter.max_reply_bytes)
 
 
-def _phase(planned: PlannedPhase, source: RequestSource, target: Target, transport: Transport) -> Phase:
+async def _joint(planned: PlannedPhase, source: RequestSource, crew: Crew | None) -> JointPhase | None:
+    """Return a phase that the crew is ready for, None for one that this process sends alone."""
+    if crew is None or planned.script is not None:
+        return None
+    phase = crew.phase(
+        planned.spec, source if planned.source is None else planned.source, planned.directory / QUERIES_FILE
+    )
+    await phase.connect()
+    return phase
+
+
+async def _alone(planned: PlannedPhase, source: RequestSource, target: Target, transport: Transport) -> Phase:
+    """Return a phase whose connections are open."""
+    await transport.connect(in_flight(planned.spec))
+    source = source if planned.source is None else planned.source
     log = QueryLog(planned.directory / QUERIES_FILE)
     if planned.script is None:
         return Phase(planned.spec, source, target, transport, log)
     return ScriptedPhase(planned.spec, planned.script, source, target, transport, log)
 
 
-async def _run_reporting(phase: Phase, transport: Transport, snapshot: Callable[..., None]) -> None:
+async def _run_reporting(
+    one: _Ended, joint: JointPhase | None, transport: HttpTransport, snapshot: Callable[..., None]
+) -> None:
+    """Run a phase, and note what its transport found, or those of the workers that send it."""
+
     async def tick() -> None:
         while True:
-            snapshot(phase)
+            snapshot(one.phase)
             transport.relieve()
             await asyncio.sleep(_PROGRESS_EVERY_S)
 
+    starved, watch = transport.starved(), ClientWatch(transport.connections())
     ticker = asyncio.ensure_future(tick())
     try:
-        await phase.run()
+        await one.phase.run()
     finally:
         ticker.cancel()
-        snapshot(phase, over=True)
+        watch.stop(transport.connections())
+        one.starved, one.taken, one.watch = transport.starved() - starved, transport.taken(), watch
+        if joint is not None:
+            one.starved, one.taken, one.joint = joint.starved, joint.taken, joint
+        snapshot(one.phase, over=True)
+    one.ended_s = perf_counter()
 
 
-async def _distrust(ended: Sequence[_Ended], transport: Transport) -> None:
+async def _distrust(ended: Sequence[_Ended], transport: Transport, crew: Crew | None) -> None:
     """Ask each connection a last question; where one owes a reply, no phase of the group has the replies it recorded.
 
     Only where all is well so far: a server that is late or ill owes replies to queries that were given up.
@@ -161,7 +191,14 @@ async def _distrust(ended: Sequence[_Ended], transport: Transport) -> None:
     if any(one.phase.status != "complete" or one.phase.log.columns.failures() for one in ended):
         return
     longest_s = max(one.phase.log.columns.latencies_s().max(initial=0.0) for one in ended)
-    if owed := await transport.owed(_PATIENCE_S + longest_s) or transport.unasked():
+    owed = await transport.owed(_PATIENCE_S + longest_s) or transport.unasked()
+    if crew is not None and not owed:
+        try:
+            owed = await crew.owed(_PATIENCE_S + longest_s)
+        except NoVerdictError as error:
+            ended[-1].phase.status, ended[-1].phase.reason = "crashed", str(error)
+            return
+    if owed:
         for one in ended:
             one.phase.distrust(owed)
 
@@ -186,15 +223,17 @@ def _record(one: _Ended, target: Target) -> PhaseRecord:
     """Close the log and compute the figures."""
     phase = one.phase
     status, reason = phase.status, phase.reason
-    columns = phase.log.columns
     try:
         phase.log.close()
         if phase.unmatched:
             columns = fail_completed(
                 one.planned.directory / QUERIES_FILE, "protocol", "no reply is surely this query's"
             )
+        else:
+            columns = phase.log.columns
     except OSError as error:
         status, reason = "crashed", f"the records could not be written: {error.strerror or error}"
+        columns = phase.log.columns
     measured = figures(columns, one.planned.spec.load)
     return PhaseRecord(
         label=one.planned.spec.label,
@@ -211,7 +250,8 @@ def _record(one: _Ended, target: Target) -> PhaseRecord:
         counters=server_counters(one.before, one.after, target),
         connections_taken=one.taken,
         starved=one.starved,
-        client=_client_state(one.watch, measured),
+        client=one.joint.client if one.joint else _client_state(one.watch, measured),
+        workers=one.joint.parts if one.joint else (),
     )
 
 

@@ -38,7 +38,7 @@ _HOW = (
 
 def in_flight(spec: RunSpec) -> int:
     """Return how many connections a phase needs from its start, and make room for them."""
-    wanted = _wanted_by(spec)
+    wanted = wanted_by(spec)
     if isinstance(spec.load, MaxThroughput):
         return _room_for(wanted)
     _room_for(_MOST_IN_FLIGHT if isinstance(spec.load, Poisson) else wanted)
@@ -123,12 +123,12 @@ def _too_large(specs: Sequence[RunSpec], target: Target | None) -> Iterator[tupl
     beside = len(specs) + (len(target.urls) + len(target.metrics) if target else 1)
     with limit_given_back():
         for spec in specs:
-            wanted = _wanted_by(spec)
+            wanted = wanted_by(spec)
             if (room := _room_for(wanted + beside) - beside) < wanted:
                 yield spec, room, beside
 
 
-def _wanted_by(spec: RunSpec) -> int:
+def wanted_by(spec: RunSpec) -> int:
     """Return how many connections a phase asks for from its start."""
     if isinstance(spec.load, Concurrency):
         return spec.load.target if spec.min_duration_ms else min(spec.load.target, spec.n_samples)
@@ -147,7 +147,7 @@ def _key(spec: RunSpec) -> str | None:
 
 
 def _too_few(spec: RunSpec, key: str, room: int, beside: int) -> str:
-    wanted = _wanted_by(spec)
+    wanted = wanted_by(spec)
     needed = wanted + beside + _others()
     lower = f"; or set {key} to {room}" if room > 0 else ""
     return (
@@ -157,7 +157,7 @@ def _too_few(spec: RunSpec, key: str, room: int, beside: int) -> str:
 
 
 def _turns(spec: RunSpec, room: int, beside: int) -> str:
-    wanted = _wanted_by(spec)
+    wanted = wanted_by(spec)
     return (
         f"only {max(1, room)} of {wanted} queries will be in flight at once, as this process may open {_allowed()} "
         f"files; {_HOW.format(needed=wanted + beside + _others())}"

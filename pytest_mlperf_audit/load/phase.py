@@ -92,10 +92,7 @@ class Phase:
     def distrust(self, why: str) -> None:
         """End the phase as one whose replies cannot be matched to its queries, so that none of these completed."""
         self.status, self.unmatched = "refused", True
-        self.reason = (
-            f"the endpoint answers what was not asked: {why}; no reply can be matched to its query, so mend the server "
-            "or the proxy before it"
-        )
+        self.reason = unmatched(why)
 
     def progress(self) -> Progress:
         """Return how far the phase is."""
@@ -283,3 +280,11 @@ class Phase:
     def _keep_of(self, number: int) -> Keep | None:
         """Return what is kept of a query's reply."""
         return self.spec.keep if self._chosen is None or number in self._chosen else None
+
+
+def unmatched(why: str) -> str:
+    """Return the reason of a phase whose replies cannot be matched to its queries."""
+    return (
+        f"the endpoint answers what was not asked: {why}; no reply can be matched to its query, so mend the server "
+        "or the proxy before it"
+    )

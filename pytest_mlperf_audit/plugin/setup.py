@@ -260,9 +260,9 @@ def prepare_for_workers(config: pytest.Config) -> None:
     """Prepare what workers have noted as needed."""
     from ..session.prepare import noted_as_needed
 
-    _prepare(config, noted_as_needed(config.stash[SESSION].directory))
+    _prepare(config, noted_as_needed(config.stash[SESSION].directory), sends_here=False)
 
 
-def _prepare(config: pytest.Config, needed: Iterable[str]) -> None:
+def _prepare(config: pytest.Config, needed: Iterable[str], *, sends_here: bool = True) -> None:
     with _usage_errors():
-        config.stash[SESSION].prepare(needed)
+        config.stash[SESSION].prepare(needed, sends_here=sends_here)

@@ -96,6 +96,23 @@ class ClientState(msgspec.Struct, frozen=True, kw_only=True):
     resent: int
 
 
+class WorkerPart(msgspec.Struct, frozen=True, kw_only=True):
+    """What one of several workers did for a phase, and how its clock was mapped to ours.
+
+    `host` is the worker as the YAML has it. Its clock was ahead by `clock_offset_ns` before the phase and gained
+    `clock_drift` nanoseconds a nanosecond; both are 0 where it is our own clock. No time is further off than
+    `clock_error_ns`. `waited_for_positions` counts queries that it could have sent sooner.
+    """
+
+    host: str
+    n_queries: int
+    clock_offset_ns: int
+    clock_drift: float
+    clock_error_ns: int
+    waited_for_positions: int = 0
+    cpu_s: float = 0.0
+
+
 class PhaseRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One phase: what was asked (`spec`), how it ended (`status`), what it measured (`figures`).
 
@@ -103,6 +120,7 @@ class PhaseRecord(msgspec.Struct, frozen=True, kw_only=True):
     `connections_taken` is how many connections the endpoint takes at a time, where it was offered more,
     and `starved` how many queries waited on a connection that it did not take while it answered on others.
     `client` is what the client knew of itself, None in records of before it was noted.
+    `workers` are those that shared the phase, by the numbers that the records have; none where one process sent it.
     """
 
     label: str
@@ -120,6 +138,7 @@ class PhaseRecord(msgspec.Struct, frozen=True, kw_only=True):
     connections_taken: int | None = None
     starved: int = 0
     client: ClientState | None = None
+    workers: tuple[WorkerPart, ...] = ()
     schema_version: int = 1
 
     @property

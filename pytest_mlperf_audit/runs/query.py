@@ -44,7 +44,7 @@ class QueryRecord(msgspec.Struct, omit_defaults=True, gc=False):
     `reply` one of the output in the reply. Both are the first 128 bits of a SHA-256, in hex. `tag` is a scripted
     query's; `cache_header` quotes the reply headers by which a cache says that it answered; `resent` says that the
     query went out twice, since a kept connection was closed before any byte of the reply. `model` is the one that the
-    reply says it comes from.
+    reply says it comes from. `worker` is the number of the process that sent it, where several did.
 
     Only where the phase keeps them: `output`, the text; `output_ids`, its tokens, and `first_ids`, those of the first
     piece of a streamed reply; `ids_from`, the local tokenizer that made them of the text, where one did; `expected`,
@@ -76,6 +76,7 @@ class QueryRecord(msgspec.Struct, omit_defaults=True, gc=False):
     tag: str | None = None
     cache_header: str | None = None
     resent: bool = False
+    worker: int = 0
 
     @property
     def ok(self) -> bool:

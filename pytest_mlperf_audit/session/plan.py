@@ -31,6 +31,7 @@ from ..runs.order import without_replacement
 from ..runs.spec import Concurrency, Load, MaxThroughput, Poisson, RunSpec, Scoring
 from . import third_party
 from .commands import Between, Hook
+from .crews import each_share
 from .inputs import Adapters, Sources, redirected, target_of, with_prompts_found
 from .judge import PlannedAudit
 from .places import check_disjoint, check_harmless
@@ -70,7 +71,7 @@ def _plan_run(path: Path, request: Request, audits: registry.Registry, adapters:
     known_prompts = loaded.benchmark.endpoint_config.simulated.known_prompts
     check_harmless(report_dir, [*inputs, *([known_prompts] if known_prompts else [])])
     target = target_of(loaded)
-    crowded = turn_warnings([spec for planned in plans for spec in planned.specs], target)
+    crowded = turn_warnings(each_share(loaded.benchmark, [one for planned in plans for one in planned.phases]), target)
     hidden = target.redactor if target else Redactor(loaded.secrets)
     return AuditRun(
         path=path,

@@ -10,6 +10,7 @@ from ..report.tables import workload
 from ..runs.order import Scripted
 from ..runs.spec import Concurrency, MaxThroughput, RunSpec
 from ..text import plain
+from .crews import crew_specs, crew_text
 from .display import span
 from .judge import PlannedAudit
 from .run import AuditRun
@@ -25,6 +26,7 @@ def plan_lines(runs: Iterable[AuditRun]) -> Iterator[str]:
     for run in runs:
         yield f"{run.node_id}: {run.benchmark.name}"
         yield f"  endpoint: {_endpoint_text(run)}"
+        yield from (f"  {line}" for line in _crew_lines(run))
         for source in _sources(run):
             yield f"  data set: {source.dataset.name}, {len(source)} rows loaded"
             yield f"    first row: {plain(repr(dict(source.dataset[0])), _ROW)}"
@@ -41,10 +43,17 @@ def run_lines(run: AuditRun, kept_as: Mapping[str, Path] | None) -> Iterator[str
     """Yield what the head of a session says of a run; `kept_as` says where earlier runs are kept, None if none runs."""
     yield f"{run.node_id}: {', '.join(_in_short(planned) for planned in run.plans)}"
     yield f"endpoint {_endpoint_text(run)}"
+    yield from _crew_lines(run)
     yield from (f"warning: {warning}" for warning in run.warnings)
     if kept_as is not None:
         kept = kept_as.get(run.node_id)
         yield f"report {run.report_dir}{f' (earlier run kept as {kept.name})' if kept else ''}"
+
+
+def _crew_lines(run: AuditRun) -> Iterator[str]:
+    """Yield a line on the processes that send, where these are several."""
+    if specs := crew_specs(run.benchmark, [phase for planned in run.plans for phase in planned.phases]):
+        yield f"sent by {len(specs)} processes: {crew_text(specs)}"
 
 
 def _in_short(planned: PlannedAudit) -> str:

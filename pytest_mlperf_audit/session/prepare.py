@@ -19,6 +19,7 @@ from ..load.pattern import check_files
 from ..load.progress import ProgressFile
 from ..records.files import write_atomic
 from ..runs.clock import Clock
+from .crews import each_share
 from .display import Display
 from .locks import endpoint_lock, interrupt, on_sigterm, processes_measuring
 from .places import claim, kept_as
@@ -50,15 +51,19 @@ class AuditSession:
             run.session_dir = self.directory
             run.clock = self.clock
 
-    def prepare(self, node_ids: Iterable[str]) -> None:
+    def prepare(self, node_ids: Iterable[str], *, sends_here: bool = True) -> None:
         """Claim directories and make sure of endpoints for the runs named, before anything is sent.
 
-        Raises UserError for what the user can put right.
+        Their phases are sent by this process, or else by others. Raises UserError for what the user can put right.
         """
         wanted = set(node_ids)
         runs = [run for run in self.runs if run.node_id in wanted and run not in self.prepared]
         for run in runs:
-            check_files([spec for planned in run.plans for spec in planned.specs], run.target)
+            check_files(each_share(run.benchmark, [one for planned in run.plans for one in planned.phases]), run.target)
+            run.crews.open(run, run.target)
+            run.crews.keeps = sends_here
+            if not sends_here:
+                run.crews.dismiss()
             self._make_sure_of(run)
         for run in runs:
             self._prepare(run)
@@ -95,6 +100,8 @@ class AuditSession:
     def close(self) -> None:
         """Stop what was started, and give up the locks."""
         self._display.stop()
+        for run in self.runs:
+            run.crews.dismiss()
         for process in self._simulated:
             process.stop()
         for lock in self._locks:

@@ -33,6 +33,7 @@ from ..runs.script import Script
 from ..runs.spec import RunSpec
 from . import third_party
 from .commands import Between
+from .crews import Crews
 from .judge import PlannedAudit, complete_records, judge
 from .locks import endpoint_lock, measuring, processes_measuring
 from .scorer import run_command
@@ -48,7 +49,8 @@ class AuditRun:
     `left_out` says, a sentence each, what of the YAML cannot be run; `oddities`, what is odd about the first answer.
     `raise_if_stopped` raises KeyboardInterrupt where this thread is to end the run, and no signal can tell it.
     `without_limit` is entered while phases run, and holds off a time limit that somebody has set on the test that asked
-    for them. `reported_by` are the tests that have said why there is no verdict.
+    for them. `reported_by` are the tests that have said why there is no verdict. `crews` has the processes that send,
+    where these are several.
     """
 
     path: Path
@@ -68,6 +70,7 @@ class AuditRun:
     reported_by: dict[str, str] = field(default_factory=dict)
     raise_if_stopped: Callable[[], None] = lambda: None
     without_limit: Callable[[], AbstractContextManager[None]] = nullcontext
+    crews: Crews = field(default_factory=Crews)
     _verdicts: dict[str, Verdict] = field(default_factory=dict)
 
     @property
@@ -188,21 +191,31 @@ class AuditRun:
 
     def _send(self, planned: PlannedAudit, target: Target, report: Callable[[Progress], None]) -> None:
         """Send an audit's phases back to back, or with what the user has done between two of them."""
-        phases = planned.all_phases
         if all(map(_record, planned.phases)):  # sent by a process that was ended before they were scored
             self._score(planned, target, report)
             return
+        try:
+            complete = self._send_groups(planned, target, report)
+        finally:
+            if not self.crews.keeps:
+                self.crews.dismiss()
+        if complete:
+            self._score(planned, target, report)
+
+    def _send_groups(self, planned: PlannedAudit, target: Target, report: Callable[[Progress], None]) -> bool:
+        """Send groups of phases until one is not complete; return whether all are."""
+        phases, crew = planned.all_phases, self.crews.ready(self, target)
         groups = [[phase] for phase in phases] if self.between else [phases]
         before = self._sent_last()
         for group in groups:
             if self.between and before:
                 self.between(before, group[0].spec.label, target.urls)
             sent = [_redrawn(planned, phase) for phase in group]
-            records = run_group(sent, self.source, target, title=planned.id, clock=self.clock, report=report)
+            records = run_group(sent, self.source, target, title=planned.id, clock=self.clock, report=report, crew=crew)
             if not all(record.complete for record in records):
-                return
+                return False
             before = group[-1].spec.label
-        self._score(planned, target, report)
+        return True
 
     def _score(self, planned: PlannedAudit, target: Target, report: Callable[[Progress], None]) -> None:
         """Have external scorers judge what was kept of the replies."""

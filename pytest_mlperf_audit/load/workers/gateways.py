@@ -1,0 +1,160 @@
+"""Processes to send from, started by execnet: here, or over ssh. Each is like this one, or there is one message.
+
+execnet has no common class of errors, and starts what it is told with a terminal's Ctrl-C in reach; both end here.
+"""
+
+from __future__ import annotations
+
+import queue
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import execnet
+
+from ...errors import HostError
+from ...text import printable
+from . import hello
+
+#: A gateway that does not come up, or does not say what it is, within this time never will.
+_PATIENCE_S = 30.0
+#: ssh must not ask for a password on the terminal, nor wait for a host that does not answer; compression costs more
+#: CPU time than the queries do, and execnet asks for it, so that its own configuration cannot be asked not to.
+_SSH = "-o BatchMode=yes -o ConnectTimeout=10"
+#: Of gateways that are opened at a time; each is a thread here, and an ssh client with its key exchange.
+_AT_ONCE = 16
+_CLOSE_S = 2.0
+
+
+@dataclass
+class Gateway:
+    """A process that waits for our word. `spec` is how the user wrote it."""
+
+    number: int
+    spec: str
+    channel: Any = field(repr=False)
+    made: Any = field(repr=False)
+    one_machine: bool = False
+
+    @property
+    def name(self) -> str:
+        """The worker as messages name it."""
+        return f"worker {self.number} ({self.spec})"
+
+    def kill(self) -> None:
+        """End our side of it at once: the process itself, or the ssh client."""
+        with suppress(Exception):
+            self.made._io.kill()  # noqa: SLF001 - execnet has no other way
+
+
+class Gateways:
+    """All processes of one run. Raises HostError when one cannot be started, or is not like this one."""
+
+    def __init__(self, specs: Sequence[str]) -> None:
+        self._group = execnet.Group(execmodel="thread")
+        # Signal handlers, and uvloop, want the main thread of each.
+        self._group.set_execmodel("thread", "main_thread_only")
+        self._specs = tuple(specs)
+        self.opened: list[Gateway] = []
+        try:
+            self.opened = self._open()
+            self._check()
+            for one in self.opened:
+                one.channel.send("serve")
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End every process that was started; what does not end in time is killed."""
+        self._group.terminate(timeout=_CLOSE_S)
+
+    def _open(self) -> list[Gateway]:
+        """Start all, several at a time, in threads that Ctrl-C does not reach, nor what they start.
+
+        A terminal sends Ctrl-C to every process of its group. The workers, and the ssh clients, are told by us.
+        """
+        waiting: queue.SimpleQueue[tuple[int, str]] = queue.SimpleQueue()
+        done: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
+        for item in enumerate(self._specs):
+            waiting.put(item)
+
+        def start() -> None:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            with suppress(queue.Empty):
+                while True:
+                    number, spec = waiting.get_nowait()
+                    done.put((number, self._start(spec)))
+
+        for _ in range(min(_AT_ONCE, len(self._specs))):
+            threading.Thread(target=start, name="mlperf-gateway", daemon=True).start()
+        found: list[Gateway] = []
+        due_s = time.monotonic() + _PATIENCE_S * -(-len(self._specs) // _AT_ONCE)
+        while len(found) < len(self._specs):
+            try:
+                number, made = done.get(timeout=max(0.0, due_s - time.monotonic()))
+            except queue.Empty:
+                missing = next(spec for at, spec in enumerate(self._specs) if at not in {one.number for one in found})
+                raise HostError(_cannot(missing, f"no answer within {_PATIENCE_S:g} s")) from None
+            if isinstance(made, str):
+                raise HostError(_cannot(self._specs[number], made))
+            gateway, channel = made
+            found.append(Gateway(number, self._specs[number], channel, gateway))
+        return sorted(found, key=lambda one: one.number)
+
+    def _start(self, spec: str) -> tuple[Any, Any] | str:
+        """Return a gateway, and the channel of what runs there; or why there is none."""
+        kind, equals, host = spec.partition("=")
+        asked = f"ssh={_SSH} {host}" if kind == "ssh" and equals else spec
+        try:
+            made = self._group.makegateway(asked)
+            return made, made.remote_exec(hello)
+        except execnet.HostNotFound:
+            return "ssh cannot log in there (it says why above); try the same with `ssh -o BatchMode=yes`"
+        except Exception as error:  # noqa: BLE001 - EOFError, OSError, AssertionError: of execnet's, of anything
+            return f"no Python starts there ({type(error).__name__}{f': {error}' if str(error) else ''})"
+
+    def _check(self) -> None:
+        ours = hello.findings()
+        due_s = time.monotonic() + _PATIENCE_S
+        for one in self.opened:
+            try:
+                theirs = one.channel.receive(timeout=max(0.1, due_s - time.monotonic()))
+            except Exception as error:  # noqa: BLE001 - as above; over ssh a missing Python shows only now
+                raise HostError(_cannot(one.spec, f"no Python answers there ({_last_line(error)})")) from None
+            if problem := _difference(ours, theirs):
+                raise HostError(_cannot(one.spec, problem))
+            one.one_machine = one.spec.startswith("popen") or bool(theirs["machine"] == ours["machine"] != "")
+
+
+def _last_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}{f': {printable(lines[-1])}' if lines else ''}"
+
+
+def _difference(ours: dict[str, str], theirs: dict[str, str]) -> str:
+    """Return what of a worker's Python and package is not as here, with the cure; "" where all is."""
+    if theirs["python"] != ours["python"]:
+        return (
+            f"has Python {theirs['python']}, here it is {ours['python']}; name another one there, as in "
+            f"//python=python{ours['python']}"
+        )
+    if theirs["version"] != ours["version"]:
+        found = theirs["version"] or f"none that can be found ({theirs.get('problem', '')})"
+        return (
+            f"has pytest-mlperf-audit {found}, here it is {ours['version']}; install that one there "
+            f"(pip install pytest-mlperf-audit=={ours['version']}), or name its Python (//python=PATH)"
+        )
+    if theirs["code"] != ours["code"]:
+        return (
+            f"has other code than here, though both are pytest-mlperf-audit {ours['version']}; install the same there"
+        )
+    return ""
+
+
+def _cannot(spec: str, why: str) -> str:
+    return f"settings.client.hosts: {spec}: {why}"
