@@ -59,14 +59,14 @@ def test_path_is_absolute_and_where_names_file_line_and_key(audits, minimal: str
 
 def test_ignored_keys_give_one_warning_that_lists_them(load, minimal: str):
     text = minimal + (
-        "    generate_params: {a: 1}\ntimeout: 3\nverbose: true\nsettings:\n  client:\n    num_workers: 4\n"
+        "    generate_params: {a: 1}\ntimeout: 3\nverbose: true\nsettings:\n  client:\n    log_level: INFO\n"
         "    api_key: hunter2\n    transport:\n      type: zmq\n  profiling: {engine: vllm}\n"
     )
     (warning,) = load(text).warnings
     assert warning == (
         "wan22.yaml: keys of the endpoints tool that have no meaning here, ignored: timeout (line 7), "
         "verbose (line 8), datasets[0].generate_params (line 6), settings.profiling (line 15), "
-        "settings.client.api_key (line 12), settings.client.num_workers (line 11), settings.client.transport (line 13)"
+        "settings.client.api_key (line 12), settings.client.log_level (line 11), settings.client.transport (line 13)"
     )
 
 

@@ -126,13 +126,13 @@ def test_an_llm_benchmark(load):
     assert loaded.benchmark.settings.runtime.min_duration_ms == 600000
     assert loaded.benchmark.settings.drain.performance_timeout_s == 240
     assert loaded.benchmark.performance_dataset.parser == {"prompt": "article"}
+    assert loaded.benchmark.settings.client.num_workers == 4
     (warning,) = loaded.warnings
     ignored = (
         "enable_cpu_affinity (line 30)",
         "verbose (line 31)",
         "model_params.osl_distribution (line 9)",
         "settings.load_pattern.use_legacy_loadgen_qps_metrics (line 24)",
-        "settings.client.num_workers (line 25)",
         "settings.client.log_level (line 25)",
         "settings.client.warmup_connections (line 25)",
         "settings.drain.metrics_drain_timeout_s (line 26)",
