@@ -8,7 +8,7 @@ from ..runs.query import NO_ACCESS, PROXY, RATE_LIMITED, QueryRecord, refusal
 from ..runs.spec import RunSpec
 
 #: A phase ends when so many queries, the first that it sent, are refused in one way.
-_FIRST_QUERIES = 10
+FIRST_QUERIES = 10
 
 #: It does when so many are refused for want of access, or by a rate limit, which comes in waves, with nothing completed
 #: since, wherever it is; those of all that is in flight, so that some rows refused among many good ones are not enough.
@@ -33,7 +33,7 @@ class Hope:
         self._label, self._api_type = label, api_type
         self._gave_ids = False
         # A script ends by itself where it sees few queries fail, and knows better what to say of them.
-        self._first = _FIRST_QUERIES if isinstance(spec.order, Scripted) else min(_FIRST_QUERIES, spec.n_samples)
+        self._first = FIRST_QUERIES if isinstance(spec.order, Scripted) else min(FIRST_QUERIES, spec.n_samples)
         self._limit_s = spec.query_timeout_s or 0.0
         self._latest_completed = -1
         self._n_refused = 0

@@ -68,9 +68,16 @@ def main(o: dict[str, Any]) -> None:
     ended: dict[str, object] = {"loop": loop_name()}
     before_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
+    crew = None
+    if o.get("workers"):
+        from pytest_mlperf_audit.load.workers.crew import Crew
+
+        crew = Crew(["popen"] * o["workers"])
+        crew.equip([(source, phase.spec) for phase in phases], None)
+
     def drive() -> None:
         try:
-            records = run_group(phases, source, Target(urls=(o["url"],)), report=report)
+            records = run_group(phases, source, Target(urls=(o["url"],)), report=report, crew=crew)
             ended["status"] = [record.status for record in records]
         except KeyboardInterrupt:
             ended["raised"] = "KeyboardInterrupt"

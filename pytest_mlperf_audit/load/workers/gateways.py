@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import queue
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import execnet
+from execnet import gateway_base
 
 from ...errors import HostError
 from ...text import printable
@@ -28,6 +30,8 @@ _SSH = "-o BatchMode=yes -o ConnectTimeout=10"
 #: Of gateways that are opened at a time; each is a thread here, and an ssh client with its key exchange.
 _AT_ONCE = 16
 _CLOSE_S = 2.0
+#: ssh's own exit status where it cannot reach a host (ssh(1), EXIT STATUS).
+_SSH_FAILED = 255
 
 
 @dataclass
@@ -51,13 +55,60 @@ class Gateway:
             self.made._io.kill()  # noqa: SLF001 - execnet has no other way
 
 
+class _Started(gateway_base.ThreadExecModel):  # type: ignore[misc]
+    """execnet's threads, and its `subprocess`: of what is started here, all is known, whatever becomes of it."""
+
+    PIPE = subprocess.PIPE
+
+    def __init__(self) -> None:
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.latest = threading.local()
+        self._lock = threading.Lock()
+        self._is_over = False
+
+    @property
+    def subprocess(self) -> _Started:
+        return self
+
+    def Popen(self, *args: Any, **options: Any) -> subprocess.Popen[bytes]:  # noqa: N802 - as of that module
+        """Start a process, unless all is over."""
+        with self._lock:
+            if self._is_over:
+                raise OSError("it is over")
+            process = subprocess.Popen(*args, **options)  # noqa: S603 - what the YAML names
+            self.processes.append(process)
+            self.latest.process = process
+            return process
+
+    def status(self) -> int | None:
+        """Return the exit status of the process that this thread started last, None where it has not ended."""
+        try:
+            return int(self.latest.process.wait(_CLOSE_S))
+        except (AttributeError, subprocess.TimeoutExpired):
+            return None
+
+    def end(self) -> None:
+        """Start no more, and kill what has not ended."""
+        with self._lock:
+            self._is_over = True
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    with suppress(OSError):  # what was to be written to it
+                        pipe.close()
+
+
 class Gateways:
     """All processes of one run. Raises HostError when one cannot be started, or is not like this one."""
 
     def __init__(self, specs: Sequence[str]) -> None:
-        self._group = execnet.Group(execmodel="thread")
+        self._started = _Started()
+        self._group = execnet.Group()
         # Signal handlers, and uvloop, want the main thread of each.
-        self._group.set_execmodel("thread", "main_thread_only")
+        self._group.set_execmodel(self._started, "main_thread_only")
         self._specs = tuple(specs)
         self.opened: list[Gateway] = []
         try:
@@ -72,6 +123,7 @@ class Gateways:
     def close(self) -> None:
         """End every process that was started; what does not end in time is killed."""
         self._group.terminate(timeout=_CLOSE_S)
+        self._started.end()
 
     def _open(self) -> list[Gateway]:
         """Start all, several at a time, in threads that Ctrl-C does not reach, nor what they start.
@@ -113,10 +165,12 @@ class Gateways:
         try:
             made = self._group.makegateway(asked)
             return made, made.remote_exec(hello)
-        except execnet.HostNotFound:
-            return "ssh cannot log in there (it says why above); try the same with `ssh -o BatchMode=yes`"
-        except Exception as error:  # noqa: BLE001 - EOFError, OSError, AssertionError: of execnet's, of anything
-            return f"no Python starts there ({type(error).__name__}{f': {error}' if str(error) else ''})"
+        except Exception as error:  # noqa: BLE001 - HostNotFound, EOFError, OSError, AssertionError: of anything
+            status = self._started.status() if kind == "ssh" else None
+            if status == _SSH_FAILED:
+                return "ssh cannot log in there (it says why above); try the same with `ssh -o BatchMode=yes`"
+            told = f", exit status {status}" if status is not None else ""
+            return f"no Python starts there ({type(error).__name__}{f': {error}' if str(error) else ''}{told})"
 
     def _check(self) -> None:
         ours = hello.findings()

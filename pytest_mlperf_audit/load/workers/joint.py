@@ -16,7 +16,7 @@ from ...endpoints.source import RequestSource
 from ...runs.phase import ClientState, Status, StoppedBy, WorkerPart
 from ...runs.query import QueryRecord
 from ...runs.spec import Poisson, RunSpec
-from ..hope import Hope, HopelessError
+from ..hope import FIRST_QUERIES, Hope, HopelessError
 from ..phase import unmatched
 from ..progress import Progress
 from .clocks import Mapping, Reading
@@ -54,9 +54,6 @@ _PREPARE_S = 120.0
 #: What workers get to end a phase that is to end at once.
 _STOP_S = 2.0
 
-#: So many records are looked at for whether all that is sent is refused.
-_FIRST = 64
-
 _decode_lines = msgspec.json.Decoder(QueryRecord).decode_lines
 
 
@@ -90,7 +87,7 @@ class JointPhase:
         self._waiting: set[int] = set()
         self._overs: dict[int, Over] = {}
         self._told_end = False
-        self._n_looked_at = 0
+        self._n_first = 0
         self._start_ns = 0
         self._ahead: list[Reading] = []
         self._abort: StoppedBy | None = None
@@ -248,10 +245,10 @@ class JointPhase:
         """Look whether the first queries of all, whoever sent them, are refused in one way. Raises HopelessError."""
         if self._hope is not None:
             records = _decode_lines(lines)
-            self._n_looked_at += len(records)
+            self._n_first += sum(record.query < FIRST_QUERIES for record in records)
             for record in records:
                 self._hope.require(record, self.spec.n_samples)
-            if self._n_looked_at > _FIRST or any(record.ok for record in records):
+            if self._n_first >= FIRST_QUERIES or any(record.ok for record in records):
                 self._hope = None
                 for member in self._members:
                     member.on_lines = None

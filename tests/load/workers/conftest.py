@@ -79,7 +79,7 @@ def own_crew(engine: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 
 @pytest.fixture
 def fake_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A program `ssh` that runs the command here, and knows no host called nowhere; returns where it logs its calls."""
+    """A program `ssh` that runs the command here, and knows no host called absent; returns where it logs its calls."""
     directory = tmp_path / "bin"
     directory.mkdir()
     log = tmp_path / "ssh.log"
@@ -87,7 +87,7 @@ def fake_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.write_text(
         "#!/bin/sh\n"
         f'echo "$@" >> {log}\n'
-        'case "$*" in *nowhere*) echo "ssh: Could not resolve hostname nowhere" >&2; exit 255;; esac\n'
+        'case "$*" in *absent*) echo "ssh: Could not resolve hostname absent" >&2; exit 255;; esac\n'
         'for last; do :; done\nexec sh -c "$last"\n'
     )
     program.chmod(0o755)
