@@ -41,13 +41,16 @@ class Crews:
             return
         from ..load.workers.crew import Crew
 
-        crew = Crew(specs)
         try:
-            crew.equip([(phase.source or run.source, phase.spec) for phase in shared(_all_phases(run))], target)
+            self._crew = Crew(specs)
+            self._crew.equip([(phase.source or run.source, phase.spec) for phase in shared(_all_phases(run))], target)
+        except HostError as error:
+            self.dismiss()
+            key = "hosts" if run.benchmark.settings.client.hosts else "num_workers"
+            raise HostError(f"{run.loaded.where('settings', 'client', key)}: {error}") from error
         except BaseException:
-            crew.close()
+            self.dismiss()
             raise
-        self._crew = crew
 
     def ready(self, run: AuditRun, target: Target) -> Crew | None:
         """Return the processes, started anew where one was lost; None where this one sends alone.

@@ -71,7 +71,7 @@ class Crew:
         try:
             run_until_done(give)
         except LostError as error:
-            raise HostError(f"settings.client.hosts: {error}") from error
+            raise HostError(str(error)) from error
 
     def number_of(self, source: RequestSource) -> int:
         """Return by which number workers know a source."""

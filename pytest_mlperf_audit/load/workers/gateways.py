@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import queue
 import signal
-import subprocess
+import subprocess as processes
 import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import execnet
 from execnet import gateway_base
@@ -55,13 +55,13 @@ class Gateway:
             self.made._io.kill()  # noqa: SLF001 - execnet has no other way
 
 
-class _Started(gateway_base.ThreadExecModel):  # type: ignore[misc]
+class _Started(gateway_base.ThreadExecModel):
     """execnet's threads, and its `subprocess`: of what is started here, all is known, whatever becomes of it."""
 
-    PIPE = subprocess.PIPE
+    PIPE = processes.PIPE
 
     def __init__(self) -> None:
-        self.processes: list[subprocess.Popen[bytes]] = []
+        self.processes: list[processes.Popen[bytes]] = []
         self.latest = threading.local()
         self._lock = threading.Lock()
         self._is_over = False
@@ -70,12 +70,12 @@ class _Started(gateway_base.ThreadExecModel):  # type: ignore[misc]
     def subprocess(self) -> _Started:
         return self
 
-    def Popen(self, *args: Any, **options: Any) -> subprocess.Popen[bytes]:  # noqa: N802 - as of that module
+    def Popen(self, *args: Any, **options: Any) -> processes.Popen[bytes]:  # noqa: N802 - as of that module
         """Start a process, unless all is over."""
         with self._lock:
             if self._is_over:
                 raise OSError("it is over")
-            process = subprocess.Popen(*args, **options)  # noqa: S603 - what the YAML names
+            process = processes.Popen(*args, **options)  # noqa: S603 - what the YAML names
             self.processes.append(process)
             self.latest.process = process
             return process
@@ -84,7 +84,7 @@ class _Started(gateway_base.ThreadExecModel):  # type: ignore[misc]
         """Return the exit status of the process that this thread started last, None where it has not ended."""
         try:
             return int(self.latest.process.wait(_CLOSE_S))
-        except (AttributeError, subprocess.TimeoutExpired):
+        except (AttributeError, processes.TimeoutExpired):
             return None
 
     def end(self) -> None:
@@ -108,7 +108,7 @@ class Gateways:
         self._started = _Started()
         self._group = execnet.Group()
         # Signal handlers, and uvloop, want the main thread of each.
-        self._group.set_execmodel(self._started, "main_thread_only")
+        self._group.set_execmodel(cast("str", self._started), "main_thread_only")
         self._specs = tuple(specs)
         self.opened: list[Gateway] = []
         try:
@@ -211,4 +211,4 @@ def _difference(ours: dict[str, str], theirs: dict[str, str]) -> str:
 
 
 def _cannot(spec: str, why: str) -> str:
-    return f"settings.client.hosts: {spec}: {why}"
+    return f"{spec}: {why}"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
+from pytest_mlperf_audit.load.progress import Progress
 from pytest_mlperf_audit.load.target import Target
 from pytest_mlperf_audit.load.workers import clocks, crew
 from pytest_mlperf_audit.load.workers import joint as joint_module
@@ -17,7 +19,7 @@ from pytest_mlperf_audit.records.store import consistent
 from pytest_mlperf_audit.runs.order import single, with_replacement, without_replacement
 from pytest_mlperf_audit.runs.spec import Concurrency, Keep, MaxThroughput, Poisson
 
-SPECS = {
+SPECS: dict[str, dict[str, Any]] = {
     "concurrency": {"n_samples": 200},
     "new_prompts": {"n_samples": 50, "nonce": "prefix", "nonce_seed": 7, "order": with_replacement(3)},
     "one_row": {"n_samples": 50, "order": single(3), "load": Concurrency(target=2)},
@@ -136,7 +138,8 @@ def test_a_clock_that_is_not_ours_is_mapped(joint, start_sut, monkeypatch):
 )
 def test_a_clock_that_cannot_be_mapped_gives_no_verdict(joint, start_sut, monkeypatch, off_ns, error_ns, words):
     sut = start_sut(lanes=16, service_ms=1, repeat_ms=0)
-    read, n_read = crew._read_clock, Counter()
+    read = crew._read_clock
+    n_read: Counter[int] = Counter()
 
     async def drifting(member):
         n_read[member.number] += 1
@@ -170,7 +173,7 @@ def test_secrets_are_on_no_command_line_and_in_no_environment(joint, start_sut):
 
 def test_progress_is_that_of_all(joint, start_sut):
     sut = start_sut(lanes=8, service_ms=20, repeat_ms=0)
-    seen = []
+    seen: list[Progress] = []
     joint.drive_all(sut.url, [joint.engine.spec(n_samples=200, load=Concurrency(target=8))], report=seen.append)
     assert any(0 < progress.issued < 200 for progress in seen)
     assert all(progress.completed <= progress.issued <= 200 for progress in seen)

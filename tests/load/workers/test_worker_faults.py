@@ -20,7 +20,7 @@ from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.endpoints.source import RequestSource
 from pytest_mlperf_audit.errors import HostError
 from pytest_mlperf_audit.load.target import Target
-from pytest_mlperf_audit.load.workers import gateways, hello
+from pytest_mlperf_audit.load.workers import hello
 from pytest_mlperf_audit.load.workers import joint as joint_module
 from pytest_mlperf_audit.load.workers.crew import Crew
 from pytest_mlperf_audit.runs.spec import Concurrency
@@ -71,7 +71,7 @@ def test_a_worker_that_dies_before_the_phase(own_crew):
     joint.crew.equip([(joint.source, joint.engine.spec())], None)
     os.kill(joint.pids()[0], signal.SIGKILL)
     psutil.Process(joint.pids()[0]).wait()
-    with pytest.raises(HostError, match=r"settings.client.hosts: worker 0 \(popen\): .*ended"):
+    with pytest.raises(HostError, match=r"worker 0 \(popen\): .*ended"):
         joint.crew.equip([(joint.source, joint.engine.spec())], None)
 
 
@@ -162,7 +162,7 @@ def _refusal(*specs: str) -> str:
     with pytest.raises(HostError) as caught:
         Crew(specs)
     message = str(caught.value)
-    assert message.startswith("settings.client.hosts: ")
+    assert message.startswith(("popen", "ssh="))
     assert "\n" not in message
     return message
 
@@ -192,7 +192,7 @@ def test_a_host_without_that_python():
 )
 def test_another_version_than_here(monkeypatch, name, value, words):
     ours = {**hello.findings(), name: value}
-    monkeypatch.setattr(gateways.hello, "findings", lambda: ours)
+    monkeypatch.setattr(hello, "findings", lambda: ours)
     assert words in _refusal("popen")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from pytest_mlperf_audit.config import hosts
@@ -98,7 +100,7 @@ def test_of_one_core_one_process_is_left(monkeypatch: pytest.MonkeyPatch):
 def test_cores_are_those_that_the_control_group_gives(monkeypatch: pytest.MonkeyPatch, tmp_path):
     (tmp_path / "cpu.max").write_text("150000 100000\n")
     monkeypatch.setattr(hosts, "Path", lambda _: tmp_path / "cpu.max")
-    monkeypatch.setattr(hosts.os, "sched_getaffinity", lambda _: range(16), raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(16), raising=False)
     assert hosts.usable_cores() == 1
     (tmp_path / "cpu.max").write_text("max 100000\n")
     assert hosts.usable_cores() == 16

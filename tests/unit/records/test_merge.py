@@ -26,9 +26,7 @@ def _write(path: Path, records: list[QueryRecord]) -> Path:
 
 @pytest.mark.parametrize("block", [1, 64, 2**22])
 @pytest.mark.parametrize("n_parts", [1, 2, 5])
-def test_lines_are_put_in_the_order_of_issue(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, n_parts: int
-):
+def test_lines_are_put_in_the_order_of_issue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, n_parts: int):
     monkeypatch.setattr(module, "_BLOCK", block)
     monkeypatch.setattr(module, "_AT_ONCE", 7)
     rng = random.Random(1)

@@ -127,8 +127,12 @@ class Simulated:
     def _held(self, worker: int) -> None:
         hand = self.hands[worker]
         chunks, highest = hand.give_back(), hand.highest
-        self._message(lambda: (self.dealer.take_back(worker, chunks, highest), self._share()))  # type: ignore[arg-type]
+        self._message(lambda: self._take_back(worker, chunks, highest))
         hand.top_up()
+
+    def _take_back(self, worker: int, chunks: list[Chunk], highest: int) -> None:
+        self.dealer.take_back(worker, chunks, highest)
+        self._share()
 
     def _share(self) -> None:
         for worker, wanted in tuple(self._wants.items()):
@@ -232,10 +236,9 @@ def test_a_worker_that_is_done_holds_nothing():
     dealer = Dealer(_spec(10, max_duration_ms=1), 10**9, 2)
     dealer.deal(4)
     dealer.hold("ceiling", [0])  # worker 1 is done
-    assert not dealer.is_dealt
+    before = dealer.is_dealt
     dealer.take_back(0, [Chunk(2, 4)], 1)
-    assert dealer.is_dealt
-    assert dealer.end == 2
+    assert (before, dealer.is_dealt, dealer.end) == (False, True, 2)
 
 
 def test_gaps_below_the_highest_position_are_dealt_again():
