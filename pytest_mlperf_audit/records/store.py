@@ -3,6 +3,7 @@
     <directory>/phase.json      written once, when the phase has ended however it ended
     <directory>/queries.jsonl   appended while it runs
     <directory>/score.json      what an external scorer made of it, where one was asked for
+    <directory>/queries.worker-<n>.jsonl   of several processes, until they are put together as queries.jsonl
 
 A directory with queries but no phase.json is a phase whose process was killed: it is never read as a result.
 """
@@ -90,6 +91,7 @@ def set_aside(directory: Path) -> int:
     while (directory / f"attempt-{attempt}").exists():
         attempt += 1
     leftovers = [path for name in (QUERIES_FILE, PHASE_FILE, SCORE_FILE) if (path := directory / name).exists()]
+    leftovers += sorted(directory.glob(worker_file("*")))
     if not leftovers:
         return attempt
     kept = directory / f"attempt-{attempt}"
@@ -97,6 +99,11 @@ def set_aside(directory: Path) -> int:
     for path in leftovers:
         path.rename(kept / path.name)
     return attempt + 1
+
+
+def worker_file(worker: int | str) -> str:
+    """Return the name of what one of several workers has recorded, until all of it is put together."""
+    return f"queries.worker-{worker}.jsonl"
 
 
 def write_score(directory: Path, score: Score) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ...records.log import read_columns
 from ...records.merge import Written, merge
+from ...records.store import worker_file
 from ...runs.columns import QueryColumns
 from .member import Member
 
@@ -35,7 +36,7 @@ class JointLog:
     def open(self, members: Iterable[Member]) -> None:
         """Have records of these workers written."""
         for member in members:
-            path = self._path.with_name(f"{self._path.stem}.worker-{member.number}{self._path.suffix}")
+            path = self._path.with_name(worker_file(member.number))
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
             self._files[member.number] = path, file
             member.lines_to = file

@@ -130,3 +130,12 @@ def test_tenths_that_were_edited_do_not_follow(tmp_path, record, query, changes)
     edited = msgspec.structs.replace(edited, figures=msgspec.structs.replace(edited.figures, **changes))
     with pytest.raises(RecordError, match=r"its figures do not follow from queries\.jsonl"):
         consistent(tmp_path, edited)
+
+
+def test_what_several_workers_left_is_set_aside_as_well(tmp_path):
+    names = ["queries.jsonl", "queries.worker-0.jsonl", "queries.worker-12.jsonl"]
+    for name in names:
+        (tmp_path / name).write_text("")
+    assert set_aside(tmp_path) == 2
+    assert sorted(path.name for path in (tmp_path / "attempt-1").iterdir()) == names
+    assert [path.name for path in tmp_path.iterdir()] == ["attempt-1"]
