@@ -93,7 +93,7 @@ def each_share(benchmark: Benchmark, phases: Sequence[PlannedPhase]) -> list[Run
     n_workers = len(crew_specs(benchmark, phases))
     if not n_workers:
         return [phase.spec for phase in phases]
-    from ..load.workers.dealer import shares
+    from ..load.workers.shares import shares
 
     return [
         spec if isinstance(spec.order, Scripted) else msgspec.structs.replace(spec, load=shares(spec, n_workers)[0])

@@ -60,21 +60,25 @@ class AuditSession:
         runs = [run for run in self.runs if run.node_id in wanted and run not in self.prepared]
         for run in runs:
             check_files(each_share(run.benchmark, [one for planned in run.plans for one in planned.phases]), run.target)
-            run.crews.open(run, run.target)
-            run.crews.keeps = sends_here
-            if not sends_here:
-                run.crews.dismiss()
-            self._make_sure_of(run)
+            self._make_sure_of(run, sends_here=sends_here)
         for run in runs:
             self._prepare(run)
         if self.prepared:
             self._display.start()
 
-    def _make_sure_of(self, run: AuditRun) -> None:
-        """Send one query to an endpoint that is not ours; what is odd about its answer is a warning of the run's."""
+    def _make_sure_of(self, run: AuditRun, *, sends_here: bool) -> None:
+        """See that an endpoint that is not ours is there, and that all can send who are to; then send it one query.
+
+        What is odd about its answer is a warning of the run's.
+        """
+        if run.target is not None:
+            check_endpoint(run.source.adapter, run.target)
+        run.crews.open(run, run.target)
+        run.crews.keeps = sends_here
+        if not sends_here:
+            run.crews.dismiss()
         if run.target is None:
             return
-        check_endpoint(run.source.adapter, run.target)
         waiting = partial(self._tell, "waiting for another run against this endpoint")
         with endpoint_lock(run.target, waiting, run.raise_if_stopped):
             first = ask_first(

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from ...runs.order import Scripted, order_length
 from ...runs.phase import StoppedBy
-from ...runs.spec import Concurrency, Load, MaxThroughput, Poisson, RunSpec
-from ..pattern import arrivals, wanted_by
+from ...runs.spec import Poisson, RunSpec
+from ..pattern import arrivals
 
 #: A worker holds what it sends in this time, and in two round trips to the controller.
 _RESERVE_S = 0.02
@@ -294,18 +294,3 @@ def enough(spec: RunSpec, start_ns: int) -> Callable[[int], bool]:
     """Return what says of the highest position sent whether count and floor of duration are over by now."""
     floor_ns = start_ns + spec.min_duration_ms * 1_000_000
     return lambda highest: highest + 1 >= spec.n_samples and perf_counter_ns() >= floor_ns
-
-
-def shares(spec: RunSpec, n_workers: int) -> list[Load]:
-    """Return what load each worker has; of a schedule all have all, and take their own arrivals of it.
-
-    One that would have no connection takes no part.
-    """
-    if isinstance(spec.load, Poisson):
-        return [spec.load] * n_workers
-    total = wanted_by(spec)
-    n_workers = min(n_workers, total)
-    sizes = [total // n_workers + (at < total % n_workers) for at in range(n_workers)]
-    if isinstance(spec.load, Concurrency):
-        return [Concurrency(target=size) for size in sizes]
-    return [MaxThroughput(max_in_flight=size) for size in sizes]

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Coroutine
-from contextlib import suppress
-from functools import partial
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
@@ -20,39 +17,18 @@ from ..hope import FIRST_QUERIES, Hope, HopelessError
 from ..phase import unmatched
 from ..progress import Progress
 from .clocks import Mapping, Reading
-from .dealer import Dealer, shares
+from .dealer import Dealer
 from .joint_log import JointLog
-from .member import Inbox, LostError, Member
-from .messages import (
-    Command,
-    Deal,
-    Done,
-    End,
-    Held,
-    Hold,
-    Over,
-    Ping,
-    Prepare,
-    Reached,
-    Records,
-    Report,
-    Start,
-    Stop,
-    Want,
-)
+from .member import LostError, Member
+from .messages import Deal, End, Held, Hold, Over, Prepare, Reached, Records, Report, Start, Want
+from .shares import shares
+from .team import Team
 
 if TYPE_CHECKING:
     from .crew import Crew
 
 #: From the go-ahead to the start: more than a message takes.
 _LEAD_NS = 100_000_000
-_BEAT_S = 0.25
-#: A link on which nothing has come for so many beats is cut: two seconds.
-_SILENT_BEATS = 8
-#: Opening connections and their greetings have time limits of their own, below this.
-_PREPARE_S = 120.0
-#: What workers get to end a phase that is to end at once.
-_STOP_S = 2.0
 
 _decode_lines = msgspec.json.Decoder(QueryRecord).decode_lines
 
@@ -81,11 +57,11 @@ class JointPhase:
         self._source = source
         self._shares = shares(spec, len(crew.members))
         self._members = crew.members[: len(self._shares)]
+        self._team = Team(self._members, log)
         self._dealer = Dealer(spec, len(source), len(self._members))
+        self._is_dealt_to = not isinstance(spec.load, Poisson)
         self._hope: Hope | None = Hope(spec)
         self._wants: dict[int, int] = {}
-        self._waiting: set[int] = set()
-        self._overs: dict[int, Over] = {}
         self._told_end = False
         self._n_first = 0
         self._start_ns = 0
@@ -101,51 +77,31 @@ class JointPhase:
         """Have every worker open its connections, and ask for its first positions."""
         try:
             self._ahead = await self._crew.read_clocks(self._members)
-            self._inbox: Inbox = asyncio.Queue()
-            for member in self._members:
-                member.n_lines = 0
-                member.bind(self._inbox)
-            self.log.open(self._members)
+            self._team.bind()
             number, n_workers = self._crew.number_of(self._source), len(self._members)
-            until = self._dealer.until if isinstance(self.spec.load, Poisson) else None
+            until = None if self._is_dealt_to else self._dealer.until
             for at, (member, share) in enumerate(zip(self._members, self._shares, strict=True)):
-                member.on_lines = partial(self._pass_on, asyncio.get_running_loop(), member)
                 spec = msgspec.structs.replace(self.spec, load=share)
                 member.send(Prepare(spec, number, (at, n_workers), until))
-            await asyncio.wait_for(self._all_prepared(), _PREPARE_S)
+            for member, message in await self._team.prepared():
+                self._take(member, message)
         except (LostError, OSError) as error:
             self.reason = str(error)
-        except asyncio.TimeoutError:
-            self.reason = f"the workers did not open their connections within {_PREPARE_S:g} s"
-
-    def _pass_on(self, loop: asyncio.AbstractEventLoop, member: Member, lines: bytes) -> None:
-        """Have the first records looked at; called from execnet's thread."""
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(self._inbox.put_nowait, (member, Records(lines)))
-
-    async def _all_prepared(self) -> None:
-        n_prepared = 0
-        while n_prepared < len(self._members):
-            member, message = await self._inbox.get()
-            if isinstance(message, Done):
-                n_prepared += 1
-                if message.problem:
-                    raise LostError(f"{member.name}: {message.problem}")
-            else:
-                self._take(member, message)
+        except asyncio.CancelledError:
+            await self._stop()
+            raise
 
     async def run(self) -> None:
         """Start all workers at one time, deal to them, and set `status`; every record that came is in the log."""
         if self.reason is not None:  # they could not be prepared
             await self._stop()
-            self._close()
             return
         try:
             await self._drive()
             self.status, self.reason = await self._judge()
         except asyncio.CancelledError:
             await self._stop()
-            self.status, self.reason = "interrupted", f"interrupted after {self._n_lines} queries"
+            self.status, self.reason = "interrupted", f"interrupted after {self._team.n_lines} queries"
             raise
         except _PartEndedError:
             await self._stop()
@@ -156,8 +112,12 @@ class JointPhase:
         except HopelessError as error:
             await self._stop()
             self.status, self.reason = "refused", str(error)
-        finally:
-            self._close()
+
+    async def _stop(self) -> None:
+        """End the phase before its time; what workers still do then is not known, so that they are not used again."""
+        self._crew.is_whole = False
+        await self._team.stop()
+        self._close()
 
     def distrust(self, why: str) -> None:
         """End the phase as one whose replies cannot be matched to its queries, so that none of these completed."""
@@ -181,13 +141,12 @@ class JointPhase:
         )
 
     async def _drive(self) -> None:
-        self._waiting = {member.number for member in self._members}
         self._share()
         self._start_ns = perf_counter_ns() + _LEAD_NS
         for member, ahead in zip(self._members, self._ahead, strict=True):
             same = Mapping(ahead, ahead, one_machine=member.gateway.one_machine).is_shared
             member.send(Start(self._start_ns + (0 if same else ahead.offset)))
-        tasks: list[Coroutine[Any, Any, None]] = [self._beat(), self._deal()]
+        tasks: list[Coroutine[Any, Any, None]] = [self._team.beat(), self._deal()]
         if self.spec.max_duration_ms:
             tasks.append(self._end_at_ceiling())
         running = [asyncio.ensure_future(task) for task in tasks]
@@ -197,7 +156,7 @@ class JointPhase:
                 for task in done:
                     task.result()
                     running.remove(task)
-                if not self._waiting:
+                if not self._team.waiting:
                     return
         finally:
             for task in running:
@@ -206,19 +165,13 @@ class JointPhase:
 
     async def _deal(self) -> None:
         """Take what workers say until all are done."""
-        while self._waiting:
-            member, message = await self._inbox.get()
-            self._take(member, message)
+        while self._team.waiting:
+            self._take(*await self._team.hear())
             if self._dealer.is_too_much:
                 self._hold("count")
             self._share()
 
-    def _take(self, member: Member, message: Report | None) -> None:
-        if message is None:
-            why = member.lost
-            if member.failure is not None:
-                why = f"its records could not be written ({member.failure.strerror or member.failure})"
-            raise LostError(f"{member.name}: {why}")
+    def _take(self, member: Member, message: Report) -> None:
         if isinstance(message, Want):
             self._wants[member.number] = message.wanted
         elif isinstance(message, Reached):
@@ -231,9 +184,7 @@ class JointPhase:
             self._note_over(member, message)
 
     def _note_over(self, member: Member, over: Over) -> None:
-        self._waiting.discard(member.number)
         self._wants.pop(member.number, None)
-        self._overs[member.number] = over
         self._dealer.take_back(member.number, (), over.highest)
         if over.status != "complete":
             raise _PartEndedError
@@ -250,31 +201,26 @@ class JointPhase:
                 self._hope.require(record, self.spec.n_samples)
             if self._n_first >= FIRST_QUERIES or any(record.ok for record in records):
                 self._hope = None
-                for member in self._members:
-                    member.on_lines = None
+                self._team.look_no_more()
 
     def _hold(self, stopped_by: StoppedBy) -> None:
-        """Have workers give back what they have not sent."""
-        self._dealer.hold(stopped_by, self._waiting)
-        self._told_end = False
-        self._tell(Hold())
+        """Have workers give back what they have not sent; once is enough."""
+        if not self._dealer.is_holding:
+            self._dealer.hold(stopped_by, self._team.waiting)
+            self._told_end = False
+            self._team.tell(Hold())
 
     def _share(self) -> None:
         """Deal to those who want positions; at the end, tell all that there are no more."""
-        if not isinstance(self.spec.load, Poisson):
+        if self._is_dealt_to:
             for number, wanted in tuple(self._wants.items()):
                 if chunk := self._dealer.deal(wanted):
                     del self._wants[number]
                     self._crew.members[number].send(Deal(chunk, self._dealer.most))
-        is_over = self._dealer.is_dealt if not isinstance(self.spec.load, Poisson) else self._dealer.over
+        is_over = self._dealer.is_dealt if self._is_dealt_to else self._dealer.over
         if is_over and not self._told_end:
             self._told_end = True
-            self._tell(End(self.stopped_by, self._dealer.end))
-
-    def _tell(self, message: Command) -> None:
-        for member in self._members:
-            if member.number in self._waiting:
-                member.send(message)
+            self._team.tell(End(self.stopped_by, self._dealer.end))
 
     async def _end_at_ceiling(self) -> None:
         ceiling_ns = self._start_ns + self.spec.max_duration_ms * 1_000_000
@@ -282,31 +228,15 @@ class JointPhase:
         self._hold("ceiling")
         self._share()
 
-    async def _beat(self) -> None:
-        """Ask each worker whether it is there, and take one that is silent for lost."""
-        silent = dict.fromkeys((member.number for member in self._members), 0)
-        while True:
-            for member in self._members:
-                if member.number not in self._waiting:
-                    continue
-                silent[member.number] = 0 if member.is_heard else silent[member.number] + 1
-                member.is_heard = False
-                if silent[member.number] > _SILENT_BEATS:
-                    member.give_up(f"nothing came from it for {_SILENT_BEATS * _BEAT_S:g} s")
-                    raise LostError(f"{member.name}: {member.lost}")
-                member.send(Ping(perf_counter_ns()))
-            await asyncio.sleep(_BEAT_S)
-
     async def _judge(self) -> tuple[Status, str | None]:
         """Return the status of a phase that all have sent their parts of."""
         took_ns = perf_counter_ns() - self._start_ns
-        for member in self._members:
-            if member.n_lines != self._overs[member.number].n_records:
-                n_sent = self._overs[member.number].n_records
-                return "crashed", f"{member.name}: {member.n_lines} of its {n_sent} records came"
-        if self._abort is None and (n_due := self._dealer.conclude()) != self._n_lines:
-            return "crashed", f"the workers sent {self._n_lines} queries, and were dealt {n_due}"
         self._close()
+        if missing := self._team.missing():
+            return "crashed", missing
+        n_lines = self._team.n_lines
+        if self._abort is None and (n_due := self._dealer.conclude()) != n_lines:
+            return "crashed", f"the workers sent {n_lines} queries, and were dealt {n_due}"
         trips = [tuple(member.trips) for member in self._members]
         behind = await self._crew.read_clocks(self._members)
         for member, before, after, own in zip(self._members, self._ahead, behind, trips, strict=True):
@@ -317,7 +247,7 @@ class JointPhase:
         return "complete", None
 
     def _note_part(self, member: Member, clock: Mapping) -> None:
-        over = self._overs[member.number]
+        over = self._team.overs[member.number]
         self.parts += (
             WorkerPart(
                 host=member.gateway.spec,
@@ -336,43 +266,13 @@ class JointPhase:
 
     def _worst(self) -> tuple[Status, str | None]:
         """Return the status of a phase of which a part has ended badly: that of the first such part."""
-        number, over = next((at, over) for at, over in self._overs.items() if over.status != "complete")
-        self.unmatched = any(one.unmatched for one in self._overs.values())
+        number, over = next((at, over) for at, over in self._team.overs.items() if over.status != "complete")
+        self.unmatched = any(one.unmatched for one in self._team.overs.values())
         return over.status, f"{self._crew.members[number].name}: {over.reason or over.status}"
-
-    @property
-    def _n_lines(self) -> int:
-        return sum(member.n_lines for member in self._members)
-
-    async def _stop(self) -> None:
-        """Have all workers end at once, and wait a while for their records."""
-        self._crew.is_whole = False
-        left = {one.number: one for one in self._members if one.number not in self._overs and not one.lost}
-        for member in left.values():
-            with suppress(LostError):
-                member.send(Stop())
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._stopped(left), _STOP_S)
-        for member in left.values():
-            member.give_up("it did not stop when it was told")
-
-    async def _stopped(self, left: dict[int, Member]) -> None:
-        while left:
-            member, message = await self._inbox.get()
-            if isinstance(message, Over):
-                self._overs[member.number] = message
-            if message is None or isinstance(message, Over):
-                left.pop(member.number, None)
 
     def _close(self) -> None:
         """Take no more records, and sum up what the parts found."""
-        for member in self._members:
-            member.lines_to = -1
-            member.on_lines = None
-        overs = self._overs.values()
+        self._team.close()
+        overs = self._team.overs.values()
         self.starved = sum(over.starved for over in overs)
         self.taken = sum(over.taken for over in overs if over.taken is not None) or None
-        failed: Counter[str] = Counter()
-        for over in overs:
-            failed.update(over.failures)
-        self.log.failed, self.log.longest_s = dict(failed), max((over.longest_s for over in overs), default=0.0)

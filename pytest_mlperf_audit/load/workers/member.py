@@ -56,6 +56,10 @@ class Member:
         if self.lost:
             self._inbox.put_nowait((self, None))
 
+    def begin_phase(self) -> None:
+        """Know nothing of the phase before."""
+        self.n_lines, self.progress, self.is_heard = 0, Pong(0, 0), True
+
     def send(self, message: Command) -> None:
         """Say something. Raises LostError when the worker is gone."""
         try:

@@ -20,8 +20,7 @@ from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.endpoints.source import RequestSource
 from pytest_mlperf_audit.errors import HostError
 from pytest_mlperf_audit.load.target import Target
-from pytest_mlperf_audit.load.workers import hello
-from pytest_mlperf_audit.load.workers import joint as joint_module
+from pytest_mlperf_audit.load.workers import hello, team
 from pytest_mlperf_audit.load.workers.crew import Crew
 from pytest_mlperf_audit.runs.spec import Concurrency
 
@@ -43,8 +42,8 @@ def _hurt_in_mid_phase(hurt):
 @pytest.fixture
 def quick(monkeypatch):
     """A link that is silent for a fifth of a second is cut."""
-    monkeypatch.setattr(joint_module, "_BEAT_S", 0.02)
-    monkeypatch.setattr(joint_module, "_SILENT_BEATS", 10)
+    monkeypatch.setattr(team, "_BEAT_S", 0.02)
+    monkeypatch.setattr(team, "_SILENT_BEATS", 10)
 
 
 @pytest.mark.usefixtures("quick")

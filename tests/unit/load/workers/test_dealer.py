@@ -15,7 +15,8 @@ import pytest
 
 from pytest_mlperf_audit.load.pattern import arrivals
 from pytest_mlperf_audit.load.workers import dealer as module
-from pytest_mlperf_audit.load.workers.dealer import Arrivals, Chunk, Dealer, Hand, shares
+from pytest_mlperf_audit.load.workers.dealer import Arrivals, Chunk, Dealer, Hand
+from pytest_mlperf_audit.load.workers.shares import shares
 from pytest_mlperf_audit.runs.order import sequential, without_replacement
 from pytest_mlperf_audit.runs.phase import StoppedBy
 from pytest_mlperf_audit.runs.spec import Concurrency, MaxThroughput, Poisson, RunSpec
