@@ -21,7 +21,7 @@ from .dealer import Dealer
 from .joint_log import JointLog
 from .member import LostError, Member
 from .messages import Deal, End, Held, Hold, Over, Prepare, Reached, Records, Report, Start, Want
-from .shares import shares
+from .shares import shares, together
 from .team import Team
 
 if TYPE_CHECKING:
@@ -276,3 +276,4 @@ class JointPhase:
         overs = self._team.overs.values()
         self.starved = sum(over.starved for over in overs)
         self.taken = sum(over.taken for over in overs if over.taken is not None) or None
+        self.client = together(over.client for over in overs)

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ...runs.phase import Status, StoppedBy
+from ...runs.phase import ClientState, Status, StoppedBy
 from ...runs.spec import Keep, RunSpec
 from .dealer import Chunk
 
@@ -170,6 +170,7 @@ class Over(_Message, frozen=True, tag="over"):
     unmatched: bool = False
     failures: dict[str, int] = {}
     longest_s: float = 0.0
+    client: ClientState | None = None
 
 
 class Answer(_Message, frozen=True, tag="answer"):

@@ -14,14 +14,16 @@ from typing_extensions import override
 
 from ...endpoints.source import RequestSource
 from ...records.log import QueryLog
+from ...runs.phase import ClientState
 from ...runs.query import COMPLETED, QueryRecord
 from ...runs.spec import Poisson
+from ..client_state import ClientWatch
 from ..exchange import Exchange
+from ..http import HttpTransport
 from ..pattern import in_flight, until
 from ..phase import Phase
 from ..tally import Tally
 from ..target import Target
-from ..transport import Transport
 from .dealer import Arrivals, Hand, enough
 from .messages import Deal, End, Held, Prepare, Reached, Report, Want
 
@@ -41,6 +43,7 @@ class ShippedLog:
         self.columns = self
         self.n_records = 0
         self._longest_ns = 0
+        self._latencies_ns = 0
         self._worker = worker
         self._ship = ship
         self._outcomes: Counter[str] = Counter()
@@ -52,8 +55,10 @@ class ShippedLog:
             one.worker = self._worker
             if one.outcome != COMPLETED:
                 self._outcomes[one.outcome] += 1
-            elif one.completed_ns - one.issued_ns > self._longest_ns:
-                self._longest_ns = one.completed_ns - one.issued_ns
+            else:
+                took_ns = one.completed_ns - one.issued_ns
+                self._latencies_ns += took_ns
+                self._longest_ns = max(self._longest_ns, took_ns)
         self.n_records += len(records)
         self._lines.append(_encode_lines(records))
 
@@ -61,6 +66,12 @@ class ShippedLog:
     def longest_s(self) -> float:
         """The longest latency of a completed query, in seconds."""
         return self._longest_ns / 1e9
+
+    @property
+    def mean_s(self) -> float | None:
+        """The mean latency of completed queries, in seconds, None where none completed."""
+        n_completed = self.n_records - self._outcomes.total()
+        return self._latencies_ns / n_completed / 1e9 if n_completed else None
 
     def ship(self) -> None:
         """Hand over what has gathered."""
@@ -84,12 +95,14 @@ class Part(Phase):
         plan: Prepare,
         source: RequestSource,
         target: Target,
-        transport: Transport,
+        transport: HttpTransport,
         log: ShippedLog,
         tell: Callable[[Report], None],
     ) -> None:
         super().__init__(plan.spec, source, target, transport, cast("QueryLog", log))
+        self._transport = transport
         self.shipped = log
+        self.client: ClientState | None = None
         self._plan = plan
         self._tell = tell
         self._width = in_flight(plan.spec)
@@ -125,11 +138,14 @@ class Part(Phase):
         await asyncio.sleep(max(0, start_ns - _SPIN_NS - perf_counter_ns()) / 1e9)
         await until(start_ns)
         self.status, self.reason = "crashed", None
+        watch = ClientWatch(self._transport.connections())
         keeping = asyncio.ensure_future(self._keep_up())
         try:
             await self.run()
         finally:
             keeping.cancel()
+            watch.stop(self._transport.connections())
+            self.client = watch.state(self.shipped.mean_s)
             self.shipped.ship()
 
     @property

@@ -267,6 +267,7 @@ class Worker:
                 part.unmatched,
                 part.shipped.failures(),
                 part.shipped.longest_s,
+                part.client,
             )
         )
 

@@ -57,6 +57,10 @@ def test_records_are_in_the_order_of_issue_and_say_who_sent_them(joint, start_su
     assert set(sent) == {0, 1}
     assert [part.n_queries for part in ended.record.workers] == [sent[0], sent[1]]
     assert [part.host for part in ended.record.workers] == ["popen", "popen"]
+    client = ended.record.client
+    assert client.reused >= 120
+    assert client.lag_samples > 0
+    assert client.cpu_share > 0
 
 
 def test_a_worker_without_a_connection_takes_no_part(joint, sut):
