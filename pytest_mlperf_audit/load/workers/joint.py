@@ -60,7 +60,7 @@ class JointPhase:
         self._team = Team(self._members, log)
         self._dealer = Dealer(spec, len(source), len(self._members))
         self._is_dealt_to = not isinstance(spec.load, Poisson)
-        self._hope: Hope | None = Hope(spec)
+        self._hope: Hope | None = Hope(spec, "", source.adapter.api_type)
         self._wants: dict[int, int] = {}
         self._told_end = False
         self._n_first = 0
