@@ -19,9 +19,9 @@ from ..stats.ratio import Completions, service_times_s
 from ..stats.steadiness import SlowPart, slow_part
 from .verdict import Check
 
-#: A phase of which the client may have taken this share for itself says nothing of how fast the system is. At 0.8, a
-#: system twice as fast would have shown as 1.11 times.
-BOUNDED: Final = 0.8
+#: A phase of which the client may have taken this share for itself says nothing of how fast the system is. At 0.7, a
+#: system one and a half times as fast would have shown as 1.11 times.
+BOUNDED: Final = 0.7
 #: Of fewer samples the lag is not known well enough to take a pass away.
 _SAMPLES: Final = 20
 #: By the pace of its replies the rest of a phase may seem so many times slower than by its latencies: in a fast part,

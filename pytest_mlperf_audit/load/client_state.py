@@ -14,6 +14,7 @@ import ctypes
 import os
 import sys
 from array import array
+from functools import cache
 from time import CLOCK_MONOTONIC, perf_counter, perf_counter_ns, process_time
 
 import numpy as np
@@ -28,6 +29,7 @@ _SHIFT = 0.6180339887498949
 #: A reply waits for the turn that is under way, as the timer does, and for its place in the next one.
 _WAITS_FOR = 2.0
 _NS = 10**9
+_TIMES = ctypes.c_long * 4
 
 
 class ClientWatch:
@@ -103,15 +105,22 @@ def _delay_share(lags_s: NDArray[np.float64], mean_latency_s: float | None) -> f
     return float(np.minimum(1.0, _WAITS_FOR * lags_s / mean_latency_s).mean())
 
 
+@cache
+def _system() -> ctypes.CDLL | None:
+    """Return the C library where it has timers of the kernel's."""
+    library = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
+    return library if hasattr(library, "timerfd_create") else None
+
+
 def _timer() -> int | None:
     """Return the file of a new timer of the kernel's, on the clock of perf_counter; None where there is none."""
-    if not sys.platform.startswith("linux"):
+    if (system := _system()) is None:
         return None
-    create = getattr(ctypes.CDLL(None), "timerfd_create", None)
-    file = -1 if create is None else int(create(CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC))
+    file = int(system.timerfd_create(CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC))
     return None if file < 0 else file
 
 
 def _arm(file: int, due_ns: int) -> None:
     """Have a timer become readable at a time, once: its struct is an interval (none) and a value, in s and ns."""
-    ctypes.CDLL(None).timerfd_settime(file, 1, (ctypes.c_long * 4)(0, 0, *divmod(due_ns, _NS)), None)
+    if (system := _system()) is not None:
+        system.timerfd_settime(file, 1, _TIMES(0, 0, *divmod(due_ns, _NS)), None)
