@@ -127,7 +127,7 @@ def _doubts(run: MeasuredPhase) -> Iterator[_Doubt]:
         words = f"the client may have taken up to {share:.0%} of the time for itself ({_figures(run)})"
         yield _Doubt(1 - share, words, _CURE)
     if part := unsteady(run):
-        yield _Doubt(part.rest, _part_words(part), "let the system settle with settings.warmup, and run it again")
+        yield _Doubt(part.least, _part_words(part), "let the system settle with settings.warmup, and run it again")
 
 
 def unsteady(run: MeasuredPhase) -> SlowPart | None:

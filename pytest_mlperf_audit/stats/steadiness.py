@@ -8,6 +8,7 @@ an end (a warm-up, a system that became slower) have half of the error to themse
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import Final
 
 import msgspec
@@ -23,6 +24,8 @@ _FEWEST_SLOW: Final = 3
 _FEWEST_REST: Final = 5
 #: A steady phase is called unsteady with at most this chance, shared by parts at an end and others.
 _ERROR: Final = 0.01
+#: Standard errors between an estimate and its bound.
+_ERRORS: Final = 2.5
 
 Floats = NDArray[np.float64]
 
@@ -30,7 +33,7 @@ Floats = NDArray[np.float64]
 class SlowPart(msgspec.Struct, frozen=True):
     """Queries `begin` up to `end` in the order of issue, of `n`, took `factor` times as long as the rest.
 
-    `rest` is the mean service time of the rest over that of all.
+    `rest` is the mean service time of the rest over that of all, `error` its relative standard error.
     """
 
     begin: int
@@ -38,6 +41,12 @@ class SlowPart(msgspec.Struct, frozen=True):
     n: int
     factor: float
     rest: float
+    error: float
+
+    @property
+    def least(self) -> float:
+        """What `rest` may be by chance: of a rest of six queries as well, with 95 % confidence (Student's t)."""
+        return self.rest * max(0.0, 1 - _ERRORS * self.error)
 
 
 def slow_part(service_s: Floats) -> SlowPart | None:
@@ -58,10 +67,16 @@ def slow_part(service_s: Floats) -> SlowPart | None:
 
 
 def _part(service_s: Floats, begin: int, end: int) -> SlowPart:
-    slow_s = float(service_s[begin:end].mean())
-    rest_s = float((service_s.sum() - service_s[begin:end].sum()) / (service_s.size - (end - begin)))
-    rest = rest_s / float(service_s.mean())
-    return SlowPart(begin=begin, end=end, n=service_s.size, factor=slow_s / rest_s, rest=rest)
+    others_s = np.concatenate((service_s[:begin], service_s[end:]))
+    rest_s = float(others_s.mean())
+    return SlowPart(
+        begin=begin,
+        end=end,
+        n=service_s.size,
+        factor=float(service_s[begin:end].mean()) / rest_s,
+        rest=rest_s / float(service_s.mean()),
+        error=float(others_s.std(ddof=1)) / rest_s / sqrt(others_s.size),
+    )
 
 
 def _found(means: Floats) -> tuple[int, int] | None:

@@ -32,6 +32,17 @@ def test_a_slow_part_is_found_with_its_ends(n, begin, end, times):
     assert part.rest == pytest.approx(rest.mean() / times_s.mean())
 
 
+def test_a_rest_of_few_queries_that_vary_says_little_of_its_pace():
+    times_s = np.array([30, 31, 60, 30, 45, 33, *[300.0] * 26])
+    part = slow_part(times_s)
+    assert part is not None
+    assert (part.begin, part.end) == (6, 32)
+    assert part.least * times_s.mean() < 30 < part.rest * times_s.mean()
+    steady = slow_part(np.array([*service(500), *(3 * service(500, seed=2))]))
+    assert steady is not None
+    assert steady.least == pytest.approx(steady.rest, rel=0.01)
+
+
 def test_of_a_long_phase_the_ends_are_those_of_blocks():
     times_s = service(10_000, cv=0.3)
     times_s[:1_000] *= 2
