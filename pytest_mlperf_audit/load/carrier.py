@@ -92,7 +92,7 @@ class _Carried:
             carrier.deadlines.watch(connection, due_s)
         connection.ask(request, reply, most_bytes, self._end_on_connection)
 
-    def _end_on_connection(self, error: Exception | None) -> None:
+    def _end_on_connection(self, error: BaseException | None) -> None:
         carrier, connection, self._connection = self._carrier, self._connection, None
         if connection is None:
             return
@@ -106,7 +106,7 @@ class _Carried:
         carrier.pool.keep(connection, now_s)
         self._ended(connection, error)
 
-    def _ended(self, connection: Connection, error: Exception | None) -> None:
+    def _ended(self, connection: Connection, error: BaseException | None) -> None:
         """Go on when the reply is whole, or with what is wrong: a TransportError, or what the reply's reader raised."""
         raise NotImplementedError
 
@@ -121,7 +121,7 @@ class _Asked(_Carried):
         self.over: asyncio.Future[None] = carrier.loop.create_future()
 
     @override
-    def _ended(self, connection: Connection, error: Exception | None) -> None:
+    def _ended(self, connection: Connection, error: BaseException | None) -> None:
         settle(self.over, error)
 
 
@@ -163,25 +163,21 @@ class Post(_Carried):
             if gate is not None:
                 await gate.enter(self._timeout_s)
                 self._gate = gate
-            connection = await self._carrier.acquire(self._address, self._timeout_s, connection)
+            self._ask(await self._carrier.acquire(self._address, self._timeout_s, connection))
         except Exception as error:  # noqa: BLE001 - whoever posted the query is told
             self._end(error)
         except asyncio.CancelledError:
             self._leave()
             raise
-        else:
-            self._ask(connection)
 
     async def _ask_again(self) -> None:
         try:
-            connection = await self._carrier.pool.open(self._address, self._timeout_s)
+            self._ask(await self._carrier.pool.open(self._address, self._timeout_s))
         except Exception as error:  # noqa: BLE001 - whoever posted the query is told
             self._end(error)
         except asyncio.CancelledError:
             self._leave()
             raise
-        else:
-            self._ask(connection)
 
     def _ask(self, connection: Connection) -> None:
         self._task, carrier, reply = None, self._carrier, self._reply
@@ -193,7 +189,7 @@ class Post(_Carried):
         self.begin(connection, request, reply, self._due_s, carrier.max_reply_bytes)
 
     @override
-    def _ended(self, connection: Connection, error: Exception | None) -> None:
+    def _ended(self, connection: Connection, error: BaseException | None) -> None:
         if error is not None and self._reply is not None and connection.answered and isinstance(error, NoReplyError):
             # A kept connection may be closed just as a query goes out on it (RFC 9110, 9.2.2 and RFC 9112, 9.3.1).
             self._carrier.n_resent += 1
@@ -202,7 +198,7 @@ class Post(_Carried):
         else:
             self._end(error)
 
-    def _end(self, error: Exception | None) -> None:
+    def _end(self, error: BaseException | None) -> None:
         self._task = None
         if self._gate is not None:
             self._leave()
@@ -235,6 +231,6 @@ class Waiter:
         """Pass it on."""
         self._reply.on_resent()
 
-    def on_end(self, error: Exception | None) -> None:
+    def on_end(self, error: BaseException | None) -> None:
         """Be done."""
         settle(self.over, error)

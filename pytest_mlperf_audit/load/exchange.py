@@ -39,7 +39,7 @@ class Exchange:
         recorder: Recorder,
         record: QueryRecord,
         keep: Keep | None,
-        over: Callable[[Exchange, Exception | None], None],
+        over: Callable[[Exchange, BaseException | None], None],
     ) -> None:
         self.record = record
         self._recorder = recorder
@@ -75,7 +75,7 @@ class Exchange:
         """Note that the query was sent twice."""
         self.resent = True
 
-    def on_end(self, error: Exception | None) -> None:
+    def on_end(self, error: BaseException | None) -> None:
         """Complete the record. Its completion time is that of the last byte, whatever the decoding takes."""
         if error is None:
             error = self._read()
@@ -108,15 +108,15 @@ class Exchange:
             "switch compression off in the server or in the proxy before it"
         )
 
-    def _read(self) -> Exception | None:
+    def _read(self) -> BaseException | None:
         """Note the reply, or return why it cannot be read."""
         try:
             self._recorder.note(self.record, self.reply(), self._keep, self.latest_ns or perf_counter_ns())
-        except Exception as error:  # noqa: BLE001 - what is not a bad reply is a defect, and told as such
+        except BaseException as error:  # noqa: BLE001 - what is not a bad reply is a defect, and told as such
             return error
         return None
 
-    def _note_failure(self, error: Exception) -> Exception | None:
+    def _note_failure(self, error: BaseException) -> BaseException | None:
         """Note why the query failed; return the error where it is a defect."""
         if not isinstance(error, TransportError | BadReplyError):
             self._fail("crashed", type(error).__name__)

@@ -114,7 +114,7 @@ class _Heard:
     def on_resent(self) -> None:
         """Nothing of the reply had come, so there is nothing to forget."""
 
-    def on_end(self, error: Exception | None) -> None:
+    def on_end(self, error: BaseException | None) -> None:
         """The waiter is told."""
 
     def reply(self) -> Reply:

@@ -14,7 +14,10 @@ _MOST_QUOTED_BYTES = 100
 
 
 class Head(Mapping[str, str]):
-    """A reply's header fields by their names, in whatever case; of fields with one name the first."""
+    """A reply's header fields by their names, in whatever case; of fields with one name the first.
+
+    What is no UTF-8 is escaped, so that every value can be recorded.
+    """
 
     __slots__ = ("_fields", "_names")
 
@@ -30,7 +33,7 @@ class Head(Mapping[str, str]):
         self._names = (_names if n_bytes > _MOST_FIELD_BYTES else _known_names)(tuple(fields))
 
     def __getitem__(self, name: str) -> str:
-        return self._fields[self._names[name.lower()]].rstrip(b" \t").decode("utf-8", "surrogateescape")
+        return self._fields[self._names[name.lower()]].rstrip(b" \t").decode("utf-8", "backslashreplace")
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name.lower() in self._names

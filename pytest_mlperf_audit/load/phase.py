@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from time import perf_counter_ns
 
 from ..endpoints.source import RequestSource
 from ..errors import RefusedError
-from ..records.log import QueryLog
+from ..records.log import QueryLog, extend_each
 from ..runs.phase import Status, StoppedBy
 from ..runs.query import QueryRecord
 from ..runs.script import Step
@@ -62,6 +63,8 @@ class Phase:
         self._closed_loop = not isinstance(spec.load, Poisson)
         self._ended: list[QueryRecord] = []
         self._all_issued = False
+        self._failure: BaseException | None = None
+        self._unwritten: Exception | None = None
 
     @property
     def stopped_by(self) -> StoppedBy:
@@ -128,8 +131,8 @@ class Phase:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self._give_up()
-            failure = self._write()
-        if failure is not None:
+            self._write()
+        if (failure := self._failure or self._unwritten) is not None:
             raise failure
 
     async def _issue_all(self) -> None:
@@ -166,7 +169,7 @@ class Phase:
         self,
         number: int,
         step: Step,
-        over: Callable[[Exchange, Exception | None], None],
+        over: Callable[[Exchange, BaseException | None], None],
         due_ns: int | None = None,
     ) -> None:
         """Issue one query; `over` is called when it has ended."""
@@ -189,17 +192,17 @@ class Phase:
             Message(request.body, step.query, step.route), exchange, self.spec.query_timeout_s
         )
 
-    def _note_sent(self, exchange: Exchange, defect: Exception | None) -> None:
+    def _note_sent(self, exchange: Exchange, defect: BaseException | None) -> None:
         """Take in a query that has ended, and issue the next one in its place."""
         try:
             self._note(exchange, defect)
             if self._closed_loop and not self._over.done():
                 self._issue_next()
             self._end_if_over()
-        except Exception as error:  # noqa: BLE001 - it ends the phase, which says so
+        except BaseException as error:  # noqa: BLE001 - it ends the phase, which says so
             self._stop(error)
 
-    def _note(self, exchange: Exchange, defect: Exception | None) -> None:
+    def _note(self, exchange: Exchange, defect: BaseException | None) -> None:
         """Have a query's record written. Raises what the record tells against going on, or the defect."""
         record = exchange.record
         del self._in_flight[exchange]
@@ -213,26 +216,26 @@ class Phase:
             self._hope.require_ids(record)
         self._hope.require(record, self._tally.n_in_flight)
 
-    def _write(self) -> _LogError | None:
-        """Write the records of queries that have ended; return why some could not be, which ends the phase."""
+    def _write(self) -> None:
+        """Write the records of queries that have ended; note why some could not be, which ends the phase."""
         ended, self._ended = self._ended, []
         try:
             if ended:
                 self.log.extend(ended)
         except OSError as error:
-            failure = _LogError(error.strerror or str(error))
-            self._stop(failure)
-            return failure
-        return None
+            self._unwritten = _LogError(error.strerror or str(error))
+        except Exception as error:  # noqa: BLE001 - an adapter's reply has what no record can hold
+            self._unwritten = error
+            with suppress(OSError):
+                extend_each(self.log, ended)
+        if self._unwritten is not None:  # the last queries may have ended the phase already
+            self._stop(self._unwritten)
 
     def _stop(self, error: BaseException | None) -> None:
         """End the phase now; an error becomes its reason."""
-        if self._over.done():
-            return
-        if error is None:
+        if not self._over.done():
+            self._failure = error
             self._over.set_result(None)
-        else:
-            self._over.set_exception(error)
 
     def _end_if_over(self) -> None:
         if self._all_issued and not self._in_flight and self._nothing_left():

@@ -78,10 +78,10 @@ class ScriptedPhase(Phase):
         """Send one query; its record is written when the future is done."""
         record = self._loop.create_future()
 
-        def ended(exchange: Exchange, defect: Exception | None) -> None:
+        def ended(exchange: Exchange, defect: BaseException | None) -> None:
             try:
                 self._note(exchange, defect)
-            except Exception as error:  # noqa: BLE001 - it ends the phase, which says so
+            except BaseException as error:  # noqa: BLE001 - it ends the phase, which says so
                 self._stop(error)
             else:
                 if not record.done():

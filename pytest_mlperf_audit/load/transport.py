@@ -54,7 +54,7 @@ class ReplyEvents(ReplyParts, Protocol):
     def on_resent(self) -> None:
         """A kept connection was closed before any byte of a reply; the query goes out once more on a fresh one."""
 
-    def on_end(self, error: Exception | None) -> None:
+    def on_end(self, error: BaseException | None) -> None:
         """The reply is whole, or `error` says why it is not: a TransportError, or what one of these methods raised."""
 
 

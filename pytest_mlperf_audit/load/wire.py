@@ -60,7 +60,7 @@ class Connection(asyncio.Protocol):
         self._loop, self._unasked, self._lost = loop, unasked, lost
         self._transport: asyncio.Transport | None = None
         self._poll: select.poll | None = None
-        self._ended: Callable[[Exception | None], None] | None = None
+        self._ended: Callable[[BaseException | None], None] | None = None
         self._reply: ReplyParts | None = None
         self._head: Head | None = None
         self._fields: dict[bytes, bytes] = {}
@@ -85,7 +85,7 @@ class Connection(asyncio.Protocol):
         return self._poll is not None and bool(self._poll.poll(0))
 
     def ask(
-        self, request: bytes, reply: ReplyParts, most_bytes: int, ended: Callable[[Exception | None], None]
+        self, request: bytes, reply: ReplyParts, most_bytes: int, ended: Callable[[BaseException | None], None]
     ) -> None:
         """Send a request, have its reply told to `reply`, and call `ended` once that is whole, or with what is wrong.
 
@@ -152,7 +152,7 @@ class Connection(asyncio.Protocol):
         elif self._received > _MOST_BESIDE_BODY + _MOST_BESIDE_A_BYTE * self._body_bytes:
             self._fail(TransportError("protocol", f"Got more than {_MOST_BESIDE_BODY} bytes beside the reply's body"))
 
-    def _parse(self, data: bytes) -> Exception | None:
+    def _parse(self, data: bytes) -> BaseException | None:
         """Parse what arrived; return what is wrong with it, or what somebody who was told of it raised."""
         try:
             self._parser.feed_data(data)
@@ -160,13 +160,13 @@ class Connection(asyncio.Protocol):
             if upgrade.args[0] < len(data) and not self._second:
                 self._unasked()
         except httptools.HttpParserCallbackError as error:
-            return cast("Exception", error.__context__) or error
+            return error.__context__ or error
         except httptools.HttpParserError as error:
             if not self._whole:  # what is no HTTP while nothing is owed, on_message_begin has noted as begun unasked
                 return TransportError("protocol", self._quoted(str(error), data))
         return None
 
-    def _pass_on(self) -> Exception | None:
+    def _pass_on(self) -> BaseException | None:
         """Tell of the pieces of body that arrived together, as one; return what is wrong with them."""
         pieces = self._pieces[: self._n_own] if self._second else self._pieces
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -178,7 +178,7 @@ class Connection(asyncio.Protocol):
         self._body_bytes += len(data)
         try:
             self._reply.on_data(data, self._at_ns)
-        except Exception as error:  # noqa: BLE001 - it is raised where the reply is waited for
+        except BaseException as error:  # noqa: BLE001 - it is raised where the reply is waited for
             return error
         if self._body_bytes > self._most:
             return TransportError("too_large", f"the reply exceeds {self._most} bytes")
@@ -244,7 +244,7 @@ class Connection(asyncio.Protocol):
         self.answered = True
         ended(None)
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         ended, self._ended, self._reply = self._ended, None, None
         self.abort()
         if ended is not None:
@@ -272,12 +272,14 @@ class Connection(asyncio.Protocol):
         return f"{reason}: {line!r}"
 
 
-def settle(over: asyncio.Future[None], error: Exception | None) -> None:
+def settle(over: asyncio.Future[None], error: BaseException | None) -> None:
     """Have a future done, or failed with what is wrong, unless it is already."""
     if over.done():
         return
     if error is None:
         over.set_result(None)
+    elif isinstance(error, StopIteration):  # which no future takes
+        over.set_exception(RuntimeError(f"StopIteration: {error}"))
     else:
         over.set_exception(error)
 

@@ -14,7 +14,7 @@ from typing_extensions import Self
 
 from ..errors import RecordError
 from ..runs.columns import QueryColumns
-from ..runs.query import QueryRecord
+from ..runs.query import QueryRecord, without_reply
 from .files import write_pieces
 
 #: A reply of 16 MiB kept as text takes six times as much where every character is escaped.
@@ -38,7 +38,10 @@ class QueryLog:
         self.extend([record])
 
     def extend(self, records: Sequence[QueryRecord]) -> None:
-        """Write records at once. Raises OSError (a full disk, say), and then leaves those that fit, each whole."""
+        """Write records at once. Raises OSError (a full disk, say), and then leaves those that fit, each whole.
+
+        Nothing is left where one of them has what cannot be written (TypeError, UnicodeEncodeError, OverflowError).
+        """
         lines = _encoder.encode_lines(records)
         n_written = 0
         try:
@@ -51,8 +54,12 @@ class QueryLog:
             self._size += len(whole)
             self.columns.extend(records[: whole.count(b"\n")])
             raise
+        try:
+            self.columns.extend(records)
+        except Exception:
+            os.ftruncate(self._descriptor, self._size)
+            raise
         self._size += n_written
-        self.columns.extend(records)
 
     def close(self) -> None:
         """Make the log durable and close it."""
@@ -70,6 +77,21 @@ class QueryLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def extend_each(log: QueryLog, records: Sequence[QueryRecord]) -> None:
+    """Write records of which some cannot be written; those without their replies, as crashed. Raises OSError."""
+    for record in records:
+        _extend_readable(log, record)
+
+
+def _extend_readable(log: QueryLog, record: QueryRecord) -> None:
+    try:
+        log.extend([record])
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001 - it is in the record
+        log.extend([without_reply(record, "crashed", type(error).__name__)])
 
 
 def fail_completed(path: Path, outcome: str, detail: str) -> QueryColumns:

@@ -44,17 +44,23 @@ class QueryColumns:
         self.extend([record])
 
     def extend(self, records: Sequence[QueryRecord]) -> None:
-        """Add records."""
-        self._issued.extend([one.issued_ns for one in records])
-        self._completed.extend([one.completed_ns for one in records])
-        self._first_token.extend([_ABSENT if (at := one.first_token_ns) is None else at for one in records])
-        self._sample.extend([one.sample for one in records])
-        self._tokens.extend([_ABSENT if (count := one.tokens) is None else _bounded(count) for one in records])
+        """Add records, all of them, or none where one has what no column can hold. Raises TypeError, OverflowError."""
+        issued = array("q", [one.issued_ns for one in records])
+        completed = array("q", [one.completed_ns for one in records])
+        first_token = array("q", [_ABSENT if (at := one.first_token_ns) is None else at for one in records])
+        sample = array("q", [one.sample for one in records])
+        tokens = array("i", [_ABSENT if (count := one.tokens) is None else _bounded(count) for one in records])
+        requests = bytes.fromhex("".join([one.request for one in records]))
+        cached_tokens = sum([_bounded(one.cached_tokens) for one in records if one.cached_tokens])
         self._outcome.extend([_COMPLETED if one.outcome == COMPLETED else self._code(one.outcome) for one in records])
-        self._requests += bytes.fromhex("".join([one.request for one in records]))
+        self._issued += issued
+        self._completed += completed
+        self._first_token += first_token
+        self._sample += sample
+        self._tokens += tokens
+        self._requests += requests
+        self.cached_tokens += cached_tokens
         for one in records:
-            if one.cached_tokens:
-                self.cached_tokens += _bounded(one.cached_tokens)
             if one.model:
                 self._count_model(one.model)
 

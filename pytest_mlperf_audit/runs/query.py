@@ -84,6 +84,25 @@ class QueryRecord(msgspec.Struct, omit_defaults=True, gc=False):
         return self.outcome == COMPLETED
 
 
+def without_reply(record: QueryRecord, outcome: str, detail: str) -> QueryRecord:
+    """Return a record of the same query, failed, with nothing of what its reply said."""
+    return QueryRecord(
+        query=record.query,
+        sample=record.sample,
+        issued_ns=record.issued_ns,
+        completed_ns=record.completed_ns,
+        request=record.request,
+        outcome=outcome,
+        detail=detail,
+        due_ns=record.due_ns,
+        status=record.status,
+        reply_bytes=record.reply_bytes,
+        tag=record.tag,
+        resent=record.resent,
+        worker=record.worker,
+    )
+
+
 #: Reply headers by which a cache says that it answered, or that it did not: of nginx, Varnish, CDNs, LiteLLM. `age` and
 #: `x-varnish` say it by their value.
 _CACHE_HEADERS = (

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 import pytest
 
 from pytest_mlperf_audit.endpoints.base import BadReplyError, Reply
 from pytest_mlperf_audit.endpoints.videogen import VideoGenAdapter
+from pytest_mlperf_audit.load.group import run_group
 from pytest_mlperf_audit.load.target import Target
+from pytest_mlperf_audit.records.log import read_queries
+from pytest_mlperf_audit.records.store import read_phase
 from pytest_mlperf_audit.runs.script import NO_EDIT
 from pytest_mlperf_audit.runs.spec import Concurrency, MaxThroughput, Poisson
 
@@ -106,3 +110,59 @@ def test_a_slow_feed_does_not_make_a_query_longer(engine, start_sut):
     with_decoder(engine, feed=lambda: time.sleep(0.2))
     ended = engine.drive(start_sut(service_ms=1).url, n_samples=3, load=Concurrency(target=1))
     assert all(query.completed_ns - query.issued_ns < 0.2e9 for query in ended.queries)
+
+
+@pytest.mark.parametrize("load", LOADS, ids=["concurrency", "max_throughput", "poisson"])
+@pytest.mark.parametrize("step", ["feed", "finish"])
+@pytest.mark.parametrize("error", [pytest.fail.Exception("no pictures"), SystemExit(3)], ids=["pytest.fail", "exit"])
+def test_what_is_no_exception_ends_the_phase_and_goes_on(engine, start_sut, load, step, error):
+    with_decoder(engine, **{step: lambda: fail(error)})
+    [planned] = engine.planned([engine.spec(load=load)])
+    with pytest.raises(type(error)):
+        run_group([planned], engine.source, Target(urls=(start_sut(service_ms=0, lanes=64).url,)))
+    queries = list(read_queries(planned.directory / "queries.jsonl"))
+    assert queries[0].outcome == "crashed"
+    assert {query.outcome for query in queries} <= {"crashed", "cancelled"}
+    phase = read_phase(planned.directory)
+    assert phase is not None
+    assert phase.status == "crashed"
+
+
+@pytest.mark.parametrize("load", LOADS, ids=["concurrency", "max_throughput", "poisson"])
+def test_a_decoder_that_raises_stop_iteration_crashes_the_phase(engine, start_sut, load):
+    with_decoder(engine, finish=lambda: next(iter(())))
+    ended = engine.drive(start_sut(service_ms=0, lanes=64).url, load=load)
+    assert ended.record.status == "crashed"
+    assert ended.queries[0].outcome == "crashed"
+
+
+@pytest.mark.parametrize("load", LOADS, ids=["concurrency", "max_throughput", "poisson"])
+@pytest.mark.parametrize(
+    ("member", "error"),
+    [
+        ({"id": "\ud800"}, "UnicodeEncodeError"),
+        ({"model": object()}, "TypeError"),
+        ({"tokens": "5"}, "TypeError"),
+        ({"cached_tokens": "5"}, "TypeError"),
+        ({"first_token_ns": 1.5}, "TypeError"),
+        ({"first_token_ns": 2**70}, "OverflowError"),
+    ],
+    ids=repr,
+)
+def test_a_reply_that_no_record_can_hold_crashes_the_phase_and_loses_no_other_query(
+    engine, start_sut, load, member, error
+):
+    with_decoder(engine)
+    finished = itertools.count()
+
+    class Mine(Decoder):
+        def finish(self):
+            return Reply(digest="0" * 32, **(member if next(finished) == 5 else {}))
+
+    type(engine.adapter).decoder = lambda self, *, keep_output=False: Mine()  # noqa: ARG005
+    ended = engine.drive(start_sut(service_ms=0, lanes=64).url, load=load)
+    assert ended.record.status == "crashed"
+    assert ended.record.reason.startswith("the load generator failed: ")
+    assert sorted(query.query for query in ended.queries) == list(range(len(ended.queries)))
+    assert [query.detail for query in ended.queries if query.outcome == "crashed"] == [error]
+    assert ended.record.figures.n_completed == sum(query.ok for query in ended.queries) >= 5

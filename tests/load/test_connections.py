@@ -51,7 +51,7 @@ class Resent(_StatusOnly):
     def on_resent(self) -> None:
         self.resent = True
 
-    def on_end(self, error: Exception | None) -> None:
+    def on_end(self, error: BaseException | None) -> None:
         pass
 
 

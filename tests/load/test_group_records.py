@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 
@@ -105,6 +106,21 @@ def test_a_full_disk_ends_the_phase_with_whole_lines(engine, start_sut, small_di
     kept = read_columns(planned.directory / "queries.jsonl")
     assert 100 < len(kept) <= sut.received < 2000
     assert [path.name for path in planned.directory.iterdir()] == ["queries.jsonl"]
+
+
+def test_a_disk_that_is_full_for_the_last_record_ends_no_phase_well(engine, start_sut, monkeypatch):
+    def write(descriptor: int, data: bytes) -> int:  # noqa: ARG001 - os.write
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    planned = PlannedPhase(engine.spec(n_samples=1), engine.directory / "phase")
+    url = start_sut(service_ms=20).url
+    with monkeypatch.context() as patched:
+        patched.setattr("pytest_mlperf_audit.records.log.os.write", write)
+        planned.directory.parent.mkdir(exist_ok=True)
+        [record] = run_group([planned], engine.source, Target(urls=(url,)))
+    assert record.status == "crashed"
+    assert record.reason == "the records could not be written: No space left on device"
+    assert record.figures.n_issued == 0
 
 
 def test_a_full_disk_is_the_reason_where_it_can_be_written(engine, start_sut, small_disk):

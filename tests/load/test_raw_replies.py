@@ -145,3 +145,13 @@ def test_addresses_of_both_kinds_take_turns(engine, answers):
     assert ended.outcomes == {"completed"}
     assert (four.answered, six.answered) == (6, 6)
     assert ended.record.endpoint == ", ".join(sorted([four.url, six.url]))
+
+
+@pytest.mark.parametrize("value", [b"HIT caf\xe9", b"\xff" * 400, b"\xed\xa0\x80"], ids=repr)
+def test_a_cache_s_header_that_is_no_text_loses_no_record(engine, answers, value):
+    ended = engine.drive(answers(reply(fields="X-Cache: @\r\n").replace(b"@", value)).url)
+    assert ended.record.status == "complete"
+    assert sorted(query.query for query in ended.queries) == list(range(16))
+    assert {query.cache_header for query in ended.queries} == {
+        ("x-cache: " + value.decode("utf-8", "backslashreplace"))[:120]
+    }

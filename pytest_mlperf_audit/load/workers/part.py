@@ -53,6 +53,8 @@ class ShippedLog:
         """Add records; see QueryLog."""
         for one in records:
             one.worker = self._worker
+        lines = _encode_lines(records)
+        for one in records:
             if one.outcome != COMPLETED:
                 self._outcomes[one.outcome] += 1
             else:
@@ -60,7 +62,7 @@ class ShippedLog:
                 self._latencies_ns += took_ns
                 self._longest_ns = max(self._longest_ns, took_ns)
         self.n_records += len(records)
-        self._lines.append(_encode_lines(records))
+        self._lines.append(lines)
 
     @property
     def longest_s(self) -> float:
@@ -196,7 +198,7 @@ class Part(Phase):
                 while len(self._in_flight) < self._width and self._issue_next():
                     pass
                 self._end_if_over()
-            except Exception as error:  # noqa: BLE001 - it ends the phase, which says so
+            except BaseException as error:  # noqa: BLE001 - it ends the phase, which says so
                 self._stop(error)
 
     @override
@@ -229,7 +231,7 @@ class Part(Phase):
         return super()._issue_next(due_ns)
 
     @override
-    def _note(self, exchange: Exchange, defect: Exception | None) -> None:
+    def _note(self, exchange: Exchange, defect: BaseException | None) -> None:
         super()._note(exchange, defect)
         if self._told_reached or not self._tally.reached(self._floor_ns):
             return
