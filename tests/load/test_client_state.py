@@ -8,6 +8,10 @@ from typing import Any
 import pytest
 
 from pytest_mlperf_audit.load import client_state
+from pytest_mlperf_audit.load.client_state import ClientWatch
+from pytest_mlperf_audit.load.loop import run_until_done
+from pytest_mlperf_audit.load.transport import Connections
+from pytest_mlperf_audit.runs.phase import ClientState
 from pytest_mlperf_audit.runs.spec import Concurrency
 
 BLOCKED_S = 0.3
@@ -29,7 +33,10 @@ class Blocking:
     def __call__(self, progress: Any) -> None:
         if progress.issued and self.left:
             self.left -= 1
-            time.sleep(BLOCKED_S)
+            self.hold()
+
+    def hold(self) -> None:
+        time.sleep(BLOCKED_S)
 
 
 @pytest.mark.usefixtures("timer")
@@ -45,13 +52,17 @@ def test_a_loop_that_was_blocked_is_seen(engine, start_sut):
 
 
 @pytest.mark.usefixtures("timer")
-def test_a_loop_that_was_blocked_to_the_end_of_its_phase_is_seen(engine, start_sut):
-    def block(progress: Any) -> None:
-        if progress.over:
-            time.sleep(BLOCKED_S)
+def test_a_loop_that_was_blocked_to_the_end_is_seen():
+    async def watch() -> ClientState:
+        watch = ClientWatch(Connections(3, 5, 0))
+        time.sleep(BLOCKED_S)  # noqa: ASYNC251 - as something heavy in the process would do
+        watch.stop(Connections(4, 9, 1))
+        return watch.state(1.0)
 
-    [ended] = engine.drive_all(start_sut(service_ms=1).url, [engine.spec()], report=block)
-    assert ended.record.client.lag_max_s > BLOCKED_S * 0.8
+    state = run_until_done(watch)
+    assert state.lag_max_s > BLOCKED_S * 0.8
+    assert state.delay_share == pytest.approx(2 * state.lag_mean_s, rel=0.01), "less than a latency"
+    assert (state.opened, state.reused, state.resent) == (1, 4, 1)
 
 
 def test_samples_do_not_keep_step_with_a_server(engine, start_sut):
@@ -62,14 +73,14 @@ def test_samples_do_not_keep_step_with_a_server(engine, start_sut):
 
 
 def test_cpu_time_is_that_of_this_process(engine, start_sut):
-    def work(progress: Any) -> None:
-        until_s = time.process_time() + 0.1
-        while progress.over and time.process_time() < until_s:
-            pass
+    class Working(Blocking):
+        def hold(self) -> None:
+            until_s = time.process_time() + 0.1
+            while time.process_time() < until_s:
+                pass
 
-    [ended] = engine.drive_all(start_sut(service_ms=1).url, [engine.spec()], report=work)
-    client = ended.record.client
-    assert client.cpu_share * ended.record.duration_s > 0.099
+    [ended] = engine.drive_all(start_sut(service_ms=20, lanes=4).url, [engine.spec(n_samples=80)], report=Working())
+    assert ended.record.client.cpu_share * ended.record.duration_s > 0.099
 
 
 def test_connections_are_opened_before_the_clock_starts_and_used_again(engine, start_sut):
