@@ -17,6 +17,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -116,19 +118,25 @@ def chunks_a_second(url: str, n: int) -> float:
     return CHUNKS * n / (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
 
-def measured(pace_s: float, n: int, runs: int) -> list[float]:
+@contextmanager
+def streamer(pace_s: float) -> Iterator[str]:
+    """The server, in a process of its own."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(4096)
         file = listening.fileno()
         server = subprocess.Popen([sys.executable, __file__, "--serve", str(file), str(pace_s)], pass_fds=[file])
         try:
-            url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-            client = [sys.executable, __file__, "--client", url, "--queries", str(n)]
-            return [float(subprocess.run(client, check=True, capture_output=True).stdout) for _ in range(runs)]
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
             server.terminate()
             server.wait()
+
+
+def measured(pace_s: float, n: int, runs: int) -> list[float]:
+    with streamer(pace_s) as url:
+        client = [sys.executable, __file__, "--client", url, "--queries", str(n)]
+        return [float(subprocess.run(client, check=True, capture_output=True).stdout) for _ in range(runs)]
 
 
 def main() -> None:
