@@ -27,6 +27,8 @@ _SAMPLES: Final = 20
 #: By the pace of its replies the rest of a phase may seem so many times slower than by its latencies: in a fast part,
 #: too, slow queries take places in flight.
 _BORNE_OUT: Final = 1.5
+#: Replies that came three times as slowly in a part bear out whatever latencies say of it.
+_PLAIN: Final = 1 / 3
 _CURE: Final = (
     "stop other processes on the client's machine, share the load out with settings.client.num_workers, or send "
     "fewer queries at once"
@@ -145,7 +147,7 @@ def unsteady(run: MeasuredPhase) -> SlowPart | None:
     rest = _rest_by_pace(part, ended_s)
     by_latency = part.rest * float(latencies_s.mean()) / min(width, part.n) / float(ended_s[-1] / part.n)
     # Where queries queue, the first ones do not, and one slow query delays all behind it: then latencies mislead.
-    if rest <= _BORNE_OUT * by_latency:
+    if rest <= max(_BORNE_OUT * by_latency, _PLAIN):
         rest = by_latency
     return msgspec.structs.replace(part, rest=rest) if rest < 1 else None
 
