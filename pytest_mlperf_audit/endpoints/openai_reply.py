@@ -78,7 +78,7 @@ class _Collector:
         choices = part.choices
         if not choices or len(choices) > 1 or part.usage is not None or "content" not in self._hashes:
             return False
-        if (self._id is None and part.id) or (self._model is None and part.model):
+        if (part.id and not self._id) or (part.model and not self._model):
             return False
         [choice] = choices
         delta = choice.delta

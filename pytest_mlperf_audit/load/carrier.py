@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from typing import Any
 
 from typing_extensions import override
 
@@ -33,6 +34,14 @@ class Carrier:
         self.max_reply_bytes = max_reply_bytes
         self.n_resent = 0
         self.deadlines = Deadlines(self.loop)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, waiting: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run what must wait for a connection; at the end it is cancelled and waited for."""
+        task = self.loop.create_task(waiting)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def ask(
         self, connection: Connection, request: bytes, reply: ReplyParts, patience_s: float, most_bytes: int
@@ -68,6 +77,9 @@ class Carrier:
     async def close(self) -> None:
         """Close every connection."""
         self.deadlines.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.pool.close()
 
 
@@ -145,7 +157,7 @@ class Post(_Carried):
         gate = carrier.gates.get(address)
         connection = carrier.pool.take(address) if gate is None else None
         if connection is None or connection.has_unread():
-            self._task = carrier.loop.create_task(self._wait(gate, connection))
+            self._task = carrier.start(self._wait(gate, connection))
         else:
             self._ask(connection)
 
@@ -194,7 +206,7 @@ class Post(_Carried):
             # A kept connection may be closed just as a query goes out on it (RFC 9110, 9.2.2 and RFC 9112, 9.3.1).
             self._carrier.n_resent += 1
             self._reply.on_resent()
-            self._task = self._carrier.loop.create_task(self._ask_again())
+            self._task = self._carrier.start(self._ask_again())
         else:
             self._end(error)
 

@@ -165,3 +165,12 @@ def test_a_plain_chunk_is_read_as_the_collector_reads_it(
         patch.setattr(EventParser, "_plain_events", lambda _self, _piece: None)
         slowly = streamed(pieces, keep)
     assert streamed(pieces, keep) == slowly
+
+
+def test_an_id_behind_an_empty_one_is_taken_from_a_plain_chunk():
+    decoder = StreamDecoder(Endings())
+    for reply_id, model in [("", ""), ("", ""), ("c1", "m1"), ("c2", "m2")]:
+        chunk = {"id": reply_id, "model": model, "choices": [{"index": 0, "delta": {"content": "a"}}]}
+        decoder.feed(b"data: " + json.dumps(chunk).encode() + b"\n\n", 1)
+    decoder.feed(b"data: [DONE]\n\n", 2)
+    assert (decoder.finish().id, decoder.finish().model) == ("c1", "m1")

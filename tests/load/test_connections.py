@@ -196,3 +196,20 @@ def test_one_timer_serves_the_limits_of_all(talk):
         assert not transport._carrier.deadlines._due_s
 
     talk(scenario)
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_nothing_goes_on_behind_the_end_for_a_query_that_was_given_up(talk, turns):
+    async def scenario(_: Server, transport: HttpTransport) -> None:
+        before = asyncio.all_tasks()
+        given_up = [transport.post(Message(b""), Resent(), 5.0) for _ in range(8)]
+        for _turn in range(turns):
+            await asyncio.sleep(0)
+        for posted in given_up:
+            posted.cancel()
+        await transport.close()
+        assert {
+            task for task in asyncio.all_tasks() - before if "Post." in repr(task) or "Pool." in repr(task)
+        } == set()
+
+    talk(scenario)
