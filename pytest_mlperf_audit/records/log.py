@@ -20,6 +20,8 @@ from .files import write_pieces
 #: A reply of 16 MiB kept as text takes six times as much where every character is escaped.
 _LONGEST_LINE = 128 * 2**20
 
+_BLOCK = 2**20
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(QueryRecord)
 
@@ -144,7 +146,7 @@ def read_columns(path: Path) -> QueryColumns:
         raise RecordError(f"{path}: cannot be read ({error.strerror})") from error
     if (known := _kept.pop(path, None)) is None or known[0] != identity:
         try:
-            known = identity, QueryColumns(read_queries(path))
+            known = identity, _columns(path)
         except OverflowError as error:
             raise RecordError(f"{path}: has a number too large for a query record; the file was edited") from error
     since_ns = time.time_ns() - identity[-1]  # noqa: TID251 - file systems use the same clock
@@ -153,6 +155,21 @@ def read_columns(path: Path) -> QueryColumns:
     while len(_kept) > 1 and sum(len(columns) for _, columns in _kept.values()) > _MOST_KEPT:
         del _kept[next(iter(_kept))]
     return known[1]
+
+
+def _columns(path: Path) -> QueryColumns:
+    """Read a log as columns, many lines at a time; where that fails, line by line, to name the one amiss."""
+    columns = QueryColumns(may_spill=True)
+    with suppress(OSError, ValueError, RecursionError), path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            block += b"" if block.endswith(b"\n") else file.readline(_LONGEST_LINE)
+            records = _decoder.decode_lines(block)
+            if len(records) != block.count(b"\n") or not block.endswith(b"\n"):
+                break
+            columns.extend(records)
+        else:
+            return columns
+    return QueryColumns(read_queries(path))
 
 
 #: Queries whose columns are kept in memory, 57 bytes each; the log read last is kept whatever its size.

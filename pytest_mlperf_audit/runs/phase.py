@@ -11,11 +11,15 @@ from typing import Final, Literal
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from ..stats.percentiles import LatencySummary, percentile_estimate, summarize
 from .columns import QueryColumns
 from .query import QueryRecord
 from .spec import Load, RunSpec, Score
+
+#: Queries that are looked at together.
+_AT_ONCE = 1_000_000
 
 
 class ServerCounters(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,31 +162,57 @@ def figures(queries: QueryColumns, load: Load) -> PhaseFigures:
     n_issued = len(queries)
     ok = queries.ok
     n_completed = int(ok.sum())
-    issued_ns = queries.issued_ns
-    window_s = float(queries.completed_ns[ok].max() - issued_ns.min()) / 1e9 if n_completed else None
+    # One column after the other, since of many millions a few at once are too many.
+    window_s, issue_span_s = _spans_s(queries, ok)
     latencies_s = queries.latencies_s()
-    streamed = ok & (queries.first_token_ns >= 0)
-    first_token_s = (queries.first_token_ns[streamed] - issued_ns[streamed]) / 1e9
-    counted = ok & (queries.tokens >= 0)
+    latency = summarize(latencies_s) if n_completed else None
+    early_s = percentile_estimate(latencies_s, 0.90) if load.scenario == "SingleStream" else None
+    del latencies_s
+    first_token_s = _first_token_s(queries, ok)
     return PhaseFigures(
         n_issued=n_issued,
         n_completed=n_completed,
         failures=queries.failures(),
         window_s=window_s,
-        issue_span_s=float(np.ptp(issued_ns)) / 1e9 if n_issued else 0.0,
+        issue_span_s=issue_span_s,
         qps=n_completed / window_s if window_s else None,
-        latency=summarize(latencies_s) if n_completed else None,
-        time_to_first_token=summarize(first_token_s) if streamed.any() else None,
-        early_stopping_p90_s=percentile_estimate(latencies_s, 0.90) if load.scenario == "SingleStream" else None,
+        latency=latency,
+        time_to_first_token=summarize(first_token_s) if first_token_s.size else None,
+        early_stopping_p90_s=early_s,
         n_distinct_requests=queries.distinct_requests(),
         n_distinct_samples=len(np.unique(queries.samples)),
         first_request=queries.first_request(),
-        output_tokens=int(queries.tokens[counted].sum()) if counted.any() else None,
+        output_tokens=_output_tokens(queries, ok),
         cached_tokens=queries.cached_tokens,
         models=dict(sorted(queries.models.items())),
         most_in_flight=_most_in_flight(queries),
         qps_by_tenth=_qps_by_tenth(queries, window_s) if window_s else (),
     )
+
+
+def _spans_s(queries: QueryColumns, ok: NDArray[np.bool_]) -> tuple[float | None, float]:
+    """Return from the first issue to the last completion, None without one, and from the first issue to the last."""
+    issued_ns = queries.issued_ns
+    if not issued_ns.size:
+        return None, 0.0
+    completed_ns = queries.completed_ns[ok]
+    window_s = float(completed_ns.max() - issued_ns.min()) / 1e9 if completed_ns.size else None
+    return window_s, float(np.ptp(issued_ns)) / 1e9
+
+
+def _first_token_s(queries: QueryColumns, ok: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the time to the first token of completed queries whose replies were streamed."""
+    first_ns = queries.first_token_ns
+    streamed = ok & (first_ns >= 0)
+    if not streamed.any():
+        return np.empty(0)
+    return np.asarray((first_ns[streamed] - queries.issued_ns[streamed]) / 1e9)
+
+
+def _output_tokens(queries: QueryColumns, ok: NDArray[np.bool_]) -> int | None:
+    tokens = queries.tokens
+    counted = ok & (tokens >= 0)
+    return int(tokens[counted].sum()) if counted.any() else None
 
 
 def as_recorded(computed: PhaseFigures, recorded: PhaseFigures) -> PhaseFigures:
@@ -194,14 +224,21 @@ def as_recorded(computed: PhaseFigures, recorded: PhaseFigures) -> PhaseFigures:
 
 def _most_in_flight(queries: QueryColumns) -> int:
     """Return the most queries in flight at once; one that is issued as another ends is in its place."""
-    issued_ns = np.sort(queries.issued_ns)
-    over = np.searchsorted(np.sort(queries.completed_ns), issued_ns, side="right")
-    return int((np.arange(1, len(issued_ns) + 1) - over).max(initial=0))
+    issued_ns, completed_ns = queries.issued_ns, queries.completed_ns
+    issued_ns.sort()
+    completed_ns.sort()
+    most = 0
+    for start in range(0, len(issued_ns), _AT_ONCE):
+        some = issued_ns[start : start + _AT_ONCE]
+        over = np.searchsorted(completed_ns, some, side="right")
+        most = max(most, int((np.arange(start + 1, start + len(some) + 1) - over).max()))
+    return most
 
 
 def _qps_by_tenth(queries: QueryColumns, window_s: float) -> tuple[float, ...]:
-    completed_s = (queries.completed_ns[queries.ok] - queries.issued_ns.min()) / 1e9
-    counts, _ = np.histogram(completed_s, bins=_TENTHS, range=(0.0, window_s))
+    completed_ns = queries.completed_ns[queries.ok]
+    completed_ns -= queries.issued_ns.min()
+    counts, _ = np.histogram(completed_ns / 1e9, bins=_TENTHS, range=(0.0, window_s))
     return tuple(float(count) * _TENTHS / window_s for count in counts)
 
 

@@ -12,7 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_mlperf_audit.errors import RecordError
+from pytest_mlperf_audit.records import log as log_module
 from pytest_mlperf_audit.records.log import QueryLog, read_columns, read_queries
+from pytest_mlperf_audit.runs.columns import QueryColumns
 from pytest_mlperf_audit.runs.query import QueryRecord
 
 texts = st.none() | st.text(alphabet=st.characters(exclude_categories=["Cs"]))
@@ -194,3 +196,26 @@ def test_a_failing_sync_closes_the_file_all_the_same(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(descriptor)
     log.close()
+
+
+@pytest.mark.parametrize("block", [1, 300, 2**20])
+def test_a_log_is_read_alike_in_blocks_of_any_size(tmp_path, query, monkeypatch, block):
+    monkeypatch.setattr(log_module, "_BLOCK", block)
+    path = tmp_path / "queries.jsonl"
+    with QueryLog(path) as log:
+        for number in range(20):
+            log.append(query(number, detail="x" * (number * 40)))
+    assert log_module._columns(path).issued_ns.tolist() == QueryColumns(read_queries(path)).issued_ns.tolist()
+
+
+@pytest.mark.parametrize("damage", [b'{"query": 1}\n', b"\n", b"{\n}\n", b'{"query"'])
+@pytest.mark.parametrize("block", [1, 2**20])
+def test_the_line_that_is_amiss_is_named(tmp_path, query, monkeypatch, block, damage):
+    monkeypatch.setattr(log_module, "_BLOCK", block)
+    path = tmp_path / "queries.jsonl"
+    with QueryLog(path) as log:
+        log.append(query(0))
+        log.append(query(1))
+    path.write_bytes(path.read_bytes() + damage)
+    with pytest.raises(RecordError, match=r"queries\.jsonl:3: "):
+        read_columns(path)

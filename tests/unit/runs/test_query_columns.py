@@ -2,10 +2,14 @@ from __future__ import annotations
 
 import tracemalloc
 from collections import Counter
+from contextlib import nullcontext
+from unittest import mock
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_mlperf_audit.runs import columns as module
 from pytest_mlperf_audit.runs.columns import QueryColumns
 from pytest_mlperf_audit.runs.query import COMPLETED, REASONS, QueryRecord
 
@@ -26,9 +30,22 @@ records = st.builds(
 )
 
 
+#: How much of a column stays in memory, and how many digests are told apart at once: as it is, and next to nothing.
+SIZES = [
+    {},
+    {"_MOST_IN_MEMORY": 5, "_WRITTEN_AT_ONCE": 3, "_MANY_DIGESTS": 2, "_DIGESTS_AT_ONCE": 4, "_BATCH": 2},
+    {"_MOST_IN_MEMORY": 1, "_WRITTEN_AT_ONCE": 1, "_MANY_DIGESTS": 0, "_DIGESTS_AT_ONCE": 1, "_BATCH": 7},
+]
+
+
+@pytest.mark.parametrize("sizes", SIZES, ids=["memory", "files", "one_by_one"])
 @given(st.lists(records, max_size=60))
-def test_columns_say_what_the_records_say(given_records):
-    columns = QueryColumns(given_records)
+def test_columns_say_what_the_records_say(sizes, given_records):
+    with mock.patch.multiple(module, **sizes) if sizes else nullcontext():
+        _require_alike(QueryColumns(given_records, may_spill=bool(sizes)), given_records)
+
+
+def _require_alike(columns, given_records):
     ok = [record.outcome == COMPLETED for record in given_records]
     assert len(columns) == len(given_records)
     assert columns.issued_ns.tolist() == [record.issued_ns for record in given_records]
@@ -49,8 +66,11 @@ def test_columns_say_what_the_records_say(given_records):
     assert columns.cached_tokens == sum(record.cached_tokens or 0 for record in given_records)
 
 
-def test_appending_after_reading_is_possible(query):
-    columns = QueryColumns([query(0, 5)])
+@pytest.mark.parametrize("sizes", SIZES, ids=["memory", "files", "one_by_one"])
+def test_appending_after_reading_is_possible(query, monkeypatch, sizes):
+    for name, size in sizes.items():
+        monkeypatch.setattr(module, name, size)
+    columns = QueryColumns([query(0, 5)], may_spill=bool(sizes))
     view = columns.issued_ns
     assert columns.distinct_requests() == 1
     columns.append(query(7, 9, sample=1))
