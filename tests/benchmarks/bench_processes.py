@@ -148,7 +148,7 @@ def logging_nginx(directory: Path) -> Iterator[tuple[str, Path]]:
 
     before = bench_client.NGINX
     bench_client.NGINX = NGINX.replace(
-        "access_log off;", f"log_format t '$msec $request_time'; access_log {log} t buffer=1m flush=1s;"
+        "access_log off;", f"log_format t '$request_method $msec $request_time'; access_log {log} t buffer=1m flush=1s;"
     )
     try:
         with nginx(directory) as url:
@@ -169,9 +169,9 @@ def truth(asked: argparse.Namespace) -> None:
                     record = drive(url, spec(1000, IN_FLIGHT, min_duration_ms=floor_ms), Path(name), crew)
                     time.sleep(1.5)  # nginx writes what it has buffered
                     lines = [line.split() for line in log.read_text().splitlines()]
-                    theirs = np.array([(float(end), float(took)) for end, took in lines])
+                    queries = np.array([(float(end), float(took)) for method, end, took in lines if method == "POST"])
                     n = record.figures.n_completed
-                    queries = theirs[len(theirs) - n :]
+                    assert len(queries) == n
                     window_s = queries[:, 0].max() - (queries[:, 0] - queries[:, 1]).min()
                     assert record.figures.qps is not None
                     off.append(abs(record.figures.qps / (n / window_s) - 1) * 100)
