@@ -13,6 +13,7 @@ from ...endpoints.source import RequestSource
 from ...runs.phase import ClientState, Status, StoppedBy, WorkerPart
 from ...runs.query import QueryRecord
 from ...runs.spec import Poisson, RunSpec
+from ...text import printable
 from ..hope import FIRST_QUERIES, Hope, HopelessError
 from ..phase import unmatched
 from ..progress import Progress
@@ -112,6 +113,10 @@ class JointPhase:
         except HopelessError as error:
             await self._stop()
             self.status, self.reason = "refused", str(error)
+        except Exception as error:  # noqa: BLE001 - an adapter's or our own defect: recorded, and never a verdict
+            await self._stop()
+            what = printable(f"{type(error).__name__}: {error}")
+            self.status, self.reason = "crashed", f"the load generator failed: {what}"
 
     async def _stop(self) -> None:
         """End the phase before its time; what workers still do then is not known, so that they are not used again."""

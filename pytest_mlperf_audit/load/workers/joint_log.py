@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import RecordError
 from ...records.log import read_columns
 from ...records.merge import Written, merge
 from ...records.store import worker_file
@@ -59,10 +60,13 @@ class JointLog:
         return np.array([self.longest_s])
 
     def close(self) -> None:
-        """Put the records together, durably. Raises OSError."""
+        """Put the records together, durably. Raises OSError, also where one of them has what no record can hold."""
         if self._columns is None:
             self._columns = QueryColumns()
             for _, file in self._files.values():
                 os.close(file)
-            merge([Written(path, self._clocks.get(at)) for at, (path, _) in self._files.items()], self._path)
-            self._columns = read_columns(self._path)
+            try:
+                merge([Written(path, self._clocks.get(at)) for at, (path, _) in self._files.items()], self._path)
+                self._columns = read_columns(self._path)
+            except (RecordError, ValueError) as error:  # of an adapter's reply: msgspec's own errors are ValueErrors
+                raise OSError(str(error)) from error

@@ -34,6 +34,7 @@ _EVERY_S = 0.05
 _SPIN_NS = 3_000_000
 #: A longer wait for an arrival ends when the controller says that it is not sent.
 _LONG_S = 0.1
+_COUNT = (int, type(None))
 
 
 class ShippedLog:
@@ -50,9 +51,11 @@ class ShippedLog:
         self._lines: list[bytes] = []
 
     def extend(self, records: Sequence[QueryRecord]) -> None:
-        """Add records; see QueryLog."""
+        """Add records, all of them, or none where one has what no column can hold (TypeError); see QueryLog."""
         for one in records:
             one.worker = self._worker
+            if not isinstance(one.tokens, _COUNT) or not isinstance(one.cached_tokens, _COUNT):
+                raise TypeError(f"a count of tokens that is {one.tokens!r:.40}, {one.cached_tokens!r:.40}")
         lines = _encode_lines(records)
         for one in records:
             if one.outcome != COMPLETED:

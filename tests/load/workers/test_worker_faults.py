@@ -223,6 +223,19 @@ class Mine(VideoGenAdapter):
     def encode(self, row, edit=None):
         return b'{{"prompt": "' + WORD + b" " + str(row["prompt"]).encode() + b'"}}'
 """
+_BAD_REPLIES = """
+    def decoder(self, *, keep_output=False):
+        class Decoder:
+            def feed(self, data, at_ns):
+                pass
+
+            def finish(self):
+                from pytest_mlperf_audit.endpoints.base import Reply
+
+                return Reply(digest="0" * 32, tokens="many")
+
+        return Decoder()
+"""
 _number = itertools.count()
 
 
@@ -244,6 +257,18 @@ def test_an_adapter_of_a_third_party(own_crew, start_sut, third_party):
     sut = start_sut(lanes=16, service_ms=1, repeat_ms=0)
     assert joint.drive(sut.url, n_samples=8).record.status == "complete"
     assert all(b"hello scene" in body for body in sut.bodies())
+
+
+def test_an_adapter_whose_replies_no_record_can_hold(own_crew, start_sut, third_party):
+    adapter, beside = third_party
+    module = Path(str(beside).replace("beside", "somebody"))
+    module.write_text(module.read_text() + _BAD_REPLIES)
+    joint = own_crew()
+    joint.source = RequestSource(joint.engine.dataset, adapter)
+    ended = joint.drive(start_sut(lanes=16, service_ms=1, repeat_ms=0).url, n_samples=8)
+    assert ended.record.status == "crashed"
+    assert "the load generator failed: TypeError: a count of tokens that is 'many'" in ended.record.reason
+    assert "crashed" in ended.outcomes
 
 
 def test_an_adapter_that_is_another_one_there(own_crew, third_party):
