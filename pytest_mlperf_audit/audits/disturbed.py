@@ -29,6 +29,9 @@ _SAMPLES: Final = 20
 _BORNE_OUT: Final = 1.5
 #: Replies that came three times as slowly in a part bear out whatever latencies say of it.
 _PLAIN: Final = 1 / 3
+#: A rest of no more queries than are in flight is one observation: where its replies came in less than this part of the
+#: time, its pace is not known.
+_ONE_WAVE: Final = 0.7
 _CURE: Final = (
     "stop other processes on the client's machine, share the load out with settings.client.num_workers, or send "
     "fewer queries at once"
@@ -147,7 +150,9 @@ def unsteady(run: MeasuredPhase) -> SlowPart | None:
     rest = _rest_by_pace(part, ended_s)
     by_latency = part.rest * float(latencies_s.mean()) / min(width, part.n) / float(ended_s[-1] / part.n)
     # Where queries queue, the first ones do not, and one slow query delays all behind it: then latencies mislead.
-    if rest <= max(_BORNE_OUT * by_latency, _PLAIN):
+    if part.n - (part.end - part.begin) <= width and rest < _ONE_WAVE:
+        rest = 0.0
+    elif rest <= max(_BORNE_OUT * by_latency, _PLAIN):
         rest = by_latency
     return msgspec.structs.replace(part, rest=rest) if rest < 1 else None
 

@@ -178,7 +178,8 @@ def test_a_reference_that_was_slow_for_a_part_of_its_time(phase, times_s, in_fli
     assert check.passed is None
     assert words in check.reason
     faster = phase("output_caching", n=64, window_s=64 / qps / 2, row=0)
-    assert throughput_ratio("r", reference, faster, 0.1, 0.9).passed is False, "twice as fast as its fast part, too"
+    known = times_s.count(FAST) > in_flight or in_flight == 1  # one wave of fast queries tells no pace
+    assert throughput_ratio("r", reference, faster, 0.1, 0.9).passed is (False if known else None)
     old = served(varied(times_s), in_flight, state=False)
     assert throughput_ratio("r", old, repeats, 0.1, 0.9).passed is False
 
