@@ -2,8 +2,11 @@
 
     python tests/benchmarks/bench_client.py [--requests 20000] [--runs 5] [--in-flight 64] [--memory 300000] [--json F]
 
-Needs nginx and wrk. CPU seconds, not wall time, so that other work on the machine disturbs little; each figure is the
-median of the runs, which alternate between the clients.
+`--costs` measures what parts of the work cost instead: secrets to look for, outputs that are kept, TLS, queries that
+are ever new, no time limit.
+
+Needs nginx and wrk; openssl for TLS. CPU seconds, not wall time, so that other work on the machine disturbs little;
+each figure is the median of the runs, which alternate between the clients.
 """
 
 from __future__ import annotations
@@ -20,10 +23,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import psutil
 
@@ -36,12 +39,10 @@ from pytest_mlperf_audit.load.group import PlannedPhase, run_group
 from pytest_mlperf_audit.load.loop import loop_name, run_until_done
 from pytest_mlperf_audit.load.target import Target
 from pytest_mlperf_audit.runs.order import without_replacement
-from pytest_mlperf_audit.runs.spec import Concurrency, RunSpec
+from pytest_mlperf_audit.runs.spec import Concurrency, Keep, RunSpec
 
 ROWS = 64
 REPLY_BYTES = 306
-
-Nonce = Literal["none", "suffix"]
 
 NGINX = """
 daemon off; master_process off; pid {directory}/pid; error_log {directory}/error.log;
@@ -50,7 +51,7 @@ http {{
     access_log off; keepalive_requests 1000000000; default_type application/json;
     client_body_temp_path {directory}; proxy_temp_path {directory}; fastcgi_temp_path {directory};
     uwsgi_temp_path {directory}; scgi_temp_path {directory};
-    server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ return 200 '{reply}'; }} }}
+    server {{ listen 127.0.0.1:{port} backlog=4096{tls}; location / {{ return 200 '{reply}'; }} }}
 }}
 """
 
@@ -75,13 +76,18 @@ def reply() -> str:
 
 
 @contextmanager
-def nginx(directory: Path) -> Iterator[str]:
+def nginx(directory: Path, *, tls: bool = False) -> Iterator[str]:
     """A server that does nothing: nginx, one process, a fixed reply to any request."""
+    key, certificate = directory / "key.pem", directory / "certificate.pem"
+    if tls:
+        made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-days", "2"]
+        subprocess.run([*made, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    with_tls = f" ssl; ssl_certificate {certificate}; ssl_certificate_key {key}" if tls else ""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     config = directory / "nginx.conf"
-    config.write_text(NGINX.format(directory=directory, port=port, reply=reply()))
+    config.write_text(NGINX.format(directory=directory, port=port, reply=reply(), tls=with_tls))
     process = subprocess.Popen(["nginx", "-c", config, "-p", directory], stderr=subprocess.DEVNULL)
     try:
         for _ in range(100):
@@ -91,7 +97,7 @@ def nginx(directory: Path) -> Iterator[str]:
             time.sleep(0.05)
         else:
             raise RuntimeError((directory / "error.log").read_text())
-        yield f"http://127.0.0.1:{port}"
+        yield f"http{'s' if tls else ''}://127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait()
@@ -109,20 +115,15 @@ def cpu_s() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def ours(url: str, n: int, in_flight: int, directory: Path, nonce: Nonce = "none") -> float:
+def ours(url: str, n: int, in_flight: int, directory: Path, target: Target | None = None, **changed: Any) -> float:
     """The load engine as an audit uses it: digests, decoded replies, a line on disk for each query."""
-    spec = RunSpec(
-        label="bench",
-        n_samples=n,
-        order=without_replacement(1, wrap=True),
-        load=Concurrency(target=in_flight),
-        query_timeout_s=3600.0,
-        nonce=nonce,
-        nonce_seed=1,
-    )
+    given = {"order": without_replacement(1, wrap=True), "query_timeout_s": 3600.0, **changed}
+    spec = RunSpec(label="bench", n_samples=n, load=Concurrency(target=in_flight), **given)
     requests = source(directory)
     before = cpu_s()
-    [record] = run_group([PlannedPhase(spec, directory / "phase")], requests, Target(urls=(url,)))
+    [record] = run_group(
+        [PlannedPhase(spec, directory / "phase")], requests, target or Target(urls=(url,), insecure=True)
+    )
     spent = cpu_s() - before
     assert record.status == "complete", record.reason
     assert record.figures.n_completed == n, record.figures.failures
@@ -131,7 +132,24 @@ def ours(url: str, n: int, in_flight: int, directory: Path, nonce: Nonce = "none
 
 def ever_new(url: str, n: int, in_flight: int, directory: Path) -> float:
     """The same in a phase whose every query is new."""
-    return ours(url, n, in_flight, directory, "suffix")
+    return ours(url, n, in_flight, directory, nonce="suffix", nonce_seed=1)
+
+
+def with_a_key(url: str, n: int, in_flight: int, directory: Path) -> float:
+    """With a key that is sent, and looked for in every reply."""
+    key = "sk-0123456789abcdefghijklmnopqrstuvwxyz"
+    target = Target(urls=(url,), headers={"Authorization": f"Bearer {key}"}, secrets=(f"Bearer {key}",))
+    return ours(url, n, in_flight, directory, target)
+
+
+def with_outputs(url: str, n: int, in_flight: int, directory: Path) -> float:
+    """With every output in the records."""
+    return ours(url, n, in_flight, directory, keep=Keep())
+
+
+def without_limit(url: str, n: int, in_flight: int, directory: Path) -> float:
+    """Without a time limit for a query."""
+    return ours(url, n, in_flight, directory, query_timeout_s=None)
 
 
 def bare(url: str, n: int, in_flight: int, directory: Path) -> float:
@@ -203,7 +221,21 @@ def memory(url: str, n: int, in_flight: int, directory: Path) -> dict[str, float
     }
 
 
-CLIENTS = {"engine": ours, "engine, every query new": ever_new, "aiohttp, nothing recorded": bare, "wrk": wrk}
+CLIENTS: dict[str, Callable[[str, int, int, Path], float]] = {
+    "engine": ours,
+    "engine, every query new": ever_new,
+    "aiohttp, nothing recorded": bare,
+    "wrk": wrk,
+}
+COSTS: dict[str, Callable[[str, int, int, Path], float]] = {
+    "engine": ours,
+    "without a time limit": without_limit,
+    "a key to look for": with_a_key,
+    "outputs kept": with_outputs,
+    "every query new": ever_new,
+    "over TLS": ours,
+    "wrk": wrk,
+}
 
 
 def in_own_process(kind: str, url: str, n: int, in_flight: int) -> dict[str, float]:
@@ -218,7 +250,7 @@ def one(kind: str, url: str, n: int, in_flight: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as name:
         if kind == "memory":
             return memory(url, n, in_flight, Path(name))
-        return {"cpu_s_per_1000": CLIENTS[kind](url, n, in_flight, Path(name))}
+        return {"cpu_s_per_1000": {**CLIENTS, **COSTS}[kind](url, n, in_flight, Path(name))}
 
 
 def main() -> None:
@@ -227,6 +259,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--in-flight", type=int, default=64)
     parser.add_argument("--memory", type=int, default=300_000, help="queries of the memory run; 0: none")
+    parser.add_argument("--costs", action="store_true", help="measure what parts of the work cost")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
@@ -235,11 +268,18 @@ def main() -> None:
         print(json.dumps(one(asked.one, asked.url, asked.requests, asked.in_flight)))
         return
     figures: dict[str, object] = {"in_flight": asked.in_flight, "requests": asked.requests, "loop": loop_name()}
-    with tempfile.TemporaryDirectory() as name, nginx(Path(name)) as url:
-        costs: dict[str, list[float]] = {kind: [] for kind in CLIENTS}
+    directories = [tempfile.TemporaryDirectory(), tempfile.TemporaryDirectory()]
+    with (
+        directories[0] as name,
+        directories[1] as other,
+        nginx(Path(name)) as url,
+        nginx(Path(other), tls=asked.costs) as with_tls,
+    ):
+        costs: dict[str, list[float]] = {kind: [] for kind in (COSTS if asked.costs else CLIENTS)}
         for _ in range(asked.runs):
             for kind, values in costs.items():
-                values.append(in_own_process(kind, url, asked.requests, asked.in_flight)["cpu_s_per_1000"])
+                there = with_tls if kind == "over TLS" else url
+                values.append(in_own_process(kind, there, asked.requests, asked.in_flight)["cpu_s_per_1000"])
         medians = {kind: statistics.median(values) for kind, values in costs.items()}
         print("client                      CPU s / 1,000 requests        min        max   times wrk")
         for kind, values in costs.items():
@@ -248,7 +288,7 @@ def main() -> None:
                 f"{medians[kind] / medians['wrk']:>12.1f}"
             )
         figures["cpu_s_per_1000"] = medians
-        if asked.memory:
+        if asked.memory and not asked.costs:
             figures["memory"] = used = in_own_process("memory", url, asked.memory, asked.in_flight)
             million = used["bytes_per_query"] * 1e6 / 2**20
             print(
