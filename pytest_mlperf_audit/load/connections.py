@@ -153,15 +153,16 @@ class Pool:
     async def _connect_to(self, address: Address, place: _Place) -> Connection:
         made = socket.socket(place[0], socket.SOCK_STREAM)
         file = made.fileno()
+        through = self._proxy.label if self._proxy else ""
+        connection = Connection(self._loop, address, self._note_unasked, self._all.discard, through)
         try:
             made.setblocking(False)
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await self._loop.sock_connect(made, place[1])
             early = await self._tunnel(made, address)
-            through = self._proxy.label if self._proxy else ""
             is_tls = address.url.scheme == "https"
-            _, connection = await self._loop.create_connection(
-                lambda: Connection(self._loop, address, self._note_unasked, self._all.discard, through),
+            await self._loop.create_connection(
+                lambda: connection,
                 sock=made,
                 ssl=self._tls if is_tls else None,
                 server_hostname=_host(address).rstrip(".") if is_tls else None,
@@ -169,6 +170,7 @@ class Pool:
             if early:  # nobody has asked for anything yet
                 connection.data_received(early)
         except BaseException:
+            connection.abort()  # else one given up behind its handshake waits for the server's goodbye
             made.close()
             raise
         connection.is_on(file)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -14,6 +16,8 @@ from pytest_mlperf_audit.load.http import HttpTransport, _StatusOnly
 from pytest_mlperf_audit.load.loop import run_until_done
 from pytest_mlperf_audit.load.target import Target
 from pytest_mlperf_audit.load.transport import Message, TransportError
+from pytest_mlperf_audit.load.wire import Connection
+from tests.support.raw_server import make_certificate, server_tls
 
 REPLY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
@@ -213,3 +217,42 @@ def test_nothing_goes_on_behind_the_end_for_a_query_that_was_given_up(talk, turn
         } == set()
 
     talk(scenario)
+
+
+def test_a_connection_that_is_given_up_behind_its_handshake_is_closed_at_once(tmp_path, monkeypatch):
+    tls = server_tls(make_certificate(tmp_path, "server"))
+    over = threading.Event()
+
+    def serve() -> None:
+        with listening.accept()[0] as accepted, suppress(OSError), tls.wrap_socket(accepted, server_side=True):
+            over.wait(10)  # and says no goodbye
+
+    async def main() -> None:
+        url = f"https://127.0.0.1:{listening.getsockname()[1]}"
+        transport = HttpTransport(Target(urls=(url,), insecure=True), "/", {}, 1024)
+        made, lost = asyncio.Event(), asyncio.Event()
+
+        class GivenUp(Connection):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                super().connection_made(transport)
+                made.set()
+                posted.cancel()
+
+            def connection_lost(self, exc: Exception | None) -> None:
+                super().connection_lost(exc)
+                lost.set()
+
+        monkeypatch.setattr("pytest_mlperf_audit.load.connections.Connection", GivenUp)
+        posted = transport.post(Message(b""), Resent(), 5.0)
+        await made.wait()
+        await transport.close()
+        await asyncio.wait_for(lost.wait(), 5)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = threading.Thread(target=serve)
+        server.start()
+        try:
+            run_until_done(main)
+        finally:
+            over.set()
+            server.join()
