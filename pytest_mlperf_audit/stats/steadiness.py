@@ -24,8 +24,10 @@ _FEWEST_SLOW: Final = 3
 _FEWEST_REST: Final = 5
 #: A steady phase is called unsteady with at most this chance, shared by parts at an end and others.
 _ERROR: Final = 0.01
-#: Standard errors between an estimate and its bound.
+#: Standard errors between an estimate and its bound, which is no less than a third of it: service times that vary more
+#: than that were attributed wrongly, and explain nothing.
 _ERRORS: Final = 2.5
+_LEAST_SHARE: Final = 1 / 3
 
 Floats = NDArray[np.float64]
 
@@ -46,7 +48,7 @@ class SlowPart(msgspec.Struct, frozen=True):
     @property
     def least(self) -> float:
         """What `rest` may be by chance: of a rest of six queries as well, with 95 % confidence (Student's t)."""
-        return self.rest * max(0.0, 1 - _ERRORS * self.error)
+        return self.rest * max(_LEAST_SHARE, 1 - _ERRORS * self.error)
 
 
 def slow_part(service_s: Floats) -> SlowPart | None:
