@@ -79,6 +79,8 @@ def alone(url: str, n: int, in_flight: int) -> None:
 
     async def measured(self: Phase) -> None:
         nonlocal spent
+        print("ready", flush=True)
+        sys.stdin.readline()  # all begin at once, as workers do
         began_s = time.process_time()
         await run(self)
         spent = time.process_time() - began_s
@@ -93,7 +95,15 @@ def engines(url: str, n: int, k: int) -> float:
     """CPU seconds per 1,000 queries of k engines that know nothing of each other."""
     command = [sys.executable, "-m", __spec__.name, "alone", "--url", url, "--requests", str(n // k)]
     command += ["--in-flight", str(IN_FLIGHT // k)]
-    started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(k)]
+    pipe = subprocess.PIPE
+    started = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(k)]
+    for one in started:
+        assert one.stdout is not None
+        assert one.stdout.readline() == "ready\n"
+    for one in started:
+        assert one.stdin is not None
+        one.stdin.write("go\n")
+        one.stdin.flush()
     return sum(float(one.communicate()[0]) for one in started) * 1000 / n
 
 
