@@ -40,8 +40,8 @@ def in_flight(spec: RunSpec) -> int:
     """Return how many connections a phase needs from its start, and make room for them."""
     wanted = wanted_by(spec)
     if isinstance(spec.load, MaxThroughput):
-        return _room_for(wanted)
-    _room_for(_MOST_IN_FLIGHT if isinstance(spec.load, Poisson) else wanted)
+        return room_for(wanted)
+    room_for(_MOST_IN_FLIGHT if isinstance(spec.load, Poisson) else wanted)
     return wanted
 
 
@@ -78,7 +78,7 @@ def out_of_files(error: OSError) -> bool:
     return error.errno in _EXHAUSTED
 
 
-def _room_for(wanted: int) -> int:
+def room_for(wanted: int) -> int:
     """Raise this process's limit as far as allowed and needed; return how many of so many connections it leaves."""
     needed = wanted + _others()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -124,7 +124,7 @@ def _too_large(specs: Sequence[RunSpec], target: Target | None) -> Iterator[tupl
     with limit_given_back():
         for spec in specs:
             wanted = wanted_by(spec)
-            if (room := _room_for(wanted + beside) - beside) < wanted:
+            if (room := room_for(wanted + beside) - beside) < wanted:
                 yield spec, room, beside
 
 

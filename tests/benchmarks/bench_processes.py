@@ -29,6 +29,7 @@ from time import perf_counter_ns
 import msgspec
 import numpy as np
 import psutil
+import pytest
 
 from pytest_mlperf_audit.load.group import PlannedPhase, run_group
 from pytest_mlperf_audit.load.phase import Phase
@@ -44,6 +45,7 @@ from pytest_mlperf_audit.runs.phase import PhaseRecord, figures
 from pytest_mlperf_audit.runs.query import QueryRecord
 from pytest_mlperf_audit.runs.spec import Concurrency, RunSpec
 from tests.benchmarks.bench_client import NGINX, nginx, source
+from tests.unit.load.workers.test_chunks_dealt import Simulated
 
 IN_FLIGHT = 64
 
@@ -288,15 +290,31 @@ def thousand(asked: argparse.Namespace) -> None:
             f"a record of {k} files put in order", 1_000_000, lambda: merge(files, Path(name) / "queries.jsonl")
         )
         assert sum(1 for _ in read_queries(Path(name) / "queries.jsonl")) == 1_000_000 // k * k
+    _on_virtual_time(k)
     clock_us = _timed("a clock mapped, of 200 round trips", 1000, lambda: [_clock(at) for at in range(1000)])
     cores = (rate / chunk * dealt_us + 4 * k * ping_us + rate * lines_us) / 1e6
     print(f"{k} hosts x 2,000 queries/s: {cores:.2f} cores of the controller for dealing, pings and records;")
     print(f"  {rate * merge_us / 1e6:.2f} CPU s for each second of the phase to put them together;")
     print(f"  {k * clock_us / 1e6:.2f} CPU s for the clocks, and {k / 8 * 200 * 0.3e-3:.0f} s of round trips of 0.3 ms")
     print(f"  each side of a phase, eight hosts at a time; {len(line) * rate / 2**20:.0f} MiB/s of records;")
-    print(
-        f"  {2 * k} files and {k + 50} threads of the controller (ulimit -n, -u), one ssh client a host: {_ssh_mib()}"
-    )
+    print(f"  {4 * k} files and {k + 50} threads of the controller, one ssh client a host: {_ssh_mib()}")
+
+
+def _on_virtual_time(k: int) -> None:
+    """The two sides of dealing with k workers of 8 connections, a tenth of them ten times as slow as the others."""
+    n = 200 * k
+    with pytest.MonkeyPatch.context() as patch:
+
+        def latency_ms(worker: int, rng: random.Random) -> float:
+            return rng.uniform(20, 60) * (10 if worker % 10 == 0 else 1)
+
+        simulated = Simulated(patch, spec(n, 8 * k), [8] * k, latency_ms, delay_ms=0.5)
+        positions = simulated.run()
+    assert sorted(positions) == list(range(n))
+    last = sorted(max(at for at, worker, _ in simulated.sent if worker == one) for one in range(0, k, max(1, k // 50)))
+    starved = sum(hand.starved for hand in simulated.hands)
+    print(f"{n} queries of {k} workers on virtual time: each position once; the last issues of workers lie within")
+    print(f"  {last[0]:.0f} and {last[-1]:.0f} ms; {starved} times a connection had to wait for a position")
 
 
 def _deal(dealer: Dealer, want: bytes, n: int) -> None:

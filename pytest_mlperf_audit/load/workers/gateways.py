@@ -20,6 +20,7 @@ from execnet import gateway_base
 
 from ...errors import HostError
 from ...text import printable
+from ..pattern import room_for
 from . import hello
 
 #: A gateway that does not come up, or does not say what it is, within this time never will.
@@ -30,6 +31,8 @@ _SSH = "-o BatchMode=yes -o ConnectTimeout=10"
 #: Of gateways that are opened at a time; each is a thread here, and an ssh client with its key exchange.
 _AT_ONCE = 16
 _CLOSE_S = 2.0
+#: Two pipes to each process, and its records while they are written and when they are put together.
+_FILES_EACH = 4
 #: ssh's own exit status where it cannot reach a host (ssh(1), EXIT STATUS).
 _SSH_FAILED = 255
 
@@ -110,6 +113,7 @@ class Gateways:
         # Signal handlers, and uvloop, want the main thread of each.
         self._group.set_execmodel(cast("str", self._started), "main_thread_only")
         self._specs = tuple(specs)
+        _make_room(len(specs))
         self.opened: list[Gateway] = []
         try:
             self.opened = self._open()
@@ -183,6 +187,16 @@ class Gateways:
             if problem := _difference(ours, theirs):
                 raise HostError(_cannot(one.spec, problem))
             one.one_machine = one.spec.startswith("popen") or bool(theirs["machine"] == ours["machine"] != "")
+
+
+def _make_room(n_processes: int) -> None:
+    """Raise this process's limit on open files as far as needed. Raises HostError where that is not far enough."""
+    needed = _FILES_EACH * n_processes
+    if (room := room_for(needed)) < needed:
+        raise HostError(
+            f"{n_processes} processes need {needed} open files, and this one may have {room}; raise `ulimit -n`, or "
+            "ask for fewer processes"
+        )
 
 
 def _last_line(error: Exception) -> str:

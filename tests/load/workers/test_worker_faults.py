@@ -195,6 +195,12 @@ def test_another_version_than_here(monkeypatch, name, value, words):
     assert words in _refusal("popen")
 
 
+def test_more_processes_than_files_allow(monkeypatch):
+    monkeypatch.setattr("pytest_mlperf_audit.load.workers.gateways.room_for", lambda _: 5)
+    with pytest.raises(HostError, match=r"2 processes need 8 open files, and this one may have 5; raise `ulimit -n`"):
+        Crew(["popen", "popen"])
+
+
 def test_phases_over_ssh(own_crew, start_sut, fake_ssh, python):
     joint = own_crew("popen", f"ssh=user@host{python}")
     sut = start_sut(lanes=16, service_ms=1, repeat_ms=0)
