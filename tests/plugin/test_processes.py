@@ -101,6 +101,23 @@ def test_ctrl_c_ends_all_processes(audit, start_sut):
 
 
 @pytest.mark.own_process
+def test_ctrl_c_while_processes_start(audit, sut, monkeypatch, until):
+    """An ssh that waits for a host does not hold the session up, and is gone with it."""
+    program = audit.path / "bin" / "ssh"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nexec sleep 300\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    audit.config(sut, settings={"client": {"hosts": ["popen", "ssh=host"]}})
+    session = audit.start()
+    until(lambda: [one for one in audit.leftovers() if one.name() == "sleep"], "an ssh that waits")
+    os.killpg(session.pid, signal.SIGINT)
+    output, _ = session.communicate()
+    assert session.returncode == 2, output
+    assert sut.counts()["first"] == 0
+
+
+@pytest.mark.own_process
 def test_a_killed_process_leaves_no_verdict(audit, start_sut):
     sut = start_sut(lanes=8, service_ms=50)
     audit.rows(1000)
