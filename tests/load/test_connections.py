@@ -196,7 +196,6 @@ def test_one_timer_serves_the_limits_of_all(talk):
 
         late = await asyncio.gather(*map(limited, (0.3, 0.1, 0.2, 0.1)))
         assert min(late) > -0.01
-        assert max(late) < 1.0  # a busy machine's
         assert not transport._carrier.deadlines._due_s
 
     talk(scenario)
