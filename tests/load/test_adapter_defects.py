@@ -147,7 +147,7 @@ def test_a_decoder_that_raises_stop_iteration_crashes_the_phase(engine, start_su
         ({"first_token_ns": 1.5}, "TypeError"),
         ({"first_token_ns": 2**70}, "OverflowError"),
     ],
-    ids=repr,
+    ids=["surrogate", "object", "text for a count", "text for another count", "float", "70 bits"],
 )
 def test_a_reply_that_no_record_can_hold_crashes_the_phase_and_loses_no_other_query(
     engine, start_sut, load, member, error
