@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import perf_counter_ns
+from typing import Any, TypeVar
 
 from ...endpoints.source import RequestSource
 from ...errors import HostError, NoVerdictError
@@ -20,6 +21,8 @@ from .joint import JointPhase
 from .joint_log import JointLog
 from .member import LostError, Member
 from .messages import Aim, Answer, Command, Leave, Owed, Ping, Pong
+
+_Result = TypeVar("_Result")
 
 #: A worker imports, encodes rows, or opens connections meanwhile.
 _PATIENCE_S = 60.0
@@ -121,17 +124,28 @@ class Crew:
             async with at_once:
                 return await _read_clock(member)
 
-        return await asyncio.gather(*map(read, members))
+        return await _all(map(read, members))
 
     def _bind(self) -> None:
         for member in self.members:
             member.bind()
 
     async def _all_do(self, command: Command) -> None:
-        problems = await asyncio.gather(*(member.do(command, _PATIENCE_S) for member in self.members))
+        problems = await _all(member.do(command, _PATIENCE_S) for member in self.members)
         for member, problem in zip(self.members, problems, strict=True):
             if problem:
                 raise LostError(f"{member.gateway.spec}: {problem}")
+
+
+async def _all(them: Iterable[Coroutine[Any, Any, _Result]]) -> list[_Result]:
+    """Return what all come to; what one of them raises is raised when all are over."""
+    found = await asyncio.gather(*them, return_exceptions=True)
+    results = []
+    for one in found:
+        if isinstance(one, BaseException):
+            raise one
+        results.append(one)
+    return results
 
 
 async def _read_clock(member: Member) -> Reading:

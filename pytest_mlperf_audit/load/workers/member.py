@@ -9,6 +9,7 @@ from contextlib import suppress
 from time import perf_counter_ns
 from typing import TypeVar
 
+from ...text import printable
 from .clocks import Trip
 from .gateways import Gateway
 from .messages import Command, Done, Pong, Records, Report, packed, report
@@ -99,7 +100,7 @@ class Member:
         received_ns = perf_counter_ns()
         self.is_heard = True
         if raw == _ENDED:
-            self.lost = self.lost or "the connection to it ended, as when its process is killed"
+            self.lost = self.lost or self._why_ended()
             self._tell(None)
             return
         message = report(raw)
@@ -112,6 +113,15 @@ class Member:
                 self._tell(message)
         else:
             self._tell(message)
+
+    def _why_ended(self) -> str:
+        """Return what the worker failed with, as execnet has it, or that its connection has ended."""
+        # Taken from there, or execnet prints it when the channel goes.
+        errors = getattr(self.gateway.channel, "_remoteerrors", [])
+        error = errors.pop() if errors else EOFError()
+        if not isinstance(error, EOFError) and (lines := str(error).strip().splitlines()):
+            return f"it failed with {printable(lines[-1])}"
+        return "the connection to it ended, as when its process is killed"
 
     def _tell(self, message: Report | None) -> None:
         loop = self._loop

@@ -151,7 +151,10 @@ class Part(Phase):
             keeping.cancel()
             watch.stop(self._transport.connections())
             self.client = watch.state(self.shipped.mean_s)
-            self.shipped.ship()
+            try:
+                self.shipped.ship()
+            except OSError as error:
+                self.status, self.reason = "crashed", str(error)
 
     @property
     def highest(self) -> int:

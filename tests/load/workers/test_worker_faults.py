@@ -326,3 +326,12 @@ def test_a_worker_that_hears_nothing_ends_by_itself():
         return True
 
     assert asyncio.run(run())
+
+
+def test_a_worker_that_fails_says_what_with(own_crew):
+    """A message that it does not know stands for any defect of ours."""
+    joint = own_crew()
+    member = joint.crew.members[1]
+    member.gateway.channel.send(b"\xc1")
+    with pytest.raises(HostError, match=r"worker 1 \(popen\): (it failed with .*\w|the connection to it ended)"):
+        joint.crew.equip([(joint.source, joint.engine.spec())], None)
