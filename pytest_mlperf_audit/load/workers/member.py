@@ -69,9 +69,16 @@ class Member:
             raise LostError(f"{self.name}: {self.lost or 'the connection to it ended'}") from error
 
     async def expect(self, kind: type[_Report], timeout_s: float) -> _Report:
-        """Return what the worker says next. Raises LostError when it says something else, or nothing for so long."""
+        """Return what the worker says next. Raises LostError when it says something else, or nothing for so long.
+
+        The answer to a ping of the phase before may be late.
+        """
+        message: Report | None = Pong(0, 0)
         try:
-            _, message = await asyncio.wait_for(self._inbox.get(), timeout_s)
+            while isinstance(message, Pong):
+                _, message = await asyncio.wait_for(self._inbox.get(), timeout_s)
+                if kind is Pong:
+                    break
         except asyncio.TimeoutError:
             self.give_up(f"no answer within {timeout_s:g} s")
             message = None

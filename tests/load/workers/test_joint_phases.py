@@ -10,11 +10,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from pytest_mlperf_audit.load.loop import run_until_done
 from pytest_mlperf_audit.load.progress import Progress
 from pytest_mlperf_audit.load.target import Target
 from pytest_mlperf_audit.load.workers import clocks, crew
 from pytest_mlperf_audit.load.workers import joint as joint_module
 from pytest_mlperf_audit.load.workers.clocks import Reading, Trip
+from pytest_mlperf_audit.load.workers.messages import Ping
 from pytest_mlperf_audit.records.store import consistent
 from pytest_mlperf_audit.runs.order import single, with_replacement, without_replacement
 from pytest_mlperf_audit.runs.spec import Concurrency, Keep, MaxThroughput, Poisson
@@ -182,3 +184,20 @@ def test_progress_is_that_of_all(joint, start_sut):
     assert any(0 < progress.issued < 200 for progress in seen)
     assert all(progress.completed <= progress.issued <= 200 for progress in seen)
     assert os.getpid() not in joint.pids()
+
+
+def test_a_late_answer_to_a_ping_is_taken_for_nothing_else(joint):
+    async def ask() -> list[Reading]:
+        found: list[Reading] = []
+        for number in range(5):
+            joint.crew._bind()
+            for member in joint.crew.members:
+                member.send(Ping(number))
+            assert await joint.crew.owed(0.1) is None
+            for member in joint.crew.members:
+                member.send(Ping(number))
+            found += await joint.crew.read_clocks(joint.crew.members)
+        return found
+
+    for found in run_until_done(ask):
+        assert abs(found.offset) <= found.error
