@@ -132,9 +132,10 @@ class Dealer:
         self._share_out()
 
     def _share_out(self) -> None:
-        """When all hold, have what lies below the highest position sent dealt again."""
+        """When all hold, have what lies below the highest position sent, or below a count that counts, dealt again."""
         if self.is_holding and not (self._holding or self.over):
-            self.over, self.end = True, self._highest + 1
+            least = 0 if self.stopped_by != "count" else self.until or 0
+            self.over, self.end = True, max(self._highest + 1, least)
             self._again += [
                 Chunk(one.start, min(one.end, self.end)) for one in sorted(self._returned) if one.start < self.end
             ]

@@ -177,7 +177,9 @@ class Part(Phase):
             self._hand.add(message.chunk, message.most)
 
     def hold(self) -> None:
-        """Give back what has not been sent."""
+        """Give back what has not been sent; a part that is over says so by its end."""
+        if self._is_over():
+            return
         if self._hand:
             self._tell(Held(tuple(self._hand.give_back()), self._hand.highest))
             self._hand.top_up()
@@ -185,6 +187,10 @@ class Part(Phase):
             self._is_final = False
             self._arrivals.end("count", self._arrivals.highest + 1)
             self._tell(Held((), self._arrivals.highest))
+
+    def _is_over(self) -> bool:
+        over: asyncio.Future[None] | None = getattr(self, "_over", None)  # there since the start
+        return over is not None and over.done()
 
     def end(self, message: End) -> None:
         """No more positions come."""
@@ -199,7 +205,7 @@ class Part(Phase):
         """Use every idle sender."""
         if not self._all_issued:
             self._changed.set()
-        elif not self._over.done():
+        elif not self._is_over():
             try:
                 while len(self._in_flight) < self._width and self._issue_next():
                     pass
@@ -228,6 +234,12 @@ class Part(Phase):
                 await until(arrivals.due_ns)
                 self._issue_next(arrivals.due_ns)
             self._changed.clear()
+
+    @override
+    def _note_all_issued(self, task: asyncio.Task[None]) -> None:
+        super()._note_all_issued(task)
+        if self._hand:  # what came meanwhile
+            self.kick()
 
     @override
     def _issue_next(self, due_ns: int | None = None) -> bool:

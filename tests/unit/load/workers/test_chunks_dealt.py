@@ -206,6 +206,35 @@ def test_at_a_floor_little_is_sent_behind_it(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize("n_workers", [1, 2, 5])
+@pytest.mark.parametrize("connections", [4, 200])
+def test_a_floor_that_is_reached_when_all_is_dealt_and_not_yet_sent(
+    monkeypatch: pytest.MonkeyPatch, n_workers: int, connections: int
+):
+    simulated = Simulated(monkeypatch, _spec(1000, min_duration_ms=3), [connections] * n_workers, _one_slow)
+    sent = sorted(simulated.run())
+    assert sent == list(range(len(sent)))
+    assert len(sent) >= 1000
+
+
+@pytest.mark.parametrize("size", [900, 1000, 1100])
+def test_what_was_given_back_below_the_count_is_sent_all_the_same(size: int):
+    dealer = Dealer(_spec(1000, min_duration_ms=1), 10**9, 2)
+    first, second = dealer.deal(500), dealer.deal(size - 500)
+    assert first is not None
+    assert second is not None
+    dealer.deal(4096)
+    dealer.note_reached(MS)
+    dealer.hold("count", [0, 1])
+    dealer.take_back(0, [Chunk(10, 500), Chunk(size, size + 4096)], 9)
+    dealer.take_back(1, [second], -1)
+    left: list[int] = []
+    while chunk := dealer.deal(64):
+        left += range(*chunk)
+    assert sorted(left) == list(range(10, 1000))
+    assert (dealer.is_dealt, dealer.end, dealer.stopped_by) == (True, 1000, "count")
+
+
+@pytest.mark.parametrize("n_workers", [1, 2, 5])
 def test_the_order_may_end_before_the_count(monkeypatch: pytest.MonkeyPatch, n_workers: int):
     spec = _spec(500, order=without_replacement(1), min_duration_ms=60_000)
     simulated = Simulated(monkeypatch, spec, [4] * n_workers, _even, n_rows=120)
