@@ -103,9 +103,14 @@ def openssl(keys: dict[str, Pair]) -> Iterator[Callable[..., str]]:
 
         def run() -> None:
             connection, _ = listener.accept()
-            with suppress(OSError), context.wrap_socket(connection, server_side=True) as secured:
-                secured.recv(1)
-            connection.close()
+            with context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False) as secured:
+                with suppress(OSError):
+                    secured.do_handshake()
+                    secured.recv(1)
+                with suppress(OSError):  # to close with data unread would take back the alert
+                    secured.shutdown(socket.SHUT_WR)
+                    while secured.recv(4096):
+                        pass
 
         threads.append(threading.Thread(target=run))
         threads[-1].start()
