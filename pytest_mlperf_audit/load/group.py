@@ -107,7 +107,12 @@ def run_group(
                 await crew.aim(source, target)
             pages = await metrics.read()
             for planned in phases:
-                joint = await _joint(planned, source, crew)
+                if joint := _joint(planned, source, crew):
+                    try:
+                        await joint.connect()
+                    except asyncio.CancelledError:
+                        ended.append(_Ended(joint, planned, attempt, clock.now("milliseconds"), before=pages))
+                        raise
                 phase = joint or await _alone(planned, source, target, transport)
                 started_at = clock.now("milliseconds")
                 ended.append(_Ended(phase, planned, attempt, started_at, before=pages))
@@ -137,15 +142,13 @@ def _transport(source: RequestSource, target: Target) -> HttpTransport:
     return HttpTransport(target, adapter.path, adapter.headers, adapter.max_reply_bytes)
 
 
-async def _joint(planned: PlannedPhase, source: RequestSource, crew: Crew | None) -> JointPhase | None:
-    """Return a phase that the crew is ready for, None for one that this process sends alone."""
+def _joint(planned: PlannedPhase, source: RequestSource, crew: Crew | None) -> JointPhase | None:
+    """Return a phase for the crew, None for one that this process sends alone."""
     if crew is None or planned.script is not None:
         return None
-    phase = crew.phase(
+    return crew.phase(
         planned.spec, source if planned.source is None else planned.source, planned.directory / QUERIES_FILE
     )
-    await phase.connect()
-    return phase
 
 
 async def _alone(planned: PlannedPhase, source: RequestSource, target: Target, transport: Transport) -> Phase:

@@ -90,6 +90,7 @@ class JointPhase:
             self.reason = str(error)
         except asyncio.CancelledError:
             await self._stop()
+            self.status, self.reason = "interrupted", "interrupted before its first query"
             raise
 
     async def run(self) -> None:

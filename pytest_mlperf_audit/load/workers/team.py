@@ -33,10 +33,10 @@ class Team:
         self.waiting = {member.number: member for member in members}
         self.overs: dict[int, Over] = {}
         self._log = log
+        self._inbox: Inbox = asyncio.Queue()
 
     def bind(self) -> None:
         """Take what they say from now on, and have their records written. Raises OSError."""
-        self._inbox: Inbox = asyncio.Queue()
         loop = asyncio.get_running_loop()
         for member in self.members:
             member.begin_phase()
@@ -113,6 +113,7 @@ class Team:
         """Have all end at once, and wait a while for their records."""
         left = {number: member for number, member in self.waiting.items() if not member.lost}
         for member in left.values():
+            member.bind(self._inbox)  # it may not have been yet
             with suppress(LostError):
                 member.send(Stop())
         with suppress(asyncio.TimeoutError):

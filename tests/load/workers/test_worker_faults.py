@@ -90,6 +90,47 @@ def test_ctrl_c_reaches_all(own_crew, start_sut):
     assert len({line["query"] for line in lines}) == len(lines)
 
 
+@pytest.mark.parametrize("bound", [False, True], ids=["clocks", "connections"])
+def test_ctrl_c_before_the_first_query_leaves_a_record(own_crew, start_sut, monkeypatch, bound):
+    joint = own_crew()
+    sut = start_sut()
+
+    async def interrupted(*_):
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(team, "_STOP_S", 0.2)
+    if bound:
+        monkeypatch.setattr(team.Team, "prepared", interrupted)
+    else:
+        monkeypatch.setattr(Crew, "read_clocks", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        joint.drive_all(sut.url, [joint.engine.spec()])
+    directory = joint.engine.directory / f"run-{joint.engine._runs}" / "phase"
+    record = json.loads((directory / "phase.json").read_text())
+    assert (record["status"], record["reason"]) == ("interrupted", "interrupted before its first query")
+    assert sorted(path.name for path in directory.iterdir()) == ["phase.json", "queries.jsonl"]
+    assert sut.received == 0
+
+
+def test_a_worker_that_dies_while_clocks_are_read(own_crew, start_sut, monkeypatch):
+    joint = own_crew()
+    sut = start_sut()
+    read = Crew.read_clocks
+
+    async def hurt(crew, members):
+        os.kill(joint.pids()[1], signal.SIGKILL)
+        return await read(crew, members)
+
+    monkeypatch.setattr(team, "_STOP_S", 0.2)
+    monkeypatch.setattr(Crew, "read_clocks", hurt)
+    first, *more = joint.drive_all(sut.url, [joint.engine.spec(), joint.engine.spec("next")])
+    assert more == []
+    assert first.record.status == "crashed"
+    assert first.record.reason.startswith("worker 1 (popen): the connection to it ended")
+    assert sut.received == 0
+
+
 def test_a_hanging_server_cannot_hold_the_workers(own_crew, start_sut):
     joint = own_crew()
     sut = start_sut(service_ms=0, fault="hang", lanes=16)
@@ -185,7 +226,7 @@ def test_a_host_without_that_python():
     ("name", "value", "words"),
     [
         ("python", "3.99", "here it is 3.99; name another one there, as in //python=python3.99"),
-        ("version", "9.9.9", "here it is 9.9.9; install that one there (pip install pytest-mlperf-audit==9.9.9)"),
+        ("version", "9.9.9", "here it is 9.9.9; install that one there (from the same sources as here)"),
         ("code", "0" * 64, "has other code than here"),
     ],
 )
