@@ -16,14 +16,14 @@ _HOW = "write popen, 4*popen or ssh=user@host//python=python3.12"
 _TIMES = re.compile(r"(?P<times>[0-9]{1,4})\*(?P<one>.+)", re.ASCII)
 #: What a specification may say beside its kind; the rest of execnet's keys would change how we talk to a worker.
 _KEYS = frozenset({"python", "ssh_config", "chdir", "nice"})
-_MOST = 1024
+MOST_PROCESSES = 1024
 
 
 def _host(spec: str) -> str:
     """Return a specification as written, if it is one."""
     times = _TIMES.fullmatch(spec)
-    if times and not 1 <= int(times["times"]) <= _MOST:
-        reject(f"asks for {times['times']} processes; give a number from 1 to {_MOST}")
+    if times and not 1 <= int(times["times"]) <= MOST_PROCESSES:
+        reject(f"asks for {times['times']} processes; give a number from 1 to {MOST_PROCESSES}")
     parts = [part.partition("=") for part in (times["one"] if times else spec).split("//")]
     kind, is_ssh, host = parts[0]
     if not ((kind == "popen" and not is_ssh) or (kind == "ssh" and host.strip())) or not spec.isprintable():

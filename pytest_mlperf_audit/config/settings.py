@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from typing_extensions import Self
 
 from .block import Block, DurationMs, reject
-from .hosts import Host
+from .hosts import MOST_PROCESSES, Host
 from .scenario import Pattern
 
 
@@ -131,6 +131,7 @@ class Client(Block):
     num_workers: int = Field(
         default=1,
         ge=-1,
+        le=MOST_PROCESSES,
         description="Processes that share a phase's queries on this machine; -1: as many as help, one for each core "
         "that the simulated endpoint leaves",
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ..config.benchmark import Benchmark
-from ..config.hosts import processes
+from ..config.hosts import processes, usable_cores
 from ..errors import HostError, NoVerdictError
 from ..load.group import PlannedPhase
 from ..load.pattern import wanted_by
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 #: Arrivals on a schedule ask for no number of connections.
 _MANY = 1 << 20
+
+#: Each process takes half a second of CPU time to start, and 60 MB.
+_MOST_A_CORE = 32
 
 
 class Crews:
@@ -42,6 +45,7 @@ class Crews:
         from ..load.workers.crew import Crew
 
         try:
+            _require_room(specs)
             self._crew = Crew(specs)
             self._crew.equip([(phase.source or run.source, phase.spec) for phase in shared(_all_phases(run))], target)
         except HostError as error:
@@ -81,6 +85,14 @@ def crew_specs(benchmark: Benchmark, phases: Iterable[PlannedPhase]) -> tuple[st
     client, simulated = benchmark.settings.client, not benchmark.endpoint_config.endpoints
     most = max(_MANY if isinstance(spec.load, Poisson) else wanted_by(spec) for spec in specs)
     return processes(client.num_workers, client.hosts, simulated=simulated, most=most)
+
+
+def _require_room(specs: Sequence[str]) -> None:
+    """Raise HostError for more processes on this machine than could start in reasonable time."""
+    n_here = sum(spec.startswith("popen") for spec in specs)
+    most = _MOST_A_CORE * usable_cores()
+    if n_here > most:
+        raise HostError(f"{n_here} processes are too many here (CPU cores: {usable_cores()}); use at most {most}")
 
 
 def crew_text(specs: Sequence[str]) -> str:

@@ -53,7 +53,7 @@ def run_lines(run: AuditRun, kept_as: Mapping[str, Path] | None) -> Iterator[str
 def _crew_lines(run: AuditRun) -> Iterator[str]:
     """Yield a line on the processes that send, where these are several."""
     if specs := crew_specs(run.benchmark, [phase for planned in run.plans for phase in planned.phases]):
-        yield f"sent by {len(specs)} processes: {crew_text(specs)}"
+        yield f"sent by {len(specs)} process{'es' if len(specs) > 1 else ''}: {crew_text(specs)}"
 
 
 def _in_short(planned: PlannedAudit) -> str:

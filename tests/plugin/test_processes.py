@@ -30,6 +30,12 @@ def test_two_processes_send_what_one_would(audit, start_sut, spread):
     assert audit.verdict()["status"] == "PASS"
 
 
+def test_one_process_is_one(audit, sut):
+    audit.config(sut, settings={"client": {"hosts": ["popen"]}})
+    result = audit.run("--mlperf-plan")
+    result.stdout.fnmatch_lines(["*sent by 1 process: popen"])
+
+
 def test_such_a_run_can_be_rechecked(audit, start_sut):
     audit.config(start_sut(lanes=4), settings=TWO)
     audit.run().assert_outcomes(passed=5)
@@ -62,8 +68,10 @@ def test_one_in_flight_needs_one_process(audit, sut):
         ({"hosts": ["popen", "popen//python=/nowhere/python"]}, ": popen//python=/nowhere/python: no Python starts*"),
         ({"hosts": ["ssh=host//python=/nowhere/python"]}, ": ssh=host//python=/nowhere/python: ssh cannot*"),
         ({"hosts": ["shh=host"]}, "?0?: is not a place to start a process at*"),
+        ({"hosts": ["popen//chdir=/nowhere/at/all"]}, ": popen//chdir=*FileNotFoundError: *//python=PATH*"),
+        ({"hosts": ["1024*popen"]}, ": 1024 processes are too many here (CPU cores: *); use at most *"),
     ],
-    ids=["python", "ssh", "syntax"],
+    ids=["python", "ssh", "syntax", "folder", "number"],
 )
 @pytest.mark.parametrize("spread", [(), ("-n", "2")], ids=["plain", "n2"])
 def test_a_host_that_cannot_send_is_one_message(audit, sut, monkeypatch, spread, client, words):

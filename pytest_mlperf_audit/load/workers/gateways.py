@@ -33,6 +33,8 @@ _AT_ONCE = 16
 _CLOSE_S = 2.0
 #: Two pipes to each process, and its records while they are written and when they are put together.
 _FILES_EACH = 4
+#: The cure where a command is no Python. What a login shell prints of its own gets in the way as well.
+_NAME_ONE = "name one with //python=PATH, and have the shell there print nothing of its own"
 #: ssh's own exit status where it cannot reach a host (ssh(1), EXIT STATUS).
 _SSH_FAILED = 255
 
@@ -174,7 +176,7 @@ class Gateways:
             if status == _SSH_FAILED:
                 return "ssh cannot log in there (it says why above); try the same with `ssh -o BatchMode=yes`"
             told = f", exit status {status}" if status is not None else ""
-            return f"no Python starts there ({type(error).__name__}{f': {error}' if str(error) else ''}{told})"
+            return f"no Python starts there ({_last_line(error)}{told}); {_NAME_ONE}"
 
     def _check(self) -> None:
         ours = hello.findings()
@@ -183,7 +185,9 @@ class Gateways:
             try:
                 theirs = one.channel.receive(timeout=max(0.1, due_s - time.monotonic()))
             except Exception as error:  # noqa: BLE001 - as above; over ssh a missing Python shows only now
-                raise HostError(_cannot(one.spec, f"no Python answers there ({_last_line(error)})")) from None
+                raise HostError(
+                    _cannot(one.spec, f"no Python answers there ({_last_line(error)}); {_NAME_ONE}")
+                ) from None
             if problem := _difference(ours, theirs):
                 raise HostError(_cannot(one.spec, problem))
             one.one_machine = one.spec.startswith("popen") or bool(theirs["machine"] == ours["machine"] != "")
@@ -215,7 +219,7 @@ def _difference(ours: dict[str, str], theirs: dict[str, str]) -> str:
         found = theirs["version"] or f"none that can be found ({theirs.get('problem', '')})"
         return (
             f"has pytest-mlperf-audit {found}, here it is {ours['version']}; install that one there "
-            f"(pip install pytest-mlperf-audit=={ours['version']}), or name its Python (//python=PATH)"
+            "(from the same sources as here), or name its Python (//python=PATH)"
         )
     if theirs["code"] != ours["code"]:
         return (

@@ -59,6 +59,7 @@ def test_what_is_no_specification_is_one_message(fault, minimal: str, spec: str,
     [
         ("num_workers: 0", "settings.client.num_workers: no query can be sent by 0 processes"),
         ("num_workers: -2", "settings.client.num_workers"),
+        ("num_workers: 1025", "settings.client.num_workers: must be at most 1024"),
         ("num_workers: 2, hosts: [popen]", "settings.client.num_workers: has no effect beside hosts"),
     ],
 )
