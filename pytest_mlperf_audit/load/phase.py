@@ -275,10 +275,12 @@ class Phase:
         if self._tally.connections_broke and (refusal := await self._transport.refusal()):
             what = printable(self._target.redact(refusal.detail))
             return "endpoint_lost", (
-                f"the endpoint was lost: it takes no connection any more ({what}); "
-                f"{self._tally.n_completed} of {self.spec.n_samples} queries had completed"
+                f"the endpoint was lost: it takes no connection any more ({what}); {self._how_far()} had completed"
             )
         return None
+
+    def _how_far(self) -> str:
+        return f"{self._tally.n_completed} of {self.spec.n_samples} queries"
 
     def _keep_of(self, number: int) -> Keep | None:
         """Return what is kept of a query's reply."""

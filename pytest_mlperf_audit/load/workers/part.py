@@ -126,6 +126,9 @@ class Part(Phase):
         if self._hand:
             self._hand.top_up()
 
+    def _how_far(self) -> str:
+        return f"{self._tally.n_completed} of this worker's queries"
+
     def _ask(self, wanted: int) -> None:
         self._tell(Want(wanted))
 

@@ -166,6 +166,7 @@ def test_an_endpoint_that_is_lost(own_crew, start_sut):
     [ended] = joint.drive_all(sut.url, [spec], report=_hurt_in_mid_phase(sut.kill))
     assert ended.record.status == "endpoint_lost"
     assert "the endpoint was lost" in ended.record.reason
+    assert ended.record.reason.endswith("of this worker's queries had completed")
 
 
 def test_an_endpoint_that_refuses_all(own_crew, start_sut):
