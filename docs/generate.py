@@ -61,7 +61,7 @@ audit:
 * `min_duration_ms` is 0 unless given, where the endpoints tool has 600000 and does not enforce it: here it is a real
   floor. `performance_timeout_s` is null, where the endpoints tool gives up on queries in flight after 240 seconds.
 * **Data set formats**: JSON Lines, JSON (an array of objects, or `{"data": [...]}`), CSV (all values are text) and
-  Parquet (`pip install 'pytest-mlperf-audit[parquet]'`). A row without `prompt` is read with the first of
+  Parquet (`pip install '.[parquet]'` in the clone). A row without `prompt` is read with the first of
   `user_prompt`, `question`, `input`, `input_text`, `problem`, `query` as its prompt, and `system_prompt` as `system`.
 * **Editors**: `pytest_mlperf_audit/config/schema.json` is a JSON Schema of the file. With the YAML language server, put
   `# yaml-language-server: $schema=PATH/schema.json` on the first line.

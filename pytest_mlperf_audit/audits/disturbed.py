@@ -33,8 +33,8 @@ _PLAIN: Final = 1 / 3
 #: time, its pace is not known.
 _ONE_WAVE: Final = 0.7
 _CURE: Final = (
-    "stop other processes on the client's machine, share the load out with settings.client.num_workers, or send "
-    "fewer queries at once"
+    "stop other processes on the client's machine, share the load out with more processes or hosts "
+    "(settings.client.num_workers, settings.client.hosts), or send fewer queries at once"
 )
 
 

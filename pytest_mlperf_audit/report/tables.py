@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from ..runs.order import Scripted, Single, WithoutReplacement, WithReplacement
@@ -125,6 +126,14 @@ def _client(cell: Callable[[ClientState], str]) -> _Cell:
     return lambda phase: cell(phase.client) if phase.client else ""
 
 
+def _processes(hosts: Sequence[str]) -> str:
+    """Return how many processes shared a phase, and where: "3 processes (2 popen, ssh=a)"."""
+    if not hosts:
+        return ""
+    where = (f"{count} {plain(host, 80)}" if count > 1 else plain(host, 80) for host, count in Counter(hosts).items())
+    return f"{len(hosts)} {'process' if len(hosts) == 1 else 'processes'} ({', '.join(where)})"
+
+
 _PHASE_CELLS: tuple[tuple[str, _Cell], ...] = (
     ("Status", _status),
     ("Asked for", lambda phase: workload(phase.spec)),
@@ -147,6 +156,7 @@ _PHASE_CELLS: tuple[tuple[str, _Cell], ...] = (
     ("Output tokens", lambda p: "" if p.figures.output_tokens is None else number(p.figures.output_tokens)),
     ("Cached prompt tokens", lambda p: number(p.figures.cached_tokens) if p.figures.cached_tokens else ""),
     ("Most in flight", lambda phase: number(phase.figures.most_in_flight) if phase.figures.most_in_flight else ""),
+    ("Sent by", lambda phase: _processes(phase.sent_by)),
     ("Connections opened / used again", _client(lambda client: f"{number(client.opened)} / {number(client.reused)}")),
     ("Queries sent once more", _client(lambda client: number(client.resent) if client.resent else "")),
     ("Client's CPU share", _client(lambda client: percent(client.cpu_share))),

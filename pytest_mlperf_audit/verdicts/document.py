@@ -84,6 +84,7 @@ class PhaseEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A phase that was run. `directory` is relative to the report directory; `spec` is what was asked of it.
 
     `judged` is false for a warm-up, which no check looks at. `client` is what the client knew of itself.
+    `sent_by` names the host of each process that shared it, as the YAML has it; none where one process sent it.
     """
 
     label: str
@@ -98,6 +99,7 @@ class PhaseEntry(msgspec.Struct, frozen=True, kw_only=True):
     spec: RunSpec
     figures: PhaseFigures
     client: ClientState | None = None
+    sent_by: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, record: PhaseRecord, directory: str, *, judged: bool = True) -> PhaseEntry:
@@ -115,6 +117,7 @@ class PhaseEntry(msgspec.Struct, frozen=True, kw_only=True):
             spec=record.spec,
             figures=record.figures,
             client=record.client,
+            sent_by=tuple(worker.host for worker in record.workers),
         )
 
     @property

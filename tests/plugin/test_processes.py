@@ -27,7 +27,10 @@ def test_two_processes_send_what_one_would(audit, start_sut, spread):
     for label in ("reference", "output_caching"):
         assert {line.get("worker", 0) for line in _lines(audit, label)} == {0, 1}
         assert [part["host"] for part in audit.phase(label)["workers"]] == ["popen", "popen"]
-    assert audit.verdict()["status"] == "PASS"
+    verdict = audit.verdict()
+    assert verdict["status"] == "PASS"
+    assert [phase["sent_by"] for phase in verdict["audits"][0]["phases"]] == [["popen", "popen"]] * 2
+    assert "2 processes (2 popen)" in (audit.report() / "report.html").read_text()
 
 
 def test_one_process_is_one(audit, sut):

@@ -128,7 +128,7 @@ class Member:
         error = errors.pop() if errors else EOFError()
         if not isinstance(error, EOFError) and (lines := str(error).strip().splitlines()):
             return f"it failed with {printable(lines[-1])}"
-        return "the connection to it ended, as when its process is killed"
+        return "the connection to it ended, as when its process is killed; see the system's log there"
 
     def _tell(self, message: Report | None) -> None:
         loop = self._loop

@@ -104,7 +104,10 @@ class Team:
                 silent[number] = 0 if member.is_heard else silent[number] + 1
                 member.is_heard = False
                 if silent[number] > _SILENT_BEATS:
-                    member.give_up(f"nothing came from it for {_SILENT_BEATS * _BEAT_S:g} s")
+                    silent_s = _SILENT_BEATS * _BEAT_S
+                    member.give_up(
+                        f"nothing came from it for {silent_s:g} s; see whether its machine and the link to it hold up"
+                    )
                     raise LostError(f"{member.name}: {member.lost}")
                 member.send(Ping(perf_counter_ns()))
             await asyncio.sleep(_BEAT_S)
