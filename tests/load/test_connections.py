@@ -17,6 +17,7 @@ from pytest_mlperf_audit.load.loop import run_until_done
 from pytest_mlperf_audit.load.target import Target
 from pytest_mlperf_audit.load.transport import Message, TransportError
 from pytest_mlperf_audit.load.wire import Connection
+from tests.support.ipv6 import needs_ipv6
 from tests.support.raw_server import make_certificate, server_tls
 
 REPLY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -91,15 +92,7 @@ def talk() -> Callable[..., Any]:
     return run
 
 
-def has_ipv6() -> bool:
-    try:
-        with socket.create_server(("::1", 0), family=socket.AF_INET6):
-            return True
-    except OSError:
-        return False
-
-
-@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+@needs_ipv6
 def test_an_address_of_ipv6(talk):
     async def scenario(server: Server, transport: HttpTransport) -> None:
         assert (await post(transport)).status == 200

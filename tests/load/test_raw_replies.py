@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 
 from pytest_mlperf_audit.load.target import Target
 from pytest_mlperf_audit.runs.spec import Concurrency
+from tests.support.ipv6 import needs_ipv6
 from tests.support.raw_server import BODY, NOT_ALLOWED, RawServer, reply, requests, server_tls
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -130,15 +130,7 @@ def test_so_it_is_over_tls(engine, answers, certificate, version, more, closes, 
         assert server.answered == 12
 
 
-def has_ipv6() -> bool:
-    try:
-        with socket.create_server(("::1", 0), family=socket.AF_INET6):
-            return True
-    except OSError:
-        return False
-
-
-@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+@needs_ipv6
 def test_addresses_of_both_kinds_take_turns(engine, answers):
     four, six = answers(reply()), answers(reply(), host="::1")
     ended = engine.drive(Target(urls=(four.url, six.url)), n_samples=12, load=Concurrency(target=4))
