@@ -242,3 +242,14 @@ def test_forge(mlperf_phases):
     log = next(Path("mlperf-reports").rglob("cache_probe/queries.jsonl"))
     log.write_text(log.read_text().replace("/R", "/P"))
 """
+
+
+def test_a_cache_that_is_keyed_on_the_url_alone_does_not_pass(audit):
+    simulated = {"cache": "url", "hit_time_ms": 1, "service_time_ms": 20}
+    audit.config(None, audit={"probe": True}, endpoint_config={"simulated": simulated})
+    assert audit.run().ret == 6
+    found = check(audit)
+    assert (found["passed"], found["observed"]) == (None, "INCONCLUSIVE")
+    assert "keeps replies by something else than the request, such as its URL" in found["reason"]
+    audit.config(None, audit={"probe": {"design": "groups"}, "samples": 16}, endpoint_config={"simulated": simulated})
+    assert audit.run("--mlperf-report-dir=again").ret == 1

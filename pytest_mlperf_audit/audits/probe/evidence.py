@@ -28,6 +28,8 @@ _MISSES = ("P", "N", "S")
 _SOURCES = {"m": MADE_UP, "d": DATASET}
 #: Replies are of one length up to this factor.
 _ONE_LENGTH = 1.2
+#: Of fewer different requests two may well be answered alike.
+_FEWEST_ALIKE = 4
 #: A hit may come whole in one chunk; its decode time is taken for this share of a miss's, not for zero.
 _LEAST_SHARE = 0.01
 
@@ -210,3 +212,23 @@ def replays(block: Block) -> list[bool]:
     primes = {record.request: record for record in block.get("prime", ()) if record.reply_id}
     pairs = [(record, primes[record.request]) for record in block.get("R", ()) if record.request in primes]
     return [(one.reply_id, one.reply) == (first.reply_id, first.reply) for one, first in pairs]
+
+
+def answered_alike(blocks: Sequence[Block]) -> int:
+    """Return to how many different requests there is but one reply, 0 where replies differ or tell nothing.
+
+    Twins are no faster than each other where all are answered from one entry, so that times alone find nothing.
+    """
+    replies = {(record.reply_id, record.reply) for block in blocks for arm in block.values() for record in arm}
+    requests = {record.request for block in blocks for arm in block.values() for record in arm}
+    alike = len(replies) == 1 and (None, None) not in replies and len(requests) >= _FEWEST_ALIKE
+    return len(requests) if alike else 0
+
+
+def shared_ids(blocks: Sequence[Block]) -> int:
+    """Return how many ids stand on replies to different requests."""
+    of_request: dict[str, set[str]] = {}
+    for record in (record for block in blocks for arm in block.values() for record in arm):
+        if record.reply_id:
+            of_request.setdefault(record.reply_id, set()).add(record.request)
+    return sum(len(requests) > 1 for requests in of_request.values())

@@ -16,7 +16,7 @@ from ...stats.ranks import holm, wealth
 from . import contrasts
 from .contrasts import EVERYWHERE, STARTS, Contrast
 from .design import DATASET, MADE_UP, N_RIVALS, N_SINGLE
-from .evidence import Block, Evidence, replays, total_s
+from .evidence import Block, Evidence, answered_alike, replays, shared_ids, total_s
 from .naming import named, reaches_floors
 from .settings import ALPHA, BURST_ALPHA, FLOOR, FLOOR_S, LOOKS_ALPHA, Kind
 
@@ -31,6 +31,10 @@ _SUSPECT_P = 0.02
 _DERIVED_IDS = (
     "every repeat came back under the id of its first reply, though no faster: the endpoint derives ids from the "
     "request, or replays at its own pace"
+)
+_ONE_REPLY = (
+    "replies to {n} different requests are one and the same, id and output: the endpoint answers everything alike, or "
+    "keeps replies by something else than the request, such as its URL; set the probe's design: groups, which tells"
 )
 _TOO_FAST = "a sure difference is one of less than a millisecond: the endpoint answers too fast to be judged from here"
 _MAY_BE_LUCKY = ("response", "semantic")
@@ -202,6 +206,8 @@ def _one_test_judgement(
     judged = (Judged(contrast, corrected, name is not None, name),)
     proofs, notes = _proofs(blocks, judged, "")
     kinds = _kinds(judged, proofs)
+    if not kinds and (n_alike := answered_alike(blocks)):
+        return Judgement("INCONCLUSIVE", judged, proofs, reason=_ONE_REPLY.format(n=n_alike), notes=notes)
     return Judgement("CACHE" if kinds else "CLEAN", judged, proofs, kinds, notes=notes)
 
 
@@ -262,7 +268,7 @@ def _proofs(blocks: Sequence[Block], judged: Sequence[Judged], of: str) -> tuple
     ids tell all other replies apart, and where it comes back for some repeats and not for others, or where what came
     back under it was also faster.
     """
-    if shared := _shared_ids(blocks):
+    if shared := shared_ids(blocks):
         return (), (f"{shared} ids stand on replies to different requests: not unique, or replies that were reused",)
     again = [replayed for block in blocks for replayed in replays(block)]
     n_replayed = sum(again)
@@ -274,15 +280,6 @@ def _proofs(blocks: Sequence[Block], judged: Sequence[Judged], of: str) -> tuple
     if n_replayed and n_replayed == len(again) and not any(reaches_floors(one.contrast) for one in faster):
         return (), (_DERIVED_IDS,)
     return (), ()
-
-
-def _shared_ids(blocks: Sequence[Block]) -> int:
-    """Return how many ids stand on replies to different requests."""
-    of_request: dict[str, set[str]] = {}
-    for record in (record for block in blocks for arm in block.values() for record in arm):
-        if record.reply_id:
-            of_request.setdefault(record.reply_id, set()).add(record.request)
-    return sum(len(requests) > 1 for requests in of_request.values())
 
 
 def _null(evidence: Evidence, n_groups: int) -> tuple[float | None, bool]:

@@ -52,6 +52,33 @@ def test_ids_that_are_not_unique_prove_nothing(probed, ids, settings):
     assert not conclusion.judgement.proofs
 
 
+@pytest.mark.parametrize("reply_id", ["id-1", None])
+@pytest.mark.parametrize("settings", [{"design": "single"}, {"design": "anytime"}], ids=str)
+def test_one_reply_for_all_requests_is_never_clean(probed, settings, reply_id):
+    """A cache that is keyed on the URL answers the twins, too, so that times alone find nothing."""
+
+    def change(record):
+        record.reply_id, record.reply = reply_id, "0" * 32
+
+    conclusion = changed(probed(settings), change)
+    assert conclusion.passed is None
+    assert conclusion.judgement.word == "INCONCLUSIVE"
+    assert "one and the same, id and output" in conclusion.judgement.reason
+    assert "design: groups" in conclusion.judgement.reason
+
+
+@pytest.mark.parametrize("settings", [{"design": "single"}, {"design": "anytime"}], ids=str)
+@pytest.mark.parametrize("member", ["reply_id", "reply"])
+def test_ids_alone_or_outputs_alone_say_nothing_of_it(probed, settings, member):
+    """Servers that number no replies, or whose outputs are of one word, are honest."""
+
+    def change(record):
+        record.reply_id, record.reply = f"id-{record.query}", f"{record.query:032x}"
+        setattr(record, member, "0" * 32)
+
+    assert changed(probed(settings), change).passed is True
+
+
 def test_a_unique_id_that_comes_back_for_some_repeats_proves_a_replay(probed):
     done = probed()
     replayed = {record.tag for record in done.sut.records if arm(record) == "R"} - {"m0/R.a", "d0/R"}
