@@ -66,6 +66,4 @@ def _as_on_disk(run: Path, audit: AuditEntry) -> AuditEntry:
 def _phase(run: Path, phase: PhaseEntry) -> PhaseEntry:
     record = read_phase(run / phase.directory)
     assert record is not None
-    names = PhaseEntry.__struct_fields__
-    fresh = {name: getattr(record, name) for name in names if name not in ("judged", "directory")}
-    return PhaseEntry(judged=phase.judged, directory=phase.directory, **fresh)
+    return PhaseEntry.of(record, phase.directory, judged=phase.judged)
