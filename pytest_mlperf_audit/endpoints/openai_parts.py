@@ -87,6 +87,12 @@ class Message(_Part, gc=False, kw_only=True):
     tool_calls: list[_ToolCall] | None = None
     function_call: _Function | None = None
 
+    def plain(self) -> str | None:
+        """Return the content where that is all there is, else None."""
+        if self.reasoning_content or self.reasoning or self.refusal or self.tool_calls or self.function_call:
+            return None
+        return self.content or None
+
     def tools(self) -> str:
         """Return the text of all calls."""
         calls = [call.function for call in self.tool_calls or () if call.function is not None]
@@ -115,6 +121,14 @@ class Completion(_Part, gc=False, kw_only=True):
     choices: list[_Choice] | None = None
     usage: Usage | None = None
     remark: str | None = None
+
+    def lone_choice(self) -> _Choice | None:
+        """Return the first choice where it is the only one, has no token ids, and there is no remark; else None."""
+        choices = self.choices
+        if not choices or len(choices) > 1 or self.remark:
+            return None
+        [choice] = choices
+        return None if choice.index or choice.token_ids is not None or choice.ids_unknown else choice
 
 
 _DECODER = msgspec.json.Decoder(Completion)

@@ -75,27 +75,12 @@ class _Collector:
 
         Only behind another one with content, which had what the first chunks say.
         """
-        choices = part.choices
-        if not choices or len(choices) > 1 or part.usage is not None or "content" not in self._hashes:
+        choice = part.lone_choice()
+        if choice is None or choice.finish_reason or part.usage is not None or "content" not in self._hashes:
             return False
         if (part.id and not self._id) or (part.model and not self._model):
             return False
-        [choice] = choices
-        delta = choice.delta
-        if (
-            delta is None
-            or not (content := delta.content)
-            or choice.index
-            or choice.finish_reason
-            or choice.token_ids is not None
-            or choice.ids_unknown
-            or delta.reasoning_content
-            or delta.reasoning
-            or delta.refusal
-            or delta.tool_calls
-            or delta.function_call
-            or part.remark
-        ):
+        if choice.delta is None or (content := choice.delta.plain()) is None:
             return False
         self._hashes["content"].update(content.encode())
         if self._keep_output:
@@ -198,26 +183,11 @@ class CompletionDecoder(DocumentDecoder):
 
     def _plain(self, document: Completion) -> Reply | None:
         """Return a reply of one choice with content and nothing else, as most are, as the collector would; or None."""
-        choices = document.choices
-        if not choices or len(choices) > 1 or document.remark:
+        choice = document.lone_choice()
+        if choice is None or choice.delta is not None or choice.message is None:
             return None
-        [choice] = choices
-        message, reason, usage = choice.message, choice.finish_reason, document.usage
-        if (
-            message is None
-            or not (content := message.content)
-            or choice.index
-            or choice.delta is not None
-            or choice.token_ids is not None
-            or choice.ids_unknown
-            or not reason
-            or _gave_up(reason)
-            or message.reasoning_content
-            or message.reasoning
-            or message.refusal
-            or message.tool_calls
-            or message.function_call
-        ):
+        content, reason, usage = choice.message.plain(), choice.finish_reason, document.usage
+        if content is None or not reason or _gave_up(reason):
             return None
         self._endings.check(finish_reason=reason, counted=True)
         details = None if usage is None else usage.prompt_tokens_details

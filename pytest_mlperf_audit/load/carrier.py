@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
@@ -83,7 +84,7 @@ class Carrier:
         await self.pool.close()
 
 
-class _Carried:
+class _Carried(ABC):
     """One request on one connection, which is kept for another when all went well, else closed."""
 
     __slots__ = ("_began_s", "_carrier", "_connection")
@@ -118,9 +119,9 @@ class _Carried:
         carrier.pool.keep(connection, now_s)
         self._ended(connection, error)
 
+    @abstractmethod
     def _ended(self, connection: Connection, error: BaseException | None) -> None:
         """Go on when the reply is whole, or with what is wrong: a TransportError, or what the reply's reader raised."""
-        raise NotImplementedError
 
 
 class _Asked(_Carried):
