@@ -245,9 +245,11 @@ def test_forge(mlperf_phases):
 
 
 def test_a_cache_that_is_keyed_on_the_url_alone_does_not_pass(audit):
+    """Hits of a millisecond are as fast as the client is free, so the ratio is kept out of it."""
     simulated = {"cache": "url", "hit_time_ms": 1, "service_time_ms": 20}
-    audit.config(None, audit={"probe": True}, endpoint_config={"simulated": simulated})
-    assert audit.run().ret == 6
+    audit.config(None, audit={"probe": True, "threshold": 0.99}, endpoint_config={"simulated": simulated})
+    result = audit.run()
+    assert result.ret == 6, str(result.stdout)
     found = check(audit)
     assert (found["passed"], found["observed"]) == (None, "INCONCLUSIVE")
     assert "keeps replies by something else than the request, such as its URL" in found["reason"]
