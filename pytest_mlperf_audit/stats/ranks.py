@@ -6,6 +6,9 @@ distribution of latencies:
 * Mann-Whitney's U summed over strata (van Elteren 1960, equal strata). A single stratum is the ordinary U test.
 * Wilcoxon's signed rank on pairs.
 
+The other way round, `excluded_p` and `excluded_in_pool_p` are tests *against* a speed-up: that so large a share of the
+fast ones is so many times as fast. What they reject is ruled out, however slow a few stalls make either side look.
+
 What keeps many of them honest: Holm's correction of a family of p values, and for queries that take minutes each the
 wealth of a gambler who bets that one of several exchangeable queries is the fastest. By Ville's inequality the wealth
 of a fair game exceeds 1/alpha at any time at all with a chance of at most alpha, so that one may look after every bet
@@ -20,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from math import ceil, comb, log
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +34,10 @@ Floats = NDArray[np.float64]
 _CONFIDENCE = 0.95
 #: What is left of the stake after a lost bet. A quarter finds a full cache in four bets out of four.
 _LEFT = 0.25
+#: Ranks among the slow that `excluded_in_pool_p` holds the fast against, as shares. The high one sees most where
+#: nothing stalls, the low one lies below what stalls reach; with fewer slow ones the high one has all of the error.
+_RANKS = (0.9, 0.7)
+_FEWEST_FOR_BOTH = 15
 
 
 class Effect(NamedTuple):
@@ -94,6 +102,36 @@ def paired_effect(fast: Floats, slow: Floats) -> Effect:
     difference = slow - fast
     i, j = np.triu_indices(len(difference))
     return _effect(np.sort((difference[i] + difference[j]) / 2), _signed_rank_tail(len(difference)))
+
+
+def excluded_p(fast: Floats, slow: Floats, times: float, share: float) -> float:
+    """Return the p value of "a share `share` or more of `fast` is `times` times as fast as `slow`, or more".
+
+    Shapes (strata, m) and (strata, n): logarithms of latency; m and n may differ. Small: so large a share is excluded.
+    Exact and one-sided where, within its stratum, each one that is so fast would be exchangeable with the slow if it
+    took `times` as long; strata may differ in cost. Those that are not so fast count for nothing, whatever they take,
+    so that it is a bound: U, counted after all of `fast` is slowed by `times`, is at least that of Binomial(m, share)
+    exchangeable ones.
+    """
+    strata, m = fast.shape
+    wins = int((slow[:, None, :] >= fast[:, :, None] + log(times)).sum())
+    return float(_few_wins_tail(strata, m, slow.shape[1], share)[wins])
+
+
+def excluded_in_pool_p(fast: Floats, slow: Floats, times: float, share: float) -> float:
+    """Return what `excluded_p` does where all of `slow` have one law; shapes (m,) and (n,).
+
+    It stands stalls far better: how many of `fast`, slowed by `times`, lie below the slow one of a given rank. Exact as
+    well, since the number of exchangeable ones below a rank is negative-hypergeometric.
+    """
+    ordered, slowed = np.sort(slow), fast + log(times)
+    n = len(ordered)
+    shares = _RANKS if n >= _FEWEST_FOR_BOTH else _RANKS[:1]
+    p = 1.0
+    for rank in (ceil(of * n) for of in shares):
+        below = int((slowed <= ordered[rank - 1]).sum())
+        p = min(p, len(shares) * float(_few_below_tail(len(fast), n, rank, share)[below]))
+    return p
 
 
 def wealth(won: Iterable[bool], arms: int) -> float:
@@ -173,3 +211,35 @@ def _signed_rank_tail(n: int) -> Floats:
 def _tail(density: Floats) -> Floats:
     tail: Floats = np.clip(density[::-1].cumsum()[::-1], 0.0, 1.0)
     return tail
+
+
+@lru_cache(maxsize=256)
+def _few_wins_tail(strata: int, m: int, n: int, share: float) -> Floats:
+    """Return tail[u] = P(U <= u), U summed over strata of Binomial(m, share) against n, all exchangeable."""
+    one = np.zeros(m * n + 1)
+    for count in range(m + 1):
+        one[: count * n + 1] += _binomial(m, count, share) * _u_density(count, n)
+    density = np.ones(1)
+    for _ in range(strata):
+        density = np.convolve(density, one)
+    return _head(density)
+
+
+@lru_cache(maxsize=256)
+def _few_below_tail(m: int, n: int, rank: int, share: float) -> Floats:
+    """Return tail[t] = P(T <= t): of Binomial(m, share) values, T lie below the `rank`th smallest of n like them."""
+    density = np.zeros(m + 1)
+    for count in range(m + 1):
+        for below in range(count + 1):
+            ways = comb(below + rank - 1, below) * comb(count - below + n - rank, count - below)
+            density[below] += _binomial(m, count, share) * (ways / comb(count + n, n))
+    return _head(density)
+
+
+def _head(density: Floats) -> Floats:
+    head: Floats = np.clip(density.cumsum(), 0.0, 1.0)
+    return head
+
+
+def _binomial(m: int, count: int, share: float) -> float:
+    return comb(m, count) * share**count * (1 - share) ** (m - count)
