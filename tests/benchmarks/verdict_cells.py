@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
 
 from tests.support.cheats import BEYOND_REACH, CHEATS
 from tests.support.oddities import ODDITIES, VariableLength
@@ -30,7 +30,8 @@ CHEAT_KINDS = {
 }
 
 
-class Cell(NamedTuple):
+@dataclass(frozen=True)
+class Cell:
     """A server, and how it is audited. `order` is one of ORDERS, or "probe" for the cache probe alone.
 
     `right` are the exit statuses that are right; `kind` is the class that a cache has to be given, where it has one.
@@ -42,7 +43,7 @@ class Cell(NamedTuple):
     load: str
     order: str
     busy: bool
-    options: Mapping[str, Any] = MappingProxyType({})
+    options: dict[str, Any] = field(default_factory=dict)
     right: tuple[int, ...] = (0, 6)
     expected: str = ""
     probe: bool = True
