@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from ..config.model_params import ModelParams
-from ..runs.script import Edit, without_ends
+from ..runs.script import Edit, in_place_of
 from ..text import nearest
 from .base import Row
 
@@ -97,9 +97,7 @@ def edited(ids: list[int], edit: Edit) -> list[int]:
     """Return the changed token ids of a prompt, as Edit.apply does with words; its own ids stay as they are."""
     before, tail = _ids_of(f"{edit.lead} {edit.head}"), _ids_of(edit.tail)
     own = ids if edit.text is None else _ids_of(edit.text)
-    if edit.in_place:
-        own = without_ends(own, len(before), len(tail))
-    return [*before, *own, *tail]
+    return in_place_of(own, before, tail) if edit.in_place else [*before, *own, *tail]
 
 
 def _ids_of(text: str) -> list[int]:

@@ -12,6 +12,7 @@ from ..endpoints.source import RequestSource
 from ..runs.order import Scripted
 from ..runs.script import NO_EDIT, Edit, Step
 from ..runs.spec import RunSpec
+from ..runs.twins import twins
 
 #: Requests that are sent as they stand in the data set are kept, since an audit repeats them; so many bytes of them.
 _MOST_KEPT_BYTES = 64 * 2**20
@@ -63,6 +64,8 @@ def _edits(spec: RunSpec) -> Iterator[Edit]:
     """Return what makes each query new, 64 bits a time, or nothing for ever."""
     if spec.nonce == "none":
         return itertools.repeat(NO_EDIT)
+    if spec.nonce == "twin":
+        return twins(spec.nonce_seed)
     rng = random.Random(spec.nonce_seed)  # noqa: S311 - recorded, so that a run can be reproduced
     nonces = (f"{rng.getrandbits(64):016x}" for _ in itertools.count())
     return (Edit(lead=text) if spec.nonce == "prefix" else Edit(tail=text) for text in nonces)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from ..runs.order import Scripted, Single, WithoutReplacement, WithReplacement
+from ..runs.order import InTurn, Scripted, Single, WithoutReplacement, WithReplacement
 from ..runs.phase import ClientState
 from ..runs.spec import Concurrency, MaxThroughput, RunSpec
 from ..stats.percentiles import LatencySummary
@@ -48,10 +48,14 @@ def _rows(spec: RunSpec) -> str:
     what = "rows in file order"
     if isinstance(order, Single):
         what = f"row {order.index}"
+    elif isinstance(order, InTurn):
+        rows = " and ".join(map(str, order.rows))
+        what = f"row{'s' if len(order.rows) > 1 else ''} {rows}{' in turn' if len(order.rows) > 1 else ''}"
     elif isinstance(order, WithReplacement):
         what = "rows drawn at random"
     elif isinstance(order, WithoutReplacement):
         what = "distinct rows, shuffled" + (" (again when used up)" if order.wrap else "")
+    what = f"fresh twins of {what}" if spec.nonce == "twin" else what
     return f"{spec.n_samples:,} × {what}"  # noqa: RUF001 - a multiplication sign
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any
 
 import msgspec
 
@@ -52,6 +52,19 @@ class Single(msgspec.Struct, frozen=True, tag_field="kind", tag="single"):
         return itertools.repeat(self.index)
 
 
+class InTurn(msgspec.Struct, frozen=True, tag_field="kind", tag="in_turn"):
+    """A few rows, one after the other, again and again."""
+
+    rows: Annotated[tuple[int, ...], msgspec.Meta(min_length=1)]
+
+    def indices(self, size: int) -> Iterator[int]:
+        """Yield the rows in turn without end; IndexError when the data set has one of them not."""
+        for row in self.rows:
+            if not 0 <= row < size:
+                raise IndexError(f"row {row} of a data set of {size} rows")
+        return itertools.cycle(self.rows)
+
+
 class Sequential(msgspec.Struct, frozen=True, tag_field="kind", tag="sequential"):
     """Rows as they stand in the data set; with `wrap`, from the top again and again."""
 
@@ -72,7 +85,7 @@ class Scripted(msgspec.Struct, frozen=True, tag_field="kind", tag="scripted"):
     parameters: dict[str, Any] = {}
 
 
-SampleOrder = WithoutReplacement | WithReplacement | Single | Sequential
+SampleOrder = WithoutReplacement | WithReplacement | Single | InTurn | Sequential
 
 
 def order_length(order: SampleOrder, size: int) -> int | None:
@@ -94,6 +107,11 @@ def with_replacement(seed: int) -> WithReplacement:
 def single(index: int) -> Single:
     """Order that repeats one row."""
     return Single(index=index)
+
+
+def in_turn(rows: Iterable[int]) -> InTurn:
+    """Order that repeats a few rows in turn."""
+    return InTurn(rows=tuple(rows))
 
 
 def sequential(*, wrap: bool = False) -> Sequential:

@@ -8,7 +8,7 @@ why; the script sees records and never a connection, so that it is pure and a si
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -22,7 +22,7 @@ class Edit(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `lead` stands before everything, a system prompt included; `head` before the prompt's own text and `tail` behind it.
     `text` replaces the prompt's text. With `in_place`, lead, head and tail take the place of as many words as they
-    have, so that the length stays, as far as the text has words to give (its middle word is always kept).
+    have, and are cut to what the text has to give, so that the length stays: see `in_place_of`.
     `max_tokens` lowers the limit on output tokens, where the wire format has one.
     """
 
@@ -38,15 +38,16 @@ class Edit(msgspec.Struct, frozen=True, omit_defaults=True):
         before = " ".join(filter(None, (self.lead if lead else "", self.head)))
         own = prompt if self.text is None else self.text
         if self.in_place:
-            own = " ".join(without_ends(own.split(), len(before.split()), len(self.tail.split())))
+            return " ".join(in_place_of(own.split(), before.split(), self.tail.split()))
         return " ".join(filter(None, (before, own, self.tail)))
 
     def leading(self, text: str) -> str:
         """Return the text of an earlier message, such as a system prompt, which only `lead` changes."""
         if not self.lead:
             return text
-        own = " ".join(without_ends(text.split(), len(self.lead.split()), 0)) if self.in_place else text
-        return " ".join(filter(None, (self.lead, own)))
+        if self.in_place:
+            return " ".join(in_place_of(text.split(), self.lead.split(), []))
+        return " ".join(filter(None, (self.lead, text)))
 
 
 NO_EDIT = Edit()
@@ -76,7 +77,17 @@ class Round(msgspec.Struct, frozen=True):
 Script = Generator[Round, Sequence[QueryRecord], None]
 
 
-def without_ends(words: list[_Word], n_first: int, n_last: int) -> list[_Word]:
-    """Return a prompt's words, or its token ids, without the first and the last; the middle one is always kept."""
-    middle = len(words) // 2
-    return words[min(n_first, middle) : max(len(words) - n_last, middle + 1)]
+#: Of an edit in place so many words are put in at each end, however short the text: three of twins' words are 24 bits.
+_FEWEST: Final = 3
+
+
+def in_place_of(own: list[_Word], before: list[_Word], behind: list[_Word]) -> list[_Word]:
+    """Return a prompt's words, or its token ids, with others in place of its first and its last.
+
+    The middle one is always kept. What does not fit is cut, the last of `before` and the first of `behind`, but for
+    three at each end: only a text of fewer than six words becomes longer by an edit at one end.
+    """
+    middle = len(own) // 2
+    before = before[: max(_FEWEST, middle)]
+    behind = behind[max(0, len(behind) - max(_FEWEST, len(own) - middle - 1)) :]
+    return [*before, *own[min(len(before), middle) : max(len(own) - len(behind), middle + 1)], *behind]

@@ -12,7 +12,7 @@ from .order import SampleOrder, Scripted
 
 Parameter = bool | int | float | str | list[int | str] | None
 
-_Nonce = Literal["none", "prefix", "suffix"]
+_Nonce = Literal["none", "prefix", "suffix", "twin"]
 
 
 class MaxThroughput(msgspec.Struct, frozen=True, tag_field="type", tag="max_throughput"):
@@ -118,6 +118,9 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     `max_duration_ms` (0: no ceiling) or the sample order ends it; queries in flight are always waited for,
     at most `drain_timeout_s` (None: without limit). A scripted phase sends at most `n_samples` queries, at most as many
     at once as its load says, and ends when its script does.
+
+    `nonce` makes every query new by 64 bits, drawn from `nonce_seed`: as a word before the prompt (prefix) or behind it
+    (suffix), or as plain words in place of its first, so that it costs as much as the row (twin; see `runs.twins`).
 
     `dataset` names the data set whose rows are sent, "" for the performance data set. `parameters` are what the audit
     planned with and needs to judge the phase without the YAML: a model's EOS ids, bounds, a threshold.

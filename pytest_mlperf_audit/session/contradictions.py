@@ -15,7 +15,7 @@ from ..audits.main_run import Performance
 from ..audits.test04.live import Test04
 from ..records.log import read_queries
 from ..records.store import QUERIES_FILE
-from ..runs.order import Scripted, Sequential, Single, WithoutReplacement
+from ..runs.order import InTurn, SampleOrder, Scripted, Sequential, Single, WithoutReplacement
 from ..runs.query import QueryRecord
 from ..runs.spec import Load, RunSpec
 from ..verdicts.document import AuditEntry, PhaseEntry, VerdictDocument
@@ -105,11 +105,20 @@ def _wrong_with_row(record: QueryRecord, spec: RunSpec, rows: set[int]) -> str:
     order, row = spec.order, record.sample
     if isinstance(order, Scripted):
         return ""
-    due = order.index if isinstance(order, Single) else record.query
-    if row != due and (isinstance(order, Single) or (isinstance(order, Sequential) and not order.wrap)):
+    due = _due_row(order, record.query)
+    if due is not None and row != due:
         return f"query {record.query} is of row {row}, and the phase's order has row {due} there"
     if isinstance(order, WithoutReplacement) and not order.wrap:
         if row in rows:
             return f"row {row} was sent twice, and the phase's order has each row once"
         rows.add(row)
     return ""
+
+
+def _due_row(order: SampleOrder, number: int) -> int | None:
+    """Return which row a query has to be of by its number alone, None where a seed decides."""
+    if isinstance(order, Single):
+        return order.index
+    if isinstance(order, InTurn):
+        return order.rows[number % len(order.rows)]
+    return number if isinstance(order, Sequential) and not order.wrap else None

@@ -22,26 +22,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ...runs.script import NO_EDIT, Edit, Step
-
-# Plain nouns of one or two tokens in common vocabularies; 256, so that a word is eight bits.
-WORDS = (  # noqa: SIM905 - a list of 256 lines says no more
-    "acorn almond anchor antler apron arch armor arrow atlas attic badge bagel ballad bamboo banner barrel basil "
-    "basket beacon beaver bench berry blade blanket blossom bottle boulder bracelet branch brick bridge bronze "
-    "brush bubble bucket buckle butter button cabin cactus camel canal candle canoe canvas cape carpet carrot "
-    "castle cedar cello chalk chapel cherry chest chimney cinder circle citrus clay cliff clock clover coast "
-    "cobalt comet compass copper coral cottage cotton crane crater cricket crown crystal curtain cymbal dagger "
-    "daisy dawn desert diamond dolphin donkey dragon drawer drum dune eagle earring echo elbow elm ember engine "
-    "falcon fabric feather fence fern ferry fiddle finch flame flask flute forest fossil fountain fox frost "
-    "galaxy garden garlic garnet gate geyser ginger glacier glove goblet granite grape gravel guitar hammer "
-    "harbor harp hatch hazel helmet heron hill honey hornet iceberg igloo iris island ivory jacket jade jasmine "
-    "jewel jungle juniper kayak kettle kite ladder lagoon lantern lark lemon lever lighthouse lily linen lobster "
-    "locket loom lotus lumber magnet mango maple marble meadow melon mirror mitten moose moss mountain mural "
-    "museum mustard needle nest nickel oak oasis ocean olive onion opal orchard orchid otter oven owl oyster "
-    "paddle palace panther paper parrot peach pearl pebble pencil pepper piano pigeon pillow pine planet plum "
-    "pocket pond poppy prairie prism pumpkin puzzle quail quartz quilt rabbit radar raft raven reef ribbon ridge "
-    "river robin rocket root rope ruby saddle sail salmon sandal sapphire scarf scissors scroll shadow shell "
-    "shield ship shovel silver snail spider spoon spruce squash stable statue stone storm sugar"
-).split()
+from ...runs.twins import WORDS
 
 _TEXT_WORDS = 24
 TAIL_WORDS = 8

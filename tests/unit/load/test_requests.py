@@ -13,7 +13,7 @@ from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
 from pytest_mlperf_audit.endpoints.source import RequestSource
 from pytest_mlperf_audit.load import requests as requests_module
 from pytest_mlperf_audit.load.requests import Requests
-from pytest_mlperf_audit.runs.order import with_replacement, without_replacement
+from pytest_mlperf_audit.runs.order import in_turn, with_replacement, without_replacement
 from pytest_mlperf_audit.runs.script import NO_EDIT, Step
 from pytest_mlperf_audit.runs.spec import Concurrency, RunSpec
 
@@ -30,8 +30,8 @@ def spec(order, **changed) -> RunSpec:
     return RunSpec(label="phase", n_samples=20, order=order, load=Concurrency(target=1), **changed)
 
 
-@pytest.mark.parametrize("order", [without_replacement(3, wrap=True), with_replacement(3)])
-@pytest.mark.parametrize("nonce", ["none", "prefix", "suffix"])
+@pytest.mark.parametrize("order", [without_replacement(3, wrap=True), with_replacement(3), in_turn([6, 2])])
+@pytest.mark.parametrize("nonce", ["none", "prefix", "suffix", "twin"])
 def test_a_position_has_one_request_whoever_sends_those_before_it(source, order, nonce):
     planned = spec(order, nonce=nonce, nonce_seed=5)
     alone = [Requests(planned, source).step(0)]
@@ -72,3 +72,12 @@ def test_only_so_many_bytes_are_kept(source, monkeypatch):
         requests.request(Step(tag="", row=row))
     assert requests.request(Step(tag="", row=7)) is requests.request(Step(tag="", row=7))
     assert requests.request(Step(tag="", row=0)) is not first
+
+
+def test_twins_of_rows_in_turn(source):
+    every = Requests(spec(in_turn([6, 2]), nonce="twin", nonce_seed=5), source)
+    steps = [every.step(position) for position in range(20)]
+    assert [step.row for step in steps] == [6, 2] * 10
+    sent = [json.loads(every.request(step).body)["messages"][0]["content"].split() for step in steps]
+    assert [prompt[-1] for prompt in sent] == ["6", "2"] * 10, "the row's own middle word stays"
+    assert len({every.request(step).digest for step in steps}) == 20

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from pytest_mlperf_audit.runs.order import (
     SampleOrder,
     WithoutReplacement,
+    in_turn,
+    order_length,
     sequential,
     single,
     with_replacement,
@@ -81,6 +83,22 @@ def test_single_refuses_a_row_that_is_not_there(index):
         single(index).indices(8)
 
 
+def test_rows_in_turn():
+    assert list(islice(in_turn([4, 1, 7]).indices(8), 7)) == [4, 1, 7, 4, 1, 7, 4]
+    assert order_length(in_turn([4]), 8) is None
+
+
+@pytest.mark.parametrize("index", [-1, 8])
+def test_rows_in_turn_have_to_be_there(index):
+    with pytest.raises(IndexError, match=f"row {index} of a data set of 8 rows"):
+        in_turn([0, index]).indices(8)
+
+
+def test_no_rows_in_turn_are_no_order():
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(b'{"kind":"in_turn","rows":[]}', type=SampleOrder)
+
+
 def test_sequential_follows_the_file():
     assert list(sequential().indices(4)) == [0, 1, 2, 3]
     assert list(islice(sequential(wrap=True).indices(3), 7)) == [0, 1, 2, 0, 1, 2, 0]
@@ -94,7 +112,15 @@ def test_no_rows_give_no_samples_rather_than_a_hang(order, wrap):
 
 
 @pytest.mark.parametrize(
-    "order", [without_replacement(3), without_replacement(3, wrap=True), with_replacement(9), single(4), sequential()]
+    "order",
+    [
+        without_replacement(3),
+        without_replacement(3, wrap=True),
+        with_replacement(9),
+        single(4),
+        in_turn([4, 1]),
+        sequential(),
+    ],
 )
 def test_orders_survive_json(order):
     text = msgspec.json.encode(order)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mlperf_audit.runs.script import NO_EDIT, Edit, without_ends
+from pytest_mlperf_audit.runs.script import NO_EDIT, Edit, in_place_of
 
 WORDS = st.lists(st.text("abc", min_size=1, max_size=4), max_size=12)
 TEXT = WORDS.map(" ".join)
@@ -48,46 +48,57 @@ def test_a_lead_that_an_earlier_message_has_taken():
 def test_an_edit_puts_its_words_at_the_ends(prompt, edit, lead):
     before = [*(edit.lead.split() if lead else ()), *edit.head.split()]
     tail = edit.tail.split()
+    source = (prompt if edit.text is None else edit.text).split()
+    if edit.in_place:
+        before, tail = before[: room(source)[0]], tail[max(0, len(tail) - room(source)[1]) :]
     words = edit.apply(prompt, lead=lead).split()
     assert words[: len(before)] == before
     assert words[len(words) - len(tail) :] == tail
     own = words[len(before) : len(words) - len(tail)]
-    source = (prompt if edit.text is None else edit.text).split()
     if edit.in_place:
         assert any(own == source[at : at + len(own)] for at in range(len(source) + 1))
     else:
         assert own == source
 
 
+def room(source) -> tuple[int, int]:
+    """How many words an edit in place puts in at either end of a text, at most."""
+    middle = len(source) // 2
+    return max(3, middle), max(3, len(source) - middle - 1)
+
+
 @given(TEXT, EDITS)
-def test_in_place_keeps_the_length_of_a_text_that_is_long_enough(prompt, edit):
-    n_before, n_tail = len(edit.lead.split()) + len(edit.head.split()), len(edit.tail.split())
+def test_in_place_keeps_the_length_of_a_text_of_six_words_or_more(prompt, edit):
     source = (prompt if edit.text is None else edit.text).split()
     in_place = Edit(lead=edit.lead, head=edit.head, text=edit.text, tail=edit.tail, in_place=True)
     n_words = len(in_place.apply(prompt).split())
     middle = len(source) // 2
-    if n_before <= middle and n_tail < len(source) - middle:
+    if middle >= 3 and (len(source) - middle - 1 >= 3 or not edit.tail):
         assert n_words == len(source)
     else:
-        assert n_words >= len(source)
+        assert len(source) <= n_words <= max(len(source), 7)
 
 
-@given(st.lists(st.integers()), st.integers(0, 30), st.integers(0, 30))
-def test_the_middle_word_is_always_kept(words, n_first, n_last):
-    kept = without_ends(words, n_first, n_last)
+@given(st.lists(st.integers()), st.lists(st.integers(), max_size=30), st.lists(st.integers(), max_size=30))
+def test_the_middle_word_is_always_kept(words, before, behind):
+    n_before, n_behind = (min(len(put), most) for put, most in zip((before, behind), room(words), strict=True))
+    put = in_place_of(words, before, behind)
+    kept = put[n_before : len(put) - n_behind]
     middle = len(words) // 2
-    first = min(n_first, middle)
+    first = min(n_before, middle)
+    assert put[:n_before] == before[:n_before]
+    assert put[len(put) - n_behind :] == behind[len(behind) - n_behind :]
     assert kept == words[first : first + len(kept)]
     if words:
         assert first <= middle < first + len(kept)
-        assert len(kept) >= len(words) - n_first - n_last
+        assert len(kept) >= len(words) - n_before - n_behind
 
 
 @given(TEXT, EDITS)
 def test_leading_changes_the_start_alone(text, edit):
     got = edit.leading(text)
-    lead = edit.lead.split()
+    lead = edit.lead.split()[: room(text.split())[0] if edit.in_place else None]
     assert got.split()[: len(lead)] == lead
-    assert got.endswith(text.split()[-1] if text else edit.lead)
+    assert got.endswith(text.split()[-1] if text else " ".join(lead))
     if not edit.in_place:
         assert got.split() == [*lead, *text.split()]
