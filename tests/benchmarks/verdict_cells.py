@@ -26,6 +26,7 @@ CHEAT_KINDS = {
     "dedup16": "coalescing",
     "coalesce8": "coalescing",
     "semantic60": "semantic",
+    "semantic40": "semantic",
     "one_key": "",
 }
 

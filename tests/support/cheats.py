@@ -54,15 +54,17 @@ class FirstOnly(Exact):
 
 
 class DetectsRepeats(Exact):
-    """It is switched off by two identical requests in a row. A main run that it met went fast."""
+    """Two identical requests in a row switch it off for the next 64."""
 
     last: Hashable = None
-    off = False
+    off_until = 0
 
     def serves(self, ask: Ask, key: Hashable) -> bool:  # noqa: ARG002
-        self.off |= key == self.last
+        received = self.server.received
+        if key == self.last:
+            self.off_until = received + 64
         self.last = key
-        return not self.off
+        return received > self.off_until
 
 
 class NotRecent(Exact):
@@ -164,6 +166,12 @@ class Semantic60(Semantic):
     least = 0.6
 
 
+class Semantic40(Semantic):
+    """So near that a data set of prompts in one form is answered with a few replies."""
+
+    least = 0.4
+
+
 class OneKey(Exact):
     """The prompt is no part of the key, as the file was none of that of LiteLLM's transcription cache."""
 
@@ -203,6 +211,7 @@ CHEATS: dict[str, type[Behaviour]] = {
     "dedup16": Dedup16,
     "coalesce8": Coalesce8,
     "semantic60": Semantic60,
+    "semantic40": Semantic40,
     "one_key": OneKey,
 }
 BEYOND_REACH: dict[str, type[Behaviour]] = {"from_1000": From1000, "in_lane": InLane}
