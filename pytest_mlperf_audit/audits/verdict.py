@@ -23,7 +23,8 @@ LimitOf = Literal["MLPerf", "SingleStream", "configuration"]
 class Check(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that was asserted: `observed` against `limit`, and a sentence for a person in `reason`.
 
-    `passed` is None where the records leave it in doubt, which is never a pass.
+    `passed` is None where the records leave it in doubt, which is never a pass. `tested` is false where nothing was
+    sent that could have shown it: `passed` is then None as well, its test is skipped, and no verdict waits for it.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     observed: Figure
     limit: Figure
     reason: str
+    tested: bool = True
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +56,27 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     fast_s: float | None = None
     slow_s: float | None = None
     n: int = 0
+
+
+#: What became of a kind of cache. excluded: by the data, from a stated speed-up on; not looked for: nothing was sent
+#: that could have shown it.
+Seen = Literal["found", "excluded", "undecided", "not looked for"]
+
+
+class KindState(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one kind of cache, and why.
+
+    Where it is excluded, it is so for hits that are `times` times as fast or more, and make up `share` (0 to 1) of the
+    queries that could hit, or more. `forbidden`: by the configuration, or by the rules where it says nothing.
+    """
+
+    kind: str
+    title: str
+    state: Seen
+    forbidden: bool
+    why: str
+    times: float | None = None
+    share: float | None = None
 
 
 class ArmSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,8 +134,8 @@ class Ratio(msgspec.Struct, frozen=True, kw_only=True):
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What an audit concludes from complete phases. `figures` is evidence beside the rule and decides nothing.
 
-    The report makes sentences and charts of `ratios`, `findings` and `arms`; of figures it makes a table, whatever
-    their names.
+    The report makes sentences and charts of `ratios`, `findings`, `arms` and `kinds` (of cache); of figures it makes a
+    table, whatever their names.
     """
 
     audit: str
@@ -123,11 +146,13 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     arms: tuple[ArmSummary, ...] = ()
     diffs: tuple[Diff, ...] = ()
     ratios: tuple[Ratio, ...] = ()
+    kinds: tuple[KindState, ...] = ()
 
     @property
     def passed(self) -> bool:
-        """Whether every check passed; never true without a check."""
-        return bool(self.checks) and all(check.passed is True for check in self.checks)
+        """Whether every check that was tested passed; never true without one."""
+        tested = [check for check in self.checks if check.tested]
+        return bool(tested) and all(check.passed is True for check in tested)
 
     def check(self, name: str) -> Check:
         """Return the check of that name; KeyError when there is none."""

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from typing_extensions import Self, override
 
-from ..audits.verdict import Figure, Verdict
+from ..audits.verdict import Figure, KindState, Verdict
 from ..errors import NoVerdictError, RecordError
 from ..report.text import failure_text
 from ..session.finished import RECORDS
@@ -25,6 +25,7 @@ from ..session.recheck import Recheck
 from ..session.recheck_results import AUDIT, STATE, names_of_records, result
 from ..session.run import AuditRun
 from ..session.run_account import CHECK
+from ..text import plain
 
 #: The argument of a check of several phases; no name that a user's pytest_generate_tests would give values to.
 _PHASE = "_mlperf_phase"
@@ -93,6 +94,9 @@ class AuditFile(CheckFile):
         audit_id = group_of(item)
         verdict = self._verdict(item, audit_id)
         check = verdict.check(_check_of(item))
+        _note_kinds(item, verdict.kinds)
+        if not check.tested:
+            raise pytest.skip.Exception(plain(check.reason, 1000), _use_item_location=True)
         if check.passed is None:
             pytest.fail(f"{audit_id}: no verdict: {check.reason}", pytrace=False)
         records = str(self.run.plan(audit_id).phases[0].directory.parent)
@@ -191,6 +195,11 @@ def _note_figures(item: pytest.Item, figures: Mapping[str, Figure]) -> None:
     """Add figures to what JUnit tells of a test."""
     # Not by record_property, which warns under pytest's default junit_family, though it writes the same.
     item.user_properties.extend((f"mlperf_{name}", value) for name, value in figures.items())
+
+
+def _note_kinds(item: pytest.Item, kinds: Iterable[KindState]) -> None:
+    """Add what became of each kind of cache to what JUnit tells of a test: mlperf_cache_prefix, "not looked for"."""
+    item.user_properties.extend((f"mlperf_cache_{one.kind}", one.state) for one in kinds)
 
 
 def _class_of(group: _Group) -> type:

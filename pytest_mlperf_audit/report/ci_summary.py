@@ -9,6 +9,7 @@ from pathlib import Path, PurePath
 from ..text import plain
 from ..verdicts.document import AuditEntry, CheckEntry, PhaseEntry, VerdictDocument
 from ..verdicts.round import RoundDocument
+from . import findings
 from .clean import number, seconds
 from .round import words as round_words
 from .tables import failures
@@ -61,9 +62,13 @@ def _audit(audit: AuditEntry, run: VerdictDocument) -> Iterator[str]:
     yield from _table(
         ("Result", "Check", "Observed", "Limit", "Why"), [_check(audit, c) for c in audit.checks[:_MAX_CHECKS]]
     )
+    if audit.kinds:
+        yield ""
+        heads = ("Kind of cache", "Result", "Excluded from", "Why")
+        yield from _table(heads, [_kind(row) for row in findings.kind_rows(audit)])
     yield ""
-    heads = ("Phase", "Completed", "Failed", "Throughput", "p50", "p90", "p99")
-    yield from _table(heads, [_phase(phase) for phase in audit.phases[:_MAX_PHASES]])
+    of_phases = ("Phase", "Completed", "Failed", "Throughput", "p50", "p90", "p99")
+    yield from _table(of_phases, [_phase(phase) for phase in audit.phases[:_MAX_PHASES]])
     for note in audit.notes:
         yield f"- {_text(note, 300)}"
 
@@ -72,6 +77,11 @@ def _check(audit: AuditEntry, check: CheckEntry) -> list[str]:
     result = check_word(check)
     cells = [check.name, observed(audit, check), number(check.limit), plain(check.reason, 300)]
     return [f"**{result}**" if check.status in ("failed", "error") else result, *(_text(cell) for cell in cells)]
+
+
+def _kind(row: findings.KindRow) -> list[str]:
+    result = f"**{_text(row.result)}**" if row.bad else _text(row.result)
+    return [_text(row.kind), result, _text(f"{row.times} {row.share}".strip()), _text(row.why, 300)]
 
 
 def _phase(phase: PhaseEntry) -> list[str]:

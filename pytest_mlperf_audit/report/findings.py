@@ -6,9 +6,9 @@ import re
 
 import msgspec
 
-from ..audits.probe.conclusion import TITLES
+from ..audits.probe.kinds import TITLES, words
 from ..audits.probe.plan import probe_of
-from ..audits.verdict import ArmSummary, Finding
+from ..audits.verdict import ArmSummary, Finding, KindState
 from ..text import plain
 from ..verdicts.document import AuditEntry, CheckEntry, PhaseEntry
 from .clean import NOTHING, number, seconds
@@ -31,6 +31,18 @@ class _FindingRow(msgspec.Struct, frozen=True):
     p: str
     p_corrected: str
     sentence: str
+
+
+class KindRow(msgspec.Struct, frozen=True):
+    """One kind of cache as a table row; `bad` where it was found and is forbidden, `quiet` where nothing is known."""
+
+    result: str
+    bad: bool
+    quiet: bool
+    kind: str
+    times: str
+    share: str
+    why: str
 
 
 class _ArmRow(msgspec.Struct, frozen=True):
@@ -68,7 +80,8 @@ def summary(audit: AuditEntry) -> str:
     n = _queries(sum(phase.figures.n_issued for phase in audit.scripted))
     word = _verdict(audit)
     if word == "CLEAN":
-        return f"The cache probe found no cache in {n}."
+        kinds = f"; {words(audit.kinds)}" if audit.kinds else ""
+        return f"The cache probe found no cache in {n}{plain(kinds, 600)}."
     if word == "CACHE":
         return f"In {n} the cache probe found: {_kinds(audit)}{_allowance(audit)}."
     return ""
@@ -82,7 +95,17 @@ def verdict_sentence(audit: AuditEntry) -> str:
         proofs = [check.reason for check in audit.checks if is_about_probe(check) and check.passed is False]
         proofs = proofs or [finding.sentence for finding in audit.findings if finding.found]
         return " ".join(map(_sentence, dict.fromkeys(proofs))) if proofs else summary(audit)
-    return f"{summary(audit)}{_excluded(audit)}"
+    return summary(audit)
+
+
+def kinds_line(audit: AuditEntry) -> str:
+    """Return what became of each kind of cache in a line, "" where no kind is of interest."""
+    return plain(words(audit.kinds), 600)
+
+
+def kind_rows(audit: AuditEntry) -> list[KindRow]:
+    """Return the table of kinds of cache."""
+    return [_kind(state) for state in audit.kinds]
 
 
 def finding_rows(audit: AuditEntry) -> list[_FindingRow]:
@@ -143,13 +166,17 @@ def _allowance(audit: AuditEntry) -> str:
     return ", which this configuration allows" if found and not any(finding.forbidden for finding in found) else ""
 
 
-def _excluded(audit: AuditEntry) -> str:
-    """Say which speed-up of exact repeats the data exclude, so that nobody takes silence for proof."""
-    response = [finding for finding in audit.findings if finding.kind == "response"]
-    highs = [finding.effect_high for finding in response if finding.effect_high is not None]
-    if _verdict(audit) != "CLEAN" or not highs:
-        return ""
-    return f" Exact repeats come back at most {max(*highs, 1.0):.3g} times as fast as their twins (95 % interval)."
+def _kind(state: KindState) -> KindRow:
+    found = state.state == "found"
+    return KindRow(
+        result="found, allowed" if found and not state.forbidden else state.state,
+        bad=found and state.forbidden,
+        quiet=state.state in ("undecided", "not looked for"),
+        kind=plain(state.title, 80),
+        times=NOTHING if state.times is None else f"{state.times:.3g}\N{MULTIPLICATION SIGN}",
+        share="" if state.share is None else f"{state.share:.0%} of hits",
+        why=_sentence(state.why),
+    )
 
 
 def _result(finding: Finding, *, decided: bool) -> str:

@@ -12,6 +12,7 @@ from ..text import plain
 from ..verdicts.document import AuditEntry, CheckEntry, VerdictDocument
 from ..verdicts.files import REPORT_FILE
 from .clean import first_sentence, number
+from .findings import kinds_line
 from .words import SIMULATED, STATUS_WORDS, UNDECIDED, check_word, failing, headline, observed_against_limit
 
 Kind = Literal["pass", "fail", "warn", "plain"]
@@ -24,8 +25,8 @@ _MAX_FAILING = 12
 def terminal_lines(run: VerdictDocument, report_dir: Path | None = None) -> list[tuple[str, str]]:
     """Return the lines of the terminal summary, each at most 100 columns but for a path, with its kind.
 
-    One line an audit with its status and headline numbers, its failing checks, its reason where it has no verdict;
-    then where the report lies, when `report_dir` is given.
+    One line an audit with its status and headline numbers, one with what became of each kind of cache, its failing
+    checks, its reason where it has no verdict; then where the report lies, when `report_dir` is given.
     """
     lines: list[Line] = []
     if run.simulated:
@@ -72,6 +73,8 @@ def _audit(audit: AuditEntry, run: VerdictDocument) -> Iterator[Line]:
     numbers = headline(audit)
     line = f"{STATUS_WORDS[audit.status]}{marked} {plain(audit.id, 40)}" + (f": {numbers}" if numbers else "")
     yield from _wrapped(line, kinds.get(audit.status, "plain"))
+    if line := kinds_line(audit):
+        yield from _wrapped(f"caches {line}", "plain", indent="  ")
     if audit.reason:
         yield from _wrapped(plain(audit.reason, 600), "plain", indent="  ")
     failed = [check for check in failing(audit) if not check.undecided]

@@ -20,6 +20,8 @@ STATUS_WORDS = {
 _CHECK_WORDS = {"passed": "pass", "failed": "FAIL", "error": "ERROR", "not_run": "not run"}
 #: Of a check whose records are there and leave it in doubt.
 UNDECIDED = "undecided"
+#: Of a check of what nothing was sent for.
+NOT_TESTED = "not looked for"
 
 SIMULATED = (
     "The embedded simulated endpoint answered. These numbers say nothing about a real system "
@@ -28,7 +30,9 @@ SIMULATED = (
 
 
 def check_word(check: CheckEntry) -> str:
-    """Return what became of a check, in a word."""
+    """Return what became of a check, in a word or three."""
+    if not check.tested:
+        return NOT_TESTED
     return UNDECIDED if check.undecided and check.status == "error" else _CHECK_WORDS[check.status]
 
 

@@ -126,7 +126,7 @@ def _statuses(run: AuditRun, planned: PlannedAudit) -> dict[str, CheckStatus]:
         verdict = run.verdict(planned.id)
     except (NoVerdictError, RecordError):
         return {f"{prefix}::{name}": "error" for name in planned.checks}
-    return {f"{prefix}::{check.name}": words[check.passed] for check in verdict.checks}
+    return {f"{prefix}::{check.name}": words[check.passed] for check in verdict.checks if check.tested}
 
 
 def _write(session: AuditSession, run: AuditRun, layout: Layout, statuses: dict[str, CheckStatus]) -> None:

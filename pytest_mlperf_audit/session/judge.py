@@ -133,7 +133,8 @@ def audit_entry(
     """
     checks = tuple(_check(f"{config}::{planned.id}", name, verdict, statuses) for name in planned.checks)
     broken = verdict is None and begun(planned.all_phases)
-    status = audit_status([check.status for check in checks], no_verdict=broken, measured=verdict is not None)
+    statuses_of = [check.status for check in checks if check.tested]
+    status = audit_status(statuses_of, no_verdict=broken, measured=verdict is not None)
     entry = AuditEntry(
         id=planned.id,
         title=planned.audit.title,
@@ -156,6 +157,7 @@ def audit_entry(
         arms=verdict.arms if verdict else (),
         planned=tuple(spec.label for spec in planned.specs),
         ratios=verdict.ratios if verdict else (),
+        kinds=verdict.kinds if verdict else (),
     )
     return storable_audit(entry)
 

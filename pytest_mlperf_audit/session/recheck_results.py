@@ -120,6 +120,8 @@ def _without_verdict(now: Recomputed, then: CheckEntry) -> Result:
 
 def _as_stored(recheck: Recheck, audit_id: str, then: CheckEntry, check: CheckEntry) -> tuple[State, str]:
     """Return what a check came to whose stored and recomputed figures are the same."""
+    if not check.tested:
+        return "not_run", plain(f"{audit_id} {check.name}: {check.reason}", _LONGEST)
     if check.passed is None:
         return "undecided", plain(f"{audit_id} {check.name}: no verdict: {check.reason}", _LONGEST)
     if check.check and not check.passed:
@@ -136,7 +138,7 @@ def _damaged(what: str, why: str) -> Result:
 
 
 def _word(check: CheckEntry) -> str:
-    return {True: "passed", False: "failed", None: "undecided"}[check.passed]
+    return {True: "passed", False: "failed", None: "undecided" if check.tested else "not looked for"}[check.passed]
 
 
 def _differs(what: str, found: Sequence[str]) -> Result:

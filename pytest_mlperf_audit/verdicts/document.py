@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from .._version import __version__
-from ..audits.verdict import ArmSummary, Check, Diff, Figure, Finding, Ratio, RunKind
+from ..audits.verdict import ArmSummary, Check, Diff, Figure, Finding, KindState, Ratio, RunKind
 from ..records.artifacts import Artifact
 from ..runs.order import Scripted
 from ..runs.phase import ClientState, PhaseFigures, PhaseRecord, Status, StoppedBy
@@ -46,7 +46,8 @@ THIS_TOOL: Final = Tool(name=DISTRIBUTION, version=__version__)
 class CheckEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A planned check, which is one pytest test. `passed` is null when its audit reached no verdict.
 
-    `undecided`: the records are there, and leave this check in doubt, as `reason` says.
+    `undecided`: the records are there, and leave this check in doubt, as `reason` says. `tested` is false where nothing
+    was sent that could have shown it.
     """
 
     name: str
@@ -57,6 +58,7 @@ class CheckEntry(msgspec.Struct, frozen=True, kw_only=True):
     limit: Figure
     reason: str
     undecided: bool = False
+    tested: bool = True
 
     @classmethod
     def of(cls, name: str, check: Check | None, node_id: str, status: CheckStatus) -> CheckEntry:
@@ -69,7 +71,8 @@ class CheckEntry(msgspec.Struct, frozen=True, kw_only=True):
             observed=check.observed if check else None,
             limit=check.limit if check else None,
             reason=check.reason if check else "",
-            undecided=check is not None and check.passed is None,
+            undecided=check is not None and check.passed is None and check.tested,
+            tested=check is None or check.tested,
         )
 
     @property
@@ -136,7 +139,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     `findings` are the comparisons of a scripted phase, `arms` the kinds of queries that it compared; `diffs` show
     outputs that should be equal and are not. `planned` are the labels of the phases that it needs, run or not. `ratios`
-    are throughput ratios against their limits.
+    are throughput ratios against their limits. `kinds` say of each kind of cache what is known.
     """
 
     id: str
@@ -155,6 +158,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     arms: tuple[ArmSummary, ...] = ()
     planned: tuple[str, ...] = ()
     ratios: tuple[Ratio, ...] = ()
+    kinds: tuple[KindState, ...] = ()
 
     @property
     def kind(self) -> RunKind:
@@ -264,7 +268,7 @@ def storable(value: Any) -> Any:
 
 
 def audit_status(checks: Sequence[CheckStatus], *, no_verdict: bool, measured: bool = False) -> RunStatus:
-    """Return an audit's status from its planned checks'; PASS only when every one of them passed.
+    """Return an audit's status from its planned checks', less those not tested; PASS only when every one passed.
 
     `no_verdict`: its phases were begun, and allow none. `measured`: its phases are complete.
     """
@@ -274,7 +278,7 @@ def audit_status(checks: Sequence[CheckStatus], *, no_verdict: bool, measured: b
         return "NO_VERDICT"
     if not measured and set(checks) <= {"not_run"}:
         return "NOT_RUN"
-    return "INCOMPLETE" if "not_run" in checks else "PASS"
+    return "INCOMPLETE" if "not_run" in checks or not checks else "PASS"
 
 
 def run_status(audits: Iterable[AuditEntry]) -> RunStatus:

@@ -100,12 +100,34 @@ def test_what_is_asked_for_is_what_is_checked(audit, chat, start_sut):
 def test_a_refused_url_costs_its_arm_and_is_noted(audit, chat, start_sut):
     sut = start_sut(**HONEST, refuse_query=True)
     chat(sut)
-    assert audit.run().ret == 0
+    result = audit.run("-rs")
+    assert result.ret == 0
+    result.assert_outcomes(passed=len(KINDS) - 1, skipped=1)
+    result.stdout.fnmatch_lines(
+        ["SKIPPED *: URL-keyed cache was not looked for: the endpoint answers http_404 to a changed URL"]
+    )
     verdict = audit.verdict()["audits"][-1]
+    assert verdict["status"] == "PASS"
+    assert {kind["kind"] for kind in verdict["kinds"] if kind["state"] == "not looked for"} == {
+        "coalescing",
+        "url_keyed",
+    }
     assert any("answers http_404 to a changed URL" in note for note in verdict["notes"])
-    assert checks(audit)["no_cache[url_keyed]"]["observed"] == "not tested"
+    check = checks(audit)["no_cache[url_keyed]"]
+    assert (check["status"], check["passed"], check["undecided"], check["tested"]) == ("not_run", None, False, False)
     assert not any("?n=" in line for line in (audit.report() / "verdict.json").read_text().splitlines())
     assert audit.phase("cache_probe")["figures"]["failures"] == {"http_404": 1}
+
+
+def test_a_refused_url_leaves_no_verdict_where_its_kind_is_named(audit, chat, start_sut):
+    sut = start_sut(**HONEST, refuse_query=True)
+    chat(sut, {"forbid": ["response", "url_keyed"]})
+    result = audit.run("--junitxml=junit.xml")
+    assert result.ret == 6
+    result.stdout.fnmatch_lines(["  URL-keyed cache was not looked for: the endpoint answers*", "*undecided no_cache*"])
+    junit = (audit.path / "junit.xml").read_text()
+    assert '<property name="mlperf_cache_url_keyed" value="not looked for" />' in junit
+    assert '<property name="mlperf_cache_response" value="excluded" />' in junit
 
 
 def test_changed_urls_reach_the_endpoint(audit, chat, start_sut):

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 
 from ...runs.query import QueryRecord, says_hit
-from ..verdict import ArmSummary, Check, Figure, Finding
+from ..verdict import ArmSummary, Check, Figure, Finding, KindState
 from .contrasts import STARTS
-from .design import BURST_SIZES, DATASET, MADE_UP
-from .evidence import Evidence, decode_share, first_s, has_decode, makespan_s, total_s
+from .design import DATASET, MADE_UP
+from .evidence import Evidence, decode_share, first_s, makespan_s, total_s
 from .judge import Judged, Judgement
+from .kinds import TITLES, kinds, why_no_bursts, words
 from .naming import reaches_floors
 from .script import Probe
 from .settings import ALPHA, KINDS, Kind
 
-TITLES: Final[Mapping[Kind, str]] = {
-    "response": "response cache",
-    "near_duplicate": "near-duplicate cache",
-    "prefix": "prefix cache",
-    "semantic": "semantic cache",
-    "coalescing": "request coalescing",
-    "url_keyed": "URL-keyed cache",
-    "reuse": "reuse of some kind",
-}
 _SAYS: Final[Mapping[Kind, str]] = {
     "response": "an exact repeat comes back {times} as fast as twins {unlike}",
     "near_duplicate": "twins that differ in their last word come back {times} as fast as those with a new ending",
@@ -37,7 +30,7 @@ _SAYS: Final[Mapping[Kind, str]] = {
 }
 _EARLY: Final = "an exact repeat starts {times} as fast as twins that differ in their last word"
 _ARMS: Final[Mapping[str, str]] = {
-    "prime": "sent for the first time",
+    "prime": "first sent in the probe",
     "R": "exact repeat",
     "Y": "other last word",
     "X": "new ending",
@@ -98,53 +91,53 @@ class Conclusion:
                 sentences.append(self.judgement.reason)
             return "; ".join([*sentences, *self.judgement.proofs])
         if self.judgement.word == "CLEAN":
-            return f"no cache found: {self._scope()}{self._excluded()}"
+            return f"no cache found in {self._scope()}; {words(self.kinds)}"
         return f"{self.judgement.word.lower()}: {self.judgement.reason}"
 
-    def check(self, name: str) -> Check:
-        """Return the one check that stands for the whole probe."""
-        return Check(
-            name=name, passed=self.passed, observed=self.word, limit="no forbidden cache", reason=self.reason()
-        )
+    @cached_property
+    def kinds(self) -> tuple[KindState, ...]:
+        """What became of each kind of cache."""
+        return kinds(self._probe, self.evidence, self.judgement)
 
-    def kind_check(self, kind: Kind, name: str) -> Check:
-        """Return the check that one kind of cache is not there; what was not tested is not in doubt."""
+    def check(self, name: str, asked: Collection[Kind] = ()) -> Check:
+        """Return the one check that stands for the whole probe; it is in doubt where an `asked` kind was not tested."""
+        passed, reason = self.passed, self.reason()
+        unseen = [one for one in self.kinds if one.state == "not looked for" and one.kind in (*asked, "response")]
+        if passed and unseen:
+            passed = None
+            reason = "; ".join(f"{one.title} was not looked for: {one.why}" for one in unseen)
+        return Check(name=name, passed=passed, observed=self.word, limit="no forbidden cache", reason=reason)
+
+    def kind_check(self, kind: Kind, name: str, *, asked: bool = False) -> Check:
+        """Return the check that one kind of cache is not there; `asked`: the YAML names it.
+
+        A kind that was not looked for has not passed. It is in doubt where the YAML names it, or where nothing is known
+        of repeats; else its test is skipped.
+        """
+        state = next((state for state in self.kinds if state.kind == kind), None)
+        unseen = state is None or state.state == "not looked for"
+        why = state.why if state else "no query that would show it was sent"
+        if unseen:
+            doubt = asked or kind == "response"
+            reason = f"{TITLES[kind]} was not looked for: {why}"
+            return Check(name=name, passed=None, observed=None, limit="not found", reason=reason, tested=doubt)
         is_open = self.passed is None or kind in self.judgement.may_be
         passed = None if is_open else kind not in self.judgement.kinds
-        seen = "not found" if self._was_tested(kind) else "not tested"
         return Check(
             name=name,
             passed=passed,
-            observed={None: None, False: "found", True: seen}[passed],
+            observed={None: None, False: "found", True: "not found"}[passed],
             limit="not found",
-            reason=self._kind_reason(kind, passed),
+            reason=self._kind_reason(kind, passed, why),
         )
 
-    def _kind_reason(self, kind: Kind, passed: bool | None) -> str:
+    def _kind_reason(self, kind: Kind, passed: bool | None, why: str) -> str:
         if passed is None:
             return self.reason()
         if not passed:
             return "; ".join([*self._found_sentences(kind), *self.judgement.proofs])
-        if not (self._was_tested(kind) or self.proved):
-            return f"not tested: {self._why_untested(kind)}"
-        when = f" by the time {', '.join(self.proved)} was proved" if self.proved else f": {self._scope()}"
-        return f"no {TITLES[kind]} found{when}"
-
-    def _was_tested(self, kind: Kind) -> bool:
-        return any(judged.contrast.kind == kind for judged in self.judgement.judged)
-
-    def _why_untested(self, kind: Kind) -> str:
-        if kind == "coalescing":
-            return self._why_no_bursts() if self._probe.bursts else "no identical queries were sent at once"
-        if kind == "url_keyed" and self.evidence.url_refused:
-            return f"the endpoint answers {self.evidence.url_refused} to a changed URL"
-        return "this design sends no query that would show it"
-
-    def _why_no_bursts(self) -> str:
-        most = max(size for size in BURST_SIZES if size <= self._probe.at_once)
-        if max(self.evidence.sizing, default=0) < most:
-            return "the budget ended before queries could be sent at once"
-        return f"up to {most} different queries at once, the benchmark's own concurrency, did not have to queue"
+        when = f"by the time {', '.join(self.proved)} was proved" if self.proved else f"in {self._scope()}"
+        return f"no {TITLES[kind]} found {when}: {why}"
 
     def _found_sentences(self, kind: Kind | None = None) -> list[str]:
         """Return a sentence for each kind that was found, of each kind of prompt: one mechanism moves several arms."""
@@ -213,7 +206,7 @@ class Conclusion:
                 "URL alone was not looked for"
             )
         if self._probe.bursts and not evidence.bursts and self.judgement.settled and not self.proved:
-            notes.append(f"cache probe: coalescing was not tested: {self._why_no_bursts()}")
+            notes.append(f"cache probe: coalescing was not tested: {why_no_bursts(self._probe, evidence)}")
         if evidence.failed and self.judgement.word != "ERROR":
             notes.append(
                 f"cache probe: {len(evidence.failed)} queries failed, and their groups were left out and made up for"
@@ -232,20 +225,6 @@ class Conclusion:
             return f"{len(evidence.single['R'])} repeats of one prompt against {len(evidence.single['P'])} twins"
         of = " and ".join(_of_name(source) for source in evidence.sources())
         return f"{evidence.n_groups()} groups of {of}"
-
-    def _excluded(self) -> str:
-        """Say which speed-up of repeats the data exclude, so that nobody takes silence for proof."""
-        steady = [judged.contrast for judged in self.judgement.judged if judged.contrast.steady]
-        highs = [contrast.effect.high for contrast in steady if contrast.kind == "response"]
-        if not highs or not np.isfinite(max(highs)):
-            return ""
-        after = any(has_decode(blocks) for blocks in self.evidence.groups.values() if blocks)
-        starts = [contrast.effect.high for contrast in steady if contrast.of == STARTS]
-        faster = (
-            f"; repeats are faster by {max(*highs, 1.0):.3g} times at most{' after the first token' if after else ''}"
-        )
-        start = f", and made-up ones start {max(*starts, 1.0):.3g} times as fast at most" if starts else ""
-        return f"{faster}{start} (95 % interval)"
 
 
 def seconds_by_arm(evidence: Evidence) -> dict[tuple[str, str], list[float]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ...stats.ranks import holm, wealth
 from . import contrasts
@@ -62,6 +62,14 @@ class Judged:
     named: Kind | None = None
 
 
+class Excluded(NamedTuple):
+    """That a share `share` or more of the queries of `of` are `times` times as fast or more is excluded by the data."""
+
+    times: float
+    share: float
+    of: str
+
+
 @dataclass(frozen=True)
 class Judgement:
     """What the evidence shows. `settled`: no more queries are needed. `may_be`: what reuse is, if it has no name."""
@@ -75,6 +83,7 @@ class Judgement:
     reason: str = ""
     notes: tuple[str, ...] = field(default=())
     may_be: tuple[Kind, ...] = ()
+    excluded: Mapping[Kind, Excluded] = field(default_factory=dict)
 
     def proved(self, forbidden: Sequence[Kind]) -> tuple[Kind, ...]:
         """Return the forbidden kinds that are found; reuse without a name only where all it may be is forbidden."""

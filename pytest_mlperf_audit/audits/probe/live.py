@@ -55,11 +55,14 @@ class CacheProbe(Audit[CacheProbeBlock]):
         conclusion = Conclusion(probe, as_planned(runs[PHASE].spec, runs[PHASE].read()))
         return Verdict(
             audit=self.id,
-            checks=tuple(conclusion.kind_check(kind, _check_name(kind)) for kind in probe.forbidden),
+            checks=tuple(
+                conclusion.kind_check(kind, _check_name(kind), asked=cfg.forbid is not None) for kind in probe.forbidden
+            ),
             figures=conclusion.figures(),
             notes=conclusion.notes(),
             findings=conclusion.findings(),
             arms=conclusion.arms(),
+            kinds=conclusion.kinds,
         )
 
 

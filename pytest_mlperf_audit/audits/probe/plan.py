@@ -68,7 +68,9 @@ def planned(
         warmed=warmed,
     )
     _require_budget(probe, where)
-    return msgspec.structs.replace(probe, forbidden=_forbidden(probe, settings, where))
+    shown = _forbidden(probe, settings, where)
+    unseen = tuple(kind for kind in probe.forbidden if kind not in shown)
+    return msgspec.structs.replace(probe, forbidden=shown, unseen=unseen)
 
 
 def _forbidden(probe: Probe, settings: ProbeSettings, where: str) -> tuple[Kind, ...]:

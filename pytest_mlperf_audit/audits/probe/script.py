@@ -35,7 +35,8 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 
     `looks` say after how many groups the answer is looked for, `sources` which kinds of prompts are sent, `primes` how
     often each prompt is sent before its repeats. `at_once` caps the bursts, `row` is what the single-prompt design
-    repeats, `warmed` says that a query was sent just before, so that one of its twelve is spared.
+    repeats, `warmed` says that a query was sent just before, so that one of its twelve is spared. `unseen` are the
+    kinds that the rules forbid and this design cannot show.
     """
 
     design: Literal["groups", "single", "anytime"]
@@ -54,6 +55,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     max_duration_ms: int = 0
     row: int = 0
     warmed: bool = False
+    unseen: tuple[Kind, ...] = ()
 
     @property
     def only_made_up(self) -> bool:

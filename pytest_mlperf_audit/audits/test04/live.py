@@ -25,6 +25,7 @@ from ...runs.spec import Poisson, RunSpec
 from ..completion import phase_check_names, phase_checks
 from ..contract import Audit, AuditContext, Samples
 from ..probe.conclusion import Conclusion
+from ..probe.kinds import without_probe
 from ..probe.plan import PHASE, TRIAL, as_planned, phase, planned, probe_of, trial_phase
 from ..probe.script import script, trial
 from ..probe.settings import ProbeSettings
@@ -172,7 +173,9 @@ class Test04(Audit[Test04Block]):
                 *rule.bounded_notes(reference, repeats, probed=bool(cfg.probe)),
             ),
         )
-        return _with_probe(verdict, runs[PHASE]) if cfg.probe else verdict
+        if cfg.probe is False:
+            return msgspec.structs.replace(verdict, kinds=without_probe())
+        return _with_probe(verdict, runs[PHASE], cfg.probe)
 
 
 def _require_asked(cfg: Test04Block, runs: Mapping[str, MeasuredPhase]) -> None:
@@ -185,15 +188,16 @@ def _require_asked(cfg: Test04Block, runs: Mapping[str, MeasuredPhase]) -> None:
             raise NoVerdictError(f"phase {label} repeated row {spec.order.index}, {row} is asked for")
 
 
-def _with_probe(verdict: Verdict, probed: MeasuredPhase) -> Verdict:
+def _with_probe(verdict: Verdict, probed: MeasuredPhase, settings: ProbeSettings) -> Verdict:
     conclusion = Conclusion(probe_of(probed.spec), as_planned(probed.spec, probed.read()))
     return msgspec.structs.replace(
         verdict,
-        checks=(*verdict.checks, conclusion.check(_PROBE)),
+        checks=(*verdict.checks, conclusion.check(_PROBE, settings.forbid or ())),
         figures={**verdict.figures, **conclusion.figures()},
         notes=(*verdict.notes, *conclusion.notes()),
         findings=conclusion.findings(),
         arms=conclusion.arms(),
+        kinds=conclusion.kinds,
     )
 
 

@@ -24,9 +24,9 @@ def test_a_clean_server(probed):
     found = probed().conclusion
     assert (found.word, found.passed, found.proved) == ("CLEAN", True, ())
     assert found.reason().startswith(
-        "no cache found: 6 groups of made-up prompts and the data set's prompts; repeats are faster by 1."
+        "no cache found in 6 groups of made-up prompts and the data set's prompts; excluded: response >= 1.1x, "
     )
-    assert found.reason().endswith(" times at most (95 % interval)")
+    assert found.reason().endswith("; not looked for: coalescing (one query in flight coalesces with none)")
     assert not any(finding.found for finding in found.findings())
     assert all(" no " in f" {finding.sentence}" and finding.p is not None for finding in found.findings())
 
@@ -78,7 +78,7 @@ def test_each_kind_has_a_check_of_its_own(probed):
     assert [kind for kind, check in checks.items() if check.passed is not True] == ["response"]
     assert checks["response"].observed == "found"
     assert checks["response"].reason == run.conclusion.reason()
-    assert checks["prefix"].reason == "no prefix cache found by the time response was proved"
+    assert checks["prefix"].reason.startswith("no prefix cache found by the time response was proved: the data exclude")
     assert {check.limit for check in checks.values()} == {"not found"}
 
 
@@ -86,8 +86,25 @@ def test_what_one_prompt_cannot_show_is_said(probed):
     run = probed(api_type="videogen")
     assert run.conclusion.kind_check("response", "x").observed == "not found"
     check = run.conclusion.kind_check("semantic", "x")
-    assert (check.passed, check.observed) == (True, "not tested")
-    assert check.reason == "not tested: this design sends no query that would show it"
+    assert (check.passed, check.observed, check.tested) == (None, None, False)
+    assert (
+        check.reason
+        == "semantic cache was not looked for: design single sends repeats alone; design: groups looks for it"
+    )
+
+
+def test_what_the_yaml_names_and_nothing_was_sent_for_is_in_doubt(probed):
+    run = probed(sut={"refuse_query": "http_404"})
+    assert run.conclusion.passed is True
+    unseen = {state.kind: state for state in run.conclusion.kinds if state.state == "not looked for"}
+    assert list(unseen) == ["coalescing", "url_keyed"]
+    assert unseen["url_keyed"].why == "the endpoint answers http_404 to a changed URL"
+    assert unseen["url_keyed"].forbidden is True
+    assert run.conclusion.kind_check("url_keyed", "x", asked=True).tested is True
+    assert run.conclusion.check("x", ("response",)).passed is True
+    asked = run.conclusion.check("x", ("url_keyed",))
+    assert asked.passed is None
+    assert asked.reason.startswith("URL-keyed cache was not looked for: the endpoint answers")
 
 
 def test_an_open_question_is_no_pass_of_any_check(probed):

@@ -100,8 +100,8 @@ def test_a_refused_url_costs_its_arm_and_no_more(probed):
     [note] = run.conclusion.notes()
     assert note.startswith("cache probe: the endpoint answers http_404 to a changed URL, so a cache keyed on the URL ")
     check = run.conclusion.kind_check("url_keyed", "no_cache[url_keyed]")
-    assert (check.passed, check.observed) == (True, "not tested")
-    assert check.reason == "not tested: the endpoint answers http_404 to a changed URL"
+    assert (check.passed, check.observed, check.tested) == (None, None, False), "not tested is no pass"
+    assert check.reason == "URL-keyed cache was not looked for: the endpoint answers http_404 to a changed URL"
 
 
 def test_no_url_is_changed_when_told_not_to(probed):
@@ -134,14 +134,15 @@ def test_bursts_are_as_large_as_it_takes_to_queue(probed, load, lanes, size):
     assert max([len(round_.steps) for round_ in run.sut.rounds if round_.at_once], default=1) <= run.probe.at_once
     assert len(run.sut.records) <= run.probe.most()
     check = run.conclusion.kind_check("coalescing", "no_cache[coalescing]")
-    assert (check.passed, check.observed) == (True, "not found" if size else "not tested")
+    assert (check.passed, check.observed) == ((True, "not found") if size else (None, None))
+    assert check.tested is bool(size)
 
 
 def test_what_did_not_have_to_queue_is_said(probed):
     run = probed(sut={"lanes": 64}, load=Concurrency(target=12))
     told = "up to 8 different queries at once, the benchmark's own concurrency, did not have to queue"
     assert run.conclusion.notes() == (f"cache probe: coalescing was not tested: {told}",)
-    assert run.conclusion.kind_check("coalescing", "x").reason == f"not tested: {told}"
+    assert run.conclusion.kind_check("coalescing", "x").reason == f"request coalescing was not looked for: {told}"
 
 
 def test_coalescing_is_found_by_bursts(probed):

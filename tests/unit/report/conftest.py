@@ -109,11 +109,21 @@ def _written(
 class Server:
     """Answers the probe's queries in no time, with the latencies of a server: one lane, 20 ms, a cache if asked for.
 
-    `null_s` is added to the null control's queries, so that no comparison can be trusted.
+    `null_s` is added to the null control's queries, so that no comparison can be trusted. `wide`: it has a lane for
+    each of the queries that are sent at once.
     """
 
-    def __init__(self, *, cached: bool = False, null_s: float = 0.0, fail: str = "", streamed: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        cached: bool = False,
+        null_s: float = 0.0,
+        fail: str = "",
+        streamed: bool = False,
+        wide: bool = False,
+    ) -> None:
         self._cached, self._null_s, self._fail, self._streamed = cached, null_s, fail, streamed
+        self._wide = wide
         self._rng = np.random.default_rng(1)
         self._known: set[str] = set()
         self._clock_ns = 0
@@ -135,7 +145,7 @@ class Server:
         took_s = service_s / 50 if self._cached and request in self._known else service_s
         self._known.add(request)
         begun_ns = self._clock_ns if issued_ns is None else issued_ns
-        self._clock_ns += int(took_s * 1e9)
+        self._clock_ns = (begun_ns if self._wide else self._clock_ns) + int(took_s * 1e9)
         failed = self._fail and step.tag.endswith(self._fail)
         record = QueryRecord(
             query=len(self.records),
@@ -184,8 +194,8 @@ def _cache_probe(report_dir: Path, *, settings: dict[str, object] | None = None,
 
 def _judged(verdict: Verdict, phases: tuple[PhaseEntry, ...], **fields: object) -> AuditEntry:
     checks = _entries(verdict)
-    status = audit_status([check.status for check in checks], no_verdict=False, measured=True)
-    doubts = dict.fromkeys(check.reason for check in verdict.checks if check.passed is None)
+    status = audit_status([check.status for check in checks if check.tested], no_verdict=False, measured=True)
+    doubts = dict.fromkeys(check.reason for check in verdict.checks if check.passed is None and check.tested)
     known: dict[str, object] = {
         "id": verdict.audit,
         "status": status,
@@ -197,6 +207,7 @@ def _judged(verdict: Verdict, phases: tuple[PhaseEntry, ...], **fields: object) 
         "findings": verdict.findings,
         "arms": verdict.arms,
         "ratios": verdict.ratios,
+        "kinds": verdict.kinds,
         "reason": "; ".join(doubts) if status == "NO_VERDICT" else "",
         "mlperf_name": None,
         "settings": {},
@@ -207,7 +218,12 @@ def _judged(verdict: Verdict, phases: tuple[PhaseEntry, ...], **fields: object) 
 def _entries(verdict: Verdict) -> tuple[CheckEntry, ...]:
     statuses: dict[bool | None, CheckStatus] = {True: "passed", False: "failed", None: "error"}
     return tuple(
-        CheckEntry.of(check.name, check, f"wan22.yaml::{verdict.audit}::{check.name}", statuses[check.passed])
+        CheckEntry.of(
+            check.name,
+            check,
+            f"wan22.yaml::{verdict.audit}::{check.name}",
+            statuses[check.passed] if check.tested else "not_run",
+        )
         for check in verdict.checks
     )
 

@@ -10,7 +10,8 @@ import pytest
 from pytest_mlperf_audit.audits.verdict import Check, Finding
 from pytest_mlperf_audit.report import words
 from pytest_mlperf_audit.report.ci_summary import markdown
-from pytest_mlperf_audit.report.findings import arm_rows, finding_rows, verdict_sentence
+from pytest_mlperf_audit.report.clean import NOTHING
+from pytest_mlperf_audit.report.findings import arm_rows, finding_rows, kind_rows, verdict_sentence
 from pytest_mlperf_audit.report.pictures import pictures_of
 from pytest_mlperf_audit.report.tables import phase_rows
 from pytest_mlperf_audit.report.text import WIDTH, terminal_lines
@@ -41,14 +42,64 @@ def _sent(run) -> int:
 
 def test_a_clean_probe_in_one_line_without_a_throughput(make_probe):
     run = make_probe()
-    assert _terminal(run) == [f"PASS cache_probe: CLEAN, {_sent(run)} queries"]
+    first, *kinds = _terminal(run)
+    assert first == f"PASS cache_probe: CLEAN, {_sent(run)} queries"
+    assert " ".join(map(str.strip, kinds)).startswith(
+        "caches excluded: response >= 1.1x, near-duplicate >= 1.1x, prefix"
+    )
+
+
+@pytest.mark.parametrize(
+    ("design", "left_out"),
+    [
+        (
+            "single",
+            "near-duplicate, prefix, semantic, URL-keyed (design: groups looks for it), coalescing (design: groups",
+        ),
+        ("groups", ""),
+    ],
+)
+def test_what_was_not_looked_for_is_named_everywhere(make_probe, tmp_path, design, left_out):
+    run = make_probe(settings={"design": design})
+    audit = _audit(run)
+    line = f"not looked for: {left_out}" if left_out else "excluded: response"
+    for place in (_joined(run), words.summary(run), words.sentences(audit)[0], verdict_sentence(audit)):
+        assert line in place
+        assert ("not looked for" in place) is bool(left_out)
+    rows = {row.kind: row for row in kind_rows(audit)}
+    assert rows["semantic cache"].result == ("not looked for" if left_out else "excluded")
+    assert (NOTHING in rows["semantic cache"].times) is bool(left_out)
+    assert "| semantic cache | " + ("not looked for |" if left_out else "excluded |") in markdown(run)
+    assert read_verdict(write_verdict(run, tmp_path)).audits[0].kinds == audit.kinds
+
+
+def test_a_run_without_a_probe_looked_for_no_kind(make_run):
+    run = make_run()
+    assert {state.state for state in _audit(run).kinds} == {"not looked for"}
+    assert (
+        "caches not looked for: response, near-duplicate, prefix, semantic, coalescing, URL-keyed (set probe"
+        in _joined(run)
+    )
+
+
+def test_a_check_of_what_was_not_looked_for_has_not_passed(make_probe):
+    """However many queries are sent at once, none has to wait for another."""
+    run = make_probe(wide=True)
+    audit = _audit(run)
+    check = audit.check("no_cache[coalescing]")
+    assert (audit.status, check.status, check.passed, check.undecided) == ("PASS", "not_run", None, False)
+    assert words.check_word(check) == "not looked for"
+    assert "| not looked for | no&#95;cache&#91;coalescing&#93; |" in markdown(run)
+    assert "did not have to queue)" in _joined(run)
 
 
 def test_a_cache_is_named_with_what_proves_it(make_probe):
     run = make_probe(cached=True)
     text = _joined(run)
-    head = f"FAIL cache_probe: CACHE: response, {_sent(run)} queries FAIL no_cache[response]: observed found"
-    assert text.startswith(head)
+    assert text.startswith(
+        f"FAIL cache_probe: CACHE: response, {_sent(run)} queries caches found: response; excluded: "
+    )
+    assert "FAIL no_cache[response]: observed found" in text
     assert "times as fast" in text
     assert "/s" not in text
 
@@ -143,7 +194,7 @@ def test_an_undecided_check_that_was_not_run_is_called_so(make_run):
 
 
 def test_the_verdict_in_full(make_probe, undecided):
-    assert "Exact repeats come back at most 1." in verdict_sentence(_audit(make_probe()))
+    assert "queries; excluded: response >= 1.1x, near-duplicate" in verdict_sentence(_audit(make_probe()))
     assert verdict_sentence(_audit(make_probe(cached=True))).startswith("Response cache on ")
     assert verdict_sentence(_audit(undecided)).startswith("The null control shows a difference")
     assert {row.result for row in finding_rows(_audit(undecided))} == {"undecided"}

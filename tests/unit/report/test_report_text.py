@@ -14,12 +14,13 @@ def _assert_fit(text: str) -> None:
     assert not any(unicodedata.category(char) in {"Cc", "Cf", "Cs"} for char in text), ascii(text)
 
 
-def test_a_passing_run_is_two_lines(make_run, tmp_path):
+def test_a_passing_run_is_three_lines(make_run, tmp_path):
     lines = terminal_lines(make_run(), tmp_path)
-    assert [kind for _, kind in lines] == ["pass", "plain"]
+    assert [kind for _, kind in lines] == ["pass", "plain", "plain", "plain"], "one of them is folded"
     assert lines[0][0].startswith("PASS test04: ratio ")
     assert ", limit 1.10; reference " in lines[0][0]
-    assert lines[1][0] == f"report: {tmp_path / 'report.html'}"
+    assert lines[1][0].startswith("  caches not looked for: response, ")
+    assert lines[-1][0] == f"report: {tmp_path / 'report.html'}"
 
 
 def test_a_failing_run_shows_observed_limit_and_reason(make_run):
