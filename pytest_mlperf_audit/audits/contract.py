@@ -39,6 +39,9 @@ class Samples(Protocol):
     def fingerprint(self, index: int) -> str:
         """Return a digest of the request that row `index` is sent as; equal digests are equal requests."""
 
+    def n_words(self, index: int) -> int:
+        """Return how many words, or token ids, the prompt of row `index` has."""
+
     def where(self, index: int) -> str:
         """Return where row `index` stands, for a message: 'prompts.jsonl line 17'."""
 

@@ -20,6 +20,9 @@ from ..runs.script import NO_EDIT, Edit
 
 Row = Mapping[str, Any]
 
+#: Where a row has its prompt, in the order in which it is looked for.
+_PROMPT_COLUMNS = ("messages", "input_tokens", "token_ids", "prompt")
+
 
 class Reply(msgspec.Struct, kw_only=True, gc=False):
     """What a reply says. `digest` identifies the output; `first_token_ns` is on the clock `feed` was given.
@@ -36,6 +39,7 @@ class Reply(msgspec.Struct, kw_only=True, gc=False):
     model: str | None = None
     output: str | None = None
     tokens: int | None = None
+    prompt_tokens: int | None = None
     cached_tokens: int | None = None
     finish_reason: str | None = None
     first_token_ns: int | None = None
@@ -94,6 +98,10 @@ class EndpointAdapter(ABC):
         """Return the most tokens that the reply to a row without a problem may have; None where no limit is sent."""
         return None
 
+    def n_words(self, row: Row) -> int:
+        """Return how many words, or token ids, an edit of a row without a problem finds in its prompt."""
+        return _n_words(next((row[column] for column in _PROMPT_COLUMNS if row.get(column) is not None), ""))
+
     @abstractmethod
     def problem(self, row: Row) -> str | None:
         """Return what keeps a row from being sent ("no 'prompt' column"), or None."""
@@ -110,3 +118,16 @@ class EndpointAdapter(ABC):
 def digest(data: bytes) -> str:
     """Return the first 128 bits of SHA-256 in hex, as used in query records."""
     return hashlib.sha256(data).hexdigest()[:32]
+
+
+def _n_words(content: Any) -> int:
+    """Return the words of a text, of the text parts of a content, or of a user's last message; or the ids of a list."""
+    if isinstance(content, str):
+        return len(content.split())
+    if not isinstance(content, list):
+        return 0
+    asked = [one for one in content if isinstance(one, dict) and one.get("role") == "user"]
+    if asked:
+        return _n_words(asked[-1].get("content"))
+    parts = [one["text"] for one in content if isinstance(one, dict) and isinstance(one.get("text"), str)]
+    return sum(map(_n_words, parts)) if parts else sum(type(one) is int for one in content)

@@ -57,6 +57,7 @@ class Usage(msgspec.Struct, gc=False):
     """What the server counted."""
 
     completion_tokens: Count | None = None
+    prompt_tokens: Count | None = None
     prompt_tokens_details: _PromptDetails | None = None
 
 
@@ -169,6 +170,7 @@ def _completion(document: Mapping[str, Any]) -> Completion:
         choices=[_choice(choice) for choice in _choices(document)],
         usage=Usage(
             completion_tokens=as_count(usage.get("completion_tokens")),
+            prompt_tokens=as_count(usage.get("prompt_tokens")),
             prompt_tokens_details=_PromptDetails(cached_tokens=as_count(details.get("cached_tokens"))),
         )
         if usage

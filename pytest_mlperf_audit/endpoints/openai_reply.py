@@ -42,6 +42,7 @@ class _Collector:
         self._hashes: dict[str, hashlib._Hash] = {}
         self._texts: dict[str, list[str]] = {}
         self._tokens: int | None = None
+        self._prompt_tokens: int | None = None
         self._cached_tokens: int | None = None
         self._id: str | None = None
         self._model: str | None = None
@@ -89,6 +90,7 @@ class _Collector:
 
     def _add_usage(self, usage: Usage) -> None:
         self._tokens = usage.completion_tokens
+        self._prompt_tokens = usage.prompt_tokens
         if usage.prompt_tokens_details is not None:
             self._cached_tokens = usage.prompt_tokens_details.cached_tokens
 
@@ -139,6 +141,7 @@ class _Collector:
             model=short_id(self._model),
             output=output if self._keep_output else None,
             tokens=self._tokens,
+            prompt_tokens=self._prompt_tokens,
             cached_tokens=self._cached_tokens,
             finish_reason=short_id(self.finish_reason),
             first_token_ns=first_token_ns,
@@ -197,6 +200,7 @@ class CompletionDecoder(DocumentDecoder):
             model=short_id(document.model),
             output=content if self._keep_output else None,
             tokens=None if usage is None else usage.completion_tokens or None,
+            prompt_tokens=None if usage is None else usage.prompt_tokens,
             cached_tokens=None if details is None else details.cached_tokens,
             finish_reason=short_id(reason),
         )

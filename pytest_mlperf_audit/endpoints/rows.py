@@ -95,6 +95,8 @@ def ids_problem(column: str, ids: Any, what: str = "not a list of token ids") ->
 
 def edited(ids: list[int], edit: Edit) -> list[int]:
     """Return the changed token ids of a prompt, as Edit.apply does with words; its own ids stay as they are."""
+    if edit.moved and (rearranged := edit.rearrange(ids)) is not None:
+        return rearranged
     before, tail = _ids_of(f"{edit.lead} {edit.head}"), _ids_of(edit.tail)
     own = ids if edit.text is None else _ids_of(edit.text)
     return in_place_of(own, before, tail) if edit.in_place else [*before, *own, *tail]

@@ -43,6 +43,7 @@ class _Meta(msgspec.Struct, gc=False):
 
     id: str | None = None
     completion_tokens: Count | None = None
+    prompt_tokens: Count | None = None
     cached_tokens: Count | None = None
     finish_reason: _FinishReason | str | msgspec.UnsetType | None = msgspec.UNSET
 
@@ -93,6 +94,7 @@ def _generated(document: Mapping[str, Any]) -> _Generated:
         meta_info=_Meta(
             id=as_word(meta.get("id")),
             completion_tokens=as_count(meta.get("completion_tokens")),
+            prompt_tokens=as_count(meta.get("prompt_tokens")),
             cached_tokens=as_count(meta.get("cached_tokens")),
             finish_reason=_finish_reason(meta),
         )
@@ -196,6 +198,7 @@ class _Gathered:
             id=short_id(self.meta.id),
             output=text if keep_output else None,
             tokens=self.meta.completion_tokens or None,
+            prompt_tokens=self.meta.prompt_tokens,
             cached_tokens=self.meta.cached_tokens,
             finish_reason=short_id(reason.type),
             first_token_ns=first_token_ns,

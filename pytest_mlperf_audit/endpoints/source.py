@@ -113,6 +113,10 @@ class RequestSource:
         """Return the digest of row `index` as it will be sent."""
         return self.digest(self.body(index))
 
+    def n_words(self, index: int) -> int:
+        """Return how many words, or token ids, the prompt of row `index` has."""
+        return self.adapter.n_words(self.dataset[index])
+
     def where(self, index: int) -> str:
         """Return where row `index` stands, for a message."""
         return self.dataset.where(index)

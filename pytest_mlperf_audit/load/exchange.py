@@ -168,6 +168,7 @@ class Recorder:
         record.reply_id = self.redact(reply.id) if reply.id else reply.id
         record.model = self._word(reply.model)
         record.tokens = reply.tokens
+        record.prompt_tokens = reply.prompt_tokens
         record.cached_tokens = reply.cached_tokens
         record.finish_reason = self._word(reply.finish_reason)
         if reply.first_token_ns is not None:

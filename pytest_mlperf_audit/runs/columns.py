@@ -125,6 +125,8 @@ class QueryColumns:
         tokens = array("i", [_ABSENT if (count := one.tokens) is None else _bounded(count) for one in records])
         requests = bytes.fromhex("".join([one.request for one in records]))
         cached_tokens = sum([_bounded(one.cached_tokens) for one in records if one.cached_tokens])
+        for count in {one.prompt_tokens for one in records if one.prompt_tokens}:
+            _bounded(count)  # no column: it must be a count, as the others
         self._outcome.extend([_COMPLETED if one.outcome == COMPLETED else self._code(one.outcome) for one in records])
         self._issued.extend(issued)
         self._completed.extend(completed)

@@ -44,7 +44,8 @@ class QueryRecord(msgspec.Struct, omit_defaults=True, gc=False):
     `reply` one of the output in the reply. Both are the first 128 bits of a SHA-256, in hex. `tag` is a scripted
     query's; `cache_header` quotes the reply headers by which a cache says that it answered; `resent` says that the
     query went out twice, since a kept connection was closed before any byte of the reply. `model` is the one that the
-    reply says it comes from. `worker` is the number of the process that sent it, where several did.
+    reply says it comes from, `prompt_tokens` what it says the prompt has. `worker` is the number of the process that
+    sent it, where several did.
 
     Only where the phase keeps them: `output`, the text; `output_ids`, its tokens, and `first_ids`, those of the first
     piece of a streamed reply; `ids_from`, the local tokenizer that made them of the text, where one did; `expected`,
@@ -65,6 +66,7 @@ class QueryRecord(msgspec.Struct, omit_defaults=True, gc=False):
     reply_id: str | None = None
     model: str | None = None
     tokens: int | None = None
+    prompt_tokens: int | None = None
     cached_tokens: int | None = None
     finish_reason: str | None = None
     detail: str | None = None

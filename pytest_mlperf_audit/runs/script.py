@@ -7,7 +7,11 @@ why; the script sees records and never a connection, so that it is pure and a si
 
 from __future__ import annotations
 
+import random
+import re
+from collections import Counter
 from collections.abc import Generator, Sequence
+from math import factorial, prod
 from typing import Final, TypeVar
 
 import msgspec
@@ -15,6 +19,11 @@ import msgspec
 from .query import QueryRecord
 
 _Word = TypeVar("_Word")
+_BLANKS = re.compile(r"(\s+)")
+#: So many words change places, if the text has one more; of a long text as many as half of it, up to the most.
+FEWEST_MOVED, _MOST_MOVED = 6, 8
+#: Fewer orders than this would soon all have been sent before.
+_FEWEST_ORDERS = 120
 
 
 class Edit(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -23,6 +32,9 @@ class Edit(msgspec.Struct, frozen=True, omit_defaults=True):
     `lead` stands before everything, a system prompt included; `head` before the prompt's own text and `tail` behind it.
     `text` replaces the prompt's text. With `in_place`, lead, head and tail take the place of as many words as they
     have, and are cut to what the text has to give, so that the length stays: see `in_place_of`.
+    With `moved`, a seed, words of the text's own change places instead: its first ones where there is a lead, its last
+    ones where there is a tail, into the order number `nth` of those that the seed draws. The bytes and, but for a token
+    or so, the tokens stay the same. Lead and tail are for a text that has too few words, or too many equal ones.
     `max_tokens` lowers the limit on output tokens, where the wire format has one.
     """
 
@@ -31,11 +43,15 @@ class Edit(msgspec.Struct, frozen=True, omit_defaults=True):
     text: str | None = None
     tail: str = ""
     in_place: bool = False
+    moved: str = ""
+    nth: int = 0
     max_tokens: int | None = None
 
     def apply(self, prompt: str, *, lead: bool = True) -> str:
         """Return the changed text of a prompt; `lead` false where an earlier message has taken the lead."""
         before = " ".join(filter(None, (self.lead if lead else "", self.head)))
+        if self.moved and (rearranged := self._rearranged(prompt, first=lead)) is not None:
+            return rearranged
         own = prompt if self.text is None else self.text
         if self.in_place:
             return " ".join(in_place_of(own.split(), before.split(), self.tail.split()))
@@ -45,9 +61,34 @@ class Edit(msgspec.Struct, frozen=True, omit_defaults=True):
         """Return the text of an earlier message, such as a system prompt, which only `lead` changes."""
         if not self.lead:
             return text
+        if self.moved and (rearranged := self._rearranged(text, first=True)) is not None:
+            return rearranged
         if self.in_place:
             return " ".join(in_place_of(text.split(), self.lead.split(), []))
         return " ".join(filter(None, (self.lead, text)))
+
+    def rearrange(self, words: list[_Word], *, first: bool = True) -> list[_Word] | None:
+        """Return a prompt's words, or its token ids, in another order; `first` false leaves the first ones alone.
+
+        None where they are too few for it.
+        """
+        if self.lead:
+            return moved(words, f"{self.moved}/lead", self.nth) if first else words
+        if not self.tail:
+            return words
+        changed = moved(words[::-1], f"{self.moved}/tail", self.nth)
+        return None if changed is None else changed[::-1]
+
+    def _rearranged(self, text: str, *, first: bool) -> str | None:
+        """Return a text with its words in another order and its white space as it is."""
+        parts = _BLANKS.split(text)
+        places = [at for at in range(0, len(parts), 2) if parts[at]]
+        words = self.rearrange([parts[at] for at in places], first=first)
+        if words is None:
+            return None
+        for at, word in zip(places, words, strict=True):
+            parts[at] = word
+        return "".join(parts)
 
 
 NO_EDIT = Edit()
@@ -91,3 +132,26 @@ def in_place_of(own: list[_Word], before: list[_Word], behind: list[_Word]) -> l
     before = before[: max(_FEWEST, middle)]
     behind = behind[max(0, len(behind) - max(_FEWEST, len(own) - middle - 1)) :]
     return [*before, *own[min(len(before), middle) : max(len(own) - len(behind), middle + 1)], *behind]
+
+
+def moved(words: list[_Word], seed: str, nth: int) -> list[_Word] | None:
+    """Return words of which the first ones have changed places, in the order number `nth` that a seed draws.
+
+    Another word than before comes first, and every number gives another order. None where there are too few orders.
+    """
+    count = max(FEWEST_MOVED, min(_MOST_MOVED, len(words) // 2))
+    first = words[:count]
+    if len(words) <= count or _n_orders(first) < _FEWEST_ORDERS:
+        return None
+    rng = random.Random(seed)  # noqa: S311 - reproducible from the recorded seed
+    drawn: dict[tuple[_Word, ...], None] = {}
+    while len(drawn) <= nth:
+        order = rng.sample(first, count)
+        if order[0] != first[0]:
+            drawn[tuple(order)] = None
+    return [*list(drawn)[nth], *words[count:]]
+
+
+def _n_orders(words: list[_Word]) -> int:
+    """Return in how many orders these words can stand."""
+    return factorial(len(words)) // prod(map(factorial, Counter(words).values()))

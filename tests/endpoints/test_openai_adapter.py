@@ -231,10 +231,16 @@ def test_a_row_has_a_problem_or_can_be_sent(row, edit):
 
 
 def test_a_reply():
-    usage = {"completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 3}}
+    usage = {"completion_tokens": 7, "prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 3}}
     got = decode(reply({"role": "assistant", "content": "hello"}, usage=usage), keep_output=True)
     assert got == Reply(
-        digest=digest(b"hello"), id="c1", output="hello", tokens=7, cached_tokens=3, finish_reason="stop"
+        digest=digest(b"hello"),
+        id="c1",
+        output="hello",
+        tokens=7,
+        prompt_tokens=9,
+        cached_tokens=3,
+        finish_reason="stop",
     )
     assert decode(reply({"content": "hello"}, usage=None)).output is None
 

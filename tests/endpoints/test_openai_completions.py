@@ -155,6 +155,16 @@ def test_in_place_takes_out_as_many_ids_as_are_put_in():
     assert sent({"prompt": IDS[:3]}, Edit(head=NONCE, in_place=True))["prompt"][3:] == IDS[1:3], "the middle one stays"
 
 
+def test_ids_that_change_places_are_the_row_s_own():
+    ids = list(range(50, 70))
+    behind = sent({"prompt": ids}, Edit(tail="y z", in_place=True, moved="s"))["prompt"]
+    ahead = sent({"prompt": ids}, Edit(lead="y z", in_place=True, moved="s"))["prompt"]
+    assert sorted(behind) == sorted(ahead) == ids
+    assert behind[:10] == ids[:10]
+    assert ahead[10:] == ids[10:]
+    assert len(sent({"prompt": ids[:6]}, Edit(tail="y z", in_place=True, moved="s"))["prompt"]) == 6, "too few"
+
+
 def test_a_text_takes_the_place_of_the_row_s_ids():
     edited = sent({"prompt": IDS}, Edit(text="a b a"))["prompt"]
     assert len(edited) == 3

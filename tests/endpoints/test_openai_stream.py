@@ -20,7 +20,7 @@ def chunk(delta: dict[str, Any] | None = None, finish: str | None = None, **fiel
 
 
 ROLE = chunk({"role": "assistant", "content": ""})
-USAGE = chunk(None, usage={"completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 1}})
+USAGE = chunk(None, usage={"completion_tokens": 2, "prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 1}})
 STREAM = [ROLE, chunk({"content": "hé"}), chunk({"content": "llo"}), chunk({}, "stop"), USAGE, DONE]
 
 
@@ -44,6 +44,7 @@ def test_a_stream():
         id="c1",
         output="héllo",
         tokens=2,
+        prompt_tokens=5,
         cached_tokens=1,
         finish_reason="stop",
         first_token_ns=20,

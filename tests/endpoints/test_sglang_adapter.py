@@ -156,7 +156,7 @@ def test_an_edit_lowers_every_limit_on_output_tokens(columns, limits):
 def test_a_reply_in_one_piece():
     body = document(WHOLE, IDS, 5, {"type": "stop", "matched": 2})
     got = decode(body[:20], body[20:], adapter=ADAPTER)
-    assert (got.id, got.output, got.tokens, got.cached_tokens) == ("r1", WHOLE, 5, 1)
+    assert (got.id, got.output, got.tokens, got.prompt_tokens, got.cached_tokens) == ("r1", WHOLE, 5, 3, 1)
     assert (list(got.output_ids or ()), got.first_ids) == (IDS, None)
     assert (got.finish_reason, got.first_token_ns) == ("stop", None)
     assert decode(body, adapter=ADAPTER, keep_output=False).output is None

@@ -47,6 +47,7 @@ def planned(**changes: Any) -> Probe:
         "n_rows": 64,
         "at_once": 8,
         "max_tokens": 32,
+        "moved": True,
     }
     return Probe(**values | changes)
 

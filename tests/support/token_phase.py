@@ -26,6 +26,9 @@ class Rows:
     def fingerprint(self, index: int) -> str:
         return str(index)
 
+    def n_words(self, index: int) -> int:  # noqa: ARG002 - as Samples has it
+        return 12
+
     def where(self, index: int) -> str:
         return f"prompts.jsonl line {index + 1}"
 

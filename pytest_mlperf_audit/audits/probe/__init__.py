@@ -5,6 +5,7 @@
     script     when to send them and when to stop
     plan       the block to a planned probe, and whether records are what its seed plans
     evidence   query records to arrays of latencies
+    measures   which part of a latency is compared
     contrasts  arrays to p values and speed-ups
     naming     which cache explains what was found
     judge      those to a verdict

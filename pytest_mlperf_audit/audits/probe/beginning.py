@@ -17,6 +17,7 @@ from . import contrasts
 from .contrasts import Contrast
 from .design import MADE_UP
 from .evidence import Block, Measure, first_s, has_decode, has_few_tokens, is_comparable, total_s
+from .measures import after_first, whole
 from .settings import Kind
 
 _Blocks = Mapping[str, Sequence[Block]]
@@ -61,7 +62,7 @@ def nature(blocks: _Blocks) -> Nature:
         return Nature("near_duplicate", "replies to different prompts with one beginning have one id and one output")
     if timed := {of: some for of, some in blocks.items() if some and _has_decode(of, some)}:
         every = [block for some in timed.values() for block in some]
-        by_decode = _by_decode(contrasts.beginning(timed, contrasts.after_first(every)))
+        by_decode = _by_decode(contrasts.beginning(timed, after_first(every)))
         if by_decode.kind == "prefix" and _may_be_replays(timed.get(MADE_UP, ())):
             return Nature(None, "twins with another last word take less time after the first token, as chance can do")
         return _by_output(blocks.get(MADE_UP, ())) or by_decode if by_decode.kind == "prefix" else by_decode
@@ -114,7 +115,7 @@ def _paced(shared: str) -> Nature:
 
 def _by_whole_reply(blocks: _Blocks) -> Nature:
     every = [block for some in blocks.values() for block in some]
-    effect = contrasts.beginning(blocks, contrasts.whole(every)).effect
+    effect = contrasts.beginning(blocks, whole(every)).effect
     ending = _ending(every, total_s) if MADE_UP in blocks else 0.0
     fact = f"behind a known beginning whole replies come back {effect.factor:.3g} times as fast"
     is_sure = MADE_UP in blocks and not _may_be_prefill(every)

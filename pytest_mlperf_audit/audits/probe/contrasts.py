@@ -25,16 +25,16 @@ from .evidence import (
     Evidence,
     Measure,
     columns,
-    counted,
-    decode_s,
     first_s,
     has_decode,
     is_comparable,
     makespan_s,
     of_one_length,
+    read_counted,
     total_s,
 )
-from .settings import Kind
+from .measures import after_first, per_prompt_token, replay_measures, whole
+from .settings import FLOOR, Kind
 
 #: What hits now and then are looked for in: all kinds of prompts together.
 EVERYWHERE = "all prompts"
@@ -53,7 +53,8 @@ class Contrast:
     """One comparison: `p` one-sided for "the first is faster", medians in seconds, `n` queries.
 
     `least_p` is the smallest p that so many queries can give. `steady` is false for hits now and then, whose effect is
-    that of the hits alone. `lead` is how many times faster than the fastest of the slow the fastest was.
+    that of the hits alone. `lead` is how many times faster than the fastest of the slow the fastest was. `held_back`:
+    no finding, since twins may cost more than what they are compared with.
     """
 
     kind: Kind
@@ -66,6 +67,7 @@ class Contrast:
     n: int
     steady: bool = True
     lead: float = 1.0
+    held_back: bool = False
 
     @property
     def name(self) -> str:
@@ -96,9 +98,16 @@ def _family(evidence: Evidence, n_groups: int) -> Iterator[Contrast]:
     for of in evidence.sources():
         blocks = evidence.groups[of][:n_groups]
         if blocks and (of == MADE_UP or is_comparable(blocks)):
-            measures = _replay_measures(blocks)
-            repeats.append([(columns(blocks, ("R",), one), columns(blocks, ("Y",), one)) for one in measures])
-            yield _least_sure([_u("response", of, again, twins) for again, twins in repeats[-1]])
+            measures = replay_measures(blocks)
+            measures = measures if of == MADE_UP else [*measures, *per_prompt_token(blocks)]
+            pairs = [(columns(blocks, ("R",), one), columns(blocks, ("Y",), one)) for one in measures]
+            contrast = _least_sure([_u("response", of, again, twins) for again, twins in pairs])
+            if of == DATASET and evidence.short_rows and not read_counted(blocks):
+                contrast = _held_back(contrast, blocks, measures[0])
+            yield contrast
+            if contrast.held_back:
+                continue
+            repeats.append(pairs)
             yield _pairs("reuse", of, blocks, ("R", "P"), measures)
             if of == MADE_UP:
                 yield from _made_up_contrasts(blocks)
@@ -177,18 +186,10 @@ def beginning(blocks: Mapping[str, Sequence[Block]], measures: Sequence[Measure]
     return _least_sure(tested)
 
 
-def _replay_measures(blocks: Sequence[Block]) -> list[Measure]:
-    """Return the part of the latency that a cache of whole replies shortens and a prefix cache does not.
-
-    That is the time after the first token, or everything where little or nothing is left after it.
-    """
-    return after_first(blocks) if has_decode(blocks) else whole(blocks)
-
-
-def after_first(blocks: Sequence[Block]) -> list[Measure]:
-    """Return the time after the first token as a measure, and as one per token."""
-    miss_s = median(decode_s(record, 0.0) for block in blocks for record in block["P"])
-    return _per_token(blocks, lambda record: decode_s(record, miss_s), before=1)
+def _held_back(contrast: Contrast, blocks: Sequence[Block], measure: Measure) -> Contrast:
+    """Return repeats of rows whose twins may have more to read: are they faster than what was sent first, too?"""
+    again, first = (np.array([np.log(measure(block[arm][0])) for block in blocks]) for arm in ("R", "prime"))
+    return replace(contrast, held_back=paired_effect(again, first).factor < FLOOR)
 
 
 def _sporadic(sources: Sequence[Sequence[tuple[Floats, Floats]]]) -> Contrast:
@@ -266,22 +267,6 @@ def with_later(block: Block) -> Block:
     Which one it is hangs on the order alone. It comes later than S more often than not, by a place or two.
     """
     return {**block, "later": [max((*block["P"], *block["N"]), key=lambda record: record.query)]}
-
-
-def whole(blocks: Sequence[Block]) -> list[Measure]:
-    """Return the time of a whole reply as a measure, and as one per token."""
-    return _per_token(blocks, total_s)
-
-
-def _per_token(blocks: Sequence[Block], measure: Measure, *, before: int = 0) -> list[Measure]:
-    """Return a measure and, where replies say how long they are, the same for each token but those `before` it began.
-
-    A contrast must show in both, so that a shorter answer is not taken for a faster one.
-    """
-    records = [record for block in blocks for arm in block.values() for record in arm]
-    if not counted(records) or len({record.tokens for record in records}) == 1:
-        return [measure]
-    return [measure, lambda record: measure(record) / max((record.tokens or 0) - before, 1)]
 
 
 def _least_sure(tested: Sequence[Contrast]) -> Contrast:

@@ -12,7 +12,8 @@ A block is kept together, since some servers keep only the last prompt. In a blo
 
 All have the same length, and each has its own last words or lead, so that without a cache those in one sub-block are
 exchangeable even where each prompt has a cost of its own. In a block of the data set: a row as the benchmark sends it
-(prime, R), three twins with fresh last words in place of its own (Y), one with fresh first words (P).
+(prime, R), three twins whose last words have changed places (Y), one whose first words have (P): these cost what the
+row costs. A row of too few words gets fresh ones in their place.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from typing import Final
+
+import msgspec
 
 from ...runs.script import NO_EDIT, Edit, Step
 from ...runs.twins import WORDS
@@ -46,10 +49,13 @@ DATASET: Final = "dataset"
 class Designer:
     """Makes the steps of a session. Blocks are drawn independently of each other, so their order does not matter."""
 
-    def __init__(self, seed: int, n_rows: int, *, max_tokens: int | None, primes: int = 1, url: bool = True) -> None:
+    def __init__(
+        self, seed: int, n_rows: int, *, max_tokens: int | None, primes: int = 1, url: bool = True, moved: bool = True
+    ) -> None:
         self._seed = seed
         self._max_tokens = max_tokens
         self._primes = primes
+        self._moved = moved
         self.url = url
         self._rows = self._rng("rows").sample(range(n_rows), n_rows)
 
@@ -98,8 +104,11 @@ class Designer:
         def step(arm: str, edit: Edit | None = None) -> Step:
             return Step(f"{block}/{arm}", row, edit or NO_EDIT, "", group)
 
-        kin = [step("R"), *(step("Y", _twin_behind(rng)) for _ in range(_N_NEAR))]
-        return _arranged(rng, [step("prime")] * self._primes, kin, [step("P", _twin_ahead(rng))])
+        seed = _nonce(rng) if self._moved else ""
+        near = (msgspec.structs.replace(_twin_behind(rng), moved=seed, nth=number) for number in range(_N_NEAR))
+        kin = [step("R"), *(step("Y", edit) for edit in near)]
+        ahead = msgspec.structs.replace(_twin_ahead(rng), moved=seed)
+        return _arranged(rng, [step("prime")] * self._primes, kin, [step("P", ahead)])
 
     def single(self, row: int, *, made_up: bool) -> tuple[Step, ...]:
         """Return the prime of one prompt, then repeats and twins in random order."""

@@ -38,7 +38,7 @@ _LEAST_SHARE = 0.01
 class Evidence:
     """What a probe measured. `groups` hold, for each kind of prompt, the whole blocks in the order they were sent.
 
-    `n_lost` counts the blocks of each kind that were left out.
+    `n_lost` counts the blocks of each kind that were left out. `short_rows`: twins of some rows may have more to read.
     """
 
     groups: dict[str, list[Block]] = field(default_factory=lambda: {MADE_UP: [], DATASET: []})
@@ -50,6 +50,7 @@ class Evidence:
     n_lost: Counter[str] = field(default_factory=Counter)
     url_refused: str = ""
     n_queries: int = 0
+    short_rows: bool = False
     #: What `contrasts.family` made of the first so many groups, which further groups do not change.
     families: dict[int, Any] = field(default_factory=dict)
 
@@ -186,6 +187,16 @@ def is_comparable(blocks: Sequence[Block]) -> bool:
     """
     records = [record for block in blocks for arm in block.values() for record in arm]
     return counted(records) or of_one_length(records)
+
+
+def read_counted(blocks: Sequence[Block]) -> bool:
+    """Whether every reply says how many tokens its prompt has."""
+    return all(record.prompt_tokens for block in blocks for arm in block.values() for record in arm)
+
+
+def read_alike(blocks: Sequence[Block]) -> bool:
+    """Whether the prompts of each block have one number of tokens."""
+    return all(len({record.prompt_tokens for arm in block.values() for record in arm}) == 1 for block in blocks)
 
 
 def decode_share(blocks: Sequence[Block]) -> float:

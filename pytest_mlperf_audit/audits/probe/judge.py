@@ -37,6 +37,10 @@ _ONE_REPLY = (
     "keeps replies by something else than the request, such as its URL; set the probe's design: groups, which tells"
 )
 _TOO_FAST = "a sure difference is one of less than a millisecond: the endpoint answers too fast to be judged from here"
+_KNOWN_ROWS = (
+    "rows of the data set come back faster than their twins, but no faster than when first sent: the endpoint knew "
+    "them, or twins have more to read; prompts of over six words, or replies that count prompt tokens, would tell"
+)
 _MAY_BE_LUCKY = ("response", "semantic")
 #: Below this wealth a bet is not worth going on with: three losses in a row.
 _RUINED = 0.02
@@ -153,6 +157,8 @@ def _look(evidence: Evidence, n_groups: int, n_looks: int, *, last: bool, thorou
         clear = all(_is_clear(one.contrast) for one in judged if not one.found)
         settled, reason = (last or clear, "") if nature.kind else (False, nature.why)
         return Judgement("CACHE", tuple(judged), proofs, kinds, settled, null[0], reason, notes, nature.may_be)
+    if any(map(_may_be_known, judged)):
+        return Judgement("INCONCLUSIVE", tuple(judged), settled=last, null_p=null[0], reason=_KNOWN_ROWS, notes=notes)
     if last and any(map(_is_too_fast, judged)):
         return Judgement("INCONCLUSIVE", tuple(judged), null_p=null[0], reason=_TOO_FAST, notes=notes)
     settled = last or (not thorough and all(_is_clear(one.contrast) for one in judged))
@@ -234,7 +240,7 @@ def _judge(tested: Sequence[Contrast], alpha: float) -> list[Judged]:
         # Those left out cannot fall below this either: their least p times their number is more than alpha.
         corrected = adjusted.get(contrast.name, contrast.p * len(tested))
         corrected = min(1.0, corrected * ALPHA / alpha)
-        found = corrected <= ALPHA and reaches_floors(contrast)
+        found = corrected <= ALPHA and reaches_floors(contrast) and not contrast.held_back
         judged.append(Judged(contrast, corrected, found, contrast.kind if found else None))
     return judged
 
@@ -251,6 +257,11 @@ def _is_too_fast(one: Judged) -> bool:
     """Whether a contrast is sure and large, and only the floor in seconds keeps it from being a finding."""
     sure = one.p_corrected <= ALPHA and one.contrast.effect.factor >= FLOOR and one.contrast.kind != "coalescing"
     return sure and not one.found and one.contrast.gain_s < FLOOR_S
+
+
+def _may_be_known(one: Judged) -> bool:
+    """Whether rows are surely faster than their twins, though they were so when they were first sent."""
+    return one.contrast.held_back and one.p_corrected <= ALPHA and reaches_floors(one.contrast)
 
 
 def _kinds(judged: Sequence[Judged], proofs: Sequence[str]) -> tuple[Kind, ...]:

@@ -14,7 +14,7 @@ import msgspec
 from ...errors import NoVerdictError, PlanError, RefusedError
 from ...runs.order import Scripted
 from ...runs.query import QueryRecord
-from ...runs.script import Edit, Round, Step
+from ...runs.script import FEWEST_MOVED, Edit, Round, Step
 from ...runs.spec import Concurrency, MaxThroughput, RunSpec
 from ..contract import AuditContext, Samples
 from .design import BURST_SIZES, DATASET, MADE_UP
@@ -26,6 +26,9 @@ TRIAL: Final = "cache_probe_trial"
 
 #: Wire formats of which one query takes a minute or more, and costs the same whatever the prompt.
 _SLOW_FORMATS: Final = frozenset({"videogen"})
+
+#: Rows whose words are counted, about; in a data set of more every so many.
+_MOST_MEASURED: Final = 500
 
 
 def planned(
@@ -66,11 +69,19 @@ def planned(
         max_duration_ms=settings.max_duration_ms,
         row=row,
         warmed=warmed,
+        moved=DATASET in sources,
+        short_rows=not slow and DATASET in sources and min(_lengths(samples)) <= FEWEST_MOVED,
     )
     _require_budget(probe, where)
     shown = _forbidden(probe, settings, where)
     unseen = tuple(kind for kind in probe.forbidden if kind not in shown)
     return msgspec.structs.replace(probe, forbidden=shown, unseen=unseen)
+
+
+def _lengths(samples: Samples) -> list[int]:
+    """Return the words of some rows that stand for all of them."""
+    step = max(1, len(samples) // _MOST_MEASURED)
+    return [samples.n_words(index) for index in range(0, len(samples), step)] or [0]
 
 
 def _forbidden(probe: Probe, settings: ProbeSettings, where: str) -> tuple[Kind, ...]:

@@ -36,7 +36,8 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     `looks` say after how many groups the answer is looked for, `sources` which kinds of prompts are sent, `primes` how
     often each prompt is sent before its repeats. `at_once` caps the bursts, `row` is what the single-prompt design
     repeats, `warmed` says that a query was sent just before, so that one of its twelve is spared. `unseen` are the
-    kinds that the rules forbid and this design cannot show.
+    kinds that the rules forbid and this design cannot show. Twins of a row are its own words in another order where
+    they are `moved`; with `short_rows` some rows have too few words for that, so that their twins may cost more.
     """
 
     design: Literal["groups", "single", "anytime"]
@@ -56,6 +57,8 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     row: int = 0
     warmed: bool = False
     unseen: tuple[Kind, ...] = ()
+    moved: bool = False
+    short_rows: bool = False
 
     @property
     def only_made_up(self) -> bool:
@@ -96,12 +99,15 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 
     def designer(self, seed: int) -> Designer:
         """Return the designer of a session."""
-        return Designer(seed, self.n_rows, max_tokens=self.max_tokens, primes=self.primes, url=self.url)
+        return Designer(
+            seed, self.n_rows, max_tokens=self.max_tokens, primes=self.primes, url=self.url, moved=self.moved
+        )
 
     def judge(self, evidence: Evidence) -> Judgement:
         """Return what the evidence shows, in the design that was sent."""
         if _is_hopeless(evidence) or (self.design == "single" and evidence.failed):
             return Judgement("ERROR", reason=evidence.failure_summary())
+        evidence.short_rows = self.short_rows
         if self.design == "single":
             return judge.single_judgement(evidence)
         if evidence.bets or self.design == "anytime":

@@ -54,8 +54,9 @@ class ShippedLog:
         """Add records, all of them, or none where one has what no column can hold (TypeError); see QueryLog."""
         for one in records:
             one.worker = self._worker
-            if not isinstance(one.tokens, _COUNT) or not isinstance(one.cached_tokens, _COUNT):
-                raise TypeError(f"a count of tokens that is {one.tokens!r:.40}, {one.cached_tokens!r:.40}")
+            counts = (one.tokens, one.prompt_tokens, one.cached_tokens)
+            if not all(isinstance(count, _COUNT) for count in counts):
+                raise TypeError(f"a count of tokens that is one of {counts!r:.120}")
         lines = _encode_lines(records)
         for one in records:
             if one.outcome != COMPLETED:

@@ -56,7 +56,7 @@ def test_a_log_that_is_shipped_counts_what_it_has(query):
     assert log.mean_s == pytest.approx((5e-9 + 1e-6) / 2)
 
 
-@pytest.mark.parametrize("changes", [{"tokens": "many"}, {"cached_tokens": 1.5}])
+@pytest.mark.parametrize("changes", [{"tokens": "many"}, {"prompt_tokens": "9"}, {"cached_tokens": 1.5}])
 def test_a_record_that_no_column_can_hold_is_refused_with_its_batch(query, changes):
     shipped: list[bytes] = []
     log = ShippedLog(0, shipped.append)

@@ -37,6 +37,9 @@ class Rows:
     def fingerprint(self, index: int) -> str:
         return self.prompts[index]
 
+    def n_words(self, index: int) -> int:
+        return len(self.prompts[index].split())
+
     def where(self, index: int) -> str:
         return f"prompts.jsonl line {index + 1}"
 
@@ -219,12 +222,13 @@ def fake_sut() -> type[FakeSut]:
 
 @pytest.fixture
 def plan_probe() -> Callable[..., Probe]:
-    """Plan a probe: `settings` is the YAML's block, further keys go into the context."""
+    """Plan a probe: `settings` is the YAML's block, rows have `n_words` words, further keys go into the context."""
 
     def plan(settings: dict[str, Any] | None = None, *, n_rows: int = 64, **keys: Any) -> Probe:
         warmed, row = keys.pop("warmed", False), keys.pop("row", 0)
+        words = " ".join(f"word{at}" for at in range(1, keys.pop("n_words", 40)))
         context = AuditContext(**{"load": Concurrency(target=1), "api_type": "openai", **keys})
-        samples = Rows([f"prompt {row}" for row in range(n_rows)])
+        samples = Rows([f"row{row} {words}" for row in range(n_rows)])
         return planned(ProbeSettings.model_validate(settings or {}), samples, context, row=row, warmed=warmed)
 
     return plan

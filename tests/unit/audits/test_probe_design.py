@@ -130,11 +130,26 @@ def test_a_block_of_the_data_set_keeps_the_rows_length(seed, row, n_words):
     assert {step.row for step in steps} == {row}
     arms = by_arm(steps)
     assert {step.edit for name in ("prime", "R") for step in arms[name]} == {NO_EDIT}
+    assert {tuple(sorted(words)) for words in sent.values()} == {tuple(sorted(own.split()))}, "words of its own"
     for step in arms["Y"]:
-        assert step.edit.apply(own).split()[:-8] == own.split()[:-8]
+        assert step.edit.apply(own).split()[: n_words // 2] == own.split()[: n_words // 2]
+    (ahead,) = (step.edit.apply(own).split() for step in arms["P"])
+    assert ahead[n_words // 2 :] == own.split()[n_words // 2 :]
+    assert ahead[0] != "word0"
+    assert len({tuple(step.edit.apply(own).split()) for step in steps}) == 5
+
+
+@given(SEEDS, st.integers(0, 63), st.integers(17, 60))
+def test_a_block_of_before_has_fresh_words_in_place_of_the_rows(seed, row, n_words):
+    """As records without `moved` were planned, which are still judged."""
+    arms = by_arm(designer(seed, moved=False).of_dataset(5, row))
+    own = " ".join(f"word{at}" for at in range(n_words))
+    for step in arms["Y"]:
+        words = step.edit.apply(own).split()
+        assert len(words) == n_words
+        assert words[:-8] == own.split()[:-8]
     (ahead,) = (step.edit.apply(own).split() for step in arms["P"])
     assert ahead[8:] == own.split()[8:]
-    assert len({tuple(step.edit.apply(own).split()) for step in steps}) == 5
 
 
 def test_each_group_of_the_data_set_has_a_row_of_its_own():

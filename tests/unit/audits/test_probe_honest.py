@@ -94,6 +94,55 @@ def test_a_unique_id_that_comes_back_for_some_repeats_proves_a_replay(probed):
     assert changed(done, change).judgement.kinds == ("response",)
 
 
+@pytest.fixture
+def reading(probed):
+    """Conclude on an endpoint that takes its time to read, where a row's twins have `twins` times its tokens.
+
+    Rows that it knows take the share `known` of it, from the first time on.
+    """
+
+    def conclude(settings, *, counted=True, n_words=4, twins=1.3, known=1.0, seed=1, sut=None):
+        def change(record):
+            own = record.tag.startswith("d") and arm(record) in ("R", "prime")
+            n_tokens = 20 if own or record.tag.startswith("m") else round(20 * twins)
+            share = n_tokens / 20 * (known if own else 1.0)
+            record.completed_ns = record.issued_ns + round((record.completed_ns - record.issued_ns) * share)
+            record.tokens = 8
+            record.prompt_tokens = n_tokens if counted else None
+
+        return changed(probed(settings, {"seed": seed, **(sut or {})}, n_words=n_words, seed=seed), change)
+
+    return conclude
+
+
+ROWS_ALONE = {"samples": "dataset", "groups": 24}
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("settings", [{}, ROWS_ALONE], ids=["both", "dataset"])
+def test_twins_with_more_to_read_are_no_proof(reading, settings, seed):
+    """A server that is slower with more to read, and keeps nothing."""
+    counted = reading(settings, seed=seed)
+    assert (counted.judgement.word, counted.passed) == ("CLEAN", True)
+    uncounted = reading(settings, counted=False, seed=seed)
+    assert (uncounted.judgement.kinds, uncounted.passed) == ((), None)
+    assert "prompts of over six words" in uncounted.reason()
+
+
+def test_known_rows_are_found_where_their_twins_cost_the_same(reading):
+    """A table of answers worked out before: rows are as fast the first time as again."""
+    for known in ({"n_words": 40, "counted": False, "twins": 1.0}, {"twins": 1.0}, {"twins": 1.3}):
+        assert reading(ROWS_ALONE, known=0.2, **known).judgement.kinds == ("response",)
+    unsure = reading(ROWS_ALONE, known=0.2, counted=False)
+    assert (unsure.judgement.kinds, unsure.passed) == ((), None)
+
+
+def test_short_rows_that_are_kept_when_they_are_first_sent_are_found(reading):
+    """Repeats are faster than their own first sending, so that it does not matter what twins cost."""
+    found = reading(ROWS_ALONE, counted=False, sut={"cache": "exact"})
+    assert found.judgement.kinds == ("response",)
+
+
 @pytest.mark.parametrize("streamed", [True, False])
 @pytest.mark.parametrize("counted", [True, False])
 def test_rows_that_are_answered_more_briefly_than_their_twins(probed, streamed, counted):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from pytest_mlperf_audit.runs.script import NO_EDIT, Edit, in_place_of
+from pytest_mlperf_audit.runs.script import FEWEST_MOVED, NO_EDIT, Edit, in_place_of
 
 WORDS = st.lists(st.text("abc", min_size=1, max_size=4), max_size=12)
 TEXT = WORDS.map(" ".join)
@@ -102,3 +103,42 @@ def test_leading_changes_the_start_alone(text, edit):
     assert got.endswith(text.split()[-1] if text else " ".join(lead))
     if not edit.in_place:
         assert got.split() == [*lead, *text.split()]
+
+
+ROW = "If it rains on  Monday,\nwho brings the blue boat?"
+ENDS = st.sampled_from([Edit(lead="l", in_place=True, moved="s"), Edit(tail="t", in_place=True, moved="s")])
+
+
+@given(st.text("s0123456789", max_size=4), ENDS, st.lists(st.integers(0, 9).map(str), max_size=40))
+def test_words_that_change_places_are_the_texts_own(seed, end, words):
+    text = " ".join(words)
+    edits = [replace(end, moved=f"s{seed}", nth=nth) for nth in range(3)]
+    got = [edit.apply(text) for edit in edits]
+    if got[0].split()[:1] == ["l"] or got[0].split()[-1:] == ["t"]:
+        assert len(words) <= FEWEST_MOVED or len(set(words)) < len(words), "too few words, or too many equal ones"
+        assert got[0] == replace(end, moved="").apply(text)
+        return
+    assert {tuple(sorted(one.split())) for one in got} == {tuple(sorted(words))}
+    assert len({text, *got}) == 4, "each is another prompt"
+    n_moved = max(FEWEST_MOVED, min(8, len(words) // 2))
+    kept = slice(0, len(words) - n_moved) if end.tail else slice(n_moved, None)
+    assert all(one.split()[kept] == words[kept] for one in got)
+    outer = -1 if end.tail else 0
+    assert all(one.split()[outer] != words[outer] for one in got)
+    assert [edit.apply(text) for edit in edits] == got
+
+
+def test_words_change_places_and_blanks_do_not():
+    got = Edit(tail="t", in_place=True, moved="s").apply(ROW)
+    assert got.startswith("If it rains on  ")
+    assert got.count("\n") == 1
+    assert len(got) == len(ROW)
+    assert sorted(got.split()) == sorted(ROW.split())
+
+
+def test_a_lead_moves_the_words_of_the_first_message_alone():
+    ahead = Edit(lead="l", in_place=True, moved="s")
+    assert sorted(ahead.leading(ROW).split()) == sorted(ROW.split())
+    assert ahead.leading(ROW).split()[0] != "If"
+    assert ahead.apply(ROW, lead=False) == ROW
+    assert Edit(tail="t", in_place=True, moved="s").leading(ROW) == ROW
