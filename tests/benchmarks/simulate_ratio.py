@@ -39,7 +39,11 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Rates:
-    """Percentages of sessions, queries in first pairs, and how often the interval over blocks holds the true ratio."""
+    """Percentages of sessions, queries in first pairs, and how often the interval over blocks holds the true ratio.
+
+    `covered`: of the first look's pairs, of all sessions; `shown`: the one that a session shows in the end, if it goes
+    on.
+    """
 
     point_over: float
     goes_on: float
@@ -49,6 +53,7 @@ class Rates:
     queries: float
     median: float
     covered: float
+    shown: float
 
 
 def tail_of(values: Floats) -> Floats:
@@ -139,7 +144,14 @@ def simulate(job: tuple[Model, int, int, int]) -> tuple[Model, Rates]:
         queries=float(queries.mean()),
         median=float(np.median(queries)),
         covered=coverage(model, plan, sessions, seed + 10_000),
+        shown=_shown(ratios, pairs, model),
     )
+
+
+def _shown(ratios: Floats, pairs: NDArray[np.int_], model: Model) -> float:
+    """Return how often the interval at the look that decided holds the true ratio, in percent; NaN without sessions."""
+    held = [holds(ratios[pairs == n, :n], model) for n in np.unique(pairs)]
+    return 100 * float(np.concatenate(held).mean()) if held else float("nan")
 
 
 def coverage(model: Model, plan: BlockPlan, sessions: int, seed: int) -> float:
@@ -147,15 +159,19 @@ def coverage(model: Model, plan: BlockPlan, sessions: int, seed: int) -> float:
     endpoint = Endpoint(model, sessions, np.random.default_rng(seed))
     endpoint.sent = 10 * model.n
     series = Series(endpoint, plan, fresh=False)
-    n = plan.looks[0].pairs
-    ratios = np.column_stack([series._pair() for _ in range(n)])
+    return 100 * float(holds(np.column_stack([series._pair() for _ in range(plan.looks[0].pairs)]), model).mean())
+
+
+def holds(ratios: Floats, model: Model) -> Bools:
+    """Return whether the interval of each session's log ratios holds the true ratio; shape (sessions, pairs)."""
+    n = ratios.shape[1]
     one, other = np.triu_indices(n)
     walsh = np.sort((ratios[:, one] + ratios[:, other]) / 2, axis=1)
     tail = np.asarray(_signed_rank_tail(n))
     left_out = int((tail <= (1 - _CONFIDENCE) / 2).argmax())
     below = len(tail) - 1 - left_out
     truth = np.log(true_ratio(model))
-    return 100 * float(((walsh[:, below] <= truth) & (truth <= walsh[:, -1 - below])).mean())
+    return np.asarray((walsh[:, below] <= truth) & (truth <= walsh[:, -1 - below]))
 
 
 def true_ratio(model: Model) -> float:
@@ -170,7 +186,8 @@ def table(title: str, rows: Sequence[tuple[Model, Rates]], by: Callable[[Model],
     """Print a line for each key."""
     print(
         f"\n{title}\n\n| | cells | point rule FAILs | goes on | FAIL mean, least, most | UNDECIDED mean, most | PASS "
-        "after blocks, most | queries mean, most; medians | interval holds |\n|---|---|---|---|---|---|---|---|---|"
+        "after blocks, most | queries mean, most; medians | interval holds; as shown |\n"
+        "|---|---|---|---|---|---|---|---|---|"
     )
     for key in dict.fromkeys(by(model) for model, _ in rows):
         here = [rates for model, rates in rows if by(model) == key]
@@ -180,7 +197,8 @@ def table(title: str, rows: Sequence[tuple[Model, Rates]], by: Callable[[Model],
             f"{of['fails'].mean():.2f}, {of['fails'].min():.2f}, {of['fails'].max():.2f} | "
             f"{of['undecided'].mean():.2f}, {of['undecided'].max():.2f} | {of['passes_later'].max():.2f} | "
             f"{of['queries'].mean():.2f}, {of['queries'].max():.2f}; {of['median'].max():.2f} | "
-            f"{of['covered'].min():.1f} to {of['covered'].max():.1f} |",
+            f"{of['covered'].min():.1f} to {of['covered'].max():.1f}; "
+            f"{np.nanmean(of['shown']):.1f} ({np.nanmin(of['shown']):.1f} to {np.nanmax(of['shown']):.1f}) |",
             flush=True,
         )
 
