@@ -21,7 +21,7 @@ from typing_extensions import TypeVar
 from ..config.block import AuditBlock
 from ..errors import PlanError
 from ..runs.phase import MeasuredPhase
-from ..runs.script import Script
+from ..runs.script import NO_EDIT, Edit, Script
 from ..runs.spec import Load, RunSpec, Scoring
 from .verdict import Verdict
 
@@ -36,8 +36,8 @@ class Samples(Protocol):
 
     def __len__(self) -> int: ...
 
-    def fingerprint(self, index: int) -> str:
-        """Return a digest of the request that row `index` is sent as; equal digests are equal requests."""
+    def fingerprint(self, index: int, edit: Edit = NO_EDIT) -> str:
+        """Return a digest of the request that a row, changed by `edit`, is sent as: equal ones, equal requests."""
 
     def n_words(self, index: int) -> int:
         """Return how many words, or token ids, the prompt of row `index` has."""
@@ -49,9 +49,9 @@ class Samples(Protocol):
 class AuditContext(msgspec.Struct, frozen=True, kw_only=True):
     """What the YAML asks of every phase: the load, the seeds, the duration floor and ceiling in ms; and for whom.
 
-    `ruleset` is that of `submission_ref`, "" without one; `api_type` is the wire format, `streaming` whether replies
-    are streamed, `model` the benchmark's name of the model. `scorings` say of each accuracy data set, by name, how its
-    outputs are scored, or why they cannot be.
+    `ruleset` is that of `submission_ref`, "" without one; `api_type` is the wire format, `text_output` whether its
+    replies are texts, `streaming` whether they are streamed, `model` the benchmark's name of the model. `scorings` say
+    of each accuracy data set, by name, how its outputs are scored, or why they cannot be.
     """
 
     load: Load
@@ -63,6 +63,7 @@ class AuditContext(msgspec.Struct, frozen=True, kw_only=True):
     n_samples_to_issue: int | None = None
     ruleset: str = ""
     api_type: str = ""
+    text_output: bool = False
     streaming: bool = False
     model: str = ""
     scorings: Mapping[str, Scoring | str] = {}
@@ -107,6 +108,10 @@ class Audit(ABC, Generic[ConfigT]):
     @abstractmethod
     def checks(self, cfg: ConfigT, phases: Sequence[RunSpec]) -> list[str]:
         """Return the names of all checks, each of which becomes one test: `ratio`, `completion[reference]`."""
+
+    def warnings(self, cfg: ConfigT, phases: Sequence[RunSpec], samples: Samples) -> list[str]:  # noqa: ARG002
+        """Return what the user should know of these phases before they are sent, a sentence each."""
+        return []
 
     def script(self, cfg: ConfigT, phase: RunSpec, samples: Samples) -> Script:  # noqa: ARG002
         """Return the script of a phase planned with the order `Scripted`. Pure; `phase.nonce_seed` is its seed.

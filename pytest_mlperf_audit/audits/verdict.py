@@ -98,7 +98,9 @@ class Diff(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ratio(msgspec.Struct, frozen=True, kw_only=True):
-    """Throughput of one row repeated over that of distinct rows, which must lie strictly below `limit`.
+    """Throughput of one row repeated over that of a reference, which must lie strictly below `limit`.
+
+    The reference is `over` rows, as MLPerf has it, or fresh twins of the row; then `mlperf` says what MLPerf compares.
 
     `check` is the check that asserts it, None for the ratio of all repeated rows pooled. `row` is the repeated row
     where several are repeated, one ratio each. `n_repeats` and `n_distinct` are queries that completed. `low` and
@@ -119,6 +121,8 @@ class Ratio(msgspec.Struct, frozen=True, kw_only=True):
     long_run: float | None = None
     evidence: Evidence | None = None
     queries_to_decide: int | None = None
+    over: Literal["rows", "twins"] = "rows"
+    mlperf: str = ""
 
     @property
     def passed(self) -> bool:

@@ -109,9 +109,9 @@ class RequestSource:
         hasher.update(body)
         return hasher.hexdigest()[:32]
 
-    def fingerprint(self, index: int) -> str:
-        """Return the digest of row `index` as it will be sent."""
-        return self.digest(self.body(index))
+    def fingerprint(self, index: int, edit: Edit = NO_EDIT) -> str:
+        """Return the digest of row `index`, changed by `edit`, as it will be sent."""
+        return self.digest(self.body(index, edit))
 
     def n_words(self, index: int) -> int:
         """Return how many words, or token ids, the prompt of row `index` has."""

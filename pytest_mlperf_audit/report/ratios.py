@@ -53,7 +53,13 @@ def headline(audit: AuditEntry) -> str:
         return ""
     whole = _whole(audit)
     doubt = f", evidence {whole.evidence}" if whole and whole.evidence and whole.evidence != "clean" else ""
-    return f"ratio {_values(audit)}, limit {_limit(rows)}{doubt}"
+    over = " over fresh twins" if rows[0].over == "twins" else ""
+    return f"ratio {_values(audit)}{over}, limit {_limit(rows)}{doubt}"
+
+
+def beside_mlperf(audit: AuditEntry) -> str:
+    """Return what MLPerf compares, where the ratio is of something else, "" where it is MLPerf's."""
+    return next((ratio.mlperf for ratio in of_rows(audit)), "")
 
 
 def sentences(audit: AuditEntry) -> list[str]:
@@ -61,7 +67,12 @@ def sentences(audit: AuditEntry) -> list[str]:
     if not (rows := of_rows(audit)):
         return []
     whole = _whole(audit)
-    return [_comparison(audit, rows), *([_evidence(whole)] if whole and whole.evidence else [])]
+    beside = beside_mlperf(audit)
+    return [
+        _comparison(audit, rows),
+        *([f"{beside}."] if beside else []),
+        *([_evidence(whole)] if whole and whole.evidence else []),
+    ]
 
 
 def _whole(audit: AuditEntry) -> Ratio | None:
@@ -95,13 +106,20 @@ def _comparison(audit: AuditEntry, rows: tuple[Ratio, ...]) -> str:
     if len(rows) > 1:
         who = f"Single prompts (rows {_listed(rows)}), each repeated {number(first.n_repeats)} times,"
     sentence = (
-        f"{who} ran {_values(audit)} times as fast as {number(first.n_distinct)} different prompts; "
+        f"{who} ran {_values(audit)} times as fast as {number(first.n_distinct)} {_what(rows)}; "
         f"{_allowed(first, _limit(rows))}."
     )
     if over := tuple(ratio for ratio in rows if not (ratio.passed or _undecided(audit, ratio))):
         which = f" (rows {_listed(over)})" if 1 < len(rows) != len(over) else ""
         sentence += f" Repeats that are faster than that{which} are what a cache of replies looks like."
     return sentence
+
+
+def _what(rows: tuple[Ratio, ...]) -> str:
+    """Return what the reference phase sent."""
+    if rows[0].over == "rows":
+        return "different prompts"
+    return f"fresh twins of {'it' if len(rows) == 1 else 'each'}, as long and with other first words"
 
 
 def _undecided(audit: AuditEntry, ratio: Ratio) -> bool:

@@ -13,6 +13,7 @@ from ..verdicts.document import AuditEntry, CheckEntry, VerdictDocument
 from ..verdicts.files import REPORT_FILE
 from .clean import first_sentence, number
 from .findings import kinds_line
+from .ratios import beside_mlperf
 from .words import SIMULATED, STATUS_WORDS, UNDECIDED, check_word, failing, headline, observed_against_limit
 
 Kind = Literal["pass", "fail", "warn", "plain"]
@@ -75,6 +76,8 @@ def _audit(audit: AuditEntry, run: VerdictDocument) -> Iterator[Line]:
     yield from _wrapped(line, kinds.get(audit.status, "plain"))
     if line := kinds_line(audit):
         yield from _wrapped(f"caches {line}", "plain", indent="  ")
+    if beside := beside_mlperf(audit):
+        yield from _wrapped(plain(beside, 300), "plain", indent="  ")
     if audit.reason:
         yield from _wrapped(plain(audit.reason, 600), "plain", indent="  ")
     failed = [check for check in failing(audit) if not check.undecided]

@@ -184,6 +184,17 @@ class QueryColumns:
         """Which queries completed."""
         return np.asarray(self._outcome.part(0, len(self)) == _COMPLETED)
 
+    def where(self, chosen: NDArray[np.bool_]) -> QueryColumns:
+        """Return the queries that `chosen`, shape (n,), marks, without the sums that are kept of all together."""
+        found = QueryColumns()
+        for name in ("_issued", "_completed", "_first_token", "_sample", "_tokens", "_outcome"):
+            column: _Column = getattr(self, name)
+            getattr(found, name).add_bytes(column.part(0, len(self))[chosen].tobytes())
+        digests = self._requests.part(0, len(self) * _DIGEST_BYTES).reshape(-1, _DIGEST_BYTES)
+        found._requests.add_bytes(digests[chosen].tobytes())
+        found.outcomes, found._codes = list(self.outcomes), dict(self._codes)
+        return found
+
     def latencies_s(self) -> NDArray[np.float64]:
         """Latency in seconds of each completed query."""
         took_ns = self.completed_ns

@@ -147,6 +147,11 @@ class Sources:
         self._sources: dict[tuple[str, str], RequestSource] = {}
 
     @property
+    def text_output(self) -> bool:
+        """Whether replies are texts."""
+        return self._adapter.text_output
+
+    @property
     def paths(self) -> list[Path]:
         """The files that were read."""
         return [source.dataset.path for source in self._sources.values()]

@@ -66,7 +66,8 @@ def _plan_run(path: Path, request: Request, audits: registry.Registry, adapters:
     loaded = with_prompts_found(loaded, request.cwd)
     sources = Sources(loaded, adapters, request.cwd)
     report_dir = _report_dir(path, loaded.benchmark, request)
-    plans = _Groups(loaded, sources, report_dir).plan(audits)
+    groups = _Groups(loaded, sources, report_dir)
+    plans = groups.plan(audits)
     inputs = [path, request.cwd, request.rootpath, *sources.paths]
     known_prompts = loaded.benchmark.endpoint_config.simulated.known_prompts
     check_harmless(report_dir, [*inputs, *([known_prompts] if known_prompts else [])])
@@ -82,7 +83,13 @@ def _plan_run(path: Path, request: Request, audits: registry.Registry, adapters:
         between=Between(
             loaded.benchmark.settings.between_phases, request.between, path.parent, request.environ, hidden.redact
         ),
-        left_out=(*_unscored(loaded.benchmark), *sources.warnings, *crowded, *_proxies(target, request.environ)),
+        left_out=(
+            *_unscored(loaded.benchmark),
+            *sources.warnings,
+            *groups.warnings,
+            *crowded,
+            *_proxies(target, request.environ),
+        ),
         target=target,
         report_dir=report_dir,
     )
@@ -144,14 +151,15 @@ def _load(settings: Settings) -> Load:
 
 
 class _Groups:
-    """Plans what a YAML asks for: the main run, the accuracy run, and each audit."""
+    """Plans what a YAML asks for: the main run, the accuracy run, and each audit, which may have `warnings`."""
 
     def __init__(self, loaded: LoadedConfig, sources: Sources, report_dir: Path) -> None:
         self._loaded = loaded
         self._benchmark = loaded.benchmark
         self._sources = sources
         self._report_dir = report_dir
-        self._context = context(loaded.benchmark)
+        self._context = msgspec.structs.replace(context(loaded.benchmark), text_output=sources.text_output)
+        self.warnings: list[str] = []
 
     def plan(self, audits: registry.Registry) -> list[PlannedAudit]:
         """Return all in the order they are sent. Raises PlanError, naming where the YAML asks for what cannot be."""
@@ -201,6 +209,7 @@ class _Groups:
                     self._require_scorable(spec.scoring, source)
         except PlanError as error:
             raise PlanError(f"{self._loaded.where('audit')}: {error}") from error
+        self.warnings += [f"{audit.id}: {each}" for each in third_party.warnings(audit, cfg, specs, source)]
         return [msgspec.structs.replace(spec, dataset=cfg.dataset or "") for spec in specs]
 
     def _require_scorable(self, scoring: Scoring, source: RequestSource) -> None:

@@ -42,6 +42,12 @@ def checks(audit: Audit[Any], cfg: AuditBlock, phases: Sequence[RunSpec]) -> tup
     return names
 
 
+def warnings(audit: Audit[Any], cfg: AuditBlock, phases: Sequence[RunSpec], samples: Samples) -> list[str]:
+    """Return what an audit has to say of its phases. Raises PlanError."""
+    with _as_message(audit, "warnings", PlanError):
+        return [str(each) for each in audit.warnings(cfg, phases, samples)]
+
+
 def script(audit: Audit[Any], cfg: AuditBlock, phase: RunSpec, samples: Samples) -> Script:
     """Return the script of a phase. Raises PlanError."""
     with _as_message(audit, "script", PlanError):

@@ -39,10 +39,16 @@ def audit_differences(stored: AuditEntry, recomputed: AuditEntry, terms: Terms) 
     if not stored.ratios:  # of before verdicts had them; they say what figures say, which are compared
         skip.add("ratios")
     names = [check.name for check in stored.checks], [check.name for check in recomputed.checks]
-    found = differences(stored, recomputed, terms, skip)
+    found = differences(stored, _settings_of_then(stored, recomputed), terms, skip)
     if names[0] != names[1]:
         found.append(f"checks: {', '.join(names[0]) or 'none'} stored, {', '.join(names[1]) or 'none'} planned")
     return found
+
+
+def _settings_of_then(stored: AuditEntry, recomputed: AuditEntry) -> AuditEntry:
+    """Return the recomputed entry without settings that the run did not know, where they are left at null."""
+    of_then = {key: value for key, value in recomputed.settings.items() if value is not None or key in stored.settings}
+    return msgspec.structs.replace(recomputed, settings=of_then)
 
 
 def run_differences(stored: VerdictDocument, recomputed: VerdictDocument, terms: Terms) -> list[str]:

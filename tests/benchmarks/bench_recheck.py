@@ -38,6 +38,7 @@ from pytest_mlperf_audit.records.store import QUERIES_FILE, write_phase
 from pytest_mlperf_audit.runs.order import Single
 from pytest_mlperf_audit.runs.phase import PhaseRecord, figures
 from pytest_mlperf_audit.runs.query import QueryRecord
+from pytest_mlperf_audit.runs.script import NO_EDIT, Edit
 from pytest_mlperf_audit.runs.spec import RunSpec
 from pytest_mlperf_audit.session import third_party
 from pytest_mlperf_audit.session.finished import find
@@ -69,8 +70,8 @@ class Rows:
     def __len__(self) -> int:
         return self._count
 
-    def fingerprint(self, index: int) -> str:
-        return str(index)
+    def fingerprint(self, index: int, edit: Edit = NO_EDIT) -> str:
+        return edit.apply(str(index))
 
     def n_words(self, index: int) -> int:  # noqa: ARG002 - as Samples has it
         return 12

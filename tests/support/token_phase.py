@@ -11,6 +11,7 @@ from pytest_mlperf_audit.audits.verdict import Verdict
 from pytest_mlperf_audit.runs.columns import QueryColumns
 from pytest_mlperf_audit.runs.phase import MeasuredPhase, PhaseRecord, figures
 from pytest_mlperf_audit.runs.query import QueryRecord
+from pytest_mlperf_audit.runs.script import NO_EDIT, Edit
 from pytest_mlperf_audit.runs.spec import Concurrency, RunSpec
 
 
@@ -23,8 +24,8 @@ class Rows:
     def __len__(self) -> int:
         return self.n
 
-    def fingerprint(self, index: int) -> str:
-        return str(index)
+    def fingerprint(self, index: int, edit: Edit = NO_EDIT) -> str:
+        return edit.apply(str(index))
 
     def n_words(self, index: int) -> int:  # noqa: ARG002 - as Samples has it
         return 12

@@ -1,10 +1,24 @@
-"""TEST04: does repeating one sample make the SUT faster? The rule, the live audit, the published one."""
+"""TEST04: does repeating one sample make the SUT faster? The rule, the live audit, the published one.
+
+And which models MLPerf has it for. Source: mlcommons/inference `tools/submission/submission_checker/constants.py`,
+models_TEST04 of v6.0.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
+from ..models import find_model
 from ..published.score import FASTER_LIMITS
 
 MLPERF_NAME: Final = "output_caching_test"
 RATIO_LIMITS: Final = FASTER_LIMITS
+
+#: Their queries all cost the same; those of any other model may differ, and MLPerf exempts it.
+_REQUIRED_OF: Final = frozenset({"resnet", "stable-diffusion-xl", "pointpainting", "wan-2.2-t2v-a14b"})
+
+
+def exempt_model(benchmark: str) -> str | None:
+    """Return the name of MLPerf's model for a benchmark where MLPerf exempts it from TEST04, None for any other."""
+    model = find_model(benchmark)
+    return model.name if model and model.name not in _REQUIRED_OF else None

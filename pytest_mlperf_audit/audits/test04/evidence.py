@@ -22,6 +22,7 @@ from ...stats.ranks import stratified_u
 from ...stats.ratio import Completions, NoInterval, RatioInterval, queries_to_decide, ratio_interval
 from ..disturbed import always_in_flight
 from ..verdict import Evidence, Figure, LimitOf, Ratio
+from .reference import beside_mlperf, kind_of
 
 Floats = NDArray[np.float64]
 Phases = Mapping[str, MeasuredPhase]
@@ -68,7 +69,11 @@ def ratio(
         row=row,
         n_repeats=sum(run.figures.n_completed for run in runs),
         n_distinct=reference.figures.n_completed,
+        over=kind_of(reference.spec),
+        mlperf=beside_mlperf(reference),
     )
+    if row is not None and kind_of(reference.spec) == "twins":
+        return found  # twins of other rows were in flight as well
     interval = ratio_interval(before, after, in_flight)
     if isinstance(interval, NoInterval):
         return found
@@ -233,7 +238,8 @@ def _all_in_flight(run: MeasuredPhase) -> str | None:
 def _own_cost(reference: MeasuredPhase, run: MeasuredPhase) -> str | None:
     """Name a repeated row that is cheap, or dear, by itself: as the reference phase has measured it."""
     order = run.spec.order
-    if not isinstance(order, Single) or always_in_flight(reference) is None:
+    of_rows = isinstance(order, Single) and kind_of(reference.spec) == "rows"
+    if not isinstance(order, Single) or not of_rows or always_in_flight(reference) is None:
         return None
     queries = reference.queries
     latencies_s = queries.latencies_s()

@@ -9,7 +9,6 @@ otherwise look fast or slow at will.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -18,7 +17,7 @@ from typing_extensions import override
 
 from ...config.block import AuditBlock
 from ...errors import NoVerdictError, PlanError
-from ...runs.order import Single, WithoutReplacement, single, without_replacement
+from ...runs.order import Single, single
 from ...runs.phase import MeasuredPhase
 from ...runs.script import Script
 from ...runs.spec import Poisson, RunSpec
@@ -30,10 +29,10 @@ from ..probe.plan import PHASE, TRIAL, as_planned, phase, planned, probe_of, tri
 from ..probe.script import script, trial
 from ..probe.settings import ProbeSettings
 from ..published.score import TOLERANCE
-from ..verdict import Figure, Ratio, Verdict
-from . import MLPERF_NAME, evidence, rule
+from ..verdict import Check, Figure, Ratio, Verdict
+from . import MLPERF_NAME, evidence, lengths, passes, reference, rule
 
-REFERENCE = "reference"
+REFERENCE = reference.LABEL
 AUDIT = "output_caching"
 _PROBE = "cache_probe"
 _POOLED = "_pooled"
@@ -51,6 +50,11 @@ class Test04Block(AuditBlock):
     )
     sample_index: int | tuple[Annotated[int, Field(ge=0)], ...] = Field(
         default=0, description="Row to repeat; a list gives one output_caching phase each (MLPerf: 3)"
+    )
+    reference: Literal["rows", "twins"] | None = Field(
+        default=None,
+        description="What the repeats are compared with: other rows, as MLPerf does, or fresh twins of the row, which "
+        "cost the same (default: twins where replies are texts, else rows)",
     )
     threshold: float = Field(
         default=TOLERANCE, gt=0, lt=1, description="Tolerated speed-up: 0.10 is MLPerf's, 0.20 for SingleStream"
@@ -122,17 +126,15 @@ class Test04(Audit[Test04Block]):
                 "load_pattern poisson paces the queries, so a cache could not show as throughput; "
                 "use max_throughput or concurrency for test04"
             )
-        reference = without_replacement(context.sample_order_seed)
-        _require_rows(cfg, samples)
-        _require_distinct(reference, cfg.samples, samples)
+        rows = list(cfg.audit_phases.values())
+        _require_rows(rows, samples)
         phases = [
-            context.phase(REFERENCE, cfg.samples, order=reference),
+            reference.planned(cfg.reference, rows, cfg.samples, samples, context),
             *(context.phase(label, cfg.n_repeats, order=single(row)) for label, row in cfg.audit_phases.items()),
         ]
         if cfg.probe is False:
             return phases
-        row = next(iter(cfg.audit_phases.values()))
-        probe = planned(cfg.probe, samples, context, where="probe.", row=row, warmed=True)
+        probe = planned(cfg.probe, samples, context, where="probe.", row=rows[0], warmed=True)
         return [trial_phase(probe, context), *phases, phase(probe, context)]
 
     @override
@@ -143,6 +145,11 @@ class Test04(Audit[Test04Block]):
         return [*names, *([_PROBE] if cfg.probe else [])]
 
     @override
+    def warnings(self, cfg: Test04Block, phases: Sequence[RunSpec], samples: Samples) -> list[str]:
+        told = (passes.warning(phase, len(samples), probed=bool(cfg.probe)) for phase in phases)
+        return [warning for warning in told if warning]
+
+    @override
     def script(self, cfg: Test04Block, phase: RunSpec, samples: Samples) -> Script:
         start = trial if phase.label == TRIAL else script
         return start(probe_of(phase), phase.nonce_seed or 0)
@@ -150,32 +157,36 @@ class Test04(Audit[Test04Block]):
     @override
     def verify(self, cfg: Test04Block, runs: Mapping[str, MeasuredPhase]) -> Verdict:
         _require_asked(cfg, runs)
-        reference = runs[REFERENCE]
+        compared = runs[REFERENCE]
         repeats = {label: runs[label] for label in cfg.audit_phases}
-        checks = phase_checks((reference, *repeats.values()), cfg.completion_floor)
-        checks.append(rule.requests_distinct(reference))
+        checks = phase_checks((compared, *repeats.values()), cfg.completion_floor)
+        checks.append(reference.requests_distinct(compared))
         checks += [rule.requests_identical(label, run) for label, run in repeats.items()]
-        checks += [
-            rule.throughput_ratio(
-                _ratio_name(label), reference, run, cfg.threshold, cfg.completion_floor, probed=bool(cfg.probe)
-            )
-            for label, run in repeats.items()
-        ]
-        ratios = _ratios(cfg, reference, repeats)
+        checks += [_throughput_ratio(cfg, label, compared, run) for label, run in repeats.items()]
+        ratios = _ratios(cfg, compared, repeats)
         verdict = Verdict(
             audit=self.id,
             checks=tuple(checks),
             ratios=tuple(ratios.values()),
-            figures=_figures(cfg, reference, repeats, ratios),
+            figures=_figures(cfg, compared, repeats, ratios),
             notes=(
-                *evidence.notes(reference, repeats),
-                *rule.notes(reference, repeats, cfg.threshold),
-                *rule.bounded_notes(reference, repeats, probed=bool(cfg.probe)),
+                *reference.notes(compared, probed=bool(cfg.probe)),
+                *evidence.notes(compared, repeats),
+                *rule.notes(compared, repeats, cfg.threshold),
+                *rule.bounded_notes(compared, repeats, probed=bool(cfg.probe)),
             ),
         )
         if cfg.probe is False:
             return msgspec.structs.replace(verdict, kinds=without_probe())
         return _with_probe(verdict, runs[PHASE], cfg.probe)
+
+
+def _throughput_ratio(cfg: Test04Block, label: str, compared: MeasuredPhase, run: MeasuredPhase) -> Check:
+    probed = bool(cfg.probe)
+    twins = reference.of_row(compared, cfg.audit_phases[label])
+    check = rule.throughput_ratio(_ratio_name(label), twins, run, cfg.threshold, cfg.completion_floor, probed=probed)
+    check = lengths.unless_lengths_differ(check, twins, run, 1 + cfg.threshold, probed=probed)
+    return check if probed else passes.unless_sent_again(check, compared)
 
 
 def _require_asked(cfg: Test04Block, runs: Mapping[str, MeasuredPhase]) -> None:
@@ -186,6 +197,7 @@ def _require_asked(cfg: Test04Block, runs: Mapping[str, MeasuredPhase]) -> None:
             raise NoVerdictError(f"phase {label} was run with {spec.n_samples} queries, {size} are asked for")
         if isinstance(spec.order, Single) and spec.order.index != row:
             raise NoVerdictError(f"phase {label} repeated row {spec.order.index}, {row} is asked for")
+    reference.require_asked(cfg.reference, list(cfg.audit_phases.values()), runs[REFERENCE].spec)
 
 
 def _with_probe(verdict: Verdict, probed: MeasuredPhase, settings: ProbeSettings) -> Verdict:
@@ -201,13 +213,8 @@ def _with_probe(verdict: Verdict, probed: MeasuredPhase, settings: ProbeSettings
     )
 
 
-def _require_rows(cfg: Test04Block, samples: Samples) -> None:
-    if cfg.samples > len(samples):
-        raise PlanError(
-            f"samples: {cfg.samples} distinct rows are asked for, but {len(samples)} were loaded; "
-            "lower `samples`, or raise the data set's own `samples`"
-        )
-    for row in cfg.audit_phases.values():
+def _require_rows(rows: Sequence[int], samples: Samples) -> None:
+    for row in rows:
         if row >= len(samples):
             raise PlanError(
                 f"sample_index: there is no row {row}; {len(samples)} rows were loaded, counted from 0, "
@@ -215,27 +222,16 @@ def _require_rows(cfg: Test04Block, samples: Samples) -> None:
             )
 
 
-def _require_distinct(order: WithoutReplacement, count: int, samples: Samples) -> None:
-    first_seen: dict[str, int] = {}
-    for row in islice(order.indices(len(samples)), count):
-        twin = first_seen.setdefault(samples.fingerprint(row), row)
-        if twin != row:
-            raise PlanError(
-                f"data set: {samples.where(twin)} and {samples.where(row)} are sent as the same request, "
-                "so the reference phase would repeat itself; remove one of them"
-            )
-
-
 def _ratio_name(label: str) -> str:
     return "throughput_ratio" if label == AUDIT else f"throughput_ratio[{label}]"
 
 
-def _ratios(cfg: Test04Block, reference: MeasuredPhase, repeats: Mapping[str, MeasuredPhase]) -> dict[str, Ratio]:
+def _ratios(cfg: Test04Block, compared: MeasuredPhase, repeats: Mapping[str, MeasuredPhase]) -> dict[str, Ratio]:
     """Return the ratio of each repeated row, and of all pooled where there are several, by their figures' suffix."""
-    limit, limit_of = 1 + cfg.threshold, rule.limit_of(reference.record, cfg.threshold)
+    limit, limit_of = 1 + cfg.threshold, rule.limit_of(compared.record, cfg.threshold)
     found = {
         _suffix(label): evidence.ratio(
-            reference,
+            reference.of_row(compared, cfg.audit_phases[label]),
             [run],
             limit,
             limit_of,
@@ -245,7 +241,7 @@ def _ratios(cfg: Test04Block, reference: MeasuredPhase, repeats: Mapping[str, Me
         for label, run in repeats.items()
     }
     if len(repeats) > 1:
-        found[_POOLED] = evidence.ratio(reference, list(repeats.values()), limit, limit_of)
+        found[_POOLED] = evidence.ratio(compared, list(repeats.values()), limit, limit_of)
     return {suffix: ratio for suffix, ratio in found.items() if ratio}
 
 

@@ -20,18 +20,6 @@ from ..published.score import RELAXED, TOLERANCE, speed_up, tolerance
 from ..verdict import Check, LimitOf
 
 
-def requests_distinct(run: MeasuredPhase) -> Check:
-    """Require that no two requests of the reference phase were the same on the wire."""
-    sent, distinct = run.figures.n_issued, run.figures.n_distinct_requests
-    return Check(
-        name=f"requests_distinct[{run.label}]",
-        passed=0 < sent == distinct,
-        observed=distinct,
-        limit=sent,
-        reason=f"{distinct} different requests among {sent} on the wire, by hash of the bytes sent",
-    )
-
-
 def requests_identical(label: str, run: MeasuredPhase) -> Check:
     """Require that every request of a phase that repeats a row was the same on the wire."""
     distinct = run.figures.n_distinct_requests

@@ -19,7 +19,7 @@ from pytest_mlperf_audit.runs.columns import QueryColumns
 from pytest_mlperf_audit.runs.order import sequential
 from pytest_mlperf_audit.runs.phase import MeasuredPhase, PhaseRecord, figures
 from pytest_mlperf_audit.runs.query import QueryRecord
-from pytest_mlperf_audit.runs.script import Round, Script, Step
+from pytest_mlperf_audit.runs.script import NO_EDIT, Edit, Round, Script, Step
 from pytest_mlperf_audit.runs.spec import Concurrency, RunSpec
 
 S = 10**9
@@ -34,8 +34,8 @@ class Rows:
     def __len__(self) -> int:
         return len(self.prompts)
 
-    def fingerprint(self, index: int) -> str:
-        return self.prompts[index]
+    def fingerprint(self, index: int, edit: Edit = NO_EDIT) -> str:
+        return edit.apply(self.prompts[index])
 
     def n_words(self, index: int) -> int:
         return len(self.prompts[index].split())

@@ -22,7 +22,7 @@ from pytest_mlperf_audit.records.store import read_phase, write_phase
 from pytest_mlperf_audit.runs.order import single, without_replacement
 from pytest_mlperf_audit.runs.phase import MeasuredPhase, PhaseRecord, figures
 from pytest_mlperf_audit.runs.query import QueryRecord
-from pytest_mlperf_audit.runs.script import Script, Step
+from pytest_mlperf_audit.runs.script import NO_EDIT, Edit, Script, Step
 from pytest_mlperf_audit.runs.spec import Concurrency, MaxThroughput, RunSpec
 from pytest_mlperf_audit.verdicts.document import (
     AuditEntry,
@@ -165,8 +165,8 @@ class _Rows:
     def __len__(self) -> int:
         return 64
 
-    def fingerprint(self, index: int) -> str:
-        return str(index)
+    def fingerprint(self, index: int, edit: Edit = NO_EDIT) -> str:
+        return edit.apply(str(index))
 
     def n_words(self, index: int) -> int:  # noqa: ARG002 - as Samples has it
         return 12

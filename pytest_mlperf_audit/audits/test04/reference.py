@@ -1,0 +1,146 @@
+"""What the repeated rows are compared with: other rows, as MLPerf does, or fresh twins of them, which cost the same.
+
+MLPerf has TEST04 for models whose queries all cost the same. Of a language model one row may be cheaper than the mean
+of all by any factor, so that no number of queries tells its low cost from a cache; its twins cost what it costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import Final, Literal
+
+import msgspec
+import numpy as np
+
+from ...errors import NoVerdictError, PlanError
+from ...runs.order import InTurn, in_turn, without_replacement
+from ...runs.phase import MeasuredPhase, figures
+from ...runs.spec import Parameter, RunSpec
+from ...runs.twins import twins
+from ..contract import AuditContext, Samples
+from ..disturbed import always_in_flight
+from ..verdict import Check
+from . import exempt_model
+from .passes import n_passes, require_distinct, require_enough, sent_again
+
+LABEL: Final = "reference"
+Kind = Literal["rows", "twins"]
+_EXEMPT: Final = "exempt_model"
+_TEXT: Final = "text_output"
+
+
+def planned(asked: Kind | None, rows: Sequence[int], count: int, samples: Samples, context: AuditContext) -> RunSpec:
+    """Return the reference phase of `count` queries for the rows that are repeated.
+
+    `asked` is what the YAML asks for, None for twins where replies are texts. Raises PlanError where the phase cannot
+    be sent.
+    """
+    if _kind(asked, rows, samples, context) == "twins":
+        parameters: dict[str, Parameter] = {_TEXT: context.text_output}
+        if exempt := exempt_model(context.model):
+            parameters[_EXEMPT] = exempt
+        return context.phase(LABEL, count, order=in_turn(rows), nonce="twin", parameters=parameters)
+    order = without_replacement(context.sample_order_seed, wrap=context.min_duration_ms > 0)
+    require_enough(count, samples)
+    require_distinct(order, count, samples)
+    return context.phase(LABEL, count, order=order)
+
+
+def _kind(asked: Kind | None, rows: Sequence[int], samples: Samples, context: AuditContext) -> Kind:
+    if asked == "rows" or (asked is None and not context.text_output):
+        return "rows"
+    if all(_has_twins(row, samples) for row in rows):
+        return "twins"
+    if asked is None:
+        return "rows"
+    raise PlanError(
+        f"reference: twins: the adapter of api_type {context.api_type} sends the same request whatever words are put "
+        "into a row's prompt, so that there are no twins of it; have encode() apply its edit, or set reference: rows"
+    )
+
+
+def _has_twins(row: int, samples: Samples) -> bool:
+    edits = list(islice(twins(0), 2))
+    return len({samples.fingerprint(row), *(samples.fingerprint(row, edit) for edit in edits)}) == 1 + len(edits)
+
+
+def kind_of(spec: RunSpec) -> Kind:
+    """Return what a reference phase was sent with."""
+    return "twins" if spec.nonce == "twin" else "rows"
+
+
+def may_differ_in_length(spec: RunSpec) -> bool:
+    """Whether a reference phase was of twins that may be answered at another length than the row."""
+    return kind_of(spec) == "twins" and spec.parameters.get(_TEXT) is not False
+
+
+def require_asked(asked: Kind | None, rows: Sequence[int], spec: RunSpec) -> None:
+    """Raise NoVerdictError for a reference phase that was sent with something else than the block asks for."""
+    sent = kind_of(spec)
+    if asked not in (None, sent):
+        raise NoVerdictError(f"phase {spec.label} was run with {sent}, {asked} are asked for")
+    if isinstance(spec.order, InTurn) and set(spec.order.rows) != set(rows):
+        of = ", ".join(map(str, spec.order.rows))
+        raise NoVerdictError(f"phase {spec.label} was run with twins of row {of}, {', '.join(map(str, rows))} is due")
+
+
+def of_row(reference: MeasuredPhase, row: int) -> MeasuredPhase:
+    """Return what a repeated row is compared with: of twins of several rows, those of this row alone.
+
+    Their throughput is that of the whole phase, by the mean latency of this row's twins where latencies are no waiting
+    times: so fast the phase would have been with none but them.
+    """
+    spec, order = reference.spec, reference.spec.order
+    if not isinstance(order, InTurn) or len(order.rows) < 2:
+        return reference
+    queries = reference.queries.where(reference.queries.samples == row)
+    own = figures(queries, spec.load)
+    qps, every = reference.figures.qps, reference.figures.latency
+    if always_in_flight(reference) is not None and qps and every and own.latency:
+        qps *= every.mean_s / own.latency.mean_s
+    due = len(range(order.rows.index(row), spec.n_samples, len(order.rows)))
+    record = msgspec.structs.replace(
+        reference.record,
+        spec=msgspec.structs.replace(spec, n_samples=due),
+        figures=msgspec.structs.replace(own, qps=qps),
+    )
+    return MeasuredPhase(record, queries, lambda: (one for one in reference.read() if one.sample == row))
+
+
+def requests_distinct(run: MeasuredPhase) -> Check:
+    """Require that no two requests of the reference phase were the same on the wire, or none of a pass over its rows.
+
+    A pass is complete before the next begins, so that each row has then been sent as often as any other, or once more.
+    """
+    sent, distinct = run.figures.n_issued, run.figures.n_distinct_requests
+    name, reason = f"requests_distinct[{run.label}]", f"{distinct} different requests among {sent} on the wire"
+    due, even = sent, True
+    if n_passes(run) > 1:
+        times = np.unique(run.queries.samples, return_counts=True)[1]
+        due, even = len(times), bool(times.max() - times.min() <= 1)
+        reason += (
+            f", {due} rows gone through {sent / due:.3g} times, {'one as often as another' if even else 'unevenly'}"
+        )
+    return Check(
+        name=name,
+        passed=0 < due == distinct and even,
+        observed=distinct,
+        limit=due,
+        reason=f"{reason}, by hash of the bytes sent",
+    )
+
+
+def notes(reference: MeasuredPhase, *, probed: bool) -> tuple[str, ...]:
+    """Return what a reader should know of what the repeats were compared with, a sentence each."""
+    told = (beside_mlperf(reference), sent_again(reference, probed=probed))
+    return tuple(note for note in told if note)
+
+
+def beside_mlperf(reference: MeasuredPhase) -> str:
+    """Return what MLPerf's own comparison would be, where this is another, "" where it is MLPerf's."""
+    if kind_of(reference.spec) == "rows":
+        return ""
+    exempt = reference.spec.parameters.get(_EXEMPT)
+    rule = f", and exempts {exempt} from TEST04" if exempt else ""
+    return f"MLPerf compares with other rows, whose cost may differ{rule}"

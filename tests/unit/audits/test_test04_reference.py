@@ -1,0 +1,294 @@
+"""What TEST04's repeats are compared with: rows or twins, how it is planned, and what is required of what was sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from pytest_mlperf_audit.audits.contract import AuditContext
+from pytest_mlperf_audit.audits.test04 import exempt_model, lengths, passes, reference
+from pytest_mlperf_audit.audits.test04.live import Test04
+from pytest_mlperf_audit.audits.verdict import Check
+from pytest_mlperf_audit.errors import NoVerdictError, PlanError
+from pytest_mlperf_audit.runs.columns import QueryColumns
+from pytest_mlperf_audit.runs.order import in_turn, without_replacement
+from pytest_mlperf_audit.runs.phase import MeasuredPhase, PhaseRecord, figures
+from pytest_mlperf_audit.runs.query import QueryRecord
+from pytest_mlperf_audit.runs.spec import Concurrency, Load, MaxThroughput, RunSpec
+
+S = 10**9
+TEXT = AuditContext(load=MaxThroughput(), api_type="openai", text_output=True)
+VIDEO = AuditContext(load=MaxThroughput(), api_type="videogen")
+TWINS: dict[str, Any] = {"order": in_turn([3]), "nonce": "twin"}
+
+
+def measured(
+    label: str = "reference",
+    *,
+    seconds: float = 0.1,
+    rows: list[int] | None = None,
+    tokens: int | list[int] | None = 8,
+    load: Load | None = None,
+    cost: dict[int, float] | None = None,
+    requests: list[str] | None = None,
+    **spec: Any,
+) -> MeasuredPhase:
+    """A phase of 20 queries, one after another, each of `seconds`, or of the row's own `cost`."""
+    rows = rows or [3] * 20
+    at_s, queries = 0.0, []
+    for number, row in enumerate(rows):
+        end_s = at_s + (cost or {}).get(row, seconds)
+        query = QueryRecord(
+            query=number,
+            sample=row,
+            issued_ns=round(at_s * S),
+            completed_ns=round(end_s * S),
+            request=(requests or [f"{number:032x}" for number in range(len(rows))])[number],
+            outcome="completed",
+        )
+        query.tokens = tokens[number] if isinstance(tokens, list) else tokens
+        queries.append(query)
+        at_s = end_s
+    load = load or Concurrency(target=1)
+    planned: dict[str, Any] = {
+        "label": label,
+        "n_samples": len(rows),
+        "load": load,
+        "order": without_replacement(1),
+        **spec,
+    }
+    record = PhaseRecord(
+        label=label,
+        spec=RunSpec(**planned),
+        status="complete",
+        figures=figures(QueryColumns(queries), load),
+        stopped_by="count",
+    )
+    return MeasuredPhase.of(record, queries)
+
+
+def test_texts_are_compared_with_twins_and_videos_with_rows(block, rows):
+    text, repeats = Test04().plan(block(sample_index=3), rows(), TEXT)
+    assert (text.label, text.n_samples, text.order, text.nonce) == ("reference", 20, in_turn([3]), "twin")
+    assert repeats.nonce == "none"
+    video = Test04().plan(block(sample_index=3), rows(), VIDEO)[0]
+    assert (video.order, video.nonce) == (without_replacement(42), "none")
+
+
+@pytest.mark.parametrize(("asked", "context", "nonce"), [("rows", TEXT, "none"), ("twins", VIDEO, "twin")])
+def test_the_block_may_say_which(block, rows, asked, context, nonce):
+    assert Test04().plan(block(reference=asked), rows(), context)[0].nonce == nonce
+
+
+def test_several_rows_have_their_twins_in_turn(block, rows):
+    assert Test04().plan(block(sample_index=[9, 3]), rows(), TEXT)[0].order == in_turn([9, 3])
+
+
+def test_no_rows_are_needed_for_twins(block, rows):
+    assert Test04().plan(block(samples=500, sample_index=1), rows(2), TEXT)[0].n_samples == 500
+    with pytest.raises(PlanError, match="there is no row 2; 2 rows were loaded"):
+        Test04().plan(block(sample_index=2), rows(2), TEXT)
+
+
+def test_the_same_row_twice_does_not_matter_to_twins(block, rows):
+    assert Test04().plan(block(), rows(prompts=["one prompt"] * 20), TEXT)[0].nonce == "twin"
+
+
+class _Deaf:
+    """A data set behind an adapter that leaves edits out."""
+
+    def __len__(self) -> int:
+        return 64
+
+    def fingerprint(self, index: int, edit: object = None) -> str:  # noqa: ARG002
+        return str(index)
+
+    def n_words(self, index: int) -> int:  # noqa: ARG002
+        return 16
+
+    def where(self, index: int) -> str:
+        return str(index)
+
+
+def test_an_adapter_that_leaves_edits_out_has_no_twins(block):
+    assert Test04().plan(block(), _Deaf(), TEXT)[0].nonce == "none"
+    with pytest.raises(PlanError, match=r"reference: twins: .* have encode\(\) apply its edit, or set reference: rows"):
+        Test04().plan(block(reference="twins"), _Deaf(), TEXT)
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("llama3.1-8b", "llama3.1-8b"),
+        ("llama2-70b-99.9", "llama2-70b"),
+        ("ssd-resnet34", "retinanet"),
+        ("resnet50", None),
+        ("wan-2.2-t2v-a14b", None),
+        ("stable-diffusion-xl", None),
+        ("pointpainting", None),
+        ("my-model", None),
+    ],
+)
+def test_the_models_that_mlperf_exempts(model, name):
+    assert exempt_model(model) == name
+
+
+def test_what_mlperf_compares_is_said(block, rows):
+    context = msgspec.structs.replace(TEXT, model="llama3.1-8b")
+    exempt, plain = (Test04().plan(block(), rows(), each)[0] for each in (context, TEXT))
+    said = reference.beside_mlperf(measured(nonce="twin", order=exempt.order, parameters=exempt.parameters))
+    assert said == "MLPerf compares with other rows, whose cost may differ, and exempts llama3.1-8b from TEST04"
+    assert "exempts" not in reference.beside_mlperf(measured(nonce="twin", parameters=plain.parameters))
+    assert reference.beside_mlperf(measured()) == ""
+
+
+@pytest.mark.parametrize(
+    ("asked", "spec", "wrong"),
+    [
+        (None, {}, ""),
+        ("rows", {}, ""),
+        (None, TWINS, ""),
+        ("twins", TWINS, ""),
+        ("twins", {}, "was run with rows, twins are asked for"),
+        ("rows", TWINS, "was run with twins, rows are asked for"),
+        (None, {**TWINS, "order": in_turn([4])}, "twins of row 4, 3 is due"),
+    ],
+)
+def test_a_reference_is_judged_as_it_was_sent(asked, spec, wrong):
+    sent = measured(**spec).spec
+    if not wrong:
+        reference.require_asked(asked, [3], sent)
+        return
+    with pytest.raises(NoVerdictError, match=wrong):
+        reference.require_asked(asked, [3], sent)
+
+
+def test_of_several_rows_each_is_compared_with_its_own_twins():
+    sent = measured(rows=[9, 3] * 10, cost={9: 0.3, 3: 0.1}, order=in_turn([9, 3]), nonce="twin")
+    dear, cheap = (reference.of_row(sent, row) for row in (9, 3))
+    assert sent.figures.qps == pytest.approx(5.0)
+    assert (dear.figures.qps, cheap.figures.qps) == pytest.approx((1 / 0.3, 10.0)), "as if there were no other"
+    assert (dear.spec.n_samples, dear.figures.n_completed, len(dear.queries)) == (10, 10, 10)
+    assert {query.sample for query in dear.read()} == {9}
+    assert dear.queries.latencies_s() == pytest.approx([0.3] * 10)
+
+
+def test_latencies_that_are_waiting_times_say_nothing_of_a_row():
+    twins: dict[str, Any] = {"order": in_turn([9, 3]), "nonce": "twin", "load": MaxThroughput()}
+    sent = measured(rows=[9, 3] * 10, cost={9: 0.3, 3: 0.1}, **twins)
+    assert reference.of_row(sent, 9).figures.qps == sent.figures.qps
+
+
+def test_one_row_is_compared_with_the_whole_reference():
+    for sent in (measured(**TWINS), measured()):
+        assert reference.of_row(sent, 3) is sent
+
+
+WRAPPED = without_replacement(1, wrap=True)
+
+
+def passes_of(rows: list[int], **changed: Any) -> MeasuredPhase:
+    return measured(rows=rows, requests=[f"{row:032x}" for row in rows], order=WRAPPED, **changed)
+
+
+@pytest.mark.parametrize(
+    ("rows", "passed", "due"),
+    [
+        ([0, 1, 2, 3], True, 4),
+        ([0, 1, 2, 3, 2, 0, 3, 1], True, 4),
+        ([0, 1, 2, 3, 2, 0], True, 4),
+        ([0, 1, 2, 3, 2, 0, 2], False, 4),
+        ([0, 1, 2, 0, 0], False, 3),
+    ],
+)
+def test_a_pass_over_the_rows_has_none_twice(rows, passed, due):
+    check = reference.requests_distinct(passes_of(rows))
+    assert (check.passed, check.limit) == (passed, due), check.reason
+
+
+def test_rows_that_are_one_request_are_no_distinct_rows():
+    same = measured(rows=[0, 1, 2] * 2, requests=[f"{row // 2:032x}" for row in [0, 1, 2] * 2], order=WRAPPED)
+    assert reference.requests_distinct(same).passed is False
+
+
+def test_without_wrapping_each_request_counts():
+    assert reference.requests_distinct(measured(rows=[0, 1, 2, 3], order=without_replacement(1))).passed is True
+    twice = measured(rows=[0, 1, 0, 1], requests=[f"{row:032x}" for row in [0, 1, 0, 1]])
+    assert reference.requests_distinct(twice).passed is False
+    twins = measured(**TWINS)
+    assert reference.requests_distinct(twins).passed is True, "one row, and twenty requests"
+
+
+def test_a_floor_has_rows_sent_again_and_a_warning_says_from_which_rate_on(block, rows):
+    context = msgspec.structs.replace(VIDEO, min_duration_ms=4000)
+    planned = Test04().plan(block(), rows(20), context)
+    assert planned[0].order == without_replacement(42, wrap=True)
+    [warning] = Test04().warnings(block(), planned, rows(20))
+    assert "phase reference: from 5 queries a second on, its 20 rows are used up before the 4 s" in warning
+    assert warning.endswith("a pass is then undecided, for want of the cache probe")
+    assert Test04().warnings(block(probe=True), planned, rows(20))[0].endswith("the cache probe decides")
+    for without in (Test04().plan(block(), rows(20), VIDEO), Test04().plan(block(), rows(20), TEXT)):
+        assert Test04().warnings(block(), without, rows(20)) == []
+
+
+def test_with_a_floor_no_two_rows_may_be_one_request(block, rows):
+    prompts = [f"prompt {row}" for row in range(40)]
+    sent_last = list(without_replacement(42).indices(40))[-1]
+    prompts[sent_last] = prompts[(sent_last + 1) % 40]
+    assert len(Test04().plan(block(), rows(prompts=prompts), VIDEO)) == 2
+    with pytest.raises(PlanError, match="are sent as the same request"):
+        Test04().plan(block(), rows(prompts=prompts), msgspec.structs.replace(VIDEO, min_duration_ms=1000))
+
+
+RATIO = Check(name="throughput_ratio", passed=True, observed=1.0, limit=1.1, reason="ratio 1")
+
+
+def test_a_pass_over_rows_sent_again_is_undecided_without_the_probe():
+    again, once = passes_of([0, 1, 2, 3] * 3), passes_of([0, 1, 2, 3])
+    assert passes.unless_sent_again(RATIO, again).passed is None
+    assert passes.unless_sent_again(RATIO, once) is RATIO
+    failed = msgspec.structs.replace(RATIO, passed=False)
+    assert passes.unless_sent_again(failed, again) is failed, "a cache that serves both makes no repeat faster"
+    assert "4 rows were gone through 3 times" in passes.sent_again(again, probed=True)
+    assert passes.sent_again(once, probed=True) == ""
+
+
+@pytest.mark.parametrize(
+    ("of_twins", "of_row", "ratio", "alone", "probed"),
+    [
+        (8, 8, 1.02, True, True),
+        (8, 8, 1.5, False, False),
+        (60, 20, 2.9, None, True),  # an honest model that decodes
+        (60, 20, 1.0, True, True),  # one that reads
+        (60, 20, 9.0, False, False),  # a cache all the same
+        (20, 60, 0.34, True, True),  # an honest model that decodes
+        (20, 60, 0.9, None, True),  # one that reads
+        (20, 60, 1.2, False, False),
+        (None, 20, 9.0, None, None),
+        (None, 20, 1.0, True, True),
+    ],
+)
+def test_a_speed_up_has_to_show_in_tokens_too(of_twins, of_row, ratio, alone, probed):
+    twins, repeats = measured(tokens=of_twins, **TWINS), measured("output_caching", tokens=of_row)
+    check = msgspec.structs.replace(RATIO, passed=ratio < 1.1, observed=ratio)
+    for with_probe, passed in ((False, alone), (True, probed)):
+        judged = lengths.unless_lengths_differ(check, twins, repeats, 1.1, probed=with_probe)
+        assert judged.passed is passed, judged.reason
+        assert judged.observed == ratio
+
+
+def test_a_fail_needs_lengths_that_are_surely_alike():
+    check = msgspec.structs.replace(RATIO, passed=False, observed=1.3)
+    repeats = measured("output_caching", tokens=9)
+    steady, spread = (measured(tokens=tokens, **TWINS) for tokens in ([10] * 20, [2, 18] * 10))
+    assert lengths.unless_lengths_differ(check, steady, repeats, 1.1, probed=False).passed is False
+    assert lengths.unless_lengths_differ(check, spread, repeats, 1.1, probed=False).passed is None
+
+
+def test_lengths_of_rows_and_of_videos_are_not_asked_for():
+    check = msgspec.structs.replace(RATIO, passed=False, observed=2.0)
+    video: dict[str, Any] = {**TWINS, "parameters": {"text_output": False}}
+    for sent in (measured(tokens=60), measured(tokens=None, **video)):
+        assert lengths.unless_lengths_differ(check, sent, measured(tokens=20), 1.1, probed=True) is check
