@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from .lane_server import Answer, Ask, Behaviour, Exchange, LaneServer
 
-_SEMANTIC = 0.8
+_SEMANTIC = 0.7
 
 
 class Exact(Behaviour):

@@ -143,11 +143,11 @@ def install(server: RealServer, folder: Path) -> None:
     (home / "installed").touch()
 
 
-def write_model(server: RealServer, bin_dir: Path, folder: Path) -> Path:
-    """Write a model of random weights that a server can load, and return its path."""
+def write_model(server: RealServer, bin_dir: Path, folder: Path, *, times: int = 1) -> Path:
+    """Write a model of random weights that a server can load, so many times as wide; return its path."""
     assert server.model_writer is not None
     model = folder / ("tiny.gguf" if server is LLAMA else "tiny")
-    command = [str(bin_dir / "python"), str(SUPPORT / server.model_writer), str(model)]
+    command = [str(bin_dir / "python"), str(SUPPORT / server.model_writer), str(model), "1", str(times)]
     subprocess.run(command, check=True, timeout=_START_S, env=_environ(bin_dir, folder), capture_output=True)
     return model
 

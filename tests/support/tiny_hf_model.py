@@ -1,7 +1,8 @@
-"""Write a language model of random weights in transformers' format: python tiny_hf_model.py FOLDER [SEED]
+"""Write a language model of random weights in transformers' format: python tiny_hf_model.py FOLDER [SEED [TIMES]]
 
-A LLaMA of two layers with a byte-level tokenizer, so that its greedy outputs hold bytes that are no UTF-8 by
-themselves, as those of real models do at the limit of length. Needs the packages transformers, tokenizers and torch.
+A LLaMA of two layers, so many times as wide; a byte-level tokenizer: so its greedy outputs hold bytes which are
+no UTF-8 by themselves, as those of real models do at the limit of length. Needs the packages transformers, tokenizers
+and torch.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def tokenizer() -> Any:
     return fast
 
 
-def write(folder: str, seed: int = 1) -> None:
+def write(folder: str, seed: int = 1, times: int = 1) -> None:
     """Write the model and its tokenizer."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -43,15 +44,15 @@ def write(folder: str, seed: int = 1) -> None:
     made = tokenizer()
     config = LlamaConfig(
         vocab_size=len(made),
-        hidden_size=64,
-        intermediate_size=128,
+        hidden_size=64 * times,
+        intermediate_size=128 * times,
         num_hidden_layers=2,
         num_attention_heads=2,
         num_key_value_heads=2,
         max_position_embeddings=CONTEXT,
         bos_token_id=1,
         eos_token_id=2,
-        initializer_range=0.4,
+        initializer_range=0.4 / times**0.5,
     )
     model = LlamaForCausalLM(config)
     # Special tokens get the logit 0, some byte always a greater one: no output ends before its limit.
@@ -61,4 +62,4 @@ def write(folder: str, seed: int = 1) -> None:
 
 
 if __name__ == "__main__":
-    write(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 1)
+    write(sys.argv[1], *map(int, sys.argv[2:]))

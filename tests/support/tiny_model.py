@@ -1,7 +1,8 @@
-"""Write a language model of random weights that llama.cpp can load: python tiny_model.py OUT.gguf [SEED]
+"""Write a language model of random weights that llama.cpp can load: python tiny_model.py OUT.gguf [SEED [TIMES]]
 
-A LLaMA of two layers and 0.5 MB. It says nothing sensible, in as much time for every prompt of a length; what matters
-is that a real server computes it, with real tokens and a real KV cache. Needs the packages gguf and numpy.
+A LLaMA of two layers and 0.5 MB, or so many times as wide. It talks nonsense, and takes as long for every prompt of
+a length; what matters is that a real server computes it, with real tokens and a real KV cache. Needs the packages gguf
+and numpy.
 """
 
 from __future__ import annotations
@@ -28,19 +29,20 @@ def vocabulary() -> tuple[list[bytes], list[float], list[int]]:
     return tokens, [0.0] * (len(tokens) - len(words)) + [-float(n) for n in range(len(words))], [int(t) for t in types]
 
 
-def write(path: str, seed: int = 1) -> None:
+def write(path: str, seed: int = 1, times: int = 1) -> None:
     """Write the model."""
+    width, feed_forward = EMBEDDING * times, FEED_FORWARD * times
     rng = np.random.default_rng(seed)
     tokens, scores, types = vocabulary()
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_context_length(CONTEXT)
-    writer.add_embedding_length(EMBEDDING)
+    writer.add_embedding_length(width)
     writer.add_block_count(LAYERS)
-    writer.add_feed_forward_length(FEED_FORWARD)
+    writer.add_feed_forward_length(feed_forward)
     writer.add_head_count(HEADS)
     writer.add_head_count_kv(HEADS)
     writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_rope_dimension_count(EMBEDDING // HEADS)
+    writer.add_rope_dimension_count(width // HEADS)
     writer.add_vocab_size(len(tokens))
     writer.add_tokenizer_model("llama")
     writer.add_token_list(tokens)
@@ -51,24 +53,24 @@ def write(path: str, seed: int = 1) -> None:
     writer.add_eos_token_id(2)
 
     def add(name: str, *shape: int, rows: int | None = None) -> None:
-        values = np.ones(shape) if len(shape) == 1 else rng.normal(0, 0.4, shape)
+        values = np.ones(shape) if len(shape) == 1 else rng.normal(0, 0.4 / times**0.5, shape)
         if rows is not None:
             values[:-rows] = 0
         writer.add_tensor(f"{name}.weight", values.astype(np.float32))
 
-    add("token_embd", len(tokens), EMBEDDING)
-    add("output_norm", EMBEDDING)
+    add("token_embd", len(tokens), width)
+    add("output_norm", width)
     # Bytes and special tokens get the logit 0, some letter always a greater one: greedy outputs are valid text.
     letters = len(tokens) - len(SPECIAL) - 256
-    add("output", len(tokens), EMBEDDING, rows=letters)
+    add("output", len(tokens), width, rows=letters)
     for layer in range(LAYERS):
         for name in ("attn_norm", "ffn_norm"):
-            add(f"blk.{layer}.{name}", EMBEDDING)
+            add(f"blk.{layer}.{name}", width)
         for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
-            add(f"blk.{layer}.{name}", EMBEDDING, EMBEDDING)
+            add(f"blk.{layer}.{name}", width, width)
         for name in ("ffn_gate", "ffn_up"):
-            add(f"blk.{layer}.{name}", FEED_FORWARD, EMBEDDING)
-        add(f"blk.{layer}.ffn_down", EMBEDDING, FEED_FORWARD)
+            add(f"blk.{layer}.{name}", feed_forward, width)
+        add(f"blk.{layer}.ffn_down", width, feed_forward)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -76,4 +78,4 @@ def write(path: str, seed: int = 1) -> None:
 
 
 if __name__ == "__main__":
-    write(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 1)
+    write(sys.argv[1], *map(int, sys.argv[2:]))
