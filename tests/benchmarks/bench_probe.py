@@ -1,7 +1,7 @@
 """Verdicts of the cache probe on running servers whose caches are known, for docs/benchmarks.md.
 
     python -m tests.benchmarks.bench_probe matrix     every kind of cache, cold, warm and after a main run; 15 minutes
-    python -m tests.benchmarks.bench_probe video      the same where one prompt takes 12 queries
+    python -m tests.benchmarks.bench_probe video      the same in the single design
     python -m tests.benchmarks.bench_probe real       nginx and LiteLLM, 20 runs each; see tests/support/real_cache.py
     python -m tests.benchmarks.bench_probe busy       both cores kept busy by other processes
 

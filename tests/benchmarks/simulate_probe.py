@@ -18,7 +18,8 @@ from multiprocessing import Pool
 from operator import add
 from time import perf_counter
 
-from pytest_mlperf_audit.audits.probe.design import DATASET, N_BURSTS
+from pytest_mlperf_audit.audits.probe.design import DATASET, N_BURSTS, N_SINGLE
+from pytest_mlperf_audit.audits.probe.repeats import BETS, STRATA
 from pytest_mlperf_audit.audits.probe.script import Probe
 from tests.support.simulated_probe import THOROUGH, Tally, planned, simulate
 from tests.support.virtual_sut import NO_CACHE, Cache, Copies, Service, Shape
@@ -36,14 +37,34 @@ CONDITIONS: dict[str, dict[str, object]] = {
     "-30 %": {"trend": 0.7},
     PROMPTS: {"cold": True, "by_prompt": 0.2},
 }
+#: Queries that take nine service times more, hits as well: some, many, and many in a row; and these beside a drift.
+STALLS: dict[str, dict[str, object]] = {
+    "5 % stall": {"stalls": 0.05},
+    "20 % stall": {"stalls": 0.2},
+    "10 % stall, 6 in a row": {"stalls": 0.1, "stall_run": 6.0},
+    "10 % stall, +10 %": {"stalls": 0.1, "trend": 1.1},
+    "10 % stall, -30 %": {"stalls": 0.1, "trend": 0.7},
+}
+#: Replicas of unequal speed, which a prompt's hash picks.
+REPLICAS = ((1.0, 1.5), (1.0, 1.5, 1.5), (1.0, 1.0, 1.5))
+
 #: Where the probe looks for coalescing as well, on 4 lanes and with up to 8 at once.
 BURSTS = ("steady", PROMPTS)
 
 #: What a hit has of the reply that was kept.
 COPIES: tuple[Copies, ...] = ("", "output", "id and output")
 
-SINGLE = planned(design="single", sources=(DATASET,))
-ANYTIME = planned(design="anytime", sources=(DATASET,))
+#: Caches of the designs that only repeat: how long a hit takes, and how often there is one.
+REPEATS = (
+    ("100x", 0.01, 1.0),
+    ("1.5x", 1 / 1.5, 1.0),
+    ("1.5x, half", 1 / 1.5, 0.5),
+    ("10x, half", 0.1, 0.5),
+    ("100x, 30 %", 0.01, 0.3),
+)
+
+SINGLE = planned(design="single", sources=(DATASET,), strata=STRATA, n_prompts=N_SINGLE)
+ANYTIME = planned(design="anytime", sources=(DATASET,), bets=BETS)
 
 
 @dataclass(frozen=True)
@@ -77,6 +98,13 @@ def honest() -> Iterator[Cell]:
         for name, shape, cv in product((DRIFT, PROMPTS), SHAPES, CVS):
             service = _service(shape, cv, CONDITIONS[name], MINUTE)
             yield Cell(table, f"{shape}, {cv:.0%}", name, probe, service)
+        for (name, condition), cv in product(STALLS.items(), CVS[:4]):
+            yield Cell(f"{table}, stalls", f"{cv:.0%}", name, probe, _service("lognormal", cv, condition, MINUTE))
+        for replicas, cv in product(REPLICAS, CVS[:4]):
+            service = Service(cv=cv, replicas=replicas, seconds=MINUTE)
+            yield Cell(
+                f"{table}, hashed replicas", f"{cv:.0%}", " : ".join(f"{one:g}" for one in replicas), probe, service
+            )
 
 
 def _service(shape: Shape, cv: float, condition: dict[str, object], seconds: float = 0.05) -> Service:
@@ -93,6 +121,10 @@ def caching() -> Iterator[Cell]:
             ("full cache, anytime", ANYTIME, MINUTE),
         ):
             yield Cell(table, shape, f"{cv:.0%}", probe, Service(shape, cv, seconds=seconds), full, ("response",))
+    for (name, hit, chance), (stall, condition), cv in product(REPEATS, ({"none": {}} | STALLS).items(), CVS[:3]):
+        for mode, probe in (("single", SINGLE), ("anytime", ANYTIME)):
+            service, cache = _service("lognormal", cv, condition, MINUTE), Cache("response", hit=hit, chance=chance)
+            yield Cell(f"caches, {mode}: {name}", f"{cv:.0%}", stall, probe, service, cache, ("response",))
     for name, probe, service, cache, right in (*_responses(), *_others()):
         yield Cell("other caches", name, "", probe, service, cache, (right,))
 
@@ -180,6 +212,8 @@ def _print(table: str, measured: list[tuple[Cell, Tally]]) -> None:
         print(f"| {row} | {' | '.join(of_row.get(column, '') for column in columns)} |")
     if table.startswith("false"):
         print("\nEach entry: CACHE % / INCONCLUSIVE % / mean queries.", _worst(measured))
+    elif table.startswith("caches"):
+        print("\nEach entry: CACHE % / CLEAN % / INCONCLUSIVE % / mean queries.")
     else:
         print("\nEach entry: found by the first look % / named response and no more % / mean queries.")
 
@@ -188,6 +222,9 @@ def _as_entry(cell: Cell, tally: Tally) -> str:
     if not cell.right:
         return f"{tally.share('CACHE'):.2f} / {tally.share('INCONCLUSIVE'):.2f} / {tally.mean_queries():.0f}"
     first = tally.groups[cell.probe.looks[0]] if cell.probe.design == "groups" else tally.n
+    if cell.table.startswith("caches"):
+        shares = " / ".join(f"{tally.share(word):.2f}" for word in ("CACHE", "CLEAN", "INCONCLUSIVE"))
+        return f"{shares} / {tally.mean_queries():.0f}"
     found = min(tally.share("CACHE"), 100 * first / tally.n)
     return f"{found:.2f} / {tally.named(*cell.right):.2f} / {tally.mean_queries():.1f}"
 

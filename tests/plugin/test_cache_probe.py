@@ -211,7 +211,7 @@ def test_both_audits_in_one_run_keep_their_records_apart(audit, start_sut):
     test04 = {"test": "test04", "only": True, "samples": 8, "threshold": 0.9}
     audit.config(sut, audit=[test04, {"test": "cache_probe", "only": True, "design": "single"}])
     audit.run().assert_outcomes(passed=6 + 1)
-    assert sut.received == 1 + 16 + 11 + 12
+    assert sut.received == 1 + 16 + 25 + 26
     assert {path.name for path in (audit.report() / "audit").iterdir() if path.is_dir()} == {
         "cache_probe_trial",
         "reference",

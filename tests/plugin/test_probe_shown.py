@@ -29,15 +29,15 @@ def test_plan_of_an_adaptive_probe(audit, sut):
 
 
 def test_plan_of_a_fixed_probe(audit, sut):
-    audit.config(sut, audit={"probe": True})
+    audit.config(sut, audit={"probe": {"max_queries": 12}})
     result = audit.run("--mlperf-plan")
     result.stdout.fnmatch_lines(
         [
             "    cache_probe_trial: 1 query; about 1 s at 1 s a query, 60 s at 60 s",
             "    reference: 8 queries, max_throughput",
             "    output_caching: 8 queries, max_throughput",
-            "    cache_probe: 11 queries, one after another; about 11 s at 1 s a query, 11 min at 60 s",
-            "  in all 28 queries",
+            "    cache_probe: 12 queries, one after another; about 12 s at 1 s a query, 12 min at 60 s",
+            "  in all 29 queries",
         ]
     )
 
@@ -52,7 +52,7 @@ def test_header_of_test04_with_its_probe(audit, sut):
     audit.config(sut, audit={"probe": True})
     result = audit.run("--collect-only")
     result.stdout.fnmatch_lines(
-        ["mlperf-audit: wan22.yaml: test04 (8 + 8 queries, max_throughput, limit 1.9x; cache probe 12 queries)"]
+        ["mlperf-audit: wan22.yaml: test04 (8 + 8 queries, max_throughput, limit 1.9x; cache probe 16+ queries)"]
     )
 
 
@@ -60,7 +60,7 @@ def test_summary_without_a_throughput_of_the_probe(audit, start_sut, lone_or_spr
     # Service times are no longer than it takes for a busy machine to make no cache of them.
     audit.config(start_sut(service_ms=40, repeat_ms=0), audit={"probe": True})
     result = audit.run(*lone_or_spread)
-    result.stdout.re_match_lines([r"PASS test04: ratio .*; cache probe CLEAN \(12 queries\); reference"])
+    result.stdout.re_match_lines([r"PASS test04: ratio .*; cache probe CLEAN \(26 queries\); reference"])
     settings = audit.verdict()["audits"][0]["settings"]
     assert settings["probe.design"] == "auto"
     assert "probe" not in settings

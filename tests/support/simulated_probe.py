@@ -29,6 +29,8 @@ class _Drawn(Designer):
 
     made_up = lru_cache(maxsize=None)(Designer.made_up)
     of_dataset = lru_cache(maxsize=None)(Designer.of_dataset)
+    primes = lru_cache(maxsize=None)(Designer.primes)
+    stratum = lru_cache(maxsize=None)(Designer.stratum)
     warm_up = lru_cache(maxsize=None)(Designer.warm_up)
     sizing = lru_cache(maxsize=None)(Designer.sizing)
     bursts = lru_cache(maxsize=None)(Designer.bursts)

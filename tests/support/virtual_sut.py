@@ -39,6 +39,8 @@ class Service:
     but slow and fast queries come in runs of five on average. `trend` is the factor over SESSION queries; a cold server
     starts at half its pace. `by_text` and `by_prompt` are the CV between texts, and between prompts. With `n_tokens`
     replies have an id, an output and that length; what a model `says` is its own for each prompt, or one of few things.
+    A share `stalls` of queries, hits as well, take nine service times more, `stall_run` of them in a row on average.
+    `replicas` are factors on the service time, one of which a prompt's hash picks.
     """
 
     shape: Shape = "lognormal"
@@ -52,6 +54,9 @@ class Service:
     lanes: int = 4
     n_tokens: int | None = None
     says: Says = "its own"
+    stalls: float = 0.0
+    stall_run: float = 1.0
+    replicas: tuple[float, ...] = ()
 
     def noise(self, rng: np.random.Generator, n: int) -> Floats:
         """Return factors on the service time of n queries."""
@@ -146,6 +151,7 @@ class VirtualSut:
         except StopIteration:
             return records
 
+    _in_stall: bool = False
     _clock_s: float = 0.0
     _at: int = 0
     _factors: list[float] = field(default_factory=list)
@@ -209,17 +215,32 @@ class VirtualSut:
     def _service_s(self, step: Step) -> tuple[float, float]:
         """Return the time before the first token and the time after it."""
         service = self.service
-        base_s = service.seconds * (self._cost(prompt_of(step)) if service.by_text or service.by_prompt else 1.0)
+        differs = service.by_text or service.by_prompt or service.replicas
+        base_s = service.seconds * (self._cost(prompt_of(step)) if differs else 1.0)
         decode = service.decode or 0.0
         before_s = base_s * (1 - decode) * self._factor()
         after_s = base_s * decode * self._factor() if decode else 0.0
+        stall_s = 9 * service.seconds * self._stalls() if service.stalls else 0.0
         if self.cache is NO_CACHE:
-            return before_s, after_s
+            return before_s + stall_s, after_s
+        before_s, after_s = self._with_cache(step, before_s, after_s)
+        return before_s + stall_s, after_s
+
+    def _with_cache(self, step: Step, before_s: float, after_s: float) -> tuple[float, float]:
         share = self._known(prompt_of(step))
         if self.cache.keeps == "prefix":
             return before_s * (1 - share * (1 - 1 / self.cache.gain)), after_s
         factor = self.cache.hit if share else 1.0
         return before_s * factor, after_s if self.cache.paced else after_s * factor
+
+    def _stalls(self) -> bool:
+        """Whether this query stalls: a run ends with a chance of one in its mean length."""
+        service = self.service
+        ends = 1 / service.stall_run
+        starts = service.stalls * ends / (1 - service.stalls) if service.stall_run > 1 else service.stalls
+        goes_on = self._in_stall and service.stall_run > 1
+        self._in_stall = self.rng.random() < (1 - ends if goes_on else starts)
+        return self._in_stall
 
     def _factor(self) -> float:
         if not self._factors:
@@ -236,6 +257,10 @@ class VirtualSut:
                 if key not in self._costs:
                     self._costs[key] = float(lognormal(self.rng, cv, 1)[0])
                 cost *= self._costs[key]
+        if service.replicas:
+            if prompt not in self._costs:
+                self._costs[prompt] = service.replicas[int(self.rng.integers(len(service.replicas)))]
+            cost *= self._costs[prompt]
         return cost
 
     def _known(self, prompt: Prompt) -> float:

@@ -42,6 +42,9 @@ EVERYWHERE = "all prompts"
 #: Where repeats of made-up prompts are compared by when they start, beside what comes after that.
 STARTS = "made-up prompts, first token"
 
+#: What the single design compares.
+SINGLE = "single prompts"
+
 #: The arm that shares only its beginning with an earlier query.
 KNOWS_BEGINNING = {MADE_UP: "X", DATASET: "Y"}
 
@@ -136,8 +139,15 @@ def near_after_first(blocks: Sequence[Block]) -> Contrast:
     return _strata("near_duplicate", MADE_UP, blocks, ("Y",), ("X",), after_first(blocks))
 
 
+def strata(blocks: Sequence[Block]) -> list[Contrast]:
+    """Return repeats against twins of the single design: within its strata, and the leading run of them all."""
+    measures = whole(blocks)
+    pairs = [(columns(blocks, ("R",), one), columns(blocks, ("P",), one)) for one in measures]
+    return [_strata("response", SINGLE, blocks, ("R",), ("P",), measures), _sporadic([pairs])]
+
+
 def single(block: Block) -> Contrast:
-    """Return repeats against twins of one prompt, all exchangeable."""
+    """Return repeats against twins of one prompt, as they were sent before there were strata."""
     return _one_stratum("response", "one prompt", [block], ("R",), ("P",), whole([block]))
 
 

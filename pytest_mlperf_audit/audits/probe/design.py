@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from itertools import count
 from typing import Final
 
 import msgspec
@@ -37,7 +38,7 @@ N_BURSTS: Final = 7
 #: Sizes tried for a burst; each is sent twice.
 BURST_SIZES: Final = (2, 4, 8, 16, 32)
 SIZING_TRIES: Final = 2
-#: Repeats, and twins, of the single-prompt design.
+#: Repeats, and twins, of a stratum of the single design, and the prompts that it begins with.
 N_SINGLE: Final = 5
 #: Twins of each repeat in the anytime design.
 N_RIVALS: Final = 3
@@ -110,8 +111,51 @@ class Designer:
         ahead = msgspec.structs.replace(_twin_ahead(rng), moved=seed)
         return _arranged(rng, [step("prime")] * self._primes, kin, [step("P", ahead)])
 
+    def primes(self, row: int, n_primes: int, *, made_up: bool) -> tuple[Step, ...]:
+        """Return the prompts that the single design begins with: `row` and others, fresh ones if rows are too few."""
+        rows = self._few_rows(row)
+        known = range(0 if made_up else min(n_primes, len(rows)))
+        prompts = [(rows[at], NO_EDIT) for at in known]
+        prompts += self._twins(0, rows, made_up=made_up)[len(known) : n_primes]
+        return tuple(Step("s0/prime", row, edit, "", 0) for row, edit in prompts)
+
+    def stratum(self, number: int, row: int, n_primes: int, *, made_up: bool) -> tuple[Step, ...]:
+        """Return repeats and twins, N_SINGLE each, in random order; `number` is from 1.
+
+        Odd ones repeat the primes, even ones the twins of the stratum before. No two repeats are of one prompt, but for
+        fewer primes than N_SINGLE: so a prompt that has a cost, or a server, of its own moves one repeat as it does one
+        twin.
+        """
+        rows = self._few_rows(row)
+        if number % 2:
+            primes = self.primes(row, n_primes, made_up=made_up)
+            again = [(primes[at % n_primes].row, primes[at % n_primes].edit) for at in range(N_SINGLE)]
+        else:
+            again = self._twins(number - 1, rows, made_up=made_up)
+        sent = [Step(f"s{number}/R", row, edit, "", 0) for row, edit in again]
+        sent += [Step(f"s{number}/P", row, edit, "", 0) for row, edit in self._twins(number, rows, made_up=made_up)]
+        return tuple(self._rng(f"s{number}").sample(sent, len(sent)))
+
+    def _few_rows(self, row: int) -> list[int]:
+        return [row, *(other for other in self._rows if other != row)][:N_SINGLE]
+
+    def _twins(self, stratum: int, rows: list[int], *, made_up: bool) -> list[tuple[int, Edit]]:
+        rng, orders = self._rng(f"s{stratum}.twins"), _nonce(self._rng("orders"))
+        twins = []
+        for at in range(N_SINGLE):
+            edit = (
+                self._made(rng, lead=_nonce(rng)) if made_up else self._twin_ahead(rng, orders, N_SINGLE * stratum + at)
+            )
+            twins.append((rows[at % len(rows)], edit))
+        return twins
+
+    def _twin_ahead(self, rng: random.Random, orders: str, nth: int) -> Edit:
+        """Return a twin with other first words: the row's own in another order, where twins are made like that."""
+        edit = _twin_ahead(rng)
+        return msgspec.structs.replace(edit, moved=orders, nth=nth) if self._moved else edit
+
     def single(self, row: int, *, made_up: bool) -> tuple[Step, ...]:
-        """Return the prime of one prompt, then repeats and twins in random order."""
+        """Return the prime of one prompt, then repeats and twins in random order: the single design of before."""
         rng = self._rng("single")
         prime, twin = self._prompt_and_twins(rng, made_up=made_up)
         sent = [Step("s0/R", row, prime, "", 0) for _ in range(N_SINGLE)]
@@ -167,7 +211,8 @@ class Designer:
 
     def _prompt_and_twins(self, rng: random.Random, *, made_up: bool) -> tuple[Edit, Callable[[], Edit]]:
         if not made_up:
-            return NO_EDIT, lambda: _twin_ahead(rng)
+            orders, places = _nonce(rng) if self._moved else "", count()
+            return NO_EDIT, lambda: self._twin_ahead(rng, orders, next(places))
         text, tail = _fresh_text(rng), " ".join(_fresh_tail(rng))
 
         def made() -> Edit:

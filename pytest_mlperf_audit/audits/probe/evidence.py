@@ -38,11 +38,13 @@ _LEAST_SHARE = 0.01
 class Evidence:
     """What a probe measured. `groups` hold, for each kind of prompt, the whole blocks in the order they were sent.
 
+    `strata` hold the blocks of the single design, `single` all its queries together, those it primes with included.
     `n_lost` counts the blocks of each kind that were left out. `short_rows`: twins of some rows may have more to read.
     """
 
     groups: dict[str, list[Block]] = field(default_factory=lambda: {MADE_UP: [], DATASET: []})
     single: Block = field(default_factory=dict)
+    strata: list[Block] = field(default_factory=list)
     bets: list[Block] = field(default_factory=list)
     bursts: dict[str, list[Sequence[QueryRecord]]] = field(default_factory=dict)
     sizing: dict[int, list[Sequence[QueryRecord]]] = field(default_factory=dict)
@@ -85,14 +87,19 @@ class Evidence:
         if block[0] in _SOURCES:
             self.groups[_SOURCES[block[0]]].append(arms)
         elif block[0] == "s":
-            for arm, sent in arms.items():
-                self.single.setdefault(arm, []).extend(sent)
+            self._sort_single(block, arms)
         elif block[0] == "e":
             self.bets.append(arms)
         elif block[0] == "b":
             self.bursts.setdefault(next(iter(arms)), []).append(queries)
         elif block[0] == "k":
             self.sizing.setdefault(int(block[1:].partition(".")[0]), []).append(queries)
+
+    def _sort_single(self, block: str, arms: Block) -> None:
+        for arm, sent in arms.items():
+            self.single.setdefault(arm, []).extend(sent)
+        if block != "s0":
+            self.strata.append(arms)
 
     def n_groups(self) -> int:
         """Return how many whole groups there are, of each kind of prompt that was sent."""
@@ -219,8 +226,14 @@ def has_few_tokens(records: Sequence[QueryRecord]) -> bool:
 
 
 def replays(block: Block) -> list[bool]:
-    """Return for each repeat of a block whether its reply is its prime's: the same id and the same output."""
-    primes = {record.request: record for record in block.get("prime", ()) if record.reply_id}
+    """Return for each repeat of a block whether its reply is its prime's: the same id and the same output.
+
+    A twin is the prime of the repeat that the next stratum sends of it.
+    """
+    primes: dict[str, QueryRecord] = {}
+    for record in (*block.get("prime", ()), *block.get("P", ())):
+        if record.reply_id:
+            primes.setdefault(record.request, record)
     pairs = [(record, primes[record.request]) for record in block.get("R", ()) if record.request in primes]
     return [(one.reply_id, one.reply) == (first.reply_id, first.reply) for one, first in pairs]
 

@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
-from ...stats.ranks import holm, wealth
+from ...stats.ranks import holm
 from . import contrasts
 from .contrasts import EVERYWHERE, STARTS, Contrast
-from .design import DATASET, MADE_UP, N_RIVALS, N_SINGLE
-from .evidence import Block, Evidence, answered_alike, replays, shared_ids, total_s
+from .design import DATASET, MADE_UP
+from .evidence import Block, Evidence, replays, shared_ids
 from .naming import named, reaches_floors
 from .settings import ALPHA, BURST_ALPHA, FLOOR, FLOOR_S, LOOKS_ALPHA, Kind
 
@@ -32,26 +32,15 @@ _DERIVED_IDS = (
     "every repeat came back under the id of its first reply, though no faster: the endpoint derives ids from the "
     "request, or replays at its own pace"
 )
-_ONE_REPLY = (
-    "replies to {n} different requests are one and the same, id and output: the endpoint answers everything alike, or "
-    "keeps replies by something else than the request, such as its URL; set the probe's design: groups, which tells"
-)
-_TOO_FAST = "a sure difference is one of less than a millisecond: the endpoint answers too fast to be judged from here"
+TOO_FAST = "a sure difference is one of less than a millisecond: the endpoint answers too fast to be judged from here"
 _KNOWN_ROWS = (
     "rows of the data set come back faster than their twins, but no faster than when first sent: the endpoint knew "
     "them, or twins have more to read; prompts of over six words, or replies that count prompt tokens, would tell"
 )
 _MAY_BE_LUCKY = ("response", "semantic")
-#: Below this wealth a bet is not worth going on with: three losses in a row.
-_RUINED = 0.02
 #: Failed queries a probe may have: this many, or this share.
 _FEW_FAILURES = 2
 _FAILURE_SHARE = 0.10
-#: The single-prompt design ends early when all repeats take less than half the fastest of so many twins. By chance all
-#: repeats lead four twins before the fifth is sent, or have a p of ALPHA after it, in 0.95 % of sessions, whatever the
-#: latencies' distribution; with three twins it would be 1.16 %. (The tests count it out.)
-_EARLY_TWINS = 4
-_EARLY_FACTOR = 2.0
 #: The bursts end early when, after so many of each kind, they do not differ by the floor. That can only lose a finding.
 _FEW_BURSTS = 3
 
@@ -148,7 +137,7 @@ def _look(evidence: Evidence, n_groups: int, n_looks: int, *, last: bool, thorou
     proofs, notes = _replayed(evidence, n_groups, judged)
     if nature.kind == "near_duplicate":
         proofs = (*proofs, nature.why)
-    kinds = _kinds(judged, proofs)
+    kinds = kinds_of(judged, proofs)
     null = _null(evidence, n_groups)
     if null[1]:
         reason = "the null control shows a difference between queries of one kind, so no comparison can be trusted"
@@ -159,8 +148,8 @@ def _look(evidence: Evidence, n_groups: int, n_looks: int, *, last: bool, thorou
         return Judgement("CACHE", tuple(judged), proofs, kinds, settled, null[0], reason, notes, nature.may_be)
     if any(map(_may_be_known, judged)):
         return Judgement("INCONCLUSIVE", tuple(judged), settled=last, null_p=null[0], reason=_KNOWN_ROWS, notes=notes)
-    if last and any(map(_is_too_fast, judged)):
-        return Judgement("INCONCLUSIVE", tuple(judged), null_p=null[0], reason=_TOO_FAST, notes=notes)
+    if last and any(map(is_too_fast, judged)):
+        return Judgement("INCONCLUSIVE", tuple(judged), null_p=null[0], reason=TOO_FAST, notes=notes)
     settled = last or (not thorough and all(_is_clear(one.contrast) for one in judged))
     word: _Word = "CLEAN" if settled else "INCONCLUSIVE"
     reason = "" if settled else "the budget ended before an answer"
@@ -172,58 +161,6 @@ def is_burst_clear(evidence: Evidence) -> bool:
     sent = [len(evidence.bursts.get(kind, ())) for kind in ("same", "twins")]
     contrast = contrasts.coalescing(evidence) if min(sent) >= _FEW_BURSTS else None
     return contrast is not None and not reaches_floors(contrast)
-
-
-def single_judgement(evidence: Evidence) -> Judgement:
-    """Judge repeats against twins of one prompt: one test at ALPHA."""
-    block = evidence.single
-    if len(block.get("R", ())) < N_SINGLE or not (_is_early(block) or len(block.get("P", ())) == N_SINGLE):
-        return Judgement("INCONCLUSIVE", settled=False, reason="the budget ended before an answer")
-    return _one_test_judgement(contrasts.single(block), [block], found=_is_early(block) or None)
-
-
-def _is_early(block: Block) -> bool:
-    """Whether repeats so fast came back that the remaining twins need not be waited for."""
-    again, twins = block.get("R", ()), block.get("P", ())
-    if len(again) < N_SINGLE or len(twins) < _EARLY_TWINS:
-        return False
-    return max(map(total_s, again)) * _EARLY_FACTOR < min(map(total_s, twins))
-
-
-def is_early(evidence: Evidence) -> bool:
-    """Whether the single-prompt design has its answer before its last query."""
-    return _is_early(evidence.single)
-
-
-def bets_judgement(evidence: Evidence, most: int) -> Judgement:
-    """Judge the anytime design: an e-process against ALPHA, valid whenever it is stopped; `most` groups are the end."""
-    blocks = evidence.bets
-    if not blocks:
-        return Judgement("INCONCLUSIVE", settled=False, reason="the budget ended before an answer")
-    money = wealth(contrasts.won(blocks), N_RIVALS + 1)
-    judgement = _one_test_judgement(contrasts.bets(blocks), blocks, found=money >= 1 / ALPHA, p=min(1.0, 1 / money))
-    if judgement.kinds or money <= _RUINED:
-        return judgement
-    if len(blocks) < most:
-        return replace(judgement, word="INCONCLUSIVE", settled=False, reason="the budget ended before an answer")
-    if money < 1:
-        return replace(judgement, word="CLEAN")
-    reason = f"{most} groups give no answer: the bets stand at {money:.3g}, where 100 is a finding and below 1 is none"
-    return replace(judgement, word="INCONCLUSIVE", reason=reason)
-
-
-def _one_test_judgement(
-    contrast: Contrast, blocks: Sequence[Block], *, found: bool | None, p: float | None = None
-) -> Judgement:
-    corrected = contrast.p if p is None else p
-    significant = corrected <= ALPHA if found is None else found
-    name: Kind | None = "response" if significant and reaches_floors(contrast) else None
-    judged = (Judged(contrast, corrected, name is not None, name),)
-    proofs, notes = _proofs(blocks, judged, "")
-    kinds = _kinds(judged, proofs)
-    if not kinds and (n_alike := answered_alike(blocks)):
-        return Judgement("INCONCLUSIVE", judged, proofs, reason=_ONE_REPLY.format(n=n_alike), notes=notes)
-    return Judgement("CACHE" if kinds else "CLEAN", judged, proofs, kinds, notes=notes)
 
 
 def _judge(tested: Sequence[Contrast], alpha: float) -> list[Judged]:
@@ -253,7 +190,7 @@ def _is_clear(contrast: Contrast) -> bool:
     return not lucky and (contrast.p > _CLEAR_P or not reaches_floors(contrast))
 
 
-def _is_too_fast(one: Judged) -> bool:
+def is_too_fast(one: Judged) -> bool:
     """Whether a contrast is sure and large, and only the floor in seconds keeps it from being a finding."""
     sure = one.p_corrected <= ALPHA and one.contrast.effect.factor >= FLOOR and one.contrast.kind != "coalescing"
     return sure and not one.found and one.contrast.gain_s < FLOOR_S
@@ -264,7 +201,8 @@ def _may_be_known(one: Judged) -> bool:
     return one.contrast.held_back and one.p_corrected <= ALPHA and reaches_floors(one.contrast)
 
 
-def _kinds(judged: Sequence[Judged], proofs: Sequence[str]) -> tuple[Kind, ...]:
+def kinds_of(judged: Sequence[Judged], proofs: Sequence[str]) -> tuple[Kind, ...]:
+    """Return the kinds that are named; replayed ids without one are a response cache."""
     kinds: dict[Kind, None] = {one.named: None for one in judged if one.named}
     if proofs and not kinds:
         kinds["response"] = None
@@ -275,13 +213,13 @@ def _replayed(evidence: Evidence, n_groups: int, judged: Sequence[Judged]) -> tu
     proofs: list[str] = []
     notes: list[str] = []
     for of in evidence.sources():
-        proved, noted = _proofs(evidence.groups[of][:n_groups], judged, of)
+        proved, noted = proofs_of(evidence.groups[of][:n_groups], judged, of)
         proofs += proved
         notes += noted
     return tuple(proofs), tuple(notes)
 
 
-def _proofs(blocks: Sequence[Block], judged: Sequence[Judged], of: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def proofs_of(blocks: Sequence[Block], judged: Sequence[Judged], of: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return what reply ids prove, and what they only suggest.
 
     An endpoint may draw ids from few numbers, from the clock, or from the request. So an id proves a replay only where

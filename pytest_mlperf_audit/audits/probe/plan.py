@@ -17,7 +17,8 @@ from ...runs.query import QueryRecord
 from ...runs.script import FEWEST_MOVED, Edit, Round, Step
 from ...runs.spec import Concurrency, MaxThroughput, RunSpec
 from ..contract import AuditContext, Samples
-from .design import BURST_SIZES, DATASET, MADE_UP
+from .design import BURST_SIZES, DATASET, MADE_UP, N_SINGLE
+from .repeats import BETS, STRATA
 from .script import Probe, script
 from .settings import FEWEST_GROUPS, KINDS, Kind, ProbeSettings
 
@@ -71,7 +72,10 @@ def planned(
         warmed=warmed,
         moved=DATASET in sources,
         short_rows=not slow and DATASET in sources and min(_lengths(samples)) <= FEWEST_MOVED,
+        bets=BETS,
     )
+    if design == "single":
+        probe = _with_strata(msgspec.structs.replace(probe, moved=probe.moved and not slow))
     _require_budget(probe, where)
     shown = _forbidden(probe, settings, where)
     unseen = tuple(kind for kind in probe.forbidden if kind not in shown)
@@ -82,6 +86,21 @@ def _lengths(samples: Samples) -> list[int]:
     """Return the words of some rows that stand for all of them."""
     step = max(1, len(samples) // _MOST_MEASURED)
     return [samples.n_words(index) for index in range(0, len(samples), step)] or [0]
+
+
+def _with_strata(probe: Probe) -> Probe:
+    """Return a probe of the single design with as many strata as its budget has room for, then as many prompts.
+
+    With fewer prompts than repeats, one that has a server of its own weighs more; with fewer strata no cache is ruled
+    out.
+    """
+    if probe.max_queries is None:
+        return msgspec.structs.replace(probe, strata=STRATA, n_prompts=N_SINGLE)
+    room = probe.max_queries - (not probe.warmed)
+    fit = min(max(1, (room - 1) // (2 * N_SINGLE)), STRATA[-1])
+    looks = (*(look for look in STRATA if look < fit), fit)
+    n_prompts = min(max(1, room - 2 * N_SINGLE * fit), N_SINGLE)
+    return msgspec.structs.replace(probe, strata=looks, n_prompts=n_prompts)
 
 
 def _forbidden(probe: Probe, settings: ProbeSettings, where: str) -> tuple[Kind, ...]:
@@ -217,7 +236,8 @@ def _require_same(label: str, sent_as: _Sent, upcoming: Round, replies: Sequence
 
 def _require_bytes(label: str, sent_as: _Sent, steps: Sequence[Step], replies: Sequence[QueryRecord]) -> None:
     for step, reply in zip(steps, replies, strict=True):
-        of_block = sent_as.setdefault(step.tag.partition("/")[0], {})
+        block = step.tag.partition("/")[0]
+        of_block = sent_as.setdefault("s" if block.startswith("s") else block, {})  # strata repeat each other's twins
         is_new = (step.row, step.edit, step.query) not in of_block
         if of_block.setdefault((step.row, step.edit, step.query), reply.request) != reply.request:
             raise NoVerdictError(

@@ -12,7 +12,7 @@ import msgspec
 from ...errors import RefusedError
 from ...runs.query import QueryRecord
 from ...runs.script import Round, Script, Step
-from . import judge
+from . import judge, repeats
 from .design import BURST_SIZES, DATASET, MADE_UP, N_BURSTS, N_RIVALS, N_SINGLE, SIZING_TRIES, Designer
 from .evidence import Evidence, makespan_s, total_s
 from .judge import Judgement
@@ -20,8 +20,12 @@ from .settings import Kind
 
 #: A query that takes longer is dear: the auto design then bets, one group at a time.
 _DEAR_S: Final = 20.0
-#: Groups of the anytime design after which a cache that hits every time would long have shown.
-MOST_BETS: Final = 12
+#: Most groups of the anytime design before its looks stood in the plan.
+_BETS_OF_BEFORE: Final = 12
+#: Bets that have to be won, one after another, to prove a cache.
+_FEWEST_BETS: Final = 4
+#: Strata that may be sent to make up for those with a failure.
+_MORE_STRATA: Final = 2
 #: A burst of different prompts that takes this many times as long as one query had to queue.
 _QUEUES: Final = 1.7
 #: Groups that may be lost to a failure before one is whole.
@@ -34,10 +38,12 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     """One probe as it was planned; as plain values it stands in its phase's record.
 
     `looks` say after how many groups the answer is looked for, `sources` which kinds of prompts are sent, `primes` how
-    often each prompt is sent before its repeats. `at_once` caps the bursts, `row` is what the single-prompt design
-    repeats, `warmed` says that a query was sent just before, so that one of its twelve is spared. `unseen` are the
-    kinds that the rules forbid and this design cannot show. Twins of a row are its own words in another order where
-    they are `moved`; with `short_rows` some rows have too few words for that, so that their twins may cost more.
+    often each prompt is sent before its repeats. `at_once` caps the bursts. The single design begins with `row` and
+    other prompts, `n_prompts` of them, and looks for its answer after so many `strata`; `warmed` says that a query was
+    sent just before, so that it needs none to warm up with. The anytime design looks after so many groups as `bets`
+    say. In records of before both are empty: one prompt and one look. `unseen` are the kinds that the rules forbid and
+    this design cannot show. Twins of a row are its own words in another order where they are `moved`; with `short_rows`
+    some rows have too few words for that, so that their twins may cost more.
     """
 
     design: Literal["groups", "single", "anytime"]
@@ -59,6 +65,9 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     unseen: tuple[Kind, ...] = ()
     moved: bool = False
     short_rows: bool = False
+    n_prompts: int = 1
+    strata: tuple[int, ...] = ()
+    bets: tuple[int, ...] = ()
 
     @property
     def only_made_up(self) -> bool:
@@ -77,10 +86,14 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     def least(self) -> int:
         """Return the queries that a clear answer takes."""
         if self.design == "single":
-            return 1 + 2 * N_SINGLE + (not self.warmed)
+            return self.up_to_stratum(1)
         if self.design == "anytime":
-            return 3 * (2 + N_RIVALS) + 1
+            return _FEWEST_BETS * (2 + N_RIVALS) + 1
         return self.n_warm_ups + self.looks[0] * self.group_size()
+
+    def up_to_stratum(self, number: int) -> int:
+        """Return the queries of the single design with so many strata."""
+        return (not self.warmed) + self.n_prompts + 2 * N_SINGLE * number
 
     def most(self) -> int:
         """Return the most queries there can be, within the budget of queries where one is set."""
@@ -88,10 +101,15 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
             groups = self.looks[-1] + max(2, self.looks[-1] // 4)  # some to make up for groups with a failure
             most = self.n_warm_ups + groups * self.group_size() + self._burst_queries()
         elif self.design == "anytime":
-            most = 1 + MOST_BETS * (2 + N_RIVALS)
+            most = 1 + self.n_bets * (2 + N_RIVALS)
         else:
-            most = self.least()
+            most = self.up_to_stratum(self.strata[-1] + _MORE_STRATA if self.strata else 1)
         return min(most, self.max_queries or most)
+
+    @property
+    def n_bets(self) -> int:
+        """Most groups of the anytime design."""
+        return self.bets[-1] if self.bets else _BETS_OF_BEFORE
 
     def _burst_queries(self) -> int:
         sizes = [size for size in BURST_SIZES if size <= self.at_once] if self.bursts else []
@@ -105,13 +123,17 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 
     def judge(self, evidence: Evidence) -> Judgement:
         """Return what the evidence shows, in the design that was sent."""
-        if _is_hopeless(evidence) or (self.design == "single" and evidence.failed):
+        if _is_hopeless(evidence) or (self.design == "single" and not self.strata and evidence.failed):
             return Judgement("ERROR", reason=evidence.failure_summary())
         evidence.short_rows = self.short_rows
         if self.design == "single":
-            return judge.single_judgement(evidence)
+            if not self.strata:
+                return repeats.single_judgement_of_before(evidence)
+            return repeats.single_judgement(evidence, self.strata, self.n_prompts)
         if evidence.bets or self.design == "anytime":
-            return judge.bets_judgement(evidence, MOST_BETS)
+            if not self.bets:
+                return repeats.bets_judgement_of_before(evidence, self.n_bets)
+            return repeats.bets_judgement(evidence, self.bets)
         judgement = judge.groups_judgement(evidence, self.looks, self.forbidden, thorough=self.thorough)
         if judgement.word == "CLEAN" and "coalescing" in self.forbidden and self._lacks_bursts(evidence):
             reason = "the budget ended before queries could be sent at once"
@@ -197,19 +219,38 @@ class _Session:
 
     def single(self) -> _Ask:
         probe = self._probe
+        if not probe.strata:
+            yield from self._single_of_before()
+            return
+        if not probe.warmed:
+            yield from self._warm_up()
+        made_up = probe.only_made_up
+        yield from self._send(self._designer.primes(probe.row, probe.n_prompts, made_up=made_up))
+        for look in probe.strata:
+            while len(self._evidence.strata) < look:
+                if not self._may_spend(2 * N_SINGLE) or _is_hopeless(self._evidence):
+                    return
+                number = self._n_groups + 1
+                yield from self._send(self._designer.stratum(number, probe.row, probe.n_prompts, made_up=made_up))
+                self._n_groups = number
+            if self._judgement().settled:
+                return
+
+    def _single_of_before(self) -> _Ask:
+        probe = self._probe
         if not probe.warmed:
             yield from self._warm_up()
             if not self._records[-1].ok:
                 return
         for step in self._designer.single(probe.row, made_up=probe.only_made_up):
             yield from self._send([step])
-            if self._records[-1].ok is False or judge.is_early(self._evidence):
+            if self._records[-1].ok is False or repeats.is_early(self._evidence):
                 return
 
     def anytime(self, *, warm: bool = False) -> _Ask:
         if not warm:
             yield from self._warm_up()
-        for group in range(MOST_BETS):
+        for group in range(self._probe.n_bets):
             steps = self._designer.bet(group, made_up=self._probe.only_made_up)
             if not self._may_spend(len(steps)):
                 return
@@ -260,8 +301,11 @@ class _Session:
 
     def _expected(self) -> int:
         """Return how many queries there will be if the next look gives the answer."""
-        if self._probe.design != "groups":
+        if self._probe.design == "anytime":
             return self._probe.least()
+        if self._probe.design == "single":
+            looks = self._probe.strata or (1,)
+            return self._probe.up_to_stratum(next((look for look in looks if look > self._n_groups), looks[-1]))
         look = next((look for look in self._probe.looks if look > self._n_groups), self._probe.looks[-1])
         return self._probe.n_warm_ups + look * self._probe.group_size() + self._evidence.n_in_bursts()
 

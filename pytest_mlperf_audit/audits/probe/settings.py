@@ -33,9 +33,10 @@ class ProbeSettings(Block):
 
     design: Literal["auto", "groups", "single", "anytime"] = Field(
         default="auto",
-        description="groups: short groups of repeats and twins, looked at after 6, 12 and 24; single: one prompt, 12 "
-        "queries (videogen's default); anytime: one group after another until the answer is clear, for queries that "
-        "take minutes; auto: single for videogen, groups for others, and anytime where a query takes over 20 s",
+        description="groups: short groups of repeats and twins, looked at after 6, 12 and 24; single: repeats and "
+        "twins alone, looked at after 16, 26, 46 and 66 queries (videogen's default); anytime: one group after "
+        "another until the answer is clear, for queries that take minutes; auto: single for videogen, groups for "
+        "others, and anytime where a query takes over 20 s",
     )
     groups: int = Field(
         default=_DEFAULT_GROUPS,
@@ -67,7 +68,12 @@ class ProbeSettings(Block):
     max_output_tokens: int = Field(
         default=32, ge=1, description="Longest output of made-up prompts in tokens, where the wire format has a limit"
     )
-    max_queries: int | None = Field(default=None, ge=1, description="Most queries to send; null: as many as it takes")
+    max_queries: int | None = Field(
+        default=None,
+        ge=1,
+        description="Most queries to send; null: as many as it takes. Where it ends undecided, the verdict says how "
+        "little is excluded",
+    )
     max_duration_ms: DurationMs = Field(
         default=0, description="Time after which no further group is begun, in milliseconds (or 10m, 1h); 0: no limit"
     )

@@ -112,7 +112,8 @@ class FakeSut:
     """A server in memory, on a clock of its own, that answers the rounds of a script.
 
     `cache` is none, exact, prefix (of four words), or coalesce. `fail` names the outcome of a step, "" for none, by its
-    tag and number; a query whose URL is changed fails with `refuse_query`. `lanes` are served at once.
+    tag and number; a query whose URL is changed fails with `refuse_query`. `lanes` are served at once. `slowed` is a
+    factor on what a step, of this text and number, takes: a stall, or the replica that serves the text.
     """
 
     cache: str = "none"
@@ -123,6 +124,7 @@ class FakeSut:
     lanes: int = 64
     fail: Callable[[Step, int], str] = lambda *_: ""
     refuse_query: str = ""
+    slowed: Callable[[Step, str, int], float] = lambda *_: 1.0
     seed: int = 1
     now_s: float = 0.0
     records: list[QueryRecord] = field(default_factory=list)
@@ -162,7 +164,8 @@ class FakeSut:
             issued_s = begin_s if upcoming.at_once else self.now_s
             text = step.edit.apply(" ".join(f"row{step.row}-{word}" for word in range(40)))
             outcome = (self.refuse_query if step.query else "") or self.fail(step, len(self.records)) or "completed"
-            service_s, prefill_s = self._service(text)
+            slowed = self.slowed(step, text, len(self.records))
+            service_s, prefill_s = (part_s * slowed for part_s in self._service(text))
             if upcoming.at_once and self.cache == "coalesce" and text in running:
                 end_s = running[text]
             else:

@@ -88,6 +88,7 @@ def test_one_seed_gives_one_design(seed, group):
     assert other.of_dataset(group) == one.of_dataset(group)  # in whichever order blocks are asked for
     assert one.made_up(group) == other.made_up(group)
     assert one.single(3, made_up=False) == other.single(3, made_up=False)
+    assert one.stratum(2, 3, 5, made_up=False) == other.stratum(2, 3, 5, made_up=False)
     assert one.bet(group, made_up=True) == other.bet(group, made_up=True)
     assert one.bursts(8) == other.bursts(8)
     assert one.sizing(4, 1) == other.sizing(4, 1)
@@ -101,6 +102,7 @@ def everything(seed: int) -> list[Step]:
         steps += [*of.made_up(group), *of.bet(group, made_up=True)]
     for size in BURST_SIZES:
         steps += [step for attempt in range(2) for step in of.sizing(size, attempt)]
+    steps += of.primes(0, N_SINGLE, made_up=True)
     return [*steps, *(step for burst in of.bursts(8) for step in burst), *of.single(0, made_up=True)]
 
 
@@ -188,6 +190,38 @@ def test_the_coin_falls_either_way_and_families_stay_together():
         orders.add(tuple(names))
     assert min(first.values()) >= 16, "64 tosses of a fair coin"
     assert len(orders) > 50, "arms are shuffled"
+
+
+@given(SEEDS, st.booleans(), st.integers(1, 12))
+def test_strata_repeat_what_came_before(seed, made_up, n_rows):
+    of = designer(seed, n_rows)
+    sent = [of.primes(0, N_SINGLE, made_up=made_up)]
+    sent += [of.stratum(number, 0, N_SINGLE, made_up=made_up) for number in range(1, 5)]
+    assert Counter(map(arm, sent[0])) == {"prime": N_SINGLE}
+    known = [(step.row, step.edit) for step in sent[0]]
+    assert len(set(known)) == N_SINGLE
+    assert known[0] == (0, NO_EDIT) or made_up
+    everything = list(known)
+    for number, steps in enumerate(sent[1:], start=1):
+        arms = by_arm(steps)
+        assert {step.tag.partition("/")[0] for step in steps} == {f"s{number}"}
+        again, twins = ([(step.row, step.edit) for step in arms[name]] for name in "RP")
+        due = known if number % 2 else [(step.row, step.edit) for step in by_arm(sent[number - 1])["P"]]
+        assert Counter(again) == Counter(due)
+        assert not set(twins) & set(everything)
+        assert Counter(row for row, _ in twins) == Counter(row for row, _ in again), "alike in the cost of their rows"
+        everything += twins
+    assert len({(text(step), step.row) for steps in sent for step in steps}) == len(set(everything))
+    assert len({len(text(step).split()) for steps in sent for step in steps}) == 1
+
+
+@given(SEEDS)
+def test_fewer_primes_are_repeated_in_turn(seed):
+    of = designer(seed)
+    primes = of.primes(7, 2, made_up=False)
+    assert (primes[0].row, len(primes)) == (7, 2)
+    again = by_arm(of.stratum(1, 7, 2, made_up=False))["R"]
+    assert Counter(step.row for step in again) == {7: 3, primes[1].row: 2}
 
 
 @given(SEEDS, st.booleans())

@@ -13,7 +13,7 @@ from math import comb
 import numpy as np
 import pytest
 
-from pytest_mlperf_audit.audits.probe import judge, settings
+from pytest_mlperf_audit.audits.probe import judge, repeats, settings
 from pytest_mlperf_audit.audits.probe.contrasts import Contrast
 from pytest_mlperf_audit.audits.probe.design import N_SINGLE
 from pytest_mlperf_audit.stats.ranks import Effect, least_u, stratified_u
@@ -51,9 +51,15 @@ def false_alarms(least: int) -> Fraction:
     return chance / ALL
 
 
-def test_stopping_the_single_prompt_design_early_stays_within_alpha():
-    assert false_alarms(judge._EARLY_TWINS) == pytest.approx(0.009524, abs=1e-6)
-    assert false_alarms(judge._EARLY_TWINS - 1) > settings.ALPHA
+def test_the_single_design_of_before_stopped_early_within_alpha():
+    assert false_alarms(repeats._EARLY_TWINS) == pytest.approx(0.009524, abs=1e-6)
+    assert false_alarms(repeats._EARLY_TWINS - 1) > settings.ALPHA
+
+
+def test_the_looks_of_the_single_design_share_alpha():
+    later = 2 * (len(repeats.STRATA) - 1)  # two tests at each
+    assert least_u(1, N_SINGLE, N_SINGLE) == repeats._FIRST_ALPHA
+    assert repeats._FIRST_ALPHA + later * repeats._LATER_ALPHA <= settings.ALPHA
 
 
 def contrast(name: str, p: float, least_p: float) -> Contrast:

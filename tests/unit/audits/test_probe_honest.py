@@ -194,7 +194,7 @@ def test_an_endpoint_too_fast_to_judge_is_no_pass(probed):
 
 def test_bets_that_come_to_nothing_are_no_pass(probed):
     """A repeat that leads two times of three: neither a finding after twelve groups nor nothing."""
-    done = probed({"design": "anytime"}, {"cv": 0.3})
+    done = probed({"design": "anytime"}, {"cv": 0.1})
     evidence = Evidence.of(done.sut.records)
     assert done.conclusion.passed is True
     blocks = (evidence.bets * 12)[:12]

@@ -107,7 +107,7 @@ def test_a_cache_is_named_with_what_proves_it(make_probe):
 def test_test04_tells_of_the_probe_beside_its_ratio(make_probed):
     text = _joined(make_probed())
     assert text.startswith("PASS test04: ratio 1.0")
-    assert "; cache probe CLEAN (12 queries); reference 1" in text
+    assert "; cache probe CLEAN (26 queries); reference 1" in text
     assert "cache_probe_trial" not in text
     assert all(len(line) <= WIDTH for line in _terminal(make_probed()))
 
@@ -173,8 +173,8 @@ def test_a_doubt_beside_a_failure_is_told(make_probed):
     run = make_probed(run={"repeat_s": 0.01}, fail="/R")
     audit = _audit(run)
     assert (audit.status, audit.reason) == ("FAIL", "")
-    assert "undecided cache_probe: error: 1 of 3 probe queries failed" in _joined(run)
-    assert "Undecided: cache_probe (error: 1 of 3 probe queries failed" in words.summary(run)
+    assert "undecided cache_probe: error: 5 of 15 probe queries failed" in _joined(run)
+    assert "Undecided: cache_probe (error: 5 of 15 probe queries failed" in words.summary(run)
 
 
 def test_a_doubt_of_any_audit_is_shown_with_its_numbers_left_out(make_run):
@@ -292,9 +292,9 @@ def test_the_phase_table_has_no_throughput_for_a_script(make_probed):
     assert (rows["Throughput"][trial], rows["Throughput"][probe]) == ("", "")
     assert rows["Throughput"][reference].endswith(" queries/s")
     assert (rows["Latency p50"][probe], rows["Window"][probe], rows["Latency CV"][probe]) == ("", "", "")
-    assert (rows["Sent"][probe], rows["Failed"][probe], rows["Duration"][probe]) == ("11", "0", "1 s")
+    assert (rows["Sent"][probe], rows["Failed"][probe], rows["Duration"][probe]) == ("25", "0", "1 s")
     assert rows["Asked for"][trial] == "1 query"
-    assert rows["Asked for"][probe] == "11 queries, one after another"
+    assert rows["Asked for"][probe] == "15 to 85 queries, one after another"
 
 
 def test_the_ci_summary_has_no_throughput_for_a_script(make_probe):
