@@ -18,16 +18,15 @@ import json
 import multiprocessing
 import os
 import shutil
-import statistics
 import sys
 import tempfile
 import time
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
@@ -36,39 +35,11 @@ from tests.support.lane_process import LaneProcesses, RunningServer
 
 from .bench_probe import burners
 from .verdict_cells import GROUPS, LOADS, Cell, rows
+from .verdict_tables import HEAD, Session, cross_tables, line, totals
 
 EXITS = {"PASS": 0, "FAIL": 1, "NO_VERDICT": 6}
-PLANNED = 128
 _N_BUSY = 2
 _forking: list[LaneProcesses] = []
-
-
-class Session(NamedTuple):
-    """What one session came to. `probe_queries` counts those of the probe, `ratio_queries` all others of the audit."""
-
-    cell: Cell
-    number: int
-    exit: int
-    word: str
-    kinds: str
-    excluded: str
-    failed: str
-    ratio: float | None
-    ratio_queries: int
-    probe_queries: int
-    received: int
-    computed: int
-    served: int
-    wall_s: float
-    reason: str
-
-    @property
-    def right(self) -> bool:
-        """Whether the exit status is right, and a plain cache is named; a cheat may have served nothing."""
-        if self.cell.group == "cheats" and not self.served:
-            return self.exit in (0, 6)
-        named = self.cell.group != "caches" or self.cell.expected in self.kinds
-        return self.exit in self.cell.right and named
 
 
 def run(job: tuple[Cell, int, Path | None, float]) -> Session:
@@ -144,22 +115,6 @@ def configured(cell: Cell, seed: int) -> dict[str, Any]:
     }
 
 
-def line(of_cell: Sequence[Session]) -> str:
-    """Return a cell's line of the table."""
-    cell = of_cell[0].cell
-    exits = Counter(one.exit for one in of_cell)
-    said = Counter(" ".join(filter(None, (one.word, one.kinds))) for one in of_cell)
-    words = ", ".join(f"{what} {count}" for what, count in said.most_common())
-    ratios = [one.ratio for one in of_cell if one.ratio is not None]
-    spread = f"{min(ratios):.2f} to {max(ratios):.2f}" if ratios else "-"
-    names = ("ratio_queries", "probe_queries", "wall_s")
-    cost, probe, wall_s = (statistics.median(getattr(one, name) for one in of_cell) for name in names)
-    right = sum(one.right for one in of_cell)
-    counts = " | ".join(str(exits[status] or "") for status in (0, 1, 6))
-    figures = f"{spread} | {cost / PLANNED:.2f} | {probe:.0f} | {wall_s:.1f}"
-    return f"| {cell.name} | {right}/{len(of_cell)} | {counts} | {words} | {figures} |"
-
-
 def measure(cells: Iterable[Cell], options: argparse.Namespace) -> list[Session]:
     """Run the sessions of cells of one machine state, each cell's in a row; print a line for each cell."""
     found: list[Session] = []
@@ -187,18 +142,6 @@ def _begin() -> None:
     _forking.append(LaneProcesses().__enter__())
 
 
-def totals(sessions: Sequence[Session]) -> None:
-    """Print what the sessions of each group came to together."""
-    for group in dict.fromkeys(one.cell.group for one in sessions):
-        here = [one for one in sessions if one.cell.group == group]
-        exits = Counter(one.exit for one in here)
-        counts = [f"exit {status}: {count} ({count / len(here):.1%})" for status, count in sorted(exits.items())]
-        print(f"\n{group}: {len(here)} sessions; {', '.join(counts)}; right {sum(one.right for one in here)}")
-        for status in (1, 6):
-            most = Counter(one.cell.name for one in here if one.exit == status).most_common(1)
-            print("".join(f"most with exit {status}: {count}, {name}" for name, count in most))
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("groups", nargs="+", choices=GROUPS)
@@ -209,11 +152,11 @@ def main() -> int:
     parser.add_argument("--keep", type=Path)
     options = parser.parse_args()
     cells = [cell for group in options.groups for cell in GROUPS[group]() if options.only in cell.name]
-    heads = "| cell | right | exit 0 | 1 | 6 | probe | ratio | queries / plan | probe queries | s |"
-    print(f"{heads}\n{'|---' * heads.count(' | ')}|---|")
+    print(HEAD)
     found: list[Session] = []
     for busy in (False, True):
         found += measure([cell for cell in cells if cell.busy == busy], options)
+    cross_tables(found)
     totals(found)
     return 0 if found and all(one.right for one in found) else 1
 
