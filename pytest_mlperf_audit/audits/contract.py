@@ -120,6 +120,13 @@ class Audit(ABC, Generic[ConfigT]):
         """
         raise PlanError(f"audit {self.id}: phase {phase.label} is scripted, but the audit has no script for it")
 
+    def wanted(self, cfg: ConfigT, phase: RunSpec, runs: Mapping[str, MeasuredPhase]) -> bool:  # noqa: ARG002
+        """Return whether a phase that was planned as `conditional` is to be sent, after `runs`, the ones before it.
+
+        Pure. Where it says no, `verify` gets the runs without that phase.
+        """
+        return True
+
     @abstractmethod
     def verify(self, cfg: ConfigT, runs: Mapping[str, MeasuredPhase]) -> Verdict:
         """Judge complete phases, keyed by label. Pure: the same records always give the same verdict.

@@ -100,19 +100,20 @@ def without_power(check: Check, run: MeasuredPhase) -> Check:
     """Return a check that passed as undecided where the client bounded the phase that should have been faster."""
     if check.passed is not True or not bounded(run):
         return check
-    return undecided(check, run, [f"{_bottleneck(run)}, so that no faster system could have shown"], [_CURE])
+    return undecided(check, run, [f"{bounded_words(run)}, so that no faster system could have shown"], [_CURE])
 
 
 def notes(*runs: MeasuredPhase) -> tuple[str, ...]:
     """Return a sentence for each phase that the client bounded."""
     return tuple(
-        f"{run.label}: {_bottleneck(run)}, so its throughput is the client's rather than the system's; {_CURE}"
+        f"{run.label}: {bounded_words(run)}, so its throughput is the client's rather than the system's; {_CURE}"
         for run in runs
         if bounded(run)
     )
 
 
-def _bottleneck(run: MeasuredPhase) -> str:
+def bounded_words(run: MeasuredPhase) -> str:
+    """Return that the client bounded a phase, with its figures."""
     return f"the client was the bottleneck ({_figures(run)})"
 
 
@@ -127,12 +128,12 @@ def _figures(run: MeasuredPhase) -> str:
 
 def _doubts(run: MeasuredPhase) -> Iterator[_Doubt]:
     if (share := client_share(run)) >= BOUNDED:
-        yield _Doubt(0.0, _bottleneck(run), _CURE)
+        yield _Doubt(0.0, bounded_words(run), _CURE)
     elif share > 0:
         words = f"the client may have taken up to {share:.0%} of the time for itself ({_figures(run)})"
         yield _Doubt(1 - share, words, _CURE)
     if part := unsteady(run):
-        yield _Doubt(part.least, _part_words(part), "let the system settle with settings.warmup, and run it again")
+        yield _Doubt(part.least, unsteady_words(part), "let the system settle with settings.warmup, and run it again")
 
 
 def unsteady(run: MeasuredPhase) -> SlowPart | None:
@@ -164,7 +165,8 @@ def _rest_by_pace(part: SlowPart, ended_s: NDArray[np.float64]) -> float:
     return float((ended_s[-1] - slow_s) / others / (ended_s[-1] / part.n))
 
 
-def _part_words(part: SlowPart) -> str:
+def unsteady_words(part: SlowPart) -> str:
+    """Return what was odd with a slow part of a phase."""
     took = f"took {part.factor:.3g} times as long as the others"
     if part.begin == 0:
         return f"the first {part.end} of {part.n} queries {took}, as in a warm-up"

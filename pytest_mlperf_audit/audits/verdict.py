@@ -97,10 +97,36 @@ class Diff(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
+class BlocksRatio(msgspec.Struct, frozen=True, kw_only=True):
+    """A ratio that pairs of blocks were sent for, since the first pair of phases did not settle it.
+
+    `value` is the geometric mean over `n_pairs` pairs of blocks of `block_size` queries each, with its 95 % interval.
+    `excluded` is the ratio that a PASS has excluded. `fresh` is the same ratio of fresh prompts that were repeated in
+    the row's place, after `fresh_pairs` pairs, which tells a cache from a row on a faster server. `why` says what spoke
+    against the first pair.
+    """
+
+    outcome: Literal["PASS", "FAIL", "UNDECIDED"]
+    value: float
+    low: float | None
+    high: float | None
+    n_pairs: int
+    block_size: int
+    why: tuple[str, ...]
+    excluded: float | None = None
+    fresh: float | None = None
+    fresh_low: float | None = None
+    fresh_high: float | None = None
+    fresh_pairs: int = 0
+
+
 class Ratio(msgspec.Struct, frozen=True, kw_only=True):
     """Throughput of one row repeated over that of a reference, which must lie strictly below `limit`.
 
     The reference is `over` rows, as MLPerf has it, or fresh twins of the row; then `mlperf` says what MLPerf compares.
+
+    `value` is MLPerf's, of the first pair of phases, and `pace` the same by their latencies; where `blocks` are there,
+    their ratio is the one that decides.
 
     `check` is the check that asserts it, None for the ratio of all repeated rows pooled. `row` is the repeated row
     where several are repeated, one ratio each. `n_repeats` and `n_distinct` are queries that completed. `low` and
@@ -123,11 +149,18 @@ class Ratio(msgspec.Struct, frozen=True, kw_only=True):
     queries_to_decide: int | None = None
     over: Literal["rows", "twins"] = "rows"
     mlperf: str = ""
+    pace: float | None = None
+    blocks: BlocksRatio | None = None
+
+    @property
+    def decisive(self) -> float:
+        """The ratio that the verdict rests on: that of the blocks where there are any."""
+        return self.blocks.value if self.blocks else self.value
 
     @property
     def passed(self) -> bool:
         """Whether it is strictly below its limit, which is MLPerf's rule."""
-        return self.value < self.limit
+        return self.decisive < self.limit
 
     @property
     def pooled(self) -> bool:

@@ -17,6 +17,7 @@ from pathlib import Path
 from .._version import __version__
 from ..audits.test04.live import REFERENCE, Test04
 from ..audits.test04.rule import limit_ratio, score, script_passes
+from ..audits.verdict import BlocksRatio
 from ..loadgen.phase_log import Declared, phase_log
 from ..loadgen.write import detail_text, summary_text
 from ..records.files import write_atomic
@@ -94,6 +95,7 @@ def _verify_text(audit: AuditEntry, reference: PhaseRecord, repeated: PhaseRecor
         f"Written by pytest-mlperf-audit {__version__}\n"
         f"reference score = {before if before is not None else 'none'}\n"
         f"test score = {after if after is not None else 'none'}\n"
+        f"{_by_blocks(audit)}"
         f"{_conclusion(audit, reference, repeated)}\n"
     )
 
@@ -102,13 +104,29 @@ def _conclusion(audit: AuditEntry, reference: PhaseRecord, repeated: PhaseRecord
     if audit.status != "PASS":
         failed = [check.name for check in audit.checks if check.check and not check.check.passed]
         return f"TEST FAIL: {', '.join(failed)}; see verdict.json"
-    passes = script_passes(reference, repeated)
+    blocks = _blocks(audit)
+    passes = blocks.value < limit_ratio(reference) if blocks else script_passes(reference, repeated)
     if passes is None:
         return "TEST FAIL: too few queries for a score; see verdict.json"
     if not passes:
         limit = limit_ratio(reference)
         return f"TEST FAIL: the test score is not below {limit:g} times the reference score; see verdict.json"
     return "TEST PASS"
+
+
+def _blocks(audit: AuditEntry) -> BlocksRatio | None:
+    """Return the blocks that decided the first row's ratio in place of these two runs, None where none were needed."""
+    return next((ratio.blocks for ratio in audit.ratios if ratio.blocks), None)
+
+
+def _by_blocks(audit: AuditEntry) -> str:
+    """Return a line on the blocks, since the two scores above it then do not tell the verdict; "" without any."""
+    if (blocks := _blocks(audit)) is None:
+        return ""
+    return (
+        f"confirmed ratio = {blocks.value} over {blocks.n_pairs} pairs of blocks of {blocks.block_size} queries; "
+        "the two scores are of one disturbed pair of runs\n"
+    )
 
 
 def _judged(audit: AuditEntry) -> bool:

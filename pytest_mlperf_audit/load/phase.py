@@ -24,7 +24,7 @@ from .exchange import Exchange, Recorder
 from .hope import Hope, HopelessError
 from .pattern import NoFilesError, arrivals, in_flight, until
 from .progress import Progress
-from .requests import Requests
+from .requests import Request, Requests
 from .tally import Tally
 from .target import Target
 from .transport import Message, Posted, Transport
@@ -171,9 +171,10 @@ class Phase:
         step: Step,
         over: Callable[[Exchange, BaseException | None], None],
         due_ns: int | None = None,
+        request: Request | None = None,
     ) -> None:
-        """Issue one query; `over` is called when it has ended."""
-        tally, request = self._tally, self._requests.request(step)
+        """Issue one query, as `request` where that is at hand; `over` is called when it has ended."""
+        tally, request = self._tally, request or self._requests.request(step)
         now_ns = perf_counter_ns()
         if not tally.zero_ns:
             tally.zero_ns = self._recorder.zero_ns = now_ns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 
 from typing_extensions import override
@@ -15,6 +16,7 @@ from ..runs.script import Round, Script, Step
 from ..runs.spec import Concurrency, RunSpec
 from .exchange import Exchange
 from .phase import Phase
+from .requests import Request
 from .target import Target
 from .transport import Transport
 
@@ -69,14 +71,32 @@ class ScriptedPhase(Phase):
         return True
 
     async def _send_round(self, upcoming: Round) -> list[QueryRecord]:
-        self._require_within_bounds(upcoming)
-        if not upcoming.at_once:
-            return [await self._send(step) for step in upcoming.steps]
-        return await asyncio.gather(*[self._send(step) for step in upcoming.steps])
+        """Send a round; return its records in the order of its steps.
 
-    def _send(self, step: Step) -> asyncio.Future[QueryRecord]:
+        All bytes are there before the first query is issued, so that building them takes nobody's time.
+        """
+        self._require_within_bounds(upcoming)
+        requests = [(step, self._requests.request(step)) for step in upcoming.steps]
+        width = upcoming.most_in_flight
+        if width == 1:
+            return [await self._send(step, request) for step, request in requests]
+        records: list[asyncio.Future[QueryRecord]] = [self._loop.create_future() for _ in requests]
+        waiting = iter(zip(requests, records, strict=True))
+
+        def send_next(_: object = None) -> None:
+            for (step, request), record in itertools.islice(waiting, 1):
+                record.add_done_callback(send_next)
+                self._send(step, request, record)
+
+        for _ in range(width):
+            send_next()
+        return await asyncio.gather(*records)
+
+    def _send(
+        self, step: Step, request: Request, record: asyncio.Future[QueryRecord] | None = None
+    ) -> asyncio.Future[QueryRecord]:
         """Send one query; its record is written when the future is done."""
-        record = self._loop.create_future()
+        record = record or self._loop.create_future()
 
         def ended(exchange: Exchange, defect: BaseException | None) -> None:
             try:
@@ -87,13 +107,13 @@ class ScriptedPhase(Phase):
                 if not record.done():
                     record.set_result(exchange.record)
 
-        self._issue(self._tally.n_issued, step, ended)
+        self._issue(self._tally.n_issued, step, ended, request=request)
         return record
 
     def _require_within_bounds(self, upcoming: Round) -> None:
         if not upcoming.steps:  # nothing to wait for: a script that goes on so would hold up the event loop for ever
             raise ValueError("the script asks for a round without a query")
-        at_once = len(upcoming.steps) if upcoming.at_once else 1
+        at_once = upcoming.most_in_flight
         allowed = self.spec.load.target if isinstance(self.spec.load, Concurrency) else self.spec.n_samples
         if at_once > allowed or self._tally.n_issued + len(upcoming.steps) > self.spec.n_samples:
             raise ValueError(

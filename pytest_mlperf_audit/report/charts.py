@@ -34,7 +34,7 @@ from .canvas import (
     to_svg,
 )
 from .clean import apart
-from .ratios import name
+from .ratios import bounds, name
 
 __all__ = (
     "MAX_SERIES",
@@ -109,12 +109,12 @@ def ratio_against_limit(ratios: Sequence[Ratio], key: str = "") -> str | None:
     if not ratios:
         return None
     limit = ratios[0].limit
-    x = _ratio_scale([limit, *(value for ratio in ratios for value in (ratio.value, ratio.low, ratio.high))])
+    x = _ratio_scale([limit, *(value for ratio in ratios for value in (ratio.decisive, *bounds(ratio)))])
     y = _rows([name(ratio) for ratio in ratios], above=0.8)
     at, end = x.place((limit, x.high))
     with graph(x, y, 54 + 24 * len(ratios)) as drawn:
         drawn.add(ziaplot.Rectangle(at, y.low, end - at, y.high - y.low).style(f"fill_color: {BAD} 16%; color: none"))
-        limit_line(drawn, at, f"limit {apart(ratios[0].value, limit)[1]}", (y.low, y.high))
+        limit_line(drawn, at, f"limit {apart(ratios[0].decisive, limit)[1]}", (y.low, y.high))
         for position, ratio in enumerate(ratios):
             _ratio_marker(drawn, x, -position, ratio)
         return to_svg(drawn, "ratio", key)
@@ -156,16 +156,17 @@ def _strip(drawn: ziaplot.Graph, x: Scale, y: float, row: Strip, most: int) -> N
 
 def _ratio_marker(drawn: ziaplot.Graph, x: Scale, y: float, ratio: Ratio) -> None:
     """Draw a ratio: its interval with ends, its mark (a cross where it fails), its number above both."""
-    (value,) = x.place([ratio.value])
-    if ratio.low is not None and ratio.high is not None:
-        ends = x.place((ratio.low, ratio.high))
+    (value,) = x.place([ratio.decisive])
+    low_end, high_end = bounds(ratio)
+    if low_end is not None and high_end is not None:
+        ends = x.place((low_end, high_end))
         drawn.add(ziaplot.PolyLine(ends, [y, y]).marker("|", 4).color(SERIES[0]).strokewidth(2))
     mark, colour = ("round", SERIES[0]) if ratio.passed else ("x", BAD)
     drawn.add(dots([value], [y], colour, mark, 4.5))
     low, high = x.place((x.low, x.high))
     share = (value - low) / (high - low)
     side = "left" if share < 0.08 else "right" if share > 0.92 else "center"
-    number = ziaplot.Text(value, y, apart(ratio.value, ratio.limit)[0], halign=side).color(INK)
+    number = ziaplot.Text(value, y, apart(ratio.decisive, ratio.limit)[0], halign=side).color(INK)
     number.attribute("dy", "-7").attribute("stroke", PAPER).attribute("stroke-width", "3")
     drawn.add(number.attribute("paint-order", "stroke"))  # with paper about it, where the limit's line runs
 

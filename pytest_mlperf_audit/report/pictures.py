@@ -163,6 +163,6 @@ def _ratios(every: Sequence[Ratio]) -> str:
         f"{f'{name}: ' if (name := ratios.name(ratio)) else ''}{value}{f' ({bounds})' if bounds else ''}, "
         f"{'below' if ratio.passed else 'not below'} {limit}"
         for ratio in every
-        for (value, limit), bounds in ((apart(ratio.value, ratio.limit), ratios.interval(ratio)),)
+        for (value, limit), bounds in ((apart(ratio.decisive, ratio.limit), ratios.interval(ratio)),)
     ]
     return "Throughput of the repeated prompt over that of different prompts. " + "; ".join(described)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..audits.published.score import TOLERANCE
 from ..audits.verdict import Evidence, Ratio
 from ..verdicts.document import AuditEntry, CheckEntry
@@ -39,27 +41,57 @@ def name(ratio: Ratio) -> str:
 
 def interval(ratio: Ratio) -> str:
     """Return '95 % 0.98 to 1.08', with the long-run ratio where the ratio itself lies outside; '' without one."""
-    if ratio.low is None or ratio.high is None:
+    low_end, high_end = bounds(ratio)
+    if low_end is None or high_end is None:
         return ""
-    low, high = (apart(end, ratio.limit)[0] for end in (ratio.low, ratio.high))
-    outside = ratio.long_run is not None and not ratio.low <= ratio.value <= ratio.high
+    low, high = (apart(end, ratio.limit)[0] for end in (low_end, high_end))
+    outside = ratio.long_run is not None and not low_end <= ratio.decisive <= high_end
     long_run = f"long run {apart(ratio.long_run, ratio.limit)[0]}, " if outside and ratio.long_run else ""
     return f"{long_run}95 % {low} to {high}"
 
 
+def bounds(ratio: Ratio) -> tuple[float | None, float | None]:
+    """Return the ends of the interval of the ratio that the verdict rests on, None where there is none."""
+    return (ratio.blocks.low, ratio.blocks.high) if ratio.blocks else (ratio.low, ratio.high)
+
+
 def headline(audit: AuditEntry) -> str:
-    """Return 'ratio 1.03 (95 % 0.98 to 1.08), limit 1.10', with the evidence's word unless that is clean."""
+    """Return 'ratio 1.03 (95 % 0.98 to 1.08), limit 1.10', with the evidence's word unless that is clean.
+
+    Where blocks decide: 'ratio 1.03 (95 % 0.98 to 1.08) over 8 pairs of blocks, limit 1.10; the first pair did not
+    settle it: 1.31'.
+    """
     if not (rows := of_rows(audit)):
         return ""
     whole = _whole(audit)
     doubt = f", evidence {whole.evidence}" if whole and whole.evidence and whole.evidence != "clean" else ""
-    over = " over fresh twins" if rows[0].over == "twins" else ""
-    return f"ratio {_values(audit)}{over}, limit {_limit(rows)}{doubt}"
+    over = _over_blocks(rows) or (" over fresh twins" if rows[0].over == "twins" else "")
+    return f"ratio {_values(audit)}{over}, limit {_limit(rows)}{doubt}{_first_pair(rows)}"
 
 
 def beside_mlperf(audit: AuditEntry) -> str:
     """Return what MLPerf compares, where the ratio is of something else, "" where it is MLPerf's."""
     return next((ratio.mlperf for ratio in of_rows(audit)), "")
+
+
+def _over_blocks(rows: Sequence[Ratio]) -> str:
+    pairs = sorted({ratio.blocks.n_pairs for ratio in rows if ratio.blocks})
+    return f" over {' and '.join(map(str, pairs))} pairs of blocks" if pairs else ""
+
+
+def _first_pair(rows: Sequence[Ratio]) -> str:
+    """Return by how much the first pair of phases was disturbed, where blocks decided instead."""
+    disturbed = [ratio for ratio in rows if ratio.blocks]
+    if not disturbed:
+        return ""
+    named = (f"{f'{of} ' if (of := name(ratio)) else ''}{ratio.value:.3g}{_by_pace(ratio)}" for ratio in disturbed)
+    return f"; the first pair did not settle it: {', '.join(named)}"
+
+
+def _by_pace(ratio: Ratio) -> str:
+    """Return the ratio by latencies, where that alone is what the first pair fails by."""
+    shows = ratio.pace is not None and ratio.value < ratio.limit <= ratio.pace
+    return f" (by latencies {ratio.pace:.3g})" if shows else ""
 
 
 def sentences(audit: AuditEntry) -> list[str]:
@@ -70,9 +102,28 @@ def sentences(audit: AuditEntry) -> list[str]:
     beside = beside_mlperf(audit)
     return [
         _comparison(audit, rows),
+        *(_confirmed(ratio) for ratio in rows if ratio.blocks),
         *([f"{beside}."] if beside else []),
         *([_evidence(whole)] if whole and whole.evidence else []),
     ]
+
+
+def _confirmed(ratio: Ratio) -> str:
+    """Say why blocks were sent, and what they came to."""
+    blocks = ratio.blocks
+    if blocks is None:
+        return ""
+    of = f" of {name(ratio)}" if name(ratio) else ""
+    sentence = (
+        f"The two phases{of} did not settle the ratio ({ratio.value:.3g}): {'; '.join(blocks.why)}. So "
+        f"{blocks.n_pairs} pairs of blocks of {blocks.block_size} queries were sent, fresh prompts of the same cost "
+        "against repeats, each pair in an order drawn by chance. "
+    )
+    if blocks.outcome == "PASS":
+        return f"{sentence}They exclude that repeats are {blocks.excluded:.3g} times as fast."
+    if blocks.outcome == "FAIL":
+        return f"{sentence}Repeats are surely faster, and so are fresh prompts that are repeated ({blocks.fresh:.3g})."
+    return f"{sentence}They leave it undecided."
 
 
 def _whole(audit: AuditEntry) -> Ratio | None:
@@ -92,17 +143,22 @@ def _values(audit: AuditEntry) -> str:
 
 def _span(rows: tuple[Ratio, ...]) -> str:
     """Return the ratios as one number or as a range, precise enough to be told from their limit."""
-    ends = {min(ratio.value for ratio in rows), max(ratio.value for ratio in rows)}
+    ends = {min(ratio.decisive for ratio in rows), max(ratio.decisive for ratio in rows)}
     return " to ".join(apart(value, rows[0].limit)[0] for value in sorted(ends))
 
 
 def _limit(rows: tuple[Ratio, ...]) -> str:
-    return max((apart(ratio.value, ratio.limit)[1] for ratio in rows), key=len)
+    return max((apart(ratio.decisive, ratio.limit)[1] for ratio in rows), key=len)
 
 
 def _comparison(audit: AuditEntry, rows: tuple[Ratio, ...]) -> str:
     first = rows[0]
     who = f"One prompt repeated {number(first.n_repeats)} times"
+    if first.blocks and len(rows) == 1:
+        return (
+            f"In blocks of one prompt repeated and of fresh prompts of the same cost, repeats ran {_values(audit)} "
+            f"times as fast; {_allowed(first, _limit(rows))}."
+        )
     if len(rows) > 1:
         who = f"Single prompts (rows {_listed(rows)}), each repeated {number(first.n_repeats)} times,"
     sentence = (

@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Generator, Sequence
 from math import factorial, prod
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -108,14 +108,24 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Round(msgspec.Struct, frozen=True):
-    """Steps to send one after another, or all at once. `expected`: queries in the whole phase, as it looks now."""
+    """Steps to send one after another, or all at once. `expected`: queries in the whole phase, as it looks now.
+
+    `in_flight`, where it is not 0, has so many in flight, and the next one issued as one of them ends.
+    """
 
     steps: tuple[Step, ...]
     at_once: bool = False
     expected: int = 0
+    in_flight: int = 0
+
+    @property
+    def most_in_flight(self) -> int:
+        """How many of its steps are in flight together, at most."""
+        return min(len(self.steps), self.in_flight or (len(self.steps) if self.at_once else 1))
 
 
-Script = Generator[Round, Sequence[QueryRecord], None]
+#: Yields rounds and is sent the records of each. What it returns is for those who run it once more, on records.
+Script = Generator[Round, Sequence[QueryRecord], Any]
 
 
 #: Of an edit in place so many words are put in at each end, however short the text: three of twins' words are 24 bits.

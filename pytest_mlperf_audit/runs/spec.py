@@ -124,6 +124,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     `dataset` names the data set whose rows are sent, "" for the performance data set. `parameters` are what the audit
     planned with and needs to judge the phase without the YAML: a model's EOS ids, bounds, a threshold.
+    A `conditional` phase is sent only where its audit wants it, once the phases before it are over.
     """
 
     label: str
@@ -140,3 +141,4 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     dataset: str = ""
     scoring: Scoring | None = None
     parameters: dict[str, Parameter] = {}
+    conditional: bool = False

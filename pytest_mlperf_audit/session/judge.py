@@ -18,7 +18,7 @@ from ..config.redact import is_secret_name
 from ..errors import NoVerdictError, RecordError
 from ..load.group import PlannedPhase
 from ..records.store import complete_phase, consistent, read_phase, require_planned, started
-from ..runs.phase import PhaseRecord
+from ..runs.phase import MeasuredPhase, PhaseRecord
 from ..runs.spec import RunSpec
 from ..text import REDACTED
 from ..verdicts.document import AuditEntry, CheckEntry, CheckStatus, PhaseEntry, audit_status, storable_audit
@@ -47,6 +47,11 @@ class PlannedAudit:
         return tuple(planned.spec for planned in self.phases)
 
     @property
+    def surely(self) -> tuple[RunSpec, ...]:
+        """What is judged and sent whatever comes of it."""
+        return tuple(spec for spec in self.specs if not spec.conditional)
+
+    @property
     def all_phases(self) -> tuple[PlannedPhase, ...]:
         """What is sent, the warm-up first."""
         return (self.warmup, *self.phases) if self.warmup else self.phases
@@ -55,10 +60,11 @@ class PlannedAudit:
 def judge(planned: PlannedAudit, odd: PhaseWarnings | None = None) -> Verdict:
     """Return the verdict on what is on disk; `odd` looks at its phases, too. Raises NoVerdictError or RecordError."""
     records = complete_records(planned)
-    measured = {phase.spec.label: consistent(phase.directory, records[phase.spec.label]) for phase in planned.phases}
+    measured = measured_phases(planned, records)
     if odd is not None:
         for phase in planned.phases:
-            odd.look(records[phase.spec.label], measured[phase.spec.label].queries, phase.source)
+            if phase.spec.label in measured:
+                odd.look(records[phase.spec.label], measured[phase.spec.label].queries, phase.source)
     verdict = third_party.verify(planned.audit, planned.cfg, planned.checks, measured)
     counted = counter_notes({label: record.counters for label, record in records.items()})
     verdict = msgspec.structs.replace(verdict, notes=(*verdict.notes, *counted))
@@ -82,12 +88,23 @@ def _with_retakes(verdict: Verdict, audit: Audit[Any], again: Sequence[str]) -> 
     return msgspec.structs.replace(verdict, checks=checks, notes=(*verdict.notes, note))
 
 
+def measured_phases(planned: PlannedAudit, records: Mapping[str, PhaseRecord]) -> dict[str, MeasuredPhase]:
+    """Return phases with their queries by label, those that have a record. Raises RecordError."""
+    directories = {phase.spec.label: phase.directory for phase in planned.phases}
+    return {label: consistent(directories[label], record) for label, record in records.items()}
+
+
 def complete_records(planned: PlannedAudit) -> dict[str, PhaseRecord]:
-    """Return an audit's complete phase records by label. Raises NoVerdictError or RecordError."""
+    """Return an audit's complete phase records by label, without conditional phases that were never begun.
+
+    Raises NoVerdictError or RecordError.
+    """
     records = {}
     if planned.warmup:
         complete_phase(planned.warmup.directory)
     for phase in planned.phases:
+        if phase.spec.conditional and not started(phase.directory):
+            continue
         record = records[phase.spec.label] = complete_phase(phase.directory)
         require_planned(phase.directory, record, phase.spec)
         _require_none_starved(record)
@@ -155,7 +172,7 @@ def audit_entry(
         findings=verdict.findings if verdict else (),
         diffs=verdict.diffs if verdict else (),
         arms=verdict.arms if verdict else (),
-        planned=tuple(spec.label for spec in planned.specs),
+        planned=tuple(spec.label for spec in planned.surely),
         ratios=verdict.ratios if verdict else (),
         kinds=verdict.kinds if verdict else (),
     )

@@ -34,7 +34,7 @@ def plan_lines(runs: Iterable[AuditRun]) -> Iterator[str]:
         yield f"  report:   {run.report_dir}"
         for planned in run.plans:
             yield from _audit_lines(planned)
-        specs = [spec for planned in run.plans for spec in planned.specs]
+        specs = [spec for planned in run.plans for spec in planned.surely]
         fewest, most = sum(map(_least, specs)), sum(spec.n_samples for spec in specs)
         yield f"  in all {most if fewest == most else f'{fewest} to {most}'} queries"
 
@@ -58,8 +58,8 @@ def _crew_lines(run: AuditRun) -> Iterator[str]:
 
 def _in_short(planned: PlannedAudit) -> str:
     """Return an audit in a line: 'test04 (64 + 64 queries, max_throughput, limit 1.1x; cache probe 12 queries)'."""
-    timed = [spec for spec in planned.specs if not _is_scripted(spec)]
-    scripted = [spec for spec in planned.specs if _is_scripted(spec)]
+    timed = [spec for spec in planned.surely if not _is_scripted(spec)]
+    scripted = [spec for spec in planned.surely if _is_scripted(spec)]
     parts = []
     if timed:
         key = planned.audit.ratio_key
@@ -114,7 +114,10 @@ def _audit_lines(planned: PlannedAudit) -> Iterator[str]:
     yield f"  {planned.id}: {planned.audit.title}"
     phases = [planned.warmup.spec, *planned.specs] if planned.warmup else list(planned.specs)
     for spec in phases:
-        yield f"    {spec.label}: {_scripted(spec) if _is_scripted(spec) else _load(spec)}"
+        if spec.conditional:
+            yield f"    {spec.label}: only if the phases before it leave a check open; at most {spec.n_samples} queries"
+        else:
+            yield f"    {spec.label}: {_scripted(spec) if _is_scripted(spec) else _load(spec)}"
     yield f"    checks: {', '.join(planned.checks)}"
 
 

@@ -90,7 +90,7 @@ class AuditSession:
             )
         run.oddities = first.warnings
         if first.latency_s is not None:
-            specs = [spec for planned in run.plans for spec in planned.specs]
+            specs = [spec for planned in run.plans for spec in planned.surely]
             self._tell(f"{run.node_id}: the first query took {first.latency_s:.3g} s{estimate(specs, first.latency_s)}")
         for warning in first.warnings:
             self._tell(f"warning: {warning}")
@@ -116,7 +116,7 @@ class AuditSession:
         on_sigterm(self._sigterm)
 
     def _prepare(self, run: AuditRun) -> None:
-        n_queries = sum(spec.n_samples for planned in run.plans for spec in planned.specs)
+        n_queries = sum(spec.n_samples for planned in run.plans for spec in planned.surely)
         self._locks.append(claim(run.report_dir, n_queries))
         config = resolved_yaml(run.benchmark, run.loaded.written, run.loaded.secrets)
         write_atomic(run.report_dir / "config.yaml", config.encode())

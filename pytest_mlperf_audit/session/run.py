@@ -6,7 +6,7 @@ import hashlib
 import os
 import secrets
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -34,7 +34,7 @@ from ..runs.spec import RunSpec
 from . import third_party
 from .commands import Between
 from .crews import Crews
-from .judge import PlannedAudit, complete_records, judge
+from .judge import PlannedAudit, complete_records, judge, measured_phases
 from .locks import endpoint_lock, measuring, processes_measuring
 from .scorer import run_command
 
@@ -161,7 +161,7 @@ class AuditRun:
         session_dir, target = self._prepared(), self.endpoint()
         given_up = session_dir / f"given-up-{self.key}-{planned.id}"
         report = self._reporter(session_dir)
-        if _settled(planned, given_up):
+        if self._settled(planned, given_up):
             return
 
         def waiting() -> None:
@@ -169,7 +169,7 @@ class AuditRun:
                 report(_waiting(planned))
 
         with endpoint_lock(target, waiting, self.raise_if_stopped), measuring(session_dir):
-            if _settled(planned, given_up):
+            if self._settled(planned, given_up):
                 return
             try:
                 self._send(planned, target, report)
@@ -191,7 +191,7 @@ class AuditRun:
 
     def _send(self, planned: PlannedAudit, target: Target, report: Callable[[Progress], None]) -> None:
         """Send an audit's phases back to back, or with what the user has done between two of them."""
-        if all(map(_record, planned.phases)):  # sent by a process that was ended before they were scored
+        if all(map(self._is_sent, planned.phases)):  # sent by a process that was ended before they were scored
             self._score(planned, target, report)
             return
         try:
@@ -204,10 +204,11 @@ class AuditRun:
 
     def _send_groups(self, planned: PlannedAudit, target: Target, report: Callable[[Progress], None]) -> bool:
         """Send groups of phases until one is not complete; return whether all are."""
-        phases, crew = planned.all_phases, self.crews.ready(self, target)
-        groups = [[phase] for phase in phases] if self.between else [phases]
+        crew = self.crews.ready(self, target)
         before = self._sent_last()
-        for group in groups:
+        for group in _groups(planned.all_phases, apart=self.between is not None):
+            if group[0].spec.conditional and not self._wants(planned, group[0]):
+                continue
             if self.between and before:
                 self.between(before, group[0].spec.label, target.urls)
             sent = [_redrawn(planned, phase) for phase in group]
@@ -216,6 +217,33 @@ class AuditRun:
                 return False
             before = group[-1].spec.label
         return True
+
+    def _wants(self, planned: PlannedAudit, phase: PlannedPhase) -> bool:
+        """Whether a conditional phase is to be sent; where not, every process of the session is told."""
+        wants = third_party.wanted(
+            planned.audit, planned.cfg, phase.spec, measured_phases(planned, _records_so_far(planned))
+        )
+        if not wants:
+            self._not_wanted(phase).touch()
+        return wants
+
+    def _not_wanted(self, phase: PlannedPhase) -> Path:
+        """Return the file by which the session knows that a conditional phase is not to be sent."""
+        name = hashlib.sha256(str(phase.directory).encode()).hexdigest()[:12]
+        return self._prepared() / f"not-wanted-{self.key}-{name}"
+
+    def _is_sent(self, phase: PlannedPhase) -> bool:
+        """Whether nothing of a phase is left to be sent."""
+        return bool(_record(phase)) or (phase.spec.conditional and self._not_wanted(phase).exists())
+
+    def _settled(self, planned: PlannedAudit, given_up: Path) -> bool:
+        """Whether nothing is left to be run. Raises NoVerdictError where it was tried in this session, in vain."""
+        if any(record and not record.complete for record in map(_record, planned.all_phases)):
+            return True
+        over = all(map(self._is_sent, planned.phases)) and not any(map(_to_be_scored, planned.phases))
+        if not over and given_up.exists():
+            raise NoVerdictError(given_up.read_text() or "its phases could not be run; see the first failure")
+        return over
 
     def _score(self, planned: PlannedAudit, target: Target, report: Callable[[Progress], None]) -> None:
         """Have external scorers judge what was kept of the replies."""
@@ -254,18 +282,20 @@ class AuditRun:
         return report
 
 
-def _settled(planned: PlannedAudit, given_up: Path) -> bool:
-    """Whether nothing is left to be run. Raises NoVerdictError where it was tried in this session, in vain."""
-    if not _over(planned) and given_up.exists():
-        raise NoVerdictError(given_up.read_text() or "its phases could not be run; see the first failure")
-    return _over(planned)
+def _groups(phases: Sequence[PlannedPhase], *, apart: bool) -> Iterator[list[PlannedPhase]]:
+    """Yield phases that are sent back to back: all, or each `apart`; a conditional one is a group of its own."""
+    group: list[PlannedPhase] = []
+    for phase in phases:
+        if group and (apart or phase.spec.conditional or group[0].spec.conditional):
+            yield group
+            group = []
+        group.append(phase)
+    yield group
 
 
-def _over(planned: PlannedAudit) -> bool:
-    """Whether a group of phases is not to be run (again): all are complete, or one ended badly."""
-    if any(record and not record.complete for record in map(_record, planned.all_phases)):
-        return True
-    return all(map(_record, planned.phases)) and not any(map(_to_be_scored, planned.phases))
+def _records_so_far(planned: PlannedAudit) -> dict[str, PhaseRecord]:
+    """Return the records of the phases that an audit judges, as far as they were sent, by label."""
+    return {phase.spec.label: record for phase in planned.phases if (record := _record(phase))}
 
 
 def _to_be_scored(phase: PlannedPhase) -> bool:

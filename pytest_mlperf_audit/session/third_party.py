@@ -54,6 +54,12 @@ def script(audit: Audit[Any], cfg: AuditBlock, phase: RunSpec, samples: Samples)
         return audit.script(cfg, phase, samples)
 
 
+def wanted(audit: Audit[Any], cfg: AuditBlock, phase: RunSpec, runs: Mapping[str, MeasuredPhase]) -> bool:
+    """Return whether a conditional phase is to be sent. Raises NoVerdictError."""
+    with _as_message(audit, "wanted", NoVerdictError):
+        return bool(audit.wanted(cfg, phase, runs))
+
+
 def verify(audit: Audit[Any], cfg: AuditBlock, planned: Sequence[str], runs: Mapping[str, MeasuredPhase]) -> Verdict:
     """Return an audit's verdict as plain values, one check for each that was planned. Raises NoVerdictError."""
     with _as_message(audit, "verify", NoVerdictError):

@@ -176,8 +176,8 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def scripted(self) -> tuple[PhaseEntry, ...]:
-        """The phases whose queries a script chose."""
-        return tuple(phase for phase in self.phases if phase.judged and phase.scripted)
+        """The phases whose queries a script chose, but for those that confirm another's figures."""
+        return tuple(phase for phase in self.phases if phase.judged and phase.scripted and not phase.spec.conditional)
 
 
 class VerdictDocument(msgspec.Struct, frozen=True, kw_only=True):

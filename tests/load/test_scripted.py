@@ -31,17 +31,19 @@ def target_of(request) -> bytes:
     return bytes(request.head.split(b" ")[1])
 
 
-@pytest.mark.parametrize(("at_once", "most"), [(False, 1), (True, 6)])
-def test_a_round_is_sent_as_it_says(engine, start_sut, at_once, most):
+@pytest.mark.parametrize(
+    ("how", "most"), [({}, 1), ({"at_once": True}, 6), ({"in_flight": 2}, 2), ({"in_flight": 9}, 6)]
+)
+def test_a_round_is_sent_as_it_says(engine, start_sut, how, most):
     sut = start_sut(service_ms=60, lanes=64)
 
     def script():
-        yield Round(steps(0, 1, 2, 3, 4, 5), at_once=at_once)
+        yield Round(steps(0, 1, 2, 3, 4, 5), **how)
 
     ended = engine.drive_script(sut.url, script)
     assert sut.counts()["most_in_flight"] == most
     assert (ended.record.status, ended.record.stopped_by) == ("complete", "script")
-    if not at_once:
+    if most < 6:
         assert prompts(sut) == [f"scene {row}" for row in range(6)]
 
 

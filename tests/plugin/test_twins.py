@@ -45,11 +45,11 @@ def prompts(sut):
 def test_a_cheap_row_is_no_cache(audit, chat, lanes):
     sut = lanes.start(kind="prefill_dominated", lanes=2, service_ms=40, cv=0.01)
     chat(sut, audit={"reference": "rows"})
-    audit.run()
-    assert check(audit)["passed"] is not True
-    of_rows = check(audit)["observed"]
+    assert audit.run().ret == 0
+    of_rows = audit.verdict()["audits"][-1]["figures"]["ratio_first_pair"]
+    assert check(audit)["observed"] < of_rows / 2, "blocks compare with twins, whatever the phases did"
     chat(sut)
-    assert audit.run().ret != 1
+    assert audit.run().ret == 0
     assert check(audit)["observed"] < of_rows / 2
     sut.stop()
 
@@ -115,9 +115,9 @@ def test_a_reply_that_is_short_by_itself_is_no_cache(audit, chat, lanes):
     (audit.path / "prompts.jsonl").write_text(json.dumps({"prompt": row}))
     sut = lanes.start(kind="variable_length", lanes=2, service_ms=60, cv=0.01)
     chat(sut, audit={"sample_index": 0, "threshold": 0.5})
-    assert audit.run().ret == 6
-    assert check(audit)["observed"] > 1.5
-    assert "times as many as those to their twins" in check(audit)["reason"]
+    assert audit.run().ret == 0
+    assert audit.verdict()["audits"][-1]["figures"]["ratio_first_pair"] > 1.5
+    assert check(audit)["observed"] < 1.2, "the row's own words in another order are answered as briefly"
     sut.stop()
 
 

@@ -1,22 +1,22 @@
 """From the `probe:` block to a planned probe and its RunSpec, and whether records are what its seed plans.
 
-PlanError is raised before anything is sent. Records are checked by running the script once more, on them instead of a
-server.
+PlanError is raised before anything is sent. Records are checked by running the script once more, on them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
 
-from ...errors import NoVerdictError, PlanError, RefusedError
+from ...errors import PlanError
 from ...runs.order import Scripted
 from ...runs.query import QueryRecord
-from ...runs.script import FEWEST_MOVED, Edit, Round, Step
+from ...runs.script import FEWEST_MOVED
 from ...runs.spec import Concurrency, MaxThroughput, RunSpec
 from ..contract import AuditContext, Samples
+from ..replayed import replayed
 from .design import BURST_SIZES, DATASET, MADE_UP, N_SINGLE
 from .repeats import BETS, STRATA
 from .script import Probe, script
@@ -196,62 +196,6 @@ def trial_phase(probe: Probe, context: AuditContext) -> RunSpec:
     )
 
 
-#: For each block, what each query was sent as.
-_Sent = dict[str, dict[tuple[int, Edit, str], str]]
-
-
 def as_planned(spec: RunSpec, records: Iterable[QueryRecord]) -> list[QueryRecord]:
-    """Return a probe's records in the order they were sent.
-
-    Raises NoVerdictError when they are not what the seed plans, or when repeats were not sent as the same bytes, or
-    twins as the same ones, as by an adapter that leaves an Edit out.
-    """
-    sent = sorted(records, key=lambda record: record.query)
-    session = script(probe_of(spec), spec.nonce_seed or 0)
-    at = 0
-    sent_as: _Sent = {}
-    try:
-        upcoming = next(session)
-        while True:
-            replies = sent[at : at + len(upcoming.steps)]
-            _require_same(spec.label, sent_as, upcoming, replies)
-            at += len(replies)
-            upcoming = session.send(replies)
-    except (StopIteration, RefusedError):
-        pass
-    if at != len(sent):
-        raise _other(spec.label, f"{len(sent)} queries where {at} were due")
-    return sent
-
-
-def _require_same(label: str, sent_as: _Sent, upcoming: Round, replies: Sequence[QueryRecord]) -> None:
-    if len(replies) < len(upcoming.steps):
-        raise _other(label, f"it ends where {upcoming.steps[len(replies)].tag} was due")
-    for step, reply in zip(upcoming.steps, replies, strict=True):
-        if (step.tag, step.row) != (reply.tag, reply.sample):
-            due, got = f"{step.tag} of row {step.row}", f"{reply.tag} of row {reply.sample}"
-            raise _other(label, f"query {reply.query} is {got} where {due} was due")
-    _require_bytes(label, sent_as, upcoming.steps, replies)
-
-
-def _require_bytes(label: str, sent_as: _Sent, steps: Sequence[Step], replies: Sequence[QueryRecord]) -> None:
-    for step, reply in zip(steps, replies, strict=True):
-        block = step.tag.partition("/")[0]
-        of_block = sent_as.setdefault("s" if block.startswith("s") else block, {})  # strata repeat each other's twins
-        is_new = (step.row, step.edit, step.query) not in of_block
-        if of_block.setdefault((step.row, step.edit, step.query), reply.request) != reply.request:
-            raise NoVerdictError(
-                f"phase {label}: {step.tag} is an exact repeat, but was not sent as the same bytes; the endpoint "
-                "adapter must encode equal arguments alike"
-            )
-        if is_new and len(set(of_block.values())) < len(of_block):
-            raise NoVerdictError(
-                f"phase {label}: {step.tag} was to differ from what was sent before, but its bytes are the same; the "
-                "endpoint adapter must apply the edit that encode() is given to the prompt"
-            )
-
-
-def _other(label: str, what: str) -> NoVerdictError:
-    return NoVerdictError(
-        f"phase {label}: its queries are not those that its seed plans ({what}); queries.jsonl was edited or cut"
-    )
+    """Return a probe's records in the order they were sent. Raises NoVerdictError as `replayed` does."""
+    return replayed(spec.label, script(probe_of(spec), spec.nonce_seed or 0), records)[0]

@@ -21,7 +21,7 @@ from ...stats.percentiles import P90_FLOOR
 from ...stats.ranks import stratified_u
 from ...stats.ratio import Completions, NoInterval, RatioInterval, queries_to_decide, ratio_interval
 from ..disturbed import always_in_flight
-from ..verdict import Evidence, Figure, LimitOf, Ratio
+from ..verdict import BlocksRatio, Evidence, Figure, LimitOf, Ratio
 from .reference import beside_mlperf, kind_of
 
 Floats = NDArray[np.float64]
@@ -55,8 +55,13 @@ def ratio(
     *,
     check: str | None = None,
     row: int | None = None,
+    pace: float | None = None,
+    blocks: BlocksRatio | None = None,
 ) -> Ratio | None:
-    """Return the ratio of `runs` taken together, with its interval; None where a phase completed no query."""
+    """Return the ratio of `runs` taken together, with its interval; None where a phase completed no query.
+
+    Where `blocks` decide, their interval is the one that counts.
+    """
     value = _pooled(reference, runs)
     if value is None:
         return None
@@ -71,9 +76,11 @@ def ratio(
         n_distinct=reference.figures.n_completed,
         over=kind_of(reference.spec),
         mlperf=beside_mlperf(reference),
+        pace=pace,
+        blocks=blocks,
     )
-    if row is not None and kind_of(reference.spec) == "twins":
-        return found  # twins of other rows were in flight as well
+    if blocks or (row is not None and kind_of(reference.spec) == "twins"):
+        return found  # blocks have their own interval; with twins of several rows, those of others were in flight
     interval = ratio_interval(before, after, in_flight)
     if isinstance(interval, NoInterval):
         return found
@@ -94,7 +101,20 @@ def spread(run: MeasuredPhase) -> float | None:
 
 
 def ratio_figures(found: Ratio | None) -> dict[str, Figure]:
-    """Return a ratio's interval and what it says as figures, empty without an interval."""
+    """Return a ratio's interval and what it says as figures, empty without an interval.
+
+    Where blocks decide, what the first pair of phases said stands beside them.
+    """
+    if found is not None and (blocks := found.blocks):
+        return {
+            "ratio_low": blocks.low,
+            "ratio_high": blocks.high,
+            "ratio_first_pair": found.value,
+            "ratio_first_pair_by_latency": found.pace,
+            "ratio_fresh_prompts": blocks.fresh,
+            "confirmation": blocks.outcome,
+            "confirmation_pairs": blocks.n_pairs,
+        }
     if found is None or found.evidence is None:
         return {}
     figures: dict[str, Figure] = {

@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from ...config.block import AuditBlock
 from ...errors import NoVerdictError, PlanError
-from ...runs.order import Single, single
+from ...runs.order import Scripted, Single, single
 from ...runs.phase import MeasuredPhase
 from ...runs.script import Script
 from ...runs.spec import Poisson, RunSpec
@@ -29,13 +29,12 @@ from ..probe.plan import PHASE, TRIAL, as_planned, phase, planned, probe_of, tri
 from ..probe.script import script, trial
 from ..probe.settings import ProbeSettings
 from ..published.score import TOLERANCE
-from ..verdict import Check, Figure, Ratio, Verdict
-from . import MLPERF_NAME, evidence, lengths, passes, reference, rule
+from ..verdict import Verdict
+from . import MLPERF_NAME, confirm, evidence, figures, passes, ratio, reference, rule
+from .figures import AUDIT, ratio_name, suffix_of
 
 REFERENCE = reference.LABEL
-AUDIT = "output_caching"
 _PROBE = "cache_probe"
-_POOLED = "_pooled"
 
 
 class Test04Block(AuditBlock):
@@ -63,6 +62,12 @@ class Test04Block(AuditBlock):
         default=ProbeSettings(),
         description="The cache probe, sent after the phases: a verdict that a warm cache and noise cannot fool; "
         "false: without it",
+    )
+    confirmation_budget: int | None = Field(
+        default=None,
+        ge=1,
+        description="Most further queries, in times of `samples`, that confirm a ratio which the phases do not settle "
+        "(default: 8, and 16 where a query takes 1 to 30 s)",
     )
     min_completion: float | None = Field(
         default=None, gt=0, le=1, description="Share of queries that must complete (default: 1 - `threshold`)"
@@ -132,16 +137,17 @@ class Test04(Audit[Test04Block]):
             reference.planned(cfg.reference, rows, cfg.samples, samples, context),
             *(context.phase(label, cfg.n_repeats, order=single(row)) for label, row in cfg.audit_phases.items()),
         ]
+        confirmations = _confirmations(cfg, context)
         if cfg.probe is False:
-            return phases
+            return [*phases, *confirmations]
         probe = planned(cfg.probe, samples, context, where="probe.", row=rows[0], warmed=True)
-        return [trial_phase(probe, context), *phases, phase(probe, context)]
+        return [trial_phase(probe, context), *phases, phase(probe, context), *confirmations]
 
     @override
     def checks(self, cfg: Test04Block, phases: Sequence[RunSpec]) -> list[str]:
-        names = phase_check_names(phase for phase in phases if phase.label not in (TRIAL, PHASE))
+        names = phase_check_names(phase for phase in phases if not isinstance(phase.order, Scripted))
         names += [f"requests_distinct[{REFERENCE}]", *(f"requests_identical[{label}]" for label in cfg.audit_phases)]
-        names += [_ratio_name(label) for label in cfg.audit_phases]
+        names += [ratio_name(label) for label in cfg.audit_phases]
         return [*names, *([_PROBE] if cfg.probe else [])]
 
     @override
@@ -151,8 +157,15 @@ class Test04(Audit[Test04Block]):
 
     @override
     def script(self, cfg: Test04Block, phase: RunSpec, samples: Samples) -> Script:
+        if phase.conditional:
+            return confirm.script(confirm.confirmation_of(phase), phase.nonce_seed or 0)
         start = trial if phase.label == TRIAL else script
         return start(probe_of(phase), phase.nonce_seed or 0)
+
+    @override
+    def wanted(self, cfg: Test04Block, phase: RunSpec, runs: Mapping[str, MeasuredPhase]) -> bool:
+        every = _compared(cfg, runs, _conclusion(runs))
+        return any(ratio.wants_blocks(every[label]) for label in every if _confirmation(label) == phase.label)
 
     @override
     def verify(self, cfg: Test04Block, runs: Mapping[str, MeasuredPhase]) -> Verdict:
@@ -162,13 +175,19 @@ class Test04(Audit[Test04Block]):
         checks = phase_checks((compared, *repeats.values()), cfg.completion_floor)
         checks.append(reference.requests_distinct(compared))
         checks += [rule.requests_identical(label, run) for label, run in repeats.items()]
-        checks += [_throughput_ratio(cfg, label, compared, run) for label, run in repeats.items()]
-        ratios = _ratios(cfg, compared, repeats)
+        conclusion = _conclusion(runs)
+        judged = {
+            label: ratio.throughput_ratio(one, runs.get(_confirmation(label)))
+            for label, one in _compared(cfg, runs, conclusion).items()
+        }
+        checks += [check for check, _ in judged.values()]
+        blocks = {label: found for label, (_, found) in judged.items()}
+        ratios = figures.ratios(cfg.threshold, compared, repeats, cfg.audit_phases, blocks)
         verdict = Verdict(
             audit=self.id,
             checks=tuple(checks),
             ratios=tuple(ratios.values()),
-            figures=_figures(cfg, compared, repeats, ratios),
+            figures=figures.figures(cfg.threshold, compared, repeats, cfg.audit_phases, ratios),
             notes=(
                 *reference.notes(compared, probed=bool(cfg.probe)),
                 *evidence.notes(compared, repeats),
@@ -176,17 +195,62 @@ class Test04(Audit[Test04Block]):
                 *rule.bounded_notes(compared, repeats, probed=bool(cfg.probe)),
             ),
         )
-        if cfg.probe is False:
+        if conclusion is None or cfg.probe is False:
             return msgspec.structs.replace(verdict, kinds=without_probe())
-        return _with_probe(verdict, runs[PHASE], cfg.probe)
+        return _with_probe(verdict, conclusion, cfg.probe)
 
 
-def _throughput_ratio(cfg: Test04Block, label: str, compared: MeasuredPhase, run: MeasuredPhase) -> Check:
-    probed = bool(cfg.probe)
-    twins = reference.of_row(compared, cfg.audit_phases[label])
-    check = rule.throughput_ratio(_ratio_name(label), twins, run, cfg.threshold, cfg.completion_floor, probed=probed)
-    check = lengths.unless_lengths_differ(check, twins, run, 1 + cfg.threshold, probed=probed)
-    return check if probed else passes.unless_sent_again(check, compared)
+def _confirmations(cfg: Test04Block, context: AuditContext) -> list[RunSpec]:
+    """Return the phase that confirms the ratio of each phase that repeats a row."""
+    n = min(cfg.samples, cfg.n_repeats)
+    return [
+        confirm.phase(
+            confirm.Confirmation(
+                row=row,
+                n=n,
+                in_flight=confirm.in_flight(context.load, n),
+                limit=1 + cfg.threshold,
+                budget=cfg.confirmation_budget,
+            ),
+            _confirmation(label),
+            context,
+        )
+        for label, row in cfg.audit_phases.items()
+    ]
+
+
+def _conclusion(runs: Mapping[str, MeasuredPhase]) -> Conclusion | None:
+    """Return what the cache probe came to, None where none was sent."""
+    if (probed := runs.get(PHASE)) is None:
+        return None
+    return Conclusion(probe_of(probed.spec), as_planned(probed.spec, probed.read()))
+
+
+def _compared(
+    cfg: Test04Block, runs: Mapping[str, MeasuredPhase], conclusion: Conclusion | None
+) -> dict[str, ratio.Compared]:
+    """Return what is compared for each phase that repeats a row, by its label."""
+    probed = None
+    if conclusion:
+        proved = conclusion.proved
+        probed = ratio.Probed(proved, tuple(kind for kind in conclusion.judgement.kinds if kind not in proved))
+    return {
+        label: ratio.Compared(
+            name=ratio_name(label),
+            whole=runs[REFERENCE],
+            row=row,
+            run=runs[label],
+            threshold=cfg.threshold,
+            min_completion=cfg.completion_floor,
+            probed=probed,
+        )
+        for label, row in cfg.audit_phases.items()
+    }
+
+
+def _confirmation(label: str) -> str:
+    """Return the label of the phase that confirms the ratio of the phase `label`."""
+    return confirm.LABEL + suffix_of(label)
 
 
 def _require_asked(cfg: Test04Block, runs: Mapping[str, MeasuredPhase]) -> None:
@@ -200,8 +264,7 @@ def _require_asked(cfg: Test04Block, runs: Mapping[str, MeasuredPhase]) -> None:
     reference.require_asked(cfg.reference, list(cfg.audit_phases.values()), runs[REFERENCE].spec)
 
 
-def _with_probe(verdict: Verdict, probed: MeasuredPhase, settings: ProbeSettings) -> Verdict:
-    conclusion = Conclusion(probe_of(probed.spec), as_planned(probed.spec, probed.read()))
+def _with_probe(verdict: Verdict, conclusion: Conclusion, settings: ProbeSettings) -> Verdict:
     return msgspec.structs.replace(
         verdict,
         checks=(*verdict.checks, conclusion.check(_PROBE, settings.forbid or ())),
@@ -220,73 +283,3 @@ def _require_rows(rows: Sequence[int], samples: Samples) -> None:
                 f"sample_index: there is no row {row}; {len(samples)} rows were loaded, counted from 0, "
                 f"so give at most {len(samples) - 1}"
             )
-
-
-def _ratio_name(label: str) -> str:
-    return "throughput_ratio" if label == AUDIT else f"throughput_ratio[{label}]"
-
-
-def _ratios(cfg: Test04Block, compared: MeasuredPhase, repeats: Mapping[str, MeasuredPhase]) -> dict[str, Ratio]:
-    """Return the ratio of each repeated row, and of all pooled where there are several, by their figures' suffix."""
-    limit, limit_of = 1 + cfg.threshold, rule.limit_of(compared.record, cfg.threshold)
-    found = {
-        _suffix(label): evidence.ratio(
-            reference.of_row(compared, cfg.audit_phases[label]),
-            [run],
-            limit,
-            limit_of,
-            check=_ratio_name(label),
-            row=None if label == AUDIT else cfg.audit_phases[label],
-        )
-        for label, run in repeats.items()
-    }
-    if len(repeats) > 1:
-        found[_POOLED] = evidence.ratio(compared, list(repeats.values()), limit, limit_of)
-    return {suffix: ratio for suffix, ratio in found.items() if ratio}
-
-
-def _figures(
-    cfg: Test04Block,
-    reference: MeasuredPhase,
-    repeats: Mapping[str, MeasuredPhase],
-    ratios: Mapping[str, Ratio],
-) -> dict[str, Figure]:
-    """Return the measured numbers; those of a repeated row end in its suffix, `ratios` have theirs as keys."""
-    figures: dict[str, Figure] = {
-        "ref_qps": reference.figures.qps,
-        "ref_completed": reference.figures.n_completed,
-        "ref_requested": cfg.samples,
-        "threshold": cfg.threshold,
-        "limit_ratio": 1 + cfg.threshold,
-    }
-    for label, run in repeats.items():
-        suffix = _suffix(label)
-        figures |= {
-            f"audit_qps{suffix}": run.figures.qps,
-            f"audit_completed{suffix}": run.figures.n_completed,
-            f"audit_requested{suffix}": cfg.n_repeats,
-            f"ratio{suffix}": ratios[suffix].value if suffix in ratios else None,
-            f"sample_index{suffix}": cfg.audit_phases[label],
-        }
-    if reference.figures.early_stopping_p90_s is not None:
-        figures["ref_early_stopping_p90_s"] = reference.figures.early_stopping_p90_s
-        figures |= {f"{label}_early_stopping_p90_s": run.figures.early_stopping_p90_s for label, run in repeats.items()}
-    figures["ref_cv"] = evidence.spread(reference)
-    for label, run in repeats.items():
-        suffix = _suffix(label)
-        figures |= _with_suffix(evidence.ratio_figures(ratios.get(suffix)), suffix)
-        figures[f"audit_cv{suffix}"] = evidence.spread(run)
-    if len(repeats) > 1:
-        pooled = ratios.get(_POOLED)
-        figures[f"ratio{_POOLED}"] = pooled.value if pooled else None
-        figures |= _with_suffix(evidence.ratio_figures(pooled), _POOLED)
-    return figures
-
-
-def _with_suffix(figures: Mapping[str, Figure], suffix: str) -> dict[str, Figure]:
-    return {f"{name}{suffix}": value for name, value in figures.items()}
-
-
-def _suffix(label: str) -> str:
-    """Return what the figures of a phase end in: its row, where several are repeated."""
-    return "" if label == AUDIT else label.removeprefix(AUDIT)

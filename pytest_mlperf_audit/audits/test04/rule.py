@@ -14,7 +14,7 @@ from math import isclose
 from ...runs.phase import MeasuredPhase, PhaseRecord
 from ...runs.query import n_turned_away
 from ..completion import completed_enough, in_doubt
-from ..disturbed import bounded, unless_disturbed, without_power
+from ..disturbed import bounded
 from ..disturbed import notes as disturbed_notes
 from ..published.score import RELAXED, TOLERANCE, speed_up, tolerance
 from ..verdict import Check, LimitOf
@@ -32,24 +32,14 @@ def requests_identical(label: str, run: MeasuredPhase) -> Check:
     )
 
 
-def throughput_ratio(
-    name: str,
-    reference: MeasuredPhase,
-    run: MeasuredPhase,
-    threshold: float,
-    min_completion: float,
-    *,
-    probed: bool = False,
+def point_ratio(
+    name: str, reference: MeasuredPhase, run: MeasuredPhase, threshold: float, min_completion: float
 ) -> Check:
-    """Require that the ratio lies below 1 + `threshold`.
+    """Return MLPerf's comparison of the two phases: queries per second, below 1 + `threshold`.
 
-    A FAIL is undecided where the client, or a part of the reference phase that was slower than its rest, may be all
-    that it fails by; a PASS where the client bounded the repeats, unless the cache was `probed` for as well.
+    Undecided where queries were turned away that could change it.
     """
-    check = _unless_refused(_measured(name, reference, run, threshold), reference, run, threshold, min_completion)
-    if isinstance(check.observed, float):
-        check = unless_disturbed(check, reference, check.observed, 1 + threshold)
-    return check if probed else without_power(check, run)
+    return _unless_refused(_measured(name, reference, run, threshold), reference, run, threshold, min_completion)
 
 
 def _unless_refused(

@@ -111,9 +111,10 @@ def phase() -> Callable[..., MeasuredPhase]:
 class FakeSut:
     """A server in memory, on a clock of its own, that answers the rounds of a script.
 
-    `cache` is none, exact, prefix (of four words), or coalesce. `fail` names the outcome of a step, "" for none, by its
-    tag and number; a query whose URL is changed fails with `refuse_query`. `lanes` are served at once. `slowed` is a
-    factor on what a step, of this text and number, takes: a stall, or the replica that serves the text.
+    `cache` is none, exact, prefix (of four words), coalesce, or placed: none, on two servers of unequal speed, of which
+    row 0 has the faster one. `fail` names the outcome of a step, "" for none, by its tag and number; a query whose URL
+    is changed fails with `refuse_query`. `lanes` are served at once. `slowed` is a factor on what a step, of this text
+    and number, takes: a stall, or the replica that serves the text.
     """
 
     cache: str = "none"
@@ -160,16 +161,17 @@ class FakeSut:
         free = [begin_s] * self.lanes
         running: dict[str, float] = {}
         records = []
+        together = upcoming.most_in_flight > 1
         for step in upcoming.steps:
-            issued_s = begin_s if upcoming.at_once else self.now_s
+            issued_s = begin_s if together else self.now_s
             text = step.edit.apply(" ".join(f"row{step.row}-{word}" for word in range(40)))
             outcome = (self.refuse_query if step.query else "") or self.fail(step, len(self.records)) or "completed"
             slowed = self.slowed(step, text, len(self.records))
             service_s, prefill_s = (part_s * slowed for part_s in self._service(text))
-            if upcoming.at_once and self.cache == "coalesce" and text in running:
+            if together and self.cache == "coalesce" and text in running:
                 end_s = running[text]
             else:
-                start_s = max(issued_s, heapq.heappop(free)) if upcoming.at_once else issued_s
+                start_s = max(issued_s, heapq.heappop(free)) if together else issued_s
                 end_s = running[text] = start_s + service_s
                 heapq.heappush(free, end_s)
             record = QueryRecord(
@@ -201,6 +203,8 @@ class FakeSut:
         if hit:
             return self.hit_s * noise, self.hit_s * noise * 0.9 if self.prefill else 0.0
         whole_s = self.miss_s * noise
+        if self.cache == "placed" and not text.startswith("row0-0 ") and hashlib.sha256(text.encode()).digest()[0] % 2:
+            whole_s *= 1.5
         prefill_s = whole_s * self.prefill * share
         return whole_s * (1 - self.prefill) + prefill_s if self.prefill else whole_s, prefill_s
 

@@ -13,7 +13,7 @@ import pytest
 from pytest_mlperf_audit.audits import disturbed
 from pytest_mlperf_audit.audits.test01.live import Test01Block, _score_within
 from pytest_mlperf_audit.audits.test04.live import Test04
-from pytest_mlperf_audit.audits.test04.rule import bounded_notes, throughput_ratio
+from pytest_mlperf_audit.audits.test04.rule import bounded_notes, point_ratio
 from pytest_mlperf_audit.runs.columns import QueryColumns
 from pytest_mlperf_audit.runs.order import sequential
 from pytest_mlperf_audit.runs.phase import ClientState, MeasuredPhase, PhaseRecord, figures
@@ -62,6 +62,13 @@ def served(
     return MeasuredPhase.of(record, queries)
 
 
+def judged(reference: MeasuredPhase, run: MeasuredPhase) -> Any:
+    """Return MLPerf's comparison of two phases, as far as nothing disturbed the first."""
+    point = point_ratio("r", reference, run, 0.1, 0.9)
+    assert isinstance(point.observed, float)
+    return disturbed.unless_disturbed(point, reference, point.observed, 1.1)
+
+
 def varied(times_s: Sequence[float]) -> list[float]:
     """The same times with 3 % of variation, each time the same."""
     return [time_s * (1 + 0.03 * ((7 * at) % 11 - 5) / 5) for at, time_s in enumerate(times_s)]
@@ -78,7 +85,9 @@ def judge(phase: Callable[..., MeasuredPhase]) -> Callable[..., Any]:
         run = phase("output_caching", window_s=10.0 / ratio, row=0)
         reference = reference if before is None else knowing(reference, **before)
         run = run if after is None else knowing(run, **after)
-        return throughput_ratio("throughput_ratio", reference, run, 0.1, 0.9, probed=probed)
+        point = point_ratio("throughput_ratio", reference, run, 0.1, 0.9)
+        found = disturbed.unless_disturbed(point, reference, ratio, 1.1)
+        return found if probed else disturbed.without_power(found, run)
 
     return check
 
@@ -172,22 +181,22 @@ def test_a_reference_that_was_slow_for_a_part_of_its_time(phase, times_s, in_fli
     reference = served(varied(times_s), in_flight)
     qps = in_flight / FAST
     repeats = phase("output_caching", n=64, window_s=64 / qps, row=0)
-    check = throughput_ratio("r", reference, repeats, 0.1, 0.9)
+    check = judged(reference, repeats)
     assert isinstance(check.observed, float)
     assert check.observed > 1.3
     assert check.passed is None
     assert words in check.reason
     faster = phase("output_caching", n=64, window_s=64 / qps / 2, row=0)
     known = times_s.count(FAST) > in_flight or in_flight == 1  # one wave of fast queries tells no pace
-    assert throughput_ratio("r", reference, faster, 0.1, 0.9).passed is (False if known else None)
+    assert judged(reference, faster).passed is (False if known else None)
     old = served(varied(times_s), in_flight, state=False)
-    assert throughput_ratio("r", old, repeats, 0.1, 0.9).passed is False
+    assert judged(old, repeats).passed is False
 
 
 def test_all_at_once_a_slow_part_shows_where_one_works_after_the_other(phase):
     reference = served(varied(6 * [FAST] + 58 * [SLOW]), 64, 1, at_once=True)
     repeats = phase("output_caching", n=64, window_s=64 * FAST, row=0)
-    assert throughput_ratio("r", reference, repeats, 0.1, 0.9).passed is None
+    assert judged(reference, repeats).passed is None
 
 
 @pytest.mark.parametrize(("in_flight", "lanes"), [(8, 8), (8, 4), (8, 1), (64, 8), (1, 1)])
@@ -203,10 +212,10 @@ def test_a_client_and_a_slow_part_together_may_explain_what_neither_does(phase):
     assert qps is not None
     window_s = 64 / qps / 1.5
     repeats = phase("output_caching", n=64, window_s=window_s, row=0)
-    assert throughput_ratio("r", reference, repeats, 0.1, 0.9).passed is False, "1.5 x 0.8"
-    assert throughput_ratio("r", knowing(phase("reference", n=64, window_s=1.5 * window_s), cpu_share=0.1),
-                            repeats, 0.1, 0.9).passed is False  # fmt: skip
-    check = throughput_ratio("r", knowing(reference, cpu_share=0.1), repeats, 0.1, 0.9)
+    assert judged(reference, repeats).passed is False, "1.5 x 0.8"
+    assert judged(knowing(phase("reference", n=64, window_s=1.5 * window_s), cpu_share=0.1),
+                            repeats).passed is False  # fmt: skip
+    check = judged(knowing(reference, cpu_share=0.1), repeats)
     assert check.passed is None
     assert " and the first 16 of 64 queries took " in check.reason
 

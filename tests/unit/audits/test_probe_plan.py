@@ -232,8 +232,10 @@ def test_bursts_are_as_large_as_the_benchmarks_own_concurrency(rows, settings, a
 def test_the_phases_of_test04(rows, block):
     specs = Test04().plan(block(sample_index=[9, 3], probe=True), rows(), AuditContext(load=MaxThroughput()))
     labels = [spec.label for spec in specs]
-    assert labels == [TRIAL, "reference", "output_caching_9", "output_caching_3", PHASE]
-    trial, probe = specs[0], specs[-1]
+    asked = [TRIAL, "reference", "output_caching_9", "output_caching_3", PHASE]
+    assert labels == [*asked, "confirmation_9", "confirmation_3"]
+    assert [spec.conditional for spec in specs] == 5 * [False] + 2 * [True]
+    trial, probe = specs[0], specs[4]
     assert (trial.n_samples, trial.load) == (1, Concurrency(target=1))
     assert probe_of(probe).row == 9
     assert probe_of(probe).warmed, "the trial has sent the query to warm up with"

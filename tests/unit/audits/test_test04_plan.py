@@ -15,10 +15,11 @@ OFFLINE = AuditContext(load=MaxThroughput())
 
 
 def test_the_plan_is_a_reference_and_one_repeated_row(block, rows):
-    reference, caching = Test04().plan(block(sample_index=3), rows(), OFFLINE)
+    reference, caching, confirmation = Test04().plan(block(sample_index=3), rows(), OFFLINE)
     assert (reference.label, reference.n_samples, reference.order) == ("reference", 20, without_replacement(42))
     assert (caching.label, caching.n_samples, caching.order) == ("output_caching", 20, single(3))
     assert reference.nonce == caching.nonce == "none"
+    assert (confirmation.label, confirmation.conditional) == ("confirmation", True)
 
 
 def test_the_settings_reach_every_phase(block, rows):
@@ -30,7 +31,9 @@ def test_the_settings_reach_every_phase(block, rows):
         drain_timeout_s=5.0,
         query_timeout_s=2.5,
     )
-    for spec in Test04().plan(block(), rows(), context):
+    *phases, confirmation = Test04().plan(block(), rows(), context)
+    assert (confirmation.min_duration_ms, confirmation.max_duration_ms) == (0, 0)
+    for spec in phases:
         assert spec.load == Concurrency(target=4)
         assert (spec.min_duration_ms, spec.max_duration_ms) == (1000, 9000)
         assert (spec.drain_timeout_s, spec.query_timeout_s) == (5.0, 2.5)
@@ -38,7 +41,7 @@ def test_the_settings_reach_every_phase(block, rows):
 
 
 def test_counts_are_independent(block, rows):
-    reference, caching = Test04().plan(block(audit_samples=5), rows(), OFFLINE)
+    reference, caching, _ = Test04().plan(block(audit_samples=5), rows(), OFFLINE)
     assert (reference.n_samples, caching.n_samples) == (20, 5)
     more = Test04().plan(block(audit_samples=500), rows(), OFFLINE)[1]
     assert more.n_samples == 500  # more repeats than rows
@@ -46,8 +49,11 @@ def test_counts_are_independent(block, rows):
 
 def test_several_indices_give_a_phase_each_in_their_order(block, rows):
     specs = Test04().plan(block(sample_index=[9, 3, 0]), rows(), OFFLINE)
-    assert [spec.label for spec in specs] == ["reference", "output_caching_9", "output_caching_3", "output_caching_0"]
-    assert [spec.order for spec in specs[1:]] == [single(9), single(3), single(0)]
+    assert [spec.label for spec in specs] == [
+        *("reference", "output_caching_9", "output_caching_3", "output_caching_0"),
+        *("confirmation_9", "confirmation_3", "confirmation_0"),
+    ]
+    assert [spec.order for spec in specs[1:4]] == [single(9), single(3), single(0)]
 
 
 def test_defaults():
@@ -125,4 +131,4 @@ def test_twins_matter_only_where_both_are_in_the_reference(rows, seed, one, othe
         with pytest.raises(PlanError):
             Test04().plan(cfg, rows(prompts=prompts), context)
     else:
-        assert len(Test04().plan(cfg, rows(prompts=prompts), context)) == 2
+        assert len(Test04().plan(cfg, rows(prompts=prompts), context)) == 3

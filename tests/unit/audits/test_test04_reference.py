@@ -70,7 +70,7 @@ def measured(
 
 
 def test_texts_are_compared_with_twins_and_videos_with_rows(block, rows):
-    text, repeats = Test04().plan(block(sample_index=3), rows(), TEXT)
+    text, repeats, _ = Test04().plan(block(sample_index=3), rows(), TEXT)
     assert (text.label, text.n_samples, text.order, text.nonce) == ("reference", 20, in_turn([3]), "twin")
     assert repeats.nonce == "none"
     video = Test04().plan(block(sample_index=3), rows(), VIDEO)[0]
@@ -237,7 +237,7 @@ def test_with_a_floor_no_two_rows_may_be_one_request(block, rows):
     prompts = [f"prompt {row}" for row in range(40)]
     sent_last = list(without_replacement(42).indices(40))[-1]
     prompts[sent_last] = prompts[(sent_last + 1) % 40]
-    assert len(Test04().plan(block(), rows(prompts=prompts), VIDEO)) == 2
+    assert len(Test04().plan(block(), rows(prompts=prompts), VIDEO)) == 3
     with pytest.raises(PlanError, match="are sent as the same request"):
         Test04().plan(block(), rows(prompts=prompts), msgspec.structs.replace(VIDEO, min_duration_ms=1000))
 

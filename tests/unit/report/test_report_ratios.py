@@ -132,10 +132,11 @@ def test_everywhere_the_interval_that_the_records_give(make_run, tmp_path):
     run = make_run(repeat_s=0.01)
     audit = run.audits[0]
     (ratio,) = audit.ratios
-    assert ratio.low
+    assert ratio.blocks
+    assert ratio.blocks.low
     shown = ratios.interval(ratio)
     assert shown
-    assert sum(shown in line for line, _ in terminal_lines(run)) == 2
-    assert markdown(run).count(shown) == 2
+    assert sum(shown in line for line, _ in terminal_lines(run)) == 3
+    assert markdown(run).count(shown) == 3
     (drawn,) = [drawing for drawing in pictures_of(audit, tmp_path, "0").drawings if "ratio" in drawing.caption]
     assert f"({shown}), not below 1.10" in drawn.description

@@ -24,12 +24,17 @@ def test_a_passing_run_is_three_lines(make_run, tmp_path):
 
 
 def test_a_failing_run_shows_observed_limit_and_reason(make_run):
+    lines = terminal_lines(make_run(repeat_s=0.01))
+    text = " ".join(line.strip() for line, _ in lines)
+    assert lines[0][1] == "fail"
+    assert "FAIL throughput_ratio: observed 3" in text
+    assert "over 8 pairs of blocks, limit 1.10; the first pair did not settle it: 5.0" in text
     lines = terminal_lines(make_run(repeat_s=0.01, failed=9))
     text = " ".join(line.strip() for line, _ in lines)
     assert lines[0][1] == "fail"
     assert "FAIL completion[reference]: observed 55, limit 58: 55 of 64 queries completed" in text
     assert "4 http_500, 5 timeout" in text
-    assert "FAIL throughput_ratio: observed 5." in text
+    assert "undecided throughput_ratio: 776.3 queries/s" in text
     assert "report:" not in text
 
 

@@ -84,7 +84,9 @@ def test_checks_carry_observed_limit_and_reason(make_run, tmp_path):
     assert ratio.node_id == "wan22.yaml::test04::throughput_ratio"
     assert ratio.limit == 1.1
     assert "not below the limit" in ratio.reason
-    assert [phase.directory for phase in audit.phases] == ["audit/reference", "audit/output_caching"]
+    assert [phase.directory for phase in audit.phases] == [
+        *("audit/reference", "audit/output_caching", "audit/confirmation")
+    ]
     assert audit.phases[0].spec.n_samples == 64
 
 
