@@ -81,6 +81,15 @@ def test_what_is_sent(audit, chat, start_sut, lone_or_spread):
     assert any("exempts llama3.1-8b from TEST04" in note for note in verdict["notes"])
 
 
+def test_several_processes_send_the_same_twins_to_nobody(audit, chat, start_sut):
+    sut = start_sut(lanes=2, service_ms=5, repeat_ms=20)
+    load = {"type": "concurrency", "target_concurrency": 2}
+    chat(sut, settings={"load_pattern": load, "client": {"num_workers": 2}})
+    assert audit.run().ret == 0
+    assert len(audit.phase("reference")["workers"]) == 2
+    assert len(set(prompts(sut)[:8])) == 8
+
+
 def test_a_run_against_twins_is_confirmed_and_a_forged_one_is_not(audit, chat, start_sut):
     chat(start_sut(lanes=2, service_ms=5, repeat_ms=20))
     audit.run()

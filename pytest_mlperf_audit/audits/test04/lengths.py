@@ -1,8 +1,8 @@
-"""Whether a ratio may be one of lengths: a repeated row's reply may be shorter than those of its twins.
+"""Whether a ratio may be one of lengths: a repeated row, or its reply, may be shorter than those of its twins.
 
-Twins have the row's length, and a model may answer them at another. An honest model's time a query then lies between
-"the same for all" (the prompt is the work) and "the same for each output token" (the output is). So a speed-up is sure
-only where it shows in queries per second and in tokens per second, and is excluded where it shows in neither.
+Twins have as many words as the row; they may be some tokens longer to read, and a model may answer them at another
+length. An honest model's time a query then lies between "the same for all", "the same for each token read" and "the
+same for each token written". So a speed-up is sure only where it shows by all three, and excluded where by none.
 """
 
 from __future__ import annotations
@@ -22,24 +22,39 @@ from .reference import may_differ_in_length
 _STANDARD_ERRORS: Final = 3.0
 
 
-class TokensRatio(NamedTuple):
-    """Mean output tokens of the repeats over those of the reference, and the least that it may be in truth."""
+#: A phase of more queries is not read from disk once more for the tokens of its prompts.
+_MOST_READ: Final = 100_000
 
-    mean: float
+
+class Lengths(NamedTuple):
+    """Mean tokens of the repeats over those of their twins: `read`, `written`; and the least of either in truth.
+
+    Prompts whose tokens nobody has counted are as long as their words say.
+    """
+
+    read: float
+    written: float
     least: float
 
+    @property
+    def most(self) -> float:
+        """What a ratio is at most, in queries or in tokens."""
+        return max(1.0, self.read, self.written)
 
-def tokens_ratio(reference: MeasuredPhase, run: MeasuredPhase) -> TokensRatio | None:
-    """Return how long the repeats' replies are beside the reference's, None where replies do not say."""
-    twins, repeats = _tokens(reference), _tokens(run)
+
+def lengths(reference: MeasuredPhase, run: MeasuredPhase) -> Lengths | None:
+    """Return how long the repeats and their replies are beside their twins', None where replies do not say."""
+    twins, repeats = _written(reference), _written(run)
     if twins is None or repeats is None:
         return None
     least = max(0.0, repeats.mean() - _STANDARD_ERRORS * _standard_error(repeats))
     most = twins.mean() + _STANDARD_ERRORS * _standard_error(twins)
-    return TokensRatio(float(repeats.mean() / twins.mean()), float(least / most))
+    prompts = _read(run), _read(reference)
+    read = prompts[0] / prompts[1] if prompts[0] and prompts[1] else 1.0
+    return Lengths(read, float(repeats.mean() / twins.mean()), min(1.0, read, float(least / most)))
 
 
-def _tokens(run: MeasuredPhase) -> NDArray[np.int64] | None:
+def _written(run: MeasuredPhase) -> NDArray[np.int64] | None:
     queries = run.queries
     tokens = queries.tokens[queries.ok]
     return tokens if len(tokens) and (tokens > 0).all() else None
@@ -49,26 +64,35 @@ def _standard_error(tokens: NDArray[np.int64]) -> float:
     return float(tokens.std(ddof=1)) / sqrt(len(tokens)) if len(tokens) > 1 else 0.0
 
 
+def _read(run: MeasuredPhase) -> float | None:
+    """Return the mean tokens of a phase's prompts, None where the endpoint has not counted them all."""
+    if run.figures.n_issued > _MOST_READ:
+        return None
+    counts = [record.prompt_tokens for record in run.read() if record.ok]
+    known = [count for count in counts if count]
+    return sum(known) / len(known) if known and len(known) == len(counts) else None
+
+
 def unless_lengths_differ(
     check: Check, reference: MeasuredPhase, run: MeasuredPhase, limit: float, *, probed: bool
 ) -> Check:
     """Return the check of a ratio, `observed`, as the lengths of replies allow.
 
-    A FAIL needs both ratios, of queries and of tokens per second, surely not below the limit. Where one is below it,
-    the check passes if a cache was `probed` for as well, and is undecided if not. Without counts of tokens a FAIL is
+    A FAIL needs the ratios of queries and of tokens per second surely not below the limit. Where one is below it, the
+    check passes if a cache was `probed` for as well, and is undecided if not. Without counts of tokens a FAIL is
     undecided. Where replies have no length, or rows are the reference, as MLPerf has it, the check stands.
     """
     ratio = check.observed
     if check.passed is None or not isinstance(ratio, float) or not may_differ_in_length(reference.spec):
         return check
-    if (tokens := tokens_ratio(reference, run)) is None:
+    if (found := lengths(reference, run)) is None:
         return check if check.passed else _changed(check, None, _UNKNOWN)
-    in_tokens = ratio * (tokens.mean if check.passed else tokens.least)
-    if (ratio < limit) == (in_tokens < limit):
+    by_tokens = ratio * (found.most if check.passed else found.least)
+    if (ratio < limit) == (by_tokens < limit):
         return check
     words = (
-        f"of output tokens it {'is' if check.passed else 'may be'} {in_tokens:.4g}, since replies to the repeats have "
-        f"{tokens.mean:.3g} times as many as those to their twins"
+        f"in tokens it may be {by_tokens:.4g}, since the repeats have {found.read:.3g} times as many to read as their "
+        f"twins, and their replies {found.written:.3g} times as many"
     )
     if probed:
         return _changed(check, True, f"{words}: that alone may be the ratio, and the cache probe decides")

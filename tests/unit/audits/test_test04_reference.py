@@ -30,6 +30,7 @@ def measured(
     seconds: float = 0.1,
     rows: list[int] | None = None,
     tokens: int | list[int] | None = 8,
+    prompt_tokens: int | None = None,
     load: Load | None = None,
     cost: dict[int, float] | None = None,
     requests: list[str] | None = None,
@@ -48,6 +49,7 @@ def measured(
             request=(requests or [f"{number:032x}" for number in range(len(rows))])[number],
             outcome="completed",
         )
+        query.prompt_tokens = prompt_tokens
         query.tokens = tokens[number] if isinstance(tokens, list) else tokens
         queries.append(query)
         at_s = end_s
@@ -285,6 +287,13 @@ def test_a_fail_needs_lengths_that_are_surely_alike():
     steady, spread = (measured(tokens=tokens, **TWINS) for tokens in ([10] * 20, [2, 18] * 10))
     assert lengths.unless_lengths_differ(check, steady, repeats, 1.1, probed=False).passed is False
     assert lengths.unless_lengths_differ(check, spread, repeats, 1.1, probed=False).passed is None
+
+
+@pytest.mark.parametrize(("of_twins", "passed"), [(20, False), (25, None), (None, False)])
+def test_a_fail_needs_prompts_that_are_surely_alike(of_twins, passed):
+    check = msgspec.structs.replace(RATIO, passed=False, observed=1.3)
+    twins, repeats = measured(prompt_tokens=of_twins, **TWINS), measured("output_caching", prompt_tokens=20)
+    assert lengths.unless_lengths_differ(check, twins, repeats, 1.1, probed=False).passed is passed
 
 
 def test_lengths_of_rows_and_of_videos_are_not_asked_for():
