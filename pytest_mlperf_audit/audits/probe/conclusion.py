@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
@@ -13,6 +13,7 @@ from ..verdict import ArmSummary, Check, Figure, Finding, KindState
 from .contrasts import STARTS
 from .design import DATASET, MADE_UP
 from .evidence import Evidence, decode_share, first_s, makespan_s, total_s
+from .identity import identity, with_identity
 from .judge import Judged, Judgement
 from .kinds import TITLES, kinds, why_no_bursts, words
 from .naming import reaches_floors
@@ -52,10 +53,15 @@ def _of_name(of: str) -> str:
 class Conclusion:
     """What a probe's records come to. Pure: the same records always give the same conclusion."""
 
-    def __init__(self, probe: Probe, records: Iterable[QueryRecord]) -> None:
+    def __init__(
+        self, probe: Probe, records: Iterable[QueryRecord], before: Sequence[Iterable[QueryRecord]] = ()
+    ) -> None:
+        """Judge a probe's records; `before` are those of the phases before it, whose replies are evidence as well."""
         self._probe = probe
+        records = list(records)
         self.evidence = Evidence.of(records)
-        self.judgement: Judgement = probe.judge(self.evidence)
+        self.identity = identity([*before, records])
+        self.judgement: Judgement = with_identity(probe.judge(self.evidence), self.identity)
 
     @property
     def proved(self) -> tuple[Kind, ...]:
@@ -67,9 +73,8 @@ class Conclusion:
         """False when a forbidden kind is proved, None when the question is open, else True."""
         if self.proved:
             return False
-        if self.judgement.word in ("ERROR", "INCONCLUSIVE") or not self.judgement.settled:
-            return None
-        return True
+        is_open = self.judgement.word in ("ERROR", "INCONCLUSIVE") or not self.judgement.settled
+        return None if is_open or self.identity.doubt else True
 
     @property
     def word(self) -> str:
@@ -135,9 +140,14 @@ class Conclusion:
         if passed is None:
             return self.reason()
         if not passed:
-            return "; ".join([*self._found_sentences(kind), *self.judgement.proofs])
+            return "; ".join(self._proof_of(kind))
         when = f"by the time {', '.join(self.proved)} was proved" if self.proved else f"in {self._scope()}"
         return f"no {TITLES[kind]} found {when}: {why}"
+
+    def _proof_of(self, kind: Kind) -> list[str]:
+        """Return the sentences that prove a kind."""
+        others = {proof for of, proof in self.identity.proofs.items() if of != kind}
+        return [*self._found_sentences(kind), *(proof for proof in self.judgement.proofs if proof not in others)]
 
     def _found_sentences(self, kind: Kind | None = None) -> list[str]:
         """Return a sentence for each kind that was found, of each kind of prompt: one mechanism moves several arms."""

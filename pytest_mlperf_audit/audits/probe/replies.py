@@ -1,0 +1,59 @@
+"""Replies of all phases of an audit in the order they were sent, each with its identity: its id and its output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from ...runs.query import QueryRecord
+
+#: What to do where ids do not tell.
+CURE_OF_IDS: Final = "give every reply an id of its own, or empty all caches, and run the audit again"
+
+_Identity = tuple[str | None, str | None]
+
+
+class Sent(NamedTuple):
+    """A query that completed, `phase` the number of its phase. Times of two phases cannot be compared."""
+
+    phase: int
+    record: QueryRecord
+
+    @property
+    def identity(self) -> _Identity:
+        """The reply's id and the digest of its output."""
+        return self.record.reply_id, self.record.reply
+
+    @property
+    def arm(self) -> str:
+        """What the query is in the probe, without the mark that tells its two repeats apart; "" outside."""
+        return (self.record.tag or "").partition("/")[2].partition(".")[0]
+
+    @property
+    def block(self) -> str:
+        """The block of the probe that it belongs to; "" outside."""
+        return (self.record.tag or "").partition("/")[0]
+
+    @property
+    def fresh(self) -> bool:
+        """Whether its request is one that nobody sent before: of the probe, no repeat and no row of the data set."""
+        return bool(self.record.tag) and self.arm != "R" and (self.arm != "prime" or self.block.startswith("m"))
+
+    def after(self, other: Sent) -> bool:
+        """Whether it was sent when the other's reply had come."""
+        return self.phase > other.phase or self.record.issued_ns >= other.record.completed_ns
+
+    def gap_s(self, other: Sent) -> float:
+        """Return how long after the other it was sent, in seconds; very long in a later phase."""
+        same = self.phase == other.phase
+        return (self.record.issued_ns - other.record.issued_ns) / 1e9 if same else float("inf")
+
+
+def completed(phases: Sequence[Iterable[QueryRecord]]) -> list[Sent]:
+    """Return the queries of phases that completed, in the order they were sent."""
+    return [
+        Sent(number, record)
+        for number, records in enumerate(phases)
+        for record in sorted(records, key=lambda record: record.issued_ns)
+        if record.ok
+    ]
