@@ -20,6 +20,7 @@ _SURE: Final = 0.005
 _FIRST: Final = 8
 _NEAR: Final = 10
 _HITS: Final = 2
+_UNRELATED: Final = frozenset({"P", "N", "S"})
 #: Arms that have no beginning in common with the others of their block.
 _APART: Final = frozenset({"", "P", "N", "S", "U", "size"})
 
@@ -37,7 +38,7 @@ def borrowed(told: Sequence[Sent]) -> Borrowed | None:
     pairs, own = _by_origin(told)
     if len(pairs) < _FEWEST:
         return None
-    kind: Kind = "near_duplicate" if all(_shares_beginning(*pair) for pair in pairs) else "semantic"
+    kind = _kind(told, pairs)
     if len(own) == 1:
         n = len({one.record.request for one in told})
         return Borrowed(
@@ -82,6 +83,16 @@ def _are_of_time(told: Sequence[Sent]) -> bool:
         order.setdefault(one.record.reply_id, []).append(at)
     runs = all(places[-1] - places[0] == len(places) - 1 for places in order.values())
     return runs and len({one.record.reply for one in told}) < len(order)
+
+
+def _kind(told: Sequence[Sent], pairs: Sequence[tuple[Sent, Sent]]) -> Kind:
+    """Return the kind of cache that would take these requests for the same."""
+    if all(_shares_beginning(*pair) for pair in pairs):
+        return "near_duplicate"
+    kept = {id(one) for one, _ in pairs}
+    changed = [id(one) in kept for one in told if one.arm == "U"]
+    unchanged = [id(one) in kept for one in told if one.arm in _UNRELATED]
+    return "url_keyed" if changed and not any(changed) and all(unchanged) else "semantic"
 
 
 def _shares_beginning(one: Sent, origin: Sent) -> bool:

@@ -29,6 +29,8 @@ from .settings import Kind
 #: Of fewer different requests nothing is concluded; two may well be answered alike.
 _FEWEST_REQUESTS: Final = 4
 _HITS: Final = 2
+#: Kinds that answer more than exact repeats: one that times have named takes what is borrowed for its own.
+_WIDER: Final = frozenset({"near_duplicate", "semantic", "url_keyed"})
 
 
 class Identity(NamedTuple):
@@ -61,7 +63,8 @@ def with_identity(judgement: Judgement, found: Identity) -> Judgement:
     if judgement.word == "ERROR":
         return judgement
     if found.proofs:
-        kinds = tuple(dict.fromkeys((*judgement.kinds, *found.proofs)))
+        told = _WIDER.isdisjoint(judgement.kinds) or "response" in found.proofs
+        kinds = tuple(dict.fromkeys((*judgement.kinds, *(found.proofs if told else ()))))
         proofs = (*judgement.proofs, *found.proofs.values())
         return replace(judgement, word="CACHE", kinds=kinds, proofs=proofs, settled=True)
     if found.doubt and judgement.word == "CLEAN":
