@@ -6,14 +6,11 @@ on with blocks (`confirm`).
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from ...runs.phase import MeasuredPhase
 from ...stats.blocks import pace_s
 from ..disturbed import always_in_flight, bounded, bounded_words, unsteady, unsteady_words
-
-#: A slow part of the reference counts that makes its mean so many times that of the rest.
-_COUNTS: Final = 1.05
 
 
 class FirstPair(NamedTuple):
@@ -35,7 +32,8 @@ class FirstPair(NamedTuple):
 def first_pair(reference: MeasuredPhase, run: MeasuredPhase, limit: float, whole: MeasuredPhase) -> FirstPair | None:
     """Return what the two phases say of the ratio; None where either completed no query.
 
-    `whole` is the reference phase, of which `reference` may be a part.
+    `whole` is the reference phase, of which `reference` may be a part. What slowed it can only raise the ratio, so that
+    a slow part matters to a pass where it, and not the rest, may be how fast the system is.
     """
     if not (reference.figures.qps and run.figures.qps):
         return None
@@ -45,9 +43,10 @@ def first_pair(reference: MeasuredPhase, run: MeasuredPhase, limit: float, whole
         doubts.append(f"the {run.label} phase ran {point:.3g} times as fast as the {reference.label} phase")
     elif pace is not None and pace >= limit:
         doubts.append(f"by the sum of its latencies the {run.label} phase was {pace:.3g} times as fast")
-    doubts += [f"in the {one.label} phase {bounded_words(one)}" for one in (whole, run) if bounded(one)]
+    if bounded(run) or (doubts and bounded(whole)):
+        doubts += [f"in the {one.label} phase {bounded_words(one)}" for one in (whole, run) if bounded(one)]
     part = unsteady(whole)
-    if part is not None and part.rest * _COUNTS <= 1:
+    if part is not None and (doubts or point * part.factor * part.rest >= limit):
         doubts.append(f"in the {reference.label} phase {unsteady_words(part)}")
     return FirstPair(point, pace, tuple(doubts))
 
