@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-
-import msgspec
 
 from ..audits.verdict import Verdict
 from ..config.benchmark import Benchmark
@@ -25,18 +22,16 @@ from ..load.progress import Progress, ProgressFile
 from ..load.target import Target
 from ..loadgen.accuracy_log import write_accuracy_log
 from ..records.log import read_queries
-from ..records.store import QUERIES_FILE, SCORE_FILE, read_phase
+from ..records.store import QUERIES_FILE
 from ..runs.clock import Clock
-from ..runs.order import Scripted
 from ..runs.phase import PhaseRecord
-from ..runs.script import Script
-from ..runs.spec import RunSpec
 from . import third_party
 from .commands import Between
 from .crews import Crews
 from .judge import PlannedAudit, complete_records, judge, measured_phases
 from .locks import endpoint_lock, measuring, processes_measuring
 from .scorer import run_command
+from .sending import groups, record_of, records_so_far, redrawn, to_be_scored
 
 #: LoadGen's name of the log of outputs, which external scorers are given.
 ACCURACY_LOG = "mlperf_log_accuracy.json"
@@ -195,23 +190,23 @@ class AuditRun:
             self._score(planned, target, report)
             return
         try:
-            complete = self._send_groups(planned, target, report)
+            complete = self._sendgroups(planned, target, report)
         finally:
             if not self.crews.keeps:
                 self.crews.dismiss()
         if complete:
             self._score(planned, target, report)
 
-    def _send_groups(self, planned: PlannedAudit, target: Target, report: Callable[[Progress], None]) -> bool:
+    def _sendgroups(self, planned: PlannedAudit, target: Target, report: Callable[[Progress], None]) -> bool:
         """Send groups of phases until one is not complete; return whether all are."""
         crew = self.crews.ready(self, target)
         before = self._sent_last()
-        for group in _groups(planned.all_phases, apart=self.between is not None):
+        for group in groups(planned.all_phases, apart=self.between is not None):
             if group[0].spec.conditional and not self._wants(planned, group[0]):
                 continue
             if self.between and before:
                 self.between(before, group[0].spec.label, target.urls)
-            sent = [_redrawn(planned, phase) for phase in group]
+            sent = [redrawn(planned, phase) for phase in group]
             records = run_group(sent, self.source, target, title=planned.id, clock=self.clock, report=report, crew=crew)
             if not all(record.complete for record in records):
                 return False
@@ -221,7 +216,7 @@ class AuditRun:
     def _wants(self, planned: PlannedAudit, phase: PlannedPhase) -> bool:
         """Whether a conditional phase is to be sent; where not, every process of the session is told."""
         wants = third_party.wanted(
-            planned.audit, planned.cfg, phase.spec, measured_phases(planned, _records_so_far(planned))
+            planned.audit, planned.cfg, phase.spec, measured_phases(planned, records_so_far(planned))
         )
         if not wants:
             self._not_wanted(phase).touch()
@@ -234,13 +229,13 @@ class AuditRun:
 
     def _is_sent(self, phase: PlannedPhase) -> bool:
         """Whether nothing of a phase is left to be sent."""
-        return bool(_record(phase)) or (phase.spec.conditional and self._not_wanted(phase).exists())
+        return bool(record_of(phase)) or (phase.spec.conditional and self._not_wanted(phase).exists())
 
     def _settled(self, planned: PlannedAudit, given_up: Path) -> bool:
         """Whether nothing is left to be run. Raises NoVerdictError where it was tried in this session, in vain."""
-        if any(record and not record.complete for record in map(_record, planned.all_phases)):
+        if any(record and not record.complete for record in map(record_of, planned.all_phases)):
             return True
-        over = all(map(self._is_sent, planned.phases)) and not any(map(_to_be_scored, planned.phases))
+        over = all(map(self._is_sent, planned.phases)) and not any(map(to_be_scored, planned.phases))
         if not over and given_up.exists():
             raise NoVerdictError(given_up.read_text() or "its phases could not be run; see the first failure")
         return over
@@ -249,7 +244,7 @@ class AuditRun:
         """Have external scorers judge what was kept of the replies."""
         for phase in planned.phases:
             scoring = phase.spec.scoring
-            if scoring and _to_be_scored(phase):
+            if scoring and to_be_scored(phase):
                 log = phase.directory / ACCURACY_LOG
                 write_accuracy_log(log, read_queries(phase.directory / QUERIES_FILE))
                 at_it = Progress(phase=f"scoring {phase.spec.label}", title=planned.id, requested=0)
@@ -268,7 +263,7 @@ class AuditRun:
 
     def _sent_last(self) -> str:
         """Return the label of the phase that was sent last, "" where none was."""
-        sent = [phase.spec.label for planned in self.plans for phase in planned.all_phases if _record(phase)]
+        sent = [phase.spec.label for planned in self.plans for phase in planned.all_phases if record_of(phase)]
         return sent[-1] if sent else ""
 
     def _reporter(self, session_dir: Path) -> Callable[[Progress], None]:
@@ -282,50 +277,5 @@ class AuditRun:
         return report
 
 
-def _groups(phases: Sequence[PlannedPhase], *, apart: bool) -> Iterator[list[PlannedPhase]]:
-    """Yield phases that are sent back to back: all, or each `apart`; a conditional one is a group of its own."""
-    group: list[PlannedPhase] = []
-    for phase in phases:
-        if group and (apart or phase.spec.conditional or group[0].spec.conditional):
-            yield group
-            group = []
-        group.append(phase)
-    yield group
-
-
-def _records_so_far(planned: PlannedAudit) -> dict[str, PhaseRecord]:
-    """Return the records of the phases that an audit judges, as far as they were sent, by label."""
-    return {phase.spec.label: record for phase in planned.phases if (record := _record(phase))}
-
-
-def _to_be_scored(phase: PlannedPhase) -> bool:
-    """Whether an external scorer is to judge a phase, and has not."""
-    scoring = phase.spec.scoring
-    return scoring is not None and scoring.method == "command" and not (phase.directory / SCORE_FILE).exists()
-
-
-def _record(phase: PlannedPhase) -> PhaseRecord | None:
-    return read_phase(phase.directory)
-
-
 def _waiting(planned: PlannedAudit) -> Progress:
     return Progress(phase="waiting for another run against this endpoint", title=planned.id, requested=0)
-
-
-def _redrawn(planned: PlannedAudit, phase: PlannedPhase) -> PlannedPhase:
-    """Return a phase as it is to be sent now, with a seed that was never used.
-
-    With the seed of an attempt that was cut short, a cache would know the very prompts that no cache can know. The
-    record's spec has the seed that was drawn; `require_planned` compares the rest.
-    """
-    if phase.spec.nonce == "none" and not isinstance(phase.spec.order, Scripted):
-        return phase
-    spec = msgspec.structs.replace(phase.spec, nonce_seed=secrets.randbits(63))
-    return replace(phase, spec=spec, script=_script(planned, phase, spec))
-
-
-def _script(planned: PlannedAudit, phase: PlannedPhase, spec: RunSpec) -> Callable[[], Script] | None:
-    if not isinstance(spec.order, Scripted):
-        return None
-    assert phase.source is not None, "a phase of an audit is planned with its rows"
-    return partial(third_party.script, planned.audit, planned.cfg, spec, phase.source)

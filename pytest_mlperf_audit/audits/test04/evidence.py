@@ -21,7 +21,7 @@ from ...stats.percentiles import P90_FLOOR
 from ...stats.ranks import stratified_u
 from ...stats.ratio import Completions, NoInterval, RatioInterval, queries_to_decide, ratio_interval
 from ..disturbed import always_in_flight
-from ..verdict import BlocksRatio, Evidence, Figure, LimitOf, Ratio
+from ..verdict import BlocksRatio, Evidence, LimitOf, Ratio
 from .reference import beside_mlperf, kind_of
 
 Floats = NDArray[np.float64]
@@ -98,34 +98,6 @@ def ratio(
 def spread(run: MeasuredPhase) -> float | None:
     """Return the coefficient of variation of a phase's latencies, None where nothing completed."""
     return run.figures.latency.cv if run.figures.latency else None
-
-
-def ratio_figures(found: Ratio | None) -> dict[str, Figure]:
-    """Return a ratio's interval and what it says as figures, empty without an interval.
-
-    Where blocks decide, what the first pair of phases said stands beside them.
-    """
-    if found is not None and (blocks := found.blocks):
-        return {
-            "ratio_low": blocks.low,
-            "ratio_high": blocks.high,
-            "ratio_first_pair": found.value,
-            "ratio_first_pair_by_latency": found.pace,
-            "ratio_fresh_prompts": blocks.fresh,
-            "confirmation": blocks.outcome,
-            "confirmation_pairs": blocks.n_pairs,
-        }
-    if found is None or found.evidence is None:
-        return {}
-    figures: dict[str, Figure] = {
-        "ratio_long_run": found.long_run,
-        "ratio_low": found.low,
-        "ratio_high": found.high,
-        "evidence": found.evidence,
-    }
-    if found.evidence == "inconclusive":
-        figures["queries_to_decide"] = found.queries_to_decide
-    return figures
 
 
 def notes(reference: MeasuredPhase, repeats: Phases) -> tuple[str, ...]:

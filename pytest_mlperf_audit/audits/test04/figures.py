@@ -76,13 +76,41 @@ def figures(
     told["ref_cv"] = evidence.spread(reference)
     for label, run in repeats.items():
         suffix = suffix_of(label)
-        told |= _with_suffix(evidence.ratio_figures(found.get(suffix)), suffix)
+        told |= _with_suffix(_of_ratio(found.get(suffix)), suffix)
         told[f"audit_cv{suffix}"] = evidence.spread(run)
     if len(repeats) > 1:
         pooled = found.get(_POOLED)
         told[f"ratio{_POOLED}"] = pooled.value if pooled else None
-        told |= _with_suffix(evidence.ratio_figures(pooled), _POOLED)
+        told |= _with_suffix(_of_ratio(pooled), _POOLED)
     return told
+
+
+def _of_ratio(found: Ratio | None) -> dict[str, Figure]:
+    """Return a ratio's interval and what it says as figures, empty without an interval.
+
+    Where blocks decide, what the first pair of phases said stands beside them.
+    """
+    if found is not None and (blocks := found.blocks):
+        return {
+            "ratio_low": blocks.low,
+            "ratio_high": blocks.high,
+            "ratio_first_pair": found.value,
+            "ratio_first_pair_by_latency": found.pace,
+            "ratio_fresh_prompts": blocks.fresh,
+            "confirmation": blocks.outcome,
+            "confirmation_pairs": blocks.n_pairs,
+        }
+    if found is None or found.evidence is None:
+        return {}
+    figures: dict[str, Figure] = {
+        "ratio_long_run": found.long_run,
+        "ratio_low": found.low,
+        "ratio_high": found.high,
+        "evidence": found.evidence,
+    }
+    if found.evidence == "inconclusive":
+        figures["queries_to_decide"] = found.queries_to_decide
+    return figures
 
 
 def _with_suffix(figures: Mapping[str, Figure], suffix: str) -> dict[str, Figure]:

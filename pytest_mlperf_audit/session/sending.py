@@ -1,0 +1,65 @@
+"""What of an audit is sent together, what was sent already, and a phase as it is to be sent now."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+
+import msgspec
+
+from ..load.group import PlannedPhase
+from ..records.store import SCORE_FILE, read_phase
+from ..runs.order import Scripted
+from ..runs.phase import PhaseRecord
+from ..runs.script import Script
+from ..runs.spec import RunSpec
+from . import third_party
+from .judge import PlannedAudit
+
+
+def groups(phases: Sequence[PlannedPhase], *, apart: bool) -> Iterator[list[PlannedPhase]]:
+    """Yield phases that are sent back to back: all, or each `apart`; a conditional one is a group of its own."""
+    group: list[PlannedPhase] = []
+    for phase in phases:
+        if group and (apart or phase.spec.conditional or group[0].spec.conditional):
+            yield group
+            group = []
+        group.append(phase)
+    yield group
+
+
+def records_so_far(planned: PlannedAudit) -> dict[str, PhaseRecord]:
+    """Return the records of the phases that an audit judges, as far as they were sent, by label."""
+    return {phase.spec.label: record for phase in planned.phases if (record := record_of(phase))}
+
+
+def to_be_scored(phase: PlannedPhase) -> bool:
+    """Whether an external scorer is to judge a phase, and has not."""
+    scoring = phase.spec.scoring
+    return scoring is not None and scoring.method == "command" and not (phase.directory / SCORE_FILE).exists()
+
+
+def record_of(phase: PlannedPhase) -> PhaseRecord | None:
+    """Return the record of a phase that ended, None where there is none. Raises RecordError."""
+    return read_phase(phase.directory)
+
+
+def redrawn(planned: PlannedAudit, phase: PlannedPhase) -> PlannedPhase:
+    """Return a phase as it is to be sent now, with a seed that was never used.
+
+    With the seed of an attempt that was cut short, a cache would know the very prompts that no cache can know. The
+    record's spec has the seed that was drawn; `require_planned` compares the rest.
+    """
+    if phase.spec.nonce == "none" and not isinstance(phase.spec.order, Scripted):
+        return phase
+    spec = msgspec.structs.replace(phase.spec, nonce_seed=secrets.randbits(63))
+    return replace(phase, spec=spec, script=_script(planned, phase, spec))
+
+
+def _script(planned: PlannedAudit, phase: PlannedPhase, spec: RunSpec) -> Callable[[], Script] | None:
+    if not isinstance(spec.order, Scripted):
+        return None
+    assert phase.source is not None, "a phase of an audit is planned with its rows"
+    return partial(third_party.script, planned.audit, planned.cfg, spec, phase.source)
