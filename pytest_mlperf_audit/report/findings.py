@@ -8,11 +8,18 @@ import msgspec
 
 from ..audits.probe.kinds import TITLES, words
 from ..audits.probe.plan import probe_of
+from ..audits.probe.repeats import BEYOND_REACH, BEYOND_REPEATS
 from ..audits.verdict import ArmSummary, Finding, KindState
 from ..text import plain
 from ..verdicts.document import AuditEntry, CheckEntry, PhaseEntry
 from .clean import NOTHING, number, seconds
 
+#: What CLEAN leaves open, in full and short: where many prompts are repeated, and where few are.
+BEYOND = (f"{BEYOND_REACH[:1].upper()}{BEYOND_REACH[1:]}", f"{BEYOND_REPEATS[:1].upper()}{BEYOND_REPEATS[1:]}")
+BEYOND_SHORT = (
+    "hits as slow as the work, or only from the 1000th request on",
+    "hits of under a third of repeats, as slow as the work, or only from the 1000th request on",
+)
 _CHECK = re.compile(r"cache_probe|no_cache\[\w+\]")
 _TITLES: dict[str, str] = {str(kind): title for kind, title in TITLES.items()}
 
@@ -81,7 +88,7 @@ def summary(audit: AuditEntry) -> str:
     word = _verdict(audit)
     if word == "CLEAN":
         kinds = f"; {words(audit.kinds)}" if audit.kinds else ""
-        return f"The cache probe found no cache in {n}{plain(kinds, 600)}."
+        return f"The cache probe found no cache in {n}{plain(kinds, 600)}. {_beyond(audit, BEYOND)}."
     if word == "CACHE":
         return f"In {n} the cache probe found: {_kinds(audit)}{_allowance(audit)}."
     return ""
@@ -99,8 +106,9 @@ def verdict_sentence(audit: AuditEntry) -> str:
 
 
 def kinds_line(audit: AuditEntry) -> str:
-    """Return what became of each kind of cache in a line, "" where no kind is of interest."""
-    return plain(words(audit.kinds), 600)
+    """Return what became of each kind of cache in a line, with what no probe shows; "" where no kind is of interest."""
+    beyond = f"; out of reach: {_beyond(audit, BEYOND_SHORT)}" if _verdict(audit) == "CLEAN" else ""
+    return plain(f"{words(audit.kinds)}{beyond}", 600)
 
 
 def kind_rows(audit: AuditEntry) -> list[KindRow]:
@@ -125,6 +133,12 @@ def arm_rows(audit: AuditEntry) -> dict[str, list[_ArmRow]]:
 def arm_name(arm: ArmSummary) -> str:
     """Return what the queries of an arm are, with the letter that stands for it: 'exact repeat (R)'."""
     return plain(f"{arm.what} ({arm.arm})" if len(arm.arm) == 1 else arm.what, 80)
+
+
+def _beyond(audit: AuditEntry, words: tuple[str, str]) -> str:
+    """Return which of two texts tells what a clean probe leaves open: of many prompts, or of few repeated ones."""
+    designs = {probe_of(phase.spec).design for phase in audit.scripted if _sent_by_probe(phase)}
+    return words[0] if "groups" in designs else words[1]
 
 
 def _verdict(audit: AuditEntry) -> str:
@@ -174,7 +188,7 @@ def _kind(state: KindState) -> KindRow:
         quiet=state.state in ("undecided", "not looked for"),
         kind=plain(state.title, 80),
         times=NOTHING if state.times is None else f"{state.times:.3g}\N{MULTIPLICATION SIGN}",
-        share="" if state.share is None else f"{state.share:.0%} of hits",
+        share="" if state.share is None else "all hits" if state.share >= 1 else f"{state.share:.0%} of hits",
         why=_sentence(state.why),
     )
 

@@ -15,7 +15,7 @@ from .design import DATASET, MADE_UP
 from .evidence import Evidence, decode_share, first_s, makespan_s, total_s
 from .identity import identity, with_identity
 from .judge import Judged, Judgement
-from .kinds import TITLES, kinds, why_no_bursts, words
+from .kinds import TITLES, kinds, why_no_bursts, why_not, words
 from .naming import reaches_floors
 from .script import Probe
 from .settings import ALPHA, KINDS, Kind
@@ -102,7 +102,8 @@ class Conclusion:
     @cached_property
     def kinds(self) -> tuple[KindState, ...]:
         """What became of each kind of cache."""
-        return kinds(self._probe, self.evidence, self.judgement)
+        proofs: dict[Kind, str] = {kind: "; ".join(self._proof_of(kind)) for kind in self.judgement.kinds}
+        return kinds(self._probe, self.evidence, self.judgement, proofs)
 
     def check(self, name: str, asked: Collection[Kind] = ()) -> Check:
         """Return the one check that stands for the whole probe; it is in doubt where an `asked` kind was not tested."""
@@ -120,11 +121,11 @@ class Conclusion:
         of repeats; else its test is skipped.
         """
         state = next((state for state in self.kinds if state.kind == kind), None)
-        unseen = state is None or state.state == "not looked for"
-        why = state.why if state else "no query that would show it was sent"
-        if unseen:
+        why = state.why if state else "what was reused has a name"
+        unseen = why_not(kind, self._probe, self.evidence, self.judgement)
+        if unseen and kind not in self.judgement.kinds:
             doubt = asked or kind == "response"
-            reason = f"{TITLES[kind]} was not looked for: {why}"
+            reason = f"{TITLES[kind]} was not looked for: {unseen}"
             return Check(name=name, passed=None, observed=None, limit="not found", reason=reason, tested=doubt)
         is_open = self.passed is None or kind in self.judgement.may_be
         passed = None if is_open else kind not in self.judgement.kinds
@@ -277,7 +278,7 @@ def _sentence(judged: Judged) -> str:
         hits = "" if contrast.steady else ", not always but too often for chance"
         return f"{TITLES[kind]} on {where}: {seen}{hits} (p {judged.p_corrected:.2g})"
     if judged.found:
-        return f"no {TITLES[kind]} of its own on {where}: another cache explains that {seen}"
+        return f"no {TITLES[kind]} of its own on {where}: the cache that was found explains that {seen}"
     if judged.p_corrected <= ALPHA:
         return f"no {TITLES[kind]} on {where}: {seen}, below the floor of what counts (p {judged.p_corrected:.2g})"
     if reaches_floors(contrast):

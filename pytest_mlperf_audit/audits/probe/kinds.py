@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, get_args
 
+import msgspec
 import numpy as np
 
 from ..verdict import KindState, Seen
@@ -37,16 +38,23 @@ def without_probe() -> tuple[KindState, ...]:
     return tuple(_state(kind, "not looked for", _NO_PROBE, forbidden=True) for kind in _NAMED)
 
 
-def kinds(probe: Probe, evidence: Evidence, judgement: Judgement) -> tuple[KindState, ...]:
-    """Return what became of each kind of cache."""
-    states = [_kind(kind, probe, evidence, judgement) for kind in KINDS]
-    return tuple(state for state in states if state.kind in _NAMED or state.state != "not looked for")
+def kinds(
+    probe: Probe, evidence: Evidence, judgement: Judgement, proofs: Mapping[Kind, str] = {}
+) -> tuple[KindState, ...]:
+    """Return what became of each kind of cache; `proofs` say by what those were proved that were found."""
+    states = [_kind(kind, probe, evidence, judgement, proofs) for kind in KINDS]
+    return tuple(state for state in states if state.kind in _NAMED or _is_of_interest(state, judgement))
+
+
+def _is_of_interest(state: KindState, judgement: Judgement) -> bool:
+    """Whether reuse without a name is to be told of: where it was found, or may be what was."""
+    return state.state == "found" or state.kind in judgement.may_be
 
 
 def words(states: Iterable[KindState]) -> str:
     """Return what became of all kinds in a line: 'excluded: response >= 1.5x at 50 % hits; not looked for: ...'."""
     parts: dict[Seen, list[str]] = {}
-    states = [state for state in states if state.kind in _NAMED or state.state != "excluded"]
+    states = list(states)
     for state in states:
         parts.setdefault(state.state, []).append(f"{short(state)}{_from(state)}")
     reasons: dict[str, list[str]] = {}
@@ -66,20 +74,24 @@ def _from(state: KindState) -> str:
     if state.times is None:
         return ""
     at = f" at {state.share:.0%} hits" if state.share is not None and state.share < 1 else ""
-    return f" >= {state.times:.3g}x{at}"
+    least = f">= {state.times:.3g}x{at}"
+    return f" {least}" if state.state == "excluded" else f" (not {least})"
 
 
-def _kind(kind: Kind, probe: Probe, evidence: Evidence, judgement: Judgement) -> KindState:
+def _kind(kind: Kind, probe: Probe, evidence: Evidence, judgement: Judgement, proofs: Mapping[Kind, str]) -> KindState:
     forbidden = kind in (*probe.forbidden, *probe.unseen)
     if kind in judgement.kinds:
-        return _state(kind, "found", f"the probe found a {TITLES[kind]}", forbidden=forbidden)
-    in_doubt = judgement.word in ("INCONCLUSIVE", "ERROR") or kind in judgement.may_be
+        return _state(kind, "found", proofs.get(kind) or f"the probe found a {TITLES[kind]}", forbidden=forbidden)
     if why := why_not(kind, probe, evidence, judgement):
         return _state(kind, "not looked for", why, forbidden=forbidden)
-    bound = bound_of(kind, judgement)
-    if in_doubt or bound is None:
+    bound, others = bound_of(kind, judgement), _explained_by(kind, judgement)
+    in_doubt = judgement.word in ("INCONCLUSIVE", "ERROR") or kind in judgement.may_be
+    if in_doubt or bound is None or others:
         why = judgement.reason or "the data leave every speed-up possible"
-        return _state(kind, "undecided", why, forbidden=forbidden)
+        why = f"what would show it is taken for the {others} that was found" if others and not in_doubt else why
+        state = _state(kind, "undecided", why, forbidden=forbidden)
+        known = judgement.excluded.get(kind)
+        return msgspec.structs.replace(state, times=known.times, share=known.share) if known else state
     return KindState(
         kind=kind,
         title=TITLES[kind],
@@ -90,6 +102,14 @@ def _kind(kind: Kind, probe: Probe, evidence: Evidence, judgement: Judgement) ->
         times=bound.times,
         share=bound.share,
     )
+
+
+def _explained_by(kind: Kind, judgement: Judgement) -> str:
+    """Return the cache by which a comparison that would show a kind is explained, "" where none is."""
+    if kind in judgement.excluded:
+        return ""
+    explained = any(one.found and one.named != kind and one.contrast.kind == kind for one in judgement.judged)
+    return " and ".join(TITLES[other] for other in judgement.kinds) if explained else ""
 
 
 def _of_response(evidence: Evidence, judgement: Judgement) -> str:
