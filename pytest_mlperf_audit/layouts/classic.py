@@ -95,7 +95,7 @@ def _verify_text(audit: AuditEntry, reference: PhaseRecord, repeated: PhaseRecor
         f"Written by pytest-mlperf-audit {__version__}\n"
         f"reference score = {before if before is not None else 'none'}\n"
         f"test score = {after if after is not None else 'none'}\n"
-        f"{_by_blocks(audit)}"
+        f"{_beside_mlperf(audit)}{_by_blocks(audit)}"
         f"{_conclusion(audit, reference, repeated)}\n"
     )
 
@@ -117,6 +117,12 @@ def _conclusion(audit: AuditEntry, reference: PhaseRecord, repeated: PhaseRecord
 def _blocks(audit: AuditEntry) -> BlocksRatio | None:
     """Return the blocks that decided the first row's ratio in place of these two runs, None where none were needed."""
     return next((ratio.blocks for ratio in audit.ratios if ratio.blocks), None)
+
+
+def _beside_mlperf(audit: AuditEntry) -> str:
+    """Return a line on a reference that is not MLPerf's, "" where it is."""
+    said = next((ratio.mlperf for ratio in audit.ratios if ratio.mlperf), "")
+    return f"reference of fresh twins of the repeated row: {said}\n" if said else ""
 
 
 def _by_blocks(audit: AuditEntry) -> str:

@@ -57,7 +57,7 @@ def test_a_cheap_row_is_no_cache(audit, chat, lanes):
 def test_what_is_sent(audit, chat, start_sut, lone_or_spread):
     sut = start_sut(lanes=2, service_ms=5, repeat_ms=20)
     chat(sut)
-    result = audit.run(*lone_or_spread)
+    result = audit.run("--mlperf-layout=both", *lone_or_spread)
     assert result.ret == 0, str(result.stdout)
     row = json.loads((audit.path / "prompts.jsonl").read_text().splitlines()[3])["prompt"]
     sent = prompts(sut)
@@ -76,6 +76,8 @@ def test_what_is_sent(audit, chat, start_sut, lone_or_spread):
             "  MLPerf compares with other rows, whose cost may differ, and exempts llama3.1-8b from TEST04",
         ]
     )
+    written = (audit.report() / "TEST04" / "verify_performance.txt").read_text()
+    assert "reference of fresh twins of the repeated row: MLPerf compares with other rows" in written
     verdict = audit.verdict()["audits"][-1]
     assert [ratio["over"] for ratio in verdict["ratios"]] == ["twins"]
     assert any("exempts llama3.1-8b from TEST04" in note for note in verdict["notes"])

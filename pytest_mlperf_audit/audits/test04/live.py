@@ -154,7 +154,7 @@ class Test04(Audit[Test04Block]):
 
     @override
     def warnings(self, cfg: Test04Block, phases: Sequence[RunSpec], samples: Samples) -> list[str]:
-        told = (passes.warning(phase, len(samples), probed=bool(cfg.probe)) for phase in phases)
+        told = (passes.warning(phase, probed=bool(cfg.probe)) for phase in phases)
         return [warning for warning in told if warning]
 
     @override

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from itertools import islice
+from typing import Final
 
 import msgspec
 
 from ...errors import PlanError
 from ...runs.order import WithoutReplacement
 from ...runs.phase import MeasuredPhase
-from ...runs.spec import RunSpec
+from ...runs.spec import Parameter, RunSpec
 from ..contract import Samples
 from ..verdict import Check
+
+_ROWS: Final = "rows"
 
 
 def require_enough(count: int, samples: Samples) -> None:
@@ -35,21 +38,27 @@ def require_distinct(order: WithoutReplacement, count: int, samples: Samples) ->
             )
 
 
-def may_wrap(spec: RunSpec) -> bool:
-    """Whether a phase goes through its rows again when they are used up."""
-    return isinstance(spec.order, WithoutReplacement) and spec.order.wrap
+def parameters(n_rows: int) -> dict[str, Parameter]:
+    """Return what a phase is planned with that goes through so many rows again when they are used up."""
+    return {_ROWS: n_rows}
+
+
+def rows_of(spec: RunSpec) -> int | None:
+    """Return how many rows a phase goes through again when they are used up, None for one that does not."""
+    n_rows = spec.parameters.get(_ROWS)
+    return n_rows if isinstance(n_rows, int) and n_rows > 0 else None
 
 
 def n_passes(run: MeasuredPhase) -> float:
     """Return how often a phase went through its rows; 1 where they were not used up."""
-    if not may_wrap(run.spec) or not run.figures.n_distinct_samples:
-        return 1.0
-    return run.figures.n_issued / run.figures.n_distinct_samples
+    n_rows = rows_of(run.spec)
+    return max(1.0, run.figures.n_issued / n_rows) if n_rows else 1.0
 
 
-def warning(spec: RunSpec, n_rows: int, *, probed: bool) -> str:
+def warning(spec: RunSpec, *, probed: bool) -> str:
     """Return from which rate on the rows of a phase are used up before its floor, "" where they cannot be."""
-    if not (may_wrap(spec) and spec.min_duration_ms):
+    n_rows = rows_of(spec)
+    if not (n_rows and spec.min_duration_ms):
         return ""
     floor_s = spec.min_duration_ms / 1000
     decides = "the cache probe decides" if probed else "a pass is then undecided, for want of the cache probe"
@@ -66,7 +75,7 @@ def sent_again(run: MeasuredPhase, *, probed: bool) -> str:
         return ""
     rests = "the cache probe alone tells whether there is one" if probed else "nothing tells whether there is one"
     return (
-        f"{run.label}: its {run.figures.n_distinct_samples} rows were gone through {passes:.3g} times, since "
+        f"{run.label}: its {rows_of(run.spec)} rows were gone through {passes:.3g} times, since "
         f"min_duration_ms lasts longer than they do; a cache may have served all passes but the first, so that {rests}"
     )
 

@@ -21,8 +21,7 @@ from ...runs.twins import twins
 from ..contract import AuditContext, Samples
 from ..disturbed import always_in_flight
 from ..verdict import Check
-from . import exempt_model
-from .passes import n_passes, require_distinct, require_enough, sent_again
+from . import exempt_model, passes
 
 LABEL: Final = "reference"
 Kind = Literal["rows", "twins"]
@@ -42,9 +41,10 @@ def planned(asked: Kind | None, rows: Sequence[int], count: int, samples: Sample
             parameters[_EXEMPT] = exempt
         return context.phase(LABEL, count, order=in_turn(rows), nonce="twin", parameters=parameters)
     order = without_replacement(context.sample_order_seed, wrap=context.min_duration_ms > 0)
-    require_enough(count, samples)
-    require_distinct(order, count, samples)
-    return context.phase(LABEL, count, order=order)
+    passes.require_enough(count, samples)
+    passes.require_distinct(order, count, samples)
+    parameters = passes.parameters(len(samples)) if order.wrap else {}
+    return context.phase(LABEL, count, order=order, parameters=parameters)
 
 
 def _kind(asked: Kind | None, rows: Sequence[int], samples: Samples, context: AuditContext) -> Kind:
@@ -116,12 +116,10 @@ def requests_distinct(run: MeasuredPhase) -> Check:
     sent, distinct = run.figures.n_issued, run.figures.n_distinct_requests
     name, reason = f"requests_distinct[{run.label}]", f"{distinct} different requests among {sent} on the wire"
     due, even = sent, True
-    if n_passes(run) > 1:
+    if (n_passes := passes.n_passes(run)) > 1:
         times = np.unique(run.queries.samples, return_counts=True)[1]
-        due, even = len(times), bool(times.max() - times.min() <= 1)
-        reason += (
-            f", {due} rows gone through {sent / due:.3g} times, {'one as often as another' if even else 'unevenly'}"
-        )
+        due, even = passes.rows_of(run.spec) or 0, bool(times.max() - times.min() <= 1)
+        reason += f", {due} rows gone through {n_passes:.3g} times, {'evenly' if even else 'unevenly'}"
     return Check(
         name=name,
         passed=0 < due == distinct and even,
@@ -133,7 +131,7 @@ def requests_distinct(run: MeasuredPhase) -> Check:
 
 def notes(reference: MeasuredPhase, *, probed: bool) -> tuple[str, ...]:
     """Return what a reader should know of what the repeats were compared with, a sentence each."""
-    told = (beside_mlperf(reference), sent_again(reference, probed=probed))
+    told = (beside_mlperf(reference), passes.sent_again(reference, probed=probed))
     return tuple(note for note in told if note)
 
 

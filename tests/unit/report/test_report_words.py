@@ -7,8 +7,8 @@ import pytest
 from pytest_mlperf_audit.audits.verdict import Ratio
 from pytest_mlperf_audit.report.tables import failures, phase_rows, workload
 from pytest_mlperf_audit.report.words import headline, interval_of, sentences, summary
-from pytest_mlperf_audit.runs.order import sequential, with_replacement
-from pytest_mlperf_audit.runs.spec import MaxThroughput, Poisson, RunSpec
+from pytest_mlperf_audit.runs.order import in_turn, sequential, with_replacement
+from pytest_mlperf_audit.runs.spec import Concurrency, MaxThroughput, Poisson, RunSpec
 from pytest_mlperf_audit.verdicts.document import AuditEntry, CheckEntry
 from tests.support.entries import a_check, an_audit
 
@@ -148,5 +148,8 @@ def test_what_a_phase_was_asked_for():
         max_duration_ms=1500,
     )
     assert workload(spec) == "5,000 × rows in file order, all at once, for at least 10 min, for at most 1,500 ms"  # noqa: RUF001 - as shown
+    for order, rows in ((in_turn([3]), "row 3"), (in_turn([9, 3]), "rows 9 and 3 in turn")):
+        twins = RunSpec(label="x", n_samples=8, order=order, load=Concurrency(target=2), nonce="twin")
+        assert workload(twins) == f"8 × fresh twins of {rows}, 2 in flight"  # noqa: RUF001 - as shown
     paced = RunSpec(label="x", n_samples=2, order=with_replacement(1), load=Poisson(target_qps=2.5, seed=1))
     assert workload(paced) == "2 × rows drawn at random, arriving at 2.5 a second"  # noqa: RUF001 - as shown
