@@ -214,9 +214,13 @@ class AuditRun:
         return True
 
     def _wants(self, planned: PlannedAudit, phase: PlannedPhase) -> bool:
-        """Whether a conditional phase is to be sent; where not, every process of the session is told."""
-        wants = third_party.wanted(
-            planned.audit, planned.cfg, phase.spec, measured_phases(planned, records_so_far(planned))
+        """Whether a conditional phase is to be sent; where not, every process of the session is told.
+
+        It is not where a phase before it was sent again: the verdict then is undecided, whatever further queries show.
+        """
+        records = records_so_far(planned)
+        wants = all(record.attempt == 1 for record in records.values()) and third_party.wanted(
+            planned.audit, planned.cfg, phase.spec, measured_phases(planned, records)
         )
         if not wants:
             self._not_wanted(phase).touch()

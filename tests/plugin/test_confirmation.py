@@ -38,8 +38,9 @@ def test_it_is_sent_once_whichever_process_needs_it(audit, disturbed, lone_or_sp
     result = audit.run(*lone_or_spread)
     assert result.ret == 0
     assert labels(audit) == ["reference", "output_caching", "confirmation"]
-    assert audit.phase("confirmation")["figures"]["n_issued"] == 64
-    assert sut.received == 32 + 32 + 64
+    n_issued = audit.phase("confirmation")["figures"]["n_issued"]
+    assert n_issued in (64, 128, 256), "up to one of the looks"
+    assert sut.received == 32 + 32 + n_issued
     told = " ".join(line.strip() for line in result.outlines)
     assert "pairs of blocks, limit 1.90; the first pair did not settle it: " in told
 
