@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from ..text import plain
 from ..verdicts.document import AuditEntry, CheckEntry, PhaseEntry, VerdictDocument
 from ..verdicts.round import RoundDocument
-from . import findings
+from . import findings, ratios
 from .clean import number, seconds
 from .round import words as round_words
 from .tables import failures
@@ -69,7 +69,7 @@ def _audit(audit: AuditEntry, run: VerdictDocument) -> Iterator[str]:
     yield ""
     of_phases = ("Phase", "Completed", "Failed", "Throughput", "p50", "p90", "p99")
     yield from _table(of_phases, [_phase(phase) for phase in audit.phases[:_MAX_PHASES]])
-    for note in audit.notes:
+    for note in filter(None, (ratios.beside_mlperf(audit), *audit.notes)):
         yield f"- {_text(note, 300)}"
 
 

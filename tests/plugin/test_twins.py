@@ -80,7 +80,7 @@ def test_what_is_sent(audit, chat, start_sut, lone_or_spread):
     assert "reference of fresh twins of the repeated row: MLPerf compares with other rows" in written
     verdict = audit.verdict()["audits"][-1]
     assert [ratio["over"] for ratio in verdict["ratios"]] == ["twins"]
-    assert any("exempts llama3.1-8b from TEST04" in note for note in verdict["notes"])
+    assert verdict["ratios"][0]["mlperf"].endswith("exempts llama3.1-8b from TEST04")
 
 
 def test_several_processes_send_the_same_twins_to_nobody(audit, chat, start_sut):

@@ -130,9 +130,9 @@ def requests_distinct(run: MeasuredPhase) -> Check:
 
 
 def notes(reference: MeasuredPhase, *, probed: bool) -> tuple[str, ...]:
-    """Return what a reader should know of what the repeats were compared with, a sentence each."""
-    told = (beside_mlperf(reference), passes.sent_again(reference, probed=probed))
-    return tuple(note for note in told if note)
+    """Return what a reader should know of a reference whose rows were sent again."""
+    again = passes.sent_again(reference, probed=probed)
+    return (again,) if again else ()
 
 
 def beside_mlperf(reference: MeasuredPhase) -> str:

@@ -46,6 +46,14 @@ def test_without_an_interval_nothing_is_said_of_it():
     assert len(words.sentences(_entry({}))) == 1
 
 
+def test_a_ratio_over_twins_says_so_and_what_mlperf_compares():
+    audit = _entry({"over": "twins", "mlperf": "MLPerf compares with other rows"})
+    assert words.headline(audit) == "ratio 1.03 over fresh twins, limit 1.10"
+    first, second = words.sentences(audit)
+    assert "times as fast as 64 fresh twins of it, as long and with other first words" in first
+    assert second == "MLPerf compares with other rows."
+
+
 def test_a_bound_is_never_shown_equal_to_a_limit_that_it_misses():
     assert ratios.interval(_ratio(low=1.0, high=1.0999)) == "95 % 1.00 to 1.0999"
 
