@@ -45,7 +45,7 @@ class Test04Block(AuditBlock):
     __test__ = False
 
     test: Literal["test04", "output_caching_test"] = Field(description="TEST04, by either name")
-    samples: int = Field(ge=1, description="Queries of the reference phase, each a distinct row")
+    samples: int = Field(ge=1, description="Queries of the reference phase, each a distinct row, or a twin of its own")
     audit_samples: int | None = Field(
         default=None, ge=1, description="Queries of each output_caching phase, all the same row (default: `samples`)"
     )

@@ -18,6 +18,7 @@ from ..disturbed import bounded
 from ..disturbed import notes as disturbed_notes
 from ..published.score import RELAXED, TOLERANCE, speed_up, tolerance
 from ..verdict import Check, LimitOf
+from .reference import kind_of
 
 
 def requests_identical(label: str, run: MeasuredPhase) -> Check:
@@ -73,7 +74,8 @@ def _measured(name: str, reference: MeasuredPhase, run: MeasuredPhase, threshold
             limit=1 + threshold,
             reason=f"no throughput: the {silent} phase completed no query",
         )
-    return speed_up(before, after, threshold, name=name)
+    over = "distinct samples" if kind_of(reference.spec) == "rows" else "fresh twins of it"
+    return speed_up(before, after, threshold, name=name, over=over)
 
 
 def _single_stream(run: PhaseRecord) -> bool:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from pytest_mlperf_audit.audits.contract import AuditContext
-from pytest_mlperf_audit.audits.test04 import exempt_model, lengths, passes, reference
+from pytest_mlperf_audit.audits.test04 import exempt_model, lengths, passes, reference, rule
 from pytest_mlperf_audit.audits.test04.live import Test04
 from pytest_mlperf_audit.audits.verdict import Check
 from pytest_mlperf_audit.errors import NoVerdictError, PlanError
@@ -186,6 +186,15 @@ def test_latencies_that_are_waiting_times_say_nothing_of_a_row():
 def test_one_row_is_compared_with_the_whole_reference():
     for sent in (measured(**TWINS), measured()):
         assert reference.of_row(sent, 3) is sent
+
+
+def test_a_check_says_what_the_repeats_are_compared_with():
+    repeats = measured("output_caching")
+    for sent, words in (
+        (measured(**TWINS), "against 10 with fresh twins of it"),
+        (measured(), "with distinct samples"),
+    ):
+        assert words in rule.point_ratio("throughput_ratio", sent, repeats, 0.1, 0.9).reason
 
 
 WRAPPED: dict[str, Any] = {"order": without_replacement(1, wrap=True), "parameters": {"rows": 4}}
