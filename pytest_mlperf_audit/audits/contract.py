@@ -87,6 +87,7 @@ class Audit(ABC, Generic[ConfigT]):
     `mlperf_name` is the name in the files MLPerf's checker reads (None: no such file). `first_time` are the checks,
     less what stands in brackets, that say nothing where a phase was sent before: a cache may know its queries.
     `ratio_key` is the key of its block by how much a ratio may exceed 1, for the head of a session ("": no such key).
+    `beside` are labels of the main run's phases that `verify` gets as well, where they were sent before its own.
     """
 
     id: ClassVar[str]
@@ -96,6 +97,7 @@ class Audit(ABC, Generic[ConfigT]):
     config: ClassVar[type[AuditBlock]] = AuditBlock
     first_time: ClassVar[frozenset[str]] = frozenset()
     ratio_key: ClassVar[str] = ""
+    beside: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def plan(self, cfg: ConfigT, samples: Samples, context: AuditContext) -> list[RunSpec]:

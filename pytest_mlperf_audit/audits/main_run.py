@@ -21,7 +21,8 @@ from .contract import Audit, AuditContext, Samples
 from .scored import score_check, score_figures, score_of, scoring_for
 from .verdict import Check, Figure, Verdict
 
-_PHASE = "performance"
+#: The label of the main run's phase.
+MAIN_RUN = "performance"
 _FLOOR = "early_stopping"
 
 
@@ -41,7 +42,7 @@ class Performance(Audit[PerformanceBlock]):
     def plan(self, cfg: PerformanceBlock, samples: Samples, context: AuditContext) -> list[RunSpec]:  # noqa: ARG002
         """One phase over shuffled rows, shuffled anew when they are used up, as MLPerf's LoadGen does."""
         order = without_replacement(context.sample_order_seed, wrap=True)
-        return [context.phase(_PHASE, context.n_samples_to_issue or len(samples), order=order)]
+        return [context.phase(MAIN_RUN, context.n_samples_to_issue or len(samples), order=order)]
 
     def checks(self, cfg: PerformanceBlock, phases: Sequence[RunSpec]) -> list[str]:  # noqa: ARG002
         """`completion` and `count`; `duration` where the YAML sets a floor; `early_stopping` where LoadGen has one."""
@@ -51,7 +52,7 @@ class Performance(Audit[PerformanceBlock]):
 
     def verify(self, cfg: PerformanceBlock, runs: Mapping[str, MeasuredPhase]) -> Verdict:  # noqa: ARG002
         """Every query was sent and completed; the floors held."""
-        run = runs[_PHASE]
+        run = runs[MAIN_RUN]
         checks = [completion(run, 1.0, name="completion"), _count(run)]
         if run.spec.min_duration_ms:
             checks.append(duration(run, name="duration"))

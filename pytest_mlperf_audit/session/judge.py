@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,17 @@ from .phase_warnings import PhaseWarnings
 
 @dataclass(frozen=True)
 class PlannedAudit:
-    """An audit of the YAML with all that is known before it runs. `warmup` phases are sent but never judged."""
+    """An audit of the YAML with all that is known before it runs. `warmup` phases are sent but never judged.
+
+    `beside` are phases of the main run, which are evidence where they were sent before.
+    """
 
     audit: Audit[Any]
     cfg: AuditBlock
     phases: tuple[PlannedPhase, ...]
     checks: tuple[str, ...]
     warmup: PlannedPhase | None = None
+    beside: tuple[PlannedPhase, ...] = ()
 
     @property
     def id(self) -> str:
@@ -55,6 +59,11 @@ class PlannedAudit:
     def all_phases(self) -> tuple[PlannedPhase, ...]:
         """What is sent, the warm-up first."""
         return (self.warmup, *self.phases) if self.warmup else self.phases
+
+
+def with_beside(planned: PlannedAudit, sent: Iterable[PlannedPhase]) -> PlannedAudit:
+    """Return an audit with those of the phases `sent` by the main run that it asks for."""
+    return replace(planned, beside=tuple(phase for phase in sent if phase.spec.label in planned.audit.beside))
 
 
 def judge(planned: PlannedAudit, odd: PhaseWarnings | None = None) -> Verdict:
@@ -89,9 +98,28 @@ def _with_retakes(verdict: Verdict, audit: Audit[Any], again: Sequence[str]) -> 
 
 
 def measured_phases(planned: PlannedAudit, records: Mapping[str, PhaseRecord]) -> dict[str, MeasuredPhase]:
-    """Return phases with their queries by label, those that have a record. Raises RecordError."""
+    """Return phases with their queries by label, those that have a record, and those beside. Raises RecordError."""
     directories = {phase.spec.label: phase.directory for phase in planned.phases}
-    return {label: consistent(directories[label], record) for label, record in records.items()}
+    measured = {label: consistent(directories[label], record) for label, record in records.items()}
+    return {**_beside(planned, records), **measured}
+
+
+def _beside(planned: PlannedAudit, records: Mapping[str, PhaseRecord]) -> dict[str, MeasuredPhase]:
+    """Return the complete phases beside an audit that were begun before its own; what cannot be read is left out."""
+    first = min((record.started_at for record in records.values()), default="")
+    found = ((phase.spec.label, _before(first, phase.directory)) for phase in planned.beside)
+    return {label: phase for label, phase in found if phase is not None}
+
+
+def _before(moment: str, directory: Path) -> MeasuredPhase | None:
+    """Return the phase in a directory if it is whole and began before a moment; its own checks tell what is wrong."""
+    try:
+        record = read_phase(directory)
+        if record is None or not record.complete or record.started_at >= moment:
+            return None
+        return consistent(directory, record)
+    except RecordError:
+        return None
 
 
 def complete_records(planned: PlannedAudit) -> dict[str, PhaseRecord]:

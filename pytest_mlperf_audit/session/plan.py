@@ -33,7 +33,7 @@ from . import third_party
 from .commands import Between, Hook
 from .crews import each_share
 from .inputs import Adapters, Sources, redirected, target_of, with_prompts_found
-from .judge import PlannedAudit
+from .judge import PlannedAudit, with_beside
 from .places import check_disjoint, check_harmless
 from .run import AuditRun
 from .scorer import command_problem
@@ -166,7 +166,10 @@ class _Groups:
         requested = [(registry.find(audits, cfg.test), cfg) for cfg in self._benchmark.audit]
         main = [] if any(cfg.only for _, cfg in requested) else [*self._performance(), *self._accuracy()]
         audited = self._audits(requested)
-        return [*audited, *main] if self._benchmark.audit_order == "before" else [*main, *audited]
+        if self._benchmark.audit_order == "before":
+            return [*audited, *main]
+        sent = [phase for planned in main for phase in planned.phases]
+        return [*main, *(with_beside(planned, sent) for planned in audited)]
 
     def _performance(self) -> Iterator[PlannedAudit]:
         if self._benchmark.effective_mode:

@@ -38,7 +38,7 @@ from . import plan as groups
 from . import third_party
 from .contradictions import contradictions
 from .finished import FinishedRun
-from .judge import PlannedAudit, audit_entry, judge, phase_records
+from .judge import PlannedAudit, audit_entry, judge, phase_records, with_beside
 
 
 @dataclass(frozen=True)
@@ -206,8 +206,15 @@ class Recheck:
         names = tuple(check.name for check in stored.checks)
         if not missing and judged:
             names = third_party.checks(audit, cfg, [phase.spec for phase in judged])
-        planned = PlannedAudit(audit, cfg, judged, names, warmup)
+        planned = with_beside(PlannedAudit(audit, cfg, judged, names, warmup), self._main_run())
         return planned, missing if judged or missing else ["of this audit"]
+
+    def _main_run(self) -> Iterator[PlannedPhase]:
+        """Yield the judged phases of the main run."""
+        for entry in self.stored.audits:
+            for phase in entry.phases if entry.id == Performance.id else ():
+                if phase.judged:
+                    yield PlannedPhase(phase.spec, self.run.phase_directory(phase.directory))
 
     def _audit_and_block(self, audit_id: str) -> tuple[Audit[Any], AuditBlock]:
         """Return an audit and what the configuration asks of it. Raises RecordError where either is not there."""

@@ -23,6 +23,7 @@ from ...runs.script import Script
 from ...runs.spec import Poisson, RunSpec
 from ..completion import phase_check_names, phase_checks
 from ..contract import Audit, AuditContext, Samples
+from ..main_run import MAIN_RUN
 from ..probe.conclusion import Conclusion
 from ..probe.kinds import without_probe
 from ..probe.plan import PHASE, TRIAL, as_planned, phase, planned, probe_of, trial_phase
@@ -125,6 +126,7 @@ class Test04(Audit[Test04Block]):
     ratio_key = "threshold"
     config = Test04Block
     first_time = frozenset({"throughput_ratio"})
+    beside = frozenset({MAIN_RUN})
 
     @override
     def plan(self, cfg: Test04Block, samples: Samples, context: AuditContext) -> list[RunSpec]:
@@ -225,7 +227,7 @@ def _conclusion(runs: Mapping[str, MeasuredPhase]) -> Conclusion | None:
     """Return what the cache probe came to, None where none was sent."""
     if (probed := runs.get(PHASE)) is None:
         return None
-    phases = [run for label, run in runs.items() if label == REFERENCE or label.startswith(AUDIT)]
+    phases = [run for label, run in runs.items() if label in (MAIN_RUN, REFERENCE) or label.startswith(AUDIT)]
     before = [run.read() for run in phases if run.figures.n_issued <= _MOST_READ]
     return Conclusion(probe_of(probed.spec), as_planned(probed.spec, probed.read()), before)
 
