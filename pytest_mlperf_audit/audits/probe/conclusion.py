@@ -13,9 +13,10 @@ from ..verdict import ArmSummary, Check, Figure, Finding, KindState
 from .contrasts import STARTS
 from .design import DATASET, MADE_UP
 from .evidence import Evidence, decode_share, first_s, makespan_s, total_s
-from .identity import identity, with_identity
+from .identity import Identity, identity, with_identity
 from .judge import Judged, Judgement
 from .kinds import TITLES, kinds, why_no_bursts, why_not, words
+from .known import known_rows
 from .naming import reaches_floors
 from .script import Probe
 from .settings import ALPHA, KINDS, Kind
@@ -61,7 +62,10 @@ class Conclusion:
         records = list(records)
         self.evidence = Evidence.of(records)
         self.identity = identity([*before, records])
-        self.judgement: Judgement = with_identity(probe.judge(self.evidence), self.identity)
+        judged = probe.judge(self.evidence)
+        if not (self.identity.proofs or self.identity.doubt) and "response" in probe.forbidden:
+            self.identity = Identity(doubt=known_rows(self.evidence, judged))
+        self.judgement: Judgement = with_identity(judged, self.identity)
 
     @property
     def proved(self) -> tuple[Kind, ...]:

@@ -31,7 +31,7 @@ from ..probe.script import script, trial
 from ..probe.settings import ProbeSettings
 from ..published.score import TOLERANCE
 from ..verdict import Verdict
-from . import MLPERF_NAME, confirm, evidence, figures, passes, ratio, reference, rule
+from . import MLPERF_NAME, confirm, consistency, evidence, figures, passes, ratio, reference, rule
 from .figures import AUDIT, ratio_name, suffix_of
 
 REFERENCE = reference.LABEL
@@ -195,6 +195,7 @@ class Test04(Audit[Test04Block]):
             notes=(
                 *reference.notes(compared, probed=bool(cfg.probe)),
                 *evidence.notes(compared, repeats),
+                *consistency.notes(runs.get(MAIN_RUN), compared, repeats),
                 *rule.notes(compared, repeats, cfg.threshold),
                 *rule.bounded_notes(compared, repeats, probed=bool(cfg.probe)),
             ),
