@@ -16,10 +16,7 @@ from .clean import NOTHING, number, seconds
 
 #: What CLEAN leaves open, in full and short: where many prompts are repeated, and where few are.
 BEYOND = (f"{BEYOND_REACH[:1].upper()}{BEYOND_REACH[1:]}", f"{BEYOND_REPEATS[:1].upper()}{BEYOND_REPEATS[1:]}")
-BEYOND_SHORT = (
-    "hits as slow as the work, or only from the 1000th request on",
-    "hits of under a third of repeats, as slow as the work, or only from the 1000th request on",
-)
+BEYOND_SHORT = ("slow, late hits", "rare, slow, late hits")
 _CHECK = re.compile(r"cache_probe|no_cache\[\w+\]")
 _TITLES: dict[str, str] = {str(kind): title for kind, title in TITLES.items()}
 

@@ -28,6 +28,8 @@ TITLES: Final[Mapping[Kind, str]] = {
     "url_keyed": "URL-keyed cache",
     "reuse": "reuse of some kind",
 }
+#: The keys of the design that looks for every kind.
+_ALL: Final = "design: groups and bursts: true"
 _NO_PROBE: Final = "no cache probe was sent; set probe: true"
 #: Reuse is what has no name: it is only there where queries were compared.
 _NAMED: Final = tuple(kind for kind in KINDS if kind != "reuse")
@@ -160,13 +162,13 @@ def _by_design(kind: Kind, probe: Probe, evidence: Evidence) -> str:
     if kind == "response":
         return ""
     if probe.design == "groups" and evidence.bets:
-        return f"queries that take over 20 s are compared with their repeats alone; design: groups{more} looks for it"
+        return f"queries that take over 20 s are compared with their repeats alone; set {_ALL}"
     if probe.design != "groups":
-        return f"design {probe.design} sends repeats alone; design: groups{more} looks for it"
+        return f"design {probe.design} sends repeats alone; set {_ALL}"
     if kind == "coalescing" and not probe.bursts:
         return "one query in flight coalesces with none" if probe.at_once < BURST_SIZES[0] else "set bursts: true"
     if MADE_UP not in probe.sources and kind not in ("prefix", "reuse"):
-        return f"of the data set's prompts only repeats are sent; samples: both{more} looks for it"
+        return f"of the data set's prompts only repeats are sent; set samples: both{more}"
     return "set url: true" if kind == "url_keyed" and not probe.url else ""
 
 

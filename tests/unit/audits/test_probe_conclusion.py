@@ -89,7 +89,7 @@ def test_what_one_prompt_cannot_show_is_said(probed):
     assert (check.passed, check.observed, check.tested) == (None, None, False)
     assert (
         check.reason
-        == "semantic cache was not looked for: design single sends repeats alone; design: groups looks for it"
+        == "semantic cache was not looked for: design single sends repeats alone; set design: groups and bursts: true"
     )
 
 

@@ -54,7 +54,7 @@ def test_a_clean_probe_in_one_line_without_a_throughput(make_probe):
     [
         (
             "single",
-            "near-duplicate, prefix, semantic, URL-keyed (design: groups looks for it), coalescing (design: groups",
+            "near-duplicate, prefix, semantic, coalescing, URL-keyed (set design: groups and bursts: true)",
         ),
         ("groups", ""),
     ],
