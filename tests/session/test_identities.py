@@ -95,3 +95,10 @@ def test_one_reply_to_all_is_no_pass(audited):
 @pytest.mark.parametrize("kind", ["ids_of_request", "few_ids", "constant_replies"])
 def test_honest_ids_accuse_nobody(audited, kind):
     assert not found(the_audit(audited(kind, main_first=True)))
+
+
+def test_without_a_probe_identities_are_notes(audited):
+    audit = {"test": "test04", "samples": 48, "only": False, "probe": False}
+    entry = the_audit(audited("first_130", main_first=True, audit=audit))
+    assert any("while others no less identical have ids of their own" in note for note in entry.notes)
+    assert {state.state for state in entry.kinds} == {"not looked for"}

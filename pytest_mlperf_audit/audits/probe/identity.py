@@ -39,6 +39,11 @@ class Identity(NamedTuple):
     proofs: Mapping[Kind, str] = {}
     doubt: str = ""
 
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What is proved, or left in doubt, in words."""
+        return tuple(filter(None, (*self.proofs.values(), self.doubt)))
+
 
 def identity(phases: Sequence[Iterable[QueryRecord]]) -> Identity:
     """Judge the replies of phases in the order they were sent, the probe's last."""

@@ -8,7 +8,7 @@ otherwise look fast or slow at will.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -19,12 +19,14 @@ from ...config.block import AuditBlock
 from ...errors import NoVerdictError, PlanError
 from ...runs.order import Scripted, Single, single
 from ...runs.phase import MeasuredPhase
+from ...runs.query import QueryRecord
 from ...runs.script import Script
 from ...runs.spec import Poisson, RunSpec
 from ..completion import phase_check_names, phase_checks
 from ..contract import Audit, AuditContext, Samples
 from ..main_run import MAIN_RUN
 from ..probe.conclusion import Conclusion
+from ..probe.identity import identity
 from ..probe.kinds import without_probe
 from ..probe.plan import PHASE, TRIAL, as_planned, phase, planned, probe_of, trial_phase
 from ..probe.script import script, trial
@@ -201,7 +203,8 @@ class Test04(Audit[Test04Block]):
             ),
         )
         if conclusion is None or cfg.probe is False:
-            return msgspec.structs.replace(verdict, kinds=without_probe())
+            notes = (*verdict.notes, *identity(_replies(runs)).sentences)
+            return msgspec.structs.replace(verdict, kinds=without_probe(), notes=notes)
         return _with_probe(verdict, conclusion, cfg.probe)
 
 
@@ -228,9 +231,13 @@ def _conclusion(runs: Mapping[str, MeasuredPhase]) -> Conclusion | None:
     """Return what the cache probe came to, None where none was sent."""
     if (probed := runs.get(PHASE)) is None:
         return None
+    return Conclusion(probe_of(probed.spec), as_planned(probed.spec, probed.read()), _replies(runs))
+
+
+def _replies(runs: Mapping[str, MeasuredPhase]) -> list[Iterable[QueryRecord]]:
+    """Return the records of the phases of which the probe does not decide what they send, and of the main run."""
     phases = [run for label, run in runs.items() if label in (MAIN_RUN, REFERENCE) or label.startswith(AUDIT)]
-    before = [run.read() for run in phases if run.figures.n_issued <= _MOST_READ]
-    return Conclusion(probe_of(probed.spec), as_planned(probed.spec, probed.read()), before)
+    return [run.read() for run in phases if run.figures.n_issued <= _MOST_READ]
 
 
 def _compared(
