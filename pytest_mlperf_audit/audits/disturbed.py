@@ -171,5 +171,5 @@ def unsteady_words(part: SlowPart) -> str:
     if part.begin == 0:
         return f"the first {part.end} of {part.n} queries {took}, as in a warm-up"
     if part.end == part.n:
-        return f"queries from the {part.begin + 1}th of {part.n} on {took}, as if the system had become slower"
+        return f"the queries from number {part.begin + 1} of {part.n} on {took}, as if the system had become slower"
     return f"queries {part.begin + 1} to {part.end} of {part.n} {took}, as under a disturbance"

@@ -23,11 +23,11 @@ def test_a_server_that_was_slow_in_the_reference_phase_is_judged_by_blocks(audit
     [entry] = audit.verdict()["audits"]
     [check] = [check for check in entry["checks"] if check["name"] == "throughput_ratio"]
     assert check["passed"] is True
-    assert "in the reference phase queries from the 7th of 32 on took " in check["reason"]
+    assert "in the reference phase the queries from number 7 of 32 on took " in check["reason"]
     assert entry["figures"]["ratio_first_pair"] > 1.9
     html = (audit.report() / "report.html").read_text()
     assert "what a cache of replies looks like" not in html
-    assert "queries from the 7th of 32 on" in html
+    assert "queries from number 7 of 32 on" in html
     assert "Client&#39;s CPU share" in html
     assert wrong(audit.report()) == {}, "a recheck comes to the same"
 

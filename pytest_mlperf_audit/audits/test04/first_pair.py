@@ -32,8 +32,8 @@ class FirstPair(NamedTuple):
 def first_pair(reference: MeasuredPhase, run: MeasuredPhase, limit: float, whole: MeasuredPhase) -> FirstPair | None:
     """Return what the two phases say of the ratio; None where either completed no query.
 
-    `whole` is the reference phase, of which `reference` may be a part. What slowed it can only raise the ratio, so that
-    a slow part matters to a pass where it, and not the rest, may be how fast the system is.
+    `whole` is the reference phase, of which `reference` may be a part. A warm-up or a stall in it can only raise the
+    ratio; but where it became slower, that may be how fast the system is without what served its beginning.
     """
     if not (reference.figures.qps and run.figures.qps):
         return None
@@ -46,7 +46,8 @@ def first_pair(reference: MeasuredPhase, run: MeasuredPhase, limit: float, whole
     if bounded(run) or (doubts and bounded(whole)):
         doubts += [f"in the {one.label} phase {bounded_words(one)}" for one in (whole, run) if bounded(one)]
     part = unsteady(whole)
-    if part is not None and (doubts or point * part.factor * part.rest >= limit):
+    became_slower = part is not None and part.end == part.n and point * part.factor * part.rest >= limit
+    if part is not None and (doubts or became_slower):
         doubts.append(f"in the {reference.label} phase {unsteady_words(part)}")
     return FirstPair(point, pace, tuple(doubts))
 

@@ -170,11 +170,11 @@ FAST, SLOW = 0.03, 0.3
 @pytest.mark.parametrize(
     ("times_s", "in_flight", "words"),
     [
-        (6 * [FAST] + 10 * [SLOW], 8, "queries from the 7th of 16 on took 10"),
-        (6 * [FAST] + 58 * [SLOW], 8, "queries from the 7th of 64 on took "),
+        (6 * [FAST] + 10 * [SLOW], 8, "queries from number 7 of 16 on took 10"),
+        (6 * [FAST] + 58 * [SLOW], 8, "queries from number 7 of 64 on took "),
         (16 * [SLOW] + 48 * [FAST], 8, "the first 16 of 64 queries took 10"),
         (20 * [FAST] + 20 * [SLOW] + 24 * [FAST], 1, "queries 21 to 40 of 64 took 10"),
-        (6 * [FAST] + 58 * [SLOW], 1, "queries from the 7th of 64 on"),
+        (6 * [FAST] + 58 * [SLOW], 1, "queries from number 7 of 64 on"),
     ],
 )
 def test_a_reference_that_was_slow_for_a_part_of_its_time(phase, times_s, in_flight, words):

@@ -11,6 +11,7 @@ import pytest
 from pytest_mlperf_audit.audits.contract import AuditContext
 from pytest_mlperf_audit.audits.probe.plan import PHASE, TRIAL
 from pytest_mlperf_audit.audits.test04 import confirm
+from pytest_mlperf_audit.audits.test04.first_pair import first_pair
 from pytest_mlperf_audit.audits.test04.live import Test04
 from pytest_mlperf_audit.audits.verdict import Verdict
 from pytest_mlperf_audit.errors import NoVerdictError
@@ -186,6 +187,33 @@ def test_latencies_show_a_cache_that_the_slowest_query_hides(block, phase):
     check = AUDIT.verify(block(), {"reference": phase("reference"), "output_caching": run}).check("throughput_ratio")
     assert check.passed is None
     assert "by the sum of its latencies the output_caching phase was 1.9" in check.reason
+
+
+@pytest.mark.parametrize(
+    ("slow", "ratio", "words"),
+    [
+        (range(40, 64), 0.9, "queries from number 41 of 64 on took 5"),
+        (range(40, 64), 0.1, ""),  # five times as fast, it is still no cache
+        (range(24), 0.9, ""),  # a warm-up makes the ratio larger
+        (range(20, 44), 0.9, ""),
+    ],
+    ids=["became slower", "by too little", "warm-up", "stall"],
+)
+def test_a_reference_that_became_slower_settles_nothing(phase, slow, ratio, words):
+    steady = phase("reference", n=64, window_s=64.0, target=1)
+    at_s, queries = 0.0, []
+    for query in steady.read():
+        took_s = (5.0 if query.query in slow else 1.0) * (1 + query.query % 7 / 100)
+        times = {"issued_ns": round(at_s * 1e9), "completed_ns": round((at_s + took_s) * 1e9)}
+        queries.append(msgspec.structs.replace(query, **times))
+        at_s += took_s
+    record = msgspec.structs.replace(steady.record, figures=figures(QueryColumns(queries), steady.spec.load))
+    reference = MeasuredPhase.of(record, queries)
+    run = phase("output_caching", n=64, window_s=at_s / ratio, row=0, target=1)
+    pair = first_pair(reference, run, 1.1, reference)
+    assert pair
+    assert pair.settled is not bool(words)
+    assert words in " ".join(pair.doubts)
 
 
 def test_records_of_another_seed_are_no_evidence(block, phase, rows, fake_sut):
