@@ -237,7 +237,7 @@ class Conclusion:
         if evidence.bets:
             return f"{len(evidence.bets)} groups of one repeat and three twins"
         if evidence.single:
-            return f"{len(evidence.single['R'])} repeats of one prompt against {len(evidence.single['P'])} twins"
+            return f"{len(evidence.single['R'])} repeats against {len(evidence.single['P'])} twins"
         of = " and ".join(_of_name(source) for source in evidence.sources())
         return f"{evidence.n_groups()} groups of {of}"
 

@@ -1,0 +1,195 @@
+"""Servers in memory of which ids and outputs are known to be honest, or not, and the phases of an audit of them.
+
+They answer on a clock of their own, in no time. identity_rates.py counts how often each of the tables is accused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import random
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from pytest_mlperf_audit.audits.probe.identity import Identity, identity
+from pytest_mlperf_audit.runs.query import QueryRecord
+
+MISS_S, HIT_S = 0.02, 0.0005
+
+
+def digest(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+
+
+class Reply(NamedTuple):
+    """An answer, and whether it was kept."""
+
+    id: str
+    output: str
+    kept: bool = False
+
+
+@dataclass
+class Server:
+    """Computes what is asked, and answers it under a random id; `kept_by` makes it a cache, by what it returns.
+
+    The `slow_first` queries take four times as long. `at` is how many requests have come, `in_flight` how many are
+    under way.
+    """
+
+    seed: int = 1
+    kept_by: Callable[[Server, str], Hashable] | None = None
+    serves: Callable[[Server, str], bool] = lambda *_: True
+    ids: Callable[[Server, str], str] | None = None
+    outputs: Callable[[str], str] = lambda request: f"to {request}"
+    slow_first: int = 0
+    cv: float = 0.1
+    in_flight: int = 0
+    at: int = 0
+    now_s: float = 0.0
+    recent: list[str] = field(default_factory=list)
+    entries: dict[Hashable, tuple[float, Reply]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.rng = random.Random(self.seed)
+
+    def answer(self, request: str, now_s: float) -> tuple[Reply, float]:
+        """Return a reply and the seconds that it takes."""
+        self.now_s = now_s
+        self.at += 1
+        willing = self.serves(self, request)
+        self.recent.append(request)
+        key = self.kept_by(self, request) if self.kept_by else None
+        if key is not None and willing and key in self.entries and self.entries[key][0] <= now_s:
+            return self.entries[key][1]._replace(kept=True), HIT_S * self.rng.uniform(0.8, 1.2)
+        took_s = MISS_S * self.rng.lognormvariate(0, self.cv) * (4 if self.at <= self.slow_first else 1)
+        own = self.ids(self, request) if self.ids else f"{self.rng.getrandbits(64):x}"
+        reply = Reply(own, self.outputs(request))
+        if key is not None and key not in self.entries:
+            self.entries[key] = (now_s + took_s, reply)
+        return reply, took_s
+
+
+def sent(
+    server: Server, requests: Iterable[str], at_once: int, tags: Iterable[str | None], header: str = ""
+) -> list[QueryRecord]:
+    """Return the records of a phase; `header` is that of a kept reply."""
+    records: list[QueryRecord] = []
+    running: list[float] = []
+    now_s = server.now_s + 1
+    began_s = now_s
+    for query, (request, tag) in enumerate(zip(requests, tags, strict=False)):
+        if len(running) == at_once:
+            now_s = heapq.heappop(running)
+        server.in_flight = len(running) + 1
+        reply, took_s = server.answer(request, now_s)
+        heapq.heappush(running, now_s + took_s)
+        records.append(
+            QueryRecord(
+                query=query,
+                sample=0,
+                issued_ns=round((now_s - began_s) * 1e9),
+                completed_ns=round((now_s + took_s - began_s) * 1e9),
+                request=digest(request),
+                reply=digest(reply.output),
+                reply_id=reply.id,
+                tag=tag,
+                cache_header=header if reply.kept else None,
+            )
+        )
+    server.now_s = now_s + max(running, default=0.0)
+    return records
+
+
+def blocks(n: int) -> Iterator[tuple[str, str]]:
+    """Yield the requests of groups, each with its tag: of made-up prompts, and of rows of the data set."""
+    for block in range(n):
+        head = f"head{block} text{block}"
+        yield f"{head} one", f"m{block}/prime.a"
+        for arm, ending in (("R.a", "one"), ("Y", "two"), ("Y", "three"), ("X", "all new")):
+            yield f"{head} {ending}", f"m{block}/{arm}"
+        yield f"lead{block} text{block} one", f"m{block}/P"
+        yield f"other{block} words{block}", f"m{block}/S"
+        for arm, request in (("prime", f"row {block}"), ("R", f"row {block}"), ("P", f"new{block} row {block}")):
+            yield request, f"d{block}/{arm}"
+
+
+def audited(server: Server, header: str = "", n_blocks: int = 6) -> Identity:
+    """Return what the replies of an audit show: a reference phase, repeats of row 3, and a probe."""
+    rows = [f"row {row}" for row in range(48)]
+    server.rng.shuffle(rows)
+    nothing = [None] * 48
+    phases = [sent(server, rows, 8, nothing, header), sent(server, ["row 3"] * 48, 8, nothing, header)]
+    requests, tags = zip(*blocks(n_blocks), strict=True)
+    return identity([*phases, sent(server, requests, 1, tags, header)])
+
+
+def by_request(_: Server, request: str) -> str:
+    return request
+
+
+def few(request: str, many: int = 8) -> int:
+    return int(digest(request)[:4], 16) % many
+
+
+def semantic(_: Server, request: str) -> Hashable:
+    return few(request, 40)
+
+
+def beginning(_: Server, request: str) -> Hashable:
+    return request[:10] if request.startswith("head") else request
+
+
+def canned(seed: int, *, slow_first: int = 0, cv: float = 0.1) -> Server:
+    """Return a server of eight replies, each with its id, that a request is dealt one of; it computes all the same."""
+    ids, outputs = (lambda _, request: f"id {few(request)}"), (lambda request: f"to {few(request)}")
+    return Server(seed, ids=ids, outputs=outputs, slow_first=slow_first, cv=cv)
+
+
+def drifting(seed: int) -> Server:
+    """Return one whose canned replies take ever less time, from five times as long to begin with."""
+    server = canned(seed)
+    compute = server.answer
+
+    def answer(request: str, now_s: float) -> tuple[Reply, float]:
+        reply, took_s = compute(request, now_s)
+        return reply, took_s * max(1.0, 5 - server.at / 30)
+
+    server.answer = answer  # type: ignore[method-assign]
+    return server
+
+
+HONEST: dict[str, Callable[[int], Server]] = {
+    "random ids": Server,
+    "ids of the request": lambda seed: Server(seed, ids=lambda _, request: digest(request)),
+    "ids of the request and one of four servers": lambda seed: Server(
+        seed, ids=lambda server, request: digest(request, server.rng.randrange(4) if server.in_flight > 1 else 0)
+    ),
+    "ids of the request and the second": lambda seed: Server(
+        seed, ids=lambda server, request: digest(request, int(server.now_s))
+    ),
+    "few ids": lambda seed: Server(seed, ids=lambda server, _: str(server.rng.randrange(10))),
+    "ids of the clock, one reply": lambda seed: Server(
+        seed, ids=lambda server, _: str(int(server.now_s * 20)), outputs=lambda _: "yes"
+    ),
+    "one reply": lambda seed: Server(seed, outputs=lambda _: "yes"),
+    "random ids, CV 60 %, a slow start": lambda seed: Server(seed, cv=0.6, slow_first=40),
+    "a few replies": lambda seed: Server(seed, outputs=lambda request: str(few(request))),
+    "replies made of a part of the request": canned,
+    "the same, CV 60 %": lambda seed: canned(seed, cv=0.6),
+    "the same, a slow start": lambda seed: canned(seed, slow_first=40),
+    "the same, ever faster": drifting,
+}
+CACHES: dict[str, Callable[[int], Server]] = {
+    "semantic, 40 entries": lambda seed: Server(seed, kept_by=semantic),
+    "keyed on a prompt's beginning": lambda seed: Server(seed, kept_by=beginning),
+    "serves under load": lambda seed: Server(seed, kept_by=by_request, serves=lambda one, _: one.in_flight >= 4),
+    "serves the first 96 requests": lambda seed: Server(seed, kept_by=by_request, serves=lambda one, _: one.at <= 96),
+    "serves what is not recent": lambda seed: Server(
+        seed, kept_by=by_request, serves=lambda one, request: request not in one.recent[-40:]
+    ),
+    "serves three hits in ten": lambda seed: Server(
+        seed, kept_by=by_request, serves=lambda one, _: one.rng.random() < 0.3
+    ),
+}
