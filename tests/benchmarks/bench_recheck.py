@@ -133,7 +133,7 @@ def write_run(directory: Path, n_queries: int) -> None:
     (directory / "config.yaml").write_text(resolved_yaml(benchmark))
     audit, (cfg,) = audits["test04"], benchmark.audit
     specs = third_party.plan(audit, cfg, Rows(samples), context(benchmark))
-    phases = tuple(PlannedPhase(spec, directory / "audit" / spec.label) for spec in specs)
+    phases = tuple(PlannedPhase(spec, directory / "audit" / spec.label) for spec in specs if not spec.conditional)
     for phase in phases:
         write_phase_records(phase, samples, seed=isinstance(phase.spec.order, Single))
     planned = PlannedAudit(audit, cfg, phases, third_party.checks(audit, cfg, specs))

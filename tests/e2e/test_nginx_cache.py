@@ -121,7 +121,8 @@ def audit(port: int, folder: Path) -> tuple[int, dict[str, Any]]:
 @pytest.mark.parametrize("proxy", [CACHE], indirect=True, ids=["cache"])
 def test_a_cold_cache_fails(proxy: int, backend: int, tmp_path: Path) -> None:
     status, result = audit(proxy, tmp_path / "run")
-    assert computed(backend) < 64, "the cache was at work, or this test shows nothing"
+    sent = sum(len(log.read_text().splitlines()) for log in (tmp_path / "run").rglob("queries.jsonl"))
+    assert computed(backend) < 0.7 * sent, "the cache was at work, or this test shows nothing"
     assert (status, result["test"], result["passed"]) == (1, "output_caching_test", False)
 
 
