@@ -22,7 +22,7 @@ from ...stats.ranks import stratified_u
 from ...stats.ratio import Completions, NoInterval, RatioInterval, queries_to_decide, ratio_interval
 from ..disturbed import always_in_flight
 from ..verdict import BlocksRatio, Evidence, LimitOf, Ratio
-from .reference import beside_mlperf, kind_of
+from .reference import kind_of
 
 Floats = NDArray[np.float64]
 Phases = Mapping[str, MeasuredPhase]
@@ -75,7 +75,6 @@ def ratio(
         n_repeats=sum(run.figures.n_completed for run in runs),
         n_distinct=reference.figures.n_completed,
         over=kind_of(reference.spec),
-        mlperf=beside_mlperf(reference),
         pace=pace,
         blocks=blocks,
     )

@@ -35,6 +35,7 @@ from ..published.score import TOLERANCE
 from ..verdict import Verdict
 from . import MLPERF_NAME, confirm, consistency, evidence, figures, passes, ratio, reference, rule
 from .figures import AUDIT, ratio_name, suffix_of
+from .mlperf import beside_mlperf
 
 REFERENCE = reference.LABEL
 _PROBE = "cache_probe"
@@ -189,6 +190,8 @@ class Test04(Audit[Test04Block]):
         checks += [check for check, _ in judged.values()]
         blocks = {label: found for label, (_, found) in judged.items()}
         ratios = figures.ratios(cfg.threshold, compared, repeats, cfg.audit_phases, blocks)
+        beside = beside_mlperf(compared, repeats[next(iter(repeats))], runs.get(PHASE))
+        ratios = {suffix: msgspec.structs.replace(one, mlperf=beside) for suffix, one in ratios.items()}
         verdict = Verdict(
             audit=self.id,
             checks=tuple(checks),

@@ -37,8 +37,8 @@ def planned(asked: Kind | None, rows: Sequence[int], count: int, samples: Sample
     """
     if _kind(asked, rows, samples, context) == "twins":
         parameters: dict[str, Parameter] = {_TEXT: context.text_output}
-        if exempt := exempt_model(context.model):
-            parameters[_EXEMPT] = exempt
+        if name := exempt_model(context.model):
+            parameters[_EXEMPT] = name
         return context.phase(LABEL, count, order=in_turn(rows), nonce="twin", parameters=parameters)
     order = without_replacement(context.sample_order_seed, wrap=context.min_duration_ms > 0)
     passes.require_enough(count, samples)
@@ -68,6 +68,12 @@ def _has_twins(row: int, samples: Samples) -> bool:
 def kind_of(spec: RunSpec) -> Kind:
     """Return what a reference phase was sent with."""
     return "twins" if spec.nonce == "twin" else "rows"
+
+
+def exempt(spec: RunSpec) -> str | None:
+    """Return MLPerf's name of the model where MLPerf exempts it from TEST04, None of any other."""
+    name = spec.parameters.get(_EXEMPT)
+    return name if isinstance(name, str) else None
 
 
 def may_differ_in_length(spec: RunSpec) -> bool:
@@ -133,12 +139,3 @@ def notes(reference: MeasuredPhase, *, probed: bool) -> tuple[str, ...]:
     """Return what a reader should know of a reference whose rows were sent again."""
     again = passes.sent_again(reference, probed=probed)
     return (again,) if again else ()
-
-
-def beside_mlperf(reference: MeasuredPhase) -> str:
-    """Return what MLPerf's own comparison would be, where this is another, "" where it is MLPerf's."""
-    if kind_of(reference.spec) == "rows":
-        return ""
-    exempt = reference.spec.parameters.get(_EXEMPT)
-    rule = f", and exempts {exempt} from TEST04" if exempt else ""
-    return f"MLPerf compares with other rows, whose cost may differ{rule}"

@@ -10,6 +10,7 @@ import pytest
 from pytest_mlperf_audit.audits.contract import AuditContext
 from pytest_mlperf_audit.audits.test04 import exempt_model, lengths, passes, reference, rule
 from pytest_mlperf_audit.audits.test04.live import Test04
+from pytest_mlperf_audit.audits.test04.mlperf import beside_mlperf
 from pytest_mlperf_audit.audits.verdict import Check
 from pytest_mlperf_audit.errors import NoVerdictError, PlanError
 from pytest_mlperf_audit.runs.columns import QueryColumns
@@ -139,11 +140,31 @@ def test_the_models_that_mlperf_exempts(model, name):
 
 def test_what_mlperf_compares_is_said(block, rows):
     context = msgspec.structs.replace(TEXT, model="llama3.1-8b")
-    exempt, plain = (Test04().plan(block(), rows(), each)[0] for each in (context, TEXT))
-    said = reference.beside_mlperf(measured(nonce="twin", order=exempt.order, parameters=exempt.parameters))
+    of_exempt, plain = (
+        measured(nonce="twin", order=planned.order, parameters=planned.parameters)
+        for planned in (Test04().plan(block(), rows(), each)[0] for each in (context, TEXT))
+    )
+    repeats = measured("output_caching")
+    said = beside_mlperf(of_exempt, repeats, None)
     assert said == "MLPerf compares with other rows, whose cost may differ, and exempts llama3.1-8b from TEST04"
-    assert "exempts" not in reference.beside_mlperf(measured(nonce="twin", parameters=plain.parameters))
-    assert reference.beside_mlperf(measured()) == ""
+    assert beside_mlperf(plain, repeats, None) == "MLPerf compares with other rows, whose cost may differ"
+    assert beside_mlperf(measured(), repeats, None) == ""
+
+
+@pytest.mark.parametrize(
+    ("tags", "prompt_tokens", "words"),
+    [
+        ("d{}/prime", 30, "which have 1.5 times its tokens to read and 2 times its tokens to write"),
+        ("d{}/prime", None, "which have 2 times its tokens to write"),
+        ("m{}/prime.a", 30, "whose cost may differ"),
+    ],
+)
+def test_rows_that_the_probe_has_sent_say_how_they_differ(tags, prompt_tokens, words):
+    probe = measured("cache_probe", rows=list(range(20)), tokens=16, prompt_tokens=prompt_tokens)
+    for number, query in enumerate(probe.read()):
+        query.tag = tags.format(number)
+    repeats = measured("output_caching", tokens=8, prompt_tokens=20)
+    assert beside_mlperf(measured(**TWINS), repeats, probe) == f"MLPerf compares with other rows, {words}"
 
 
 @pytest.mark.parametrize(
