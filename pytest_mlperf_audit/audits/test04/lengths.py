@@ -10,12 +10,10 @@ from __future__ import annotations
 from math import sqrt
 from typing import Final, NamedTuple
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from ...runs.phase import MeasuredPhase
-from ..verdict import Check
 from .reference import may_differ_in_length
 
 #: Mean lengths are taken as so many standard errors to the favour of the system.
@@ -43,7 +41,12 @@ class Lengths(NamedTuple):
 
 
 def lengths(reference: MeasuredPhase, run: MeasuredPhase) -> Lengths | None:
-    """Return how long the repeats and their replies are beside their twins', None where replies do not say."""
+    """Return how long the repeats and their replies are beside their twins'.
+
+    None where replies do not say, where they have no length, or where rows are the reference, as MLPerf has it.
+    """
+    if not may_differ_in_length(reference.spec):
+        return None
     twins, repeats = _written(reference), _written(run)
     if twins is None or repeats is None:
         return None
@@ -73,37 +76,20 @@ def _read(run: MeasuredPhase) -> float | None:
     return sum(known) / len(known) if known and len(known) == len(counts) else None
 
 
-def unless_lengths_differ(
-    check: Check, reference: MeasuredPhase, run: MeasuredPhase, limit: float, *, probed: bool
-) -> Check:
-    """Return the check of a ratio, `observed`, as the lengths of replies allow.
+def may_explain(reference: MeasuredPhase, run: MeasuredPhase, ratio: float, limit: float) -> str:
+    """Return how lengths alone may be what a ratio is over `limit` by, "" where they surely are not."""
+    found = lengths(reference, run)
+    return _words(found, ratio * found.least) if found and ratio * found.least < limit else ""
 
-    A FAIL needs the ratios of queries and of tokens per second surely not below the limit. Where one is below it, the
-    check passes if a cache was `probed` for as well, and is undecided if not. Without counts of tokens a FAIL is
-    undecided. Where replies have no length, or rows are the reference, as MLPerf has it, the check stands.
-    """
-    ratio = check.observed
-    if check.passed is None or not isinstance(ratio, float) or not may_differ_in_length(reference.spec):
-        return check
-    if (found := lengths(reference, run)) is None:
-        return check if check.passed else _changed(check, None, _UNKNOWN)
-    by_tokens = ratio * (found.most if check.passed else found.least)
-    if (ratio < limit) == (by_tokens < limit):
-        return check
-    words = (
-        f"in tokens it may be {by_tokens:.4g}, since the repeats have {found.read:.3g} times as many to read as their "
-        f"twins, and their replies {found.written:.3g} times as many"
+
+def may_hide(reference: MeasuredPhase, run: MeasuredPhase, ratio: float, limit: float) -> str:
+    """Return how lengths may hide that repeats are faster than `limit`, "" where they do not."""
+    found = lengths(reference, run)
+    return _words(found, ratio * found.most) if found and ratio * found.most >= limit else ""
+
+
+def _words(found: Lengths, by_tokens: float) -> str:
+    return (
+        f"in tokens the ratio may be {by_tokens:.4g}, since the repeats have {found.read:.3g} times as many to read as "
+        f"their twins, and their replies {found.written:.3g} times as many"
     )
-    if probed:
-        return _changed(check, True, f"{words}: that alone may be the ratio, and the cache probe decides")
-    return _changed(check, None, f"undecided, for {words}: leave the cache probe on, or have replies of one length")
-
-
-_UNKNOWN = (
-    "undecided, for replies do not say how many tokens they have, and a row whose own reply is short may be that much "
-    "faster: have the server count them (model_params.stream_usage: true where replies are streamed)"
-)
-
-
-def _changed(check: Check, passed: bool | None, why: str) -> Check:
-    return msgspec.structs.replace(check, passed=passed, reason=f"{check.reason}; {why}")

@@ -5,14 +5,11 @@ from __future__ import annotations
 from itertools import islice
 from typing import Final
 
-import msgspec
-
 from ...errors import PlanError
 from ...runs.order import WithoutReplacement
 from ...runs.phase import MeasuredPhase
 from ...runs.spec import Parameter, RunSpec
 from ..contract import Samples
-from ..verdict import Check
 
 _ROWS: Final = "rows"
 
@@ -61,7 +58,7 @@ def warning(spec: RunSpec, *, probed: bool) -> str:
     if not (n_rows and spec.min_duration_ms):
         return ""
     floor_s = spec.min_duration_ms / 1000
-    decides = "the cache probe decides" if probed else "a pass is then undecided, for want of the cache probe"
+    decides = "the cache probe decides" if probed else "blocks of fresh twins decide"
     return (
         f"phase {spec.label}: from {n_rows / floor_s:.3g} queries a second on, its {n_rows} rows are used up before "
         f"the {floor_s:g} s of min_duration_ms, and are sent again, as MLPerf's LoadGen does; a cache may serve these, "
@@ -69,23 +66,11 @@ def warning(spec: RunSpec, *, probed: bool) -> str:
     )
 
 
-def sent_again(run: MeasuredPhase, *, probed: bool) -> str:
+def sent_again(run: MeasuredPhase) -> str:
     """Return what rows that were sent again mean for the ratio, "" where none were."""
     if (passes := n_passes(run)) <= 1:
         return ""
-    rests = "the cache probe alone tells whether there is one" if probed else "nothing tells whether there is one"
     return (
-        f"{run.label}: its {rows_of(run.spec)} rows were gone through {passes:.3g} times, since "
-        f"min_duration_ms lasts longer than they do; a cache may have served all passes but the first, so that {rests}"
+        f"the {rows_of(run.spec)} rows of the {run.label} phase were gone through {passes:.3g} times, since "
+        "min_duration_ms lasts longer than they do, so that a cache may have served all passes but the first"
     )
-
-
-def unless_sent_again(check: Check, reference: MeasuredPhase) -> Check:
-    """Return a check that passed as undecided where a cache may have served most of the reference, too."""
-    if check.passed is not True or n_passes(reference) <= 1:
-        return check
-    reason = (
-        f"{check.reason}; undecided, for the rows of the {reference.label} phase were sent more than once, so that a "
-        "cache may have served both phases: leave the cache probe on, or load more rows"
-    )
-    return msgspec.structs.replace(check, passed=None, reason=reason)

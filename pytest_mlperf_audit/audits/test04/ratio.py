@@ -19,8 +19,8 @@ from ..disturbed import without_power
 from ..verdict import BlocksRatio, Check
 from .confirm import Confirmed, confirmed
 from .first_pair import FirstPair, first_pair
-from .lengths import unless_lengths_differ
-from .passes import unless_sent_again
+from .lengths import may_explain, may_hide
+from .passes import sent_again
 from .reference import of_row
 from .rule import point_ratio
 
@@ -65,8 +65,15 @@ class Compared(NamedTuple):
 
     @property
     def pair(self) -> FirstPair | None:
-        """What the two phases say of the ratio; None where either completed no query."""
-        return first_pair(self.reference, self.run, self.limit, self.whole)
+        """What the two phases say of the ratio; None where either completed no query.
+
+        Without the cache probe they settle no pass where a cache may have served the reference, too, or been hidden.
+        """
+        pair = first_pair(self.reference, self.run, self.limit, self.whole)
+        if pair is None or self.probed is not None:
+            return pair
+        hidden = may_hide(self.reference, self.run, pair.point, self.limit) if pair.settled else ""
+        return pair._replace(doubts=(*pair.doubts, *filter(None, (sent_again(self.whole), hidden))))
 
     @property
     def sound(self) -> bool:
@@ -79,11 +86,14 @@ class Compared(NamedTuple):
 
     def settled(self, point: Check, pair: FirstPair) -> Check | None:
         """Return what the two phases settle of MLPerf's comparison `point`, None where they leave it to blocks."""
-        probed = self.probed is not None
-        check = unless_lengths_differ(point, self.reference, self.run, self.limit, probed=probed)
-        if not pair.settled and not (point.passed is False and check.passed):
+        if pair.settled:
+            return point
+        if self.probed is None or point.passed is not False:
             return None
-        return check if probed else unless_sent_again(check, self.whole)
+        if not (why := may_explain(self.reference, self.run, pair.point, self.limit)):
+            return None
+        reason = f"{point.reason}; {why}: that alone may be the ratio, and the cache probe decides"
+        return msgspec.structs.replace(point, passed=True, reason=reason)
 
 
 def wants_blocks(compared: Compared) -> bool:

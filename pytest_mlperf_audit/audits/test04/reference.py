@@ -137,5 +137,6 @@ def requests_distinct(run: MeasuredPhase) -> Check:
 
 def notes(reference: MeasuredPhase, *, probed: bool) -> tuple[str, ...]:
     """Return what a reader should know of a reference whose rows were sent again."""
-    again = passes.sent_again(reference, probed=probed)
-    return (again,) if again else ()
+    if not (again := passes.sent_again(reference)):
+        return ()
+    return (f"{again}; {'the cache probe tells whether there is one' if probed else 'blocks of fresh twins decide'}",)

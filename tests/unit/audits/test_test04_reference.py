@@ -11,7 +11,7 @@ from pytest_mlperf_audit.audits.contract import AuditContext
 from pytest_mlperf_audit.audits.test04 import exempt_model, lengths, passes, reference, rule
 from pytest_mlperf_audit.audits.test04.live import Test04
 from pytest_mlperf_audit.audits.test04.mlperf import beside_mlperf
-from pytest_mlperf_audit.audits.verdict import Check
+from pytest_mlperf_audit.audits.test04.ratio import Compared, Probed, throughput_ratio, wants_blocks
 from pytest_mlperf_audit.errors import NoVerdictError, PlanError
 from pytest_mlperf_audit.runs.columns import QueryColumns
 from pytest_mlperf_audit.runs.order import in_turn, without_replacement
@@ -262,7 +262,7 @@ def test_a_floor_has_rows_sent_again_and_a_warning_says_from_which_rate_on(block
     assert planned[0].order == without_replacement(42, wrap=True)
     [warning] = Test04().warnings(block(), planned, rows(20))
     assert "phase reference: from 5 queries a second on, its 20 rows are used up before the 4 s" in warning
-    assert warning.endswith("a pass is then undecided, for want of the cache probe")
+    assert warning.endswith("blocks of fresh twins decide")
     assert Test04().warnings(block(probe=True), planned, rows(20))[0].endswith("the cache probe decides")
     for without in (Test04().plan(block(), rows(20), VIDEO), Test04().plan(block(), rows(20), TEXT)):
         assert Test04().warnings(block(), without, rows(20)) == []
@@ -277,60 +277,78 @@ def test_with_a_floor_no_two_rows_may_be_one_request(block, rows):
         Test04().plan(block(), rows(prompts=prompts), msgspec.structs.replace(VIDEO, min_duration_ms=1000))
 
 
-RATIO = Check(name="throughput_ratio", passed=True, observed=1.0, limit=1.1, reason="ratio 1")
-
-
-def test_a_pass_over_rows_sent_again_is_undecided_without_the_probe():
+def test_rows_sent_again_are_told():
     again, once = passes_of([0, 1, 2, 3] * 3), passes_of([0, 1, 2, 3])
-    assert passes.unless_sent_again(RATIO, again).passed is None
-    assert passes.unless_sent_again(RATIO, once) is RATIO
-    failed = msgspec.structs.replace(RATIO, passed=False)
-    assert passes.unless_sent_again(failed, again) is failed, "a cache that serves both makes no repeat faster"
-    assert "4 rows were gone through 3 times" in passes.sent_again(again, probed=True)
-    assert passes.sent_again(once, probed=True) == ""
+    assert "the 4 rows of the reference phase were gone through 3 times" in passes.sent_again(again)
+    assert passes.sent_again(once) == ""
+
+
+def compared(sent: MeasuredPhase, repeats: MeasuredPhase, *, probed: bool) -> Compared:
+    found = Probed() if probed else None
+    return Compared("throughput_ratio", sent, 3, repeats, 0.1, 0.9, found)
+
+
+@pytest.mark.parametrize("probed", [True, False])
+def test_without_the_probe_blocks_decide_over_rows_sent_again(probed):
+    repeats = measured("output_caching", rows=[3] * 12)
+    again, once = (compared(passes_of(list(range(4)) * n), repeats, probed=probed) for n in (3, 1))
+    assert wants_blocks(again) is not probed
+    assert not wants_blocks(once)
 
 
 @pytest.mark.parametrize(
-    ("of_twins", "of_row", "ratio", "alone", "probed"),
+    ("of_twins", "of_row", "ratio", "explained", "hidden"),
     [
-        (8, 8, 1.02, True, True),
-        (8, 8, 1.5, False, False),
-        (60, 20, 2.9, None, True),  # an honest model that decodes
-        (60, 20, 1.0, True, True),  # one that reads
-        (60, 20, 9.0, False, False),  # a cache all the same
-        (20, 60, 0.34, True, True),  # an honest model that decodes
-        (20, 60, 0.9, None, True),  # one that reads
-        (20, 60, 1.2, False, False),
-        (None, 20, 9.0, None, None),
-        (None, 20, 1.0, True, True),
+        (8, 8, 1.02, True, False),
+        (8, 8, 1.5, False, True),
+        (60, 20, 2.9, True, True),  # an honest model that decodes
+        (60, 20, 1.0, True, False),  # one that reads
+        (60, 20, 9.0, False, True),  # a cache all the same
+        (20, 60, 0.34, True, False),  # an honest model that decodes
+        (20, 60, 0.9, True, True),  # one that reads
+        (20, 60, 1.2, False, True),
+        (None, 20, 9.0, False, False),
     ],
 )
-def test_a_speed_up_has_to_show_in_tokens_too(of_twins, of_row, ratio, alone, probed):
+def test_a_speed_up_may_be_one_of_lengths(of_twins, of_row, ratio, explained, hidden):
     twins, repeats = measured(tokens=of_twins, **TWINS), measured("output_caching", tokens=of_row)
-    check = msgspec.structs.replace(RATIO, passed=ratio < 1.1, observed=ratio)
-    for with_probe, passed in ((False, alone), (True, probed)):
-        judged = lengths.unless_lengths_differ(check, twins, repeats, 1.1, probed=with_probe)
-        assert judged.passed is passed, judged.reason
-        assert judged.observed == ratio
+    assert bool(lengths.may_explain(twins, repeats, ratio, 1.1)) is explained
+    assert bool(lengths.may_hide(twins, repeats, ratio, 1.1)) is hidden
 
 
-def test_a_fail_needs_lengths_that_are_surely_alike():
-    check = msgspec.structs.replace(RATIO, passed=False, observed=1.3)
+@pytest.mark.parametrize(
+    ("of_row", "seconds", "probed", "passed"),
+    [
+        (8, 0.1, True, True),
+        (8, 0.05, True, None),  # blocks are to be sent
+        (3, 0.05, True, True),  # the reply is shorter by more
+        (3, 0.05, False, None),
+        (24, 0.1, True, True),
+        (24, 0.1, False, None),  # a cache may be hidden
+    ],
+)
+def test_what_lengths_leave_to_blocks(of_row, seconds, probed, passed):
+    repeats = measured("output_caching", tokens=of_row, seconds=seconds)
+    pair = compared(measured(**TWINS), repeats, probed=probed)
+    assert wants_blocks(pair) is (passed is None)
+    check, _ = throughput_ratio(pair, None)
+    assert check.passed is passed, check.reason
+
+
+def test_lengths_have_to_be_surely_alike():
     repeats = measured("output_caching", tokens=9)
     steady, spread = (measured(tokens=tokens, **TWINS) for tokens in ([10] * 20, [2, 18] * 10))
-    assert lengths.unless_lengths_differ(check, steady, repeats, 1.1, probed=False).passed is False
-    assert lengths.unless_lengths_differ(check, spread, repeats, 1.1, probed=False).passed is None
+    assert not lengths.may_explain(steady, repeats, 1.3, 1.1)
+    assert lengths.may_explain(spread, repeats, 1.3, 1.1)
 
 
-@pytest.mark.parametrize(("of_twins", "passed"), [(20, False), (25, None), (None, False)])
-def test_a_fail_needs_prompts_that_are_surely_alike(of_twins, passed):
-    check = msgspec.structs.replace(RATIO, passed=False, observed=1.3)
+@pytest.mark.parametrize(("of_twins", "explained"), [(20, False), (25, True), (None, False)])
+def test_prompts_may_differ_in_length_as_well(of_twins, explained):
     twins, repeats = measured(prompt_tokens=of_twins, **TWINS), measured("output_caching", prompt_tokens=20)
-    assert lengths.unless_lengths_differ(check, twins, repeats, 1.1, probed=False).passed is passed
+    assert bool(lengths.may_explain(twins, repeats, 1.3, 1.1)) is explained
 
 
 def test_lengths_of_rows_and_of_videos_are_not_asked_for():
-    check = msgspec.structs.replace(RATIO, passed=False, observed=2.0)
     video: dict[str, Any] = {**TWINS, "parameters": {"text_output": False}}
     for sent in (measured(tokens=60), measured(tokens=None, **video)):
-        assert lengths.unless_lengths_differ(check, sent, measured(tokens=20), 1.1, probed=True) is check
+        assert lengths.lengths(sent, measured(tokens=20)) is None
