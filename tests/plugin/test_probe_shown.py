@@ -22,7 +22,7 @@ def test_plan_of_an_adaptive_probe(audit, sut):
     audit.config(sut, **CHAT, audit=PROBE)
     result = audit.run("--mlperf-plan")
     assert result.ret == 0
-    sent = r"    cache_probe: \d+ to \d+ queries, one after another, and in bursts of up to 8"
+    sent = r"    cache_probe: \d+ to [\d,]+ queries, one after another, and in bursts of up to 64"
     cost = r"stops when the answer is clear; about \d min at 1 s a query for the least"
     result.stdout.re_match_lines([f"{sent}; {cost}", r"  in all \d+ to \d+ queries"])
     assert sut.received == 0

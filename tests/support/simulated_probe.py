@@ -33,6 +33,7 @@ class _Drawn(Designer):
     stratum = lru_cache(maxsize=None)(Designer.stratum)
     warm_up = lru_cache(maxsize=None)(Designer.warm_up)
     sizing = lru_cache(maxsize=None)(Designer.sizing)
+    identical = lru_cache(maxsize=None)(Designer.identical)
     bursts = lru_cache(maxsize=None)(Designer.bursts)
 
 

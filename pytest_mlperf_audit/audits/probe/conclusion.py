@@ -10,7 +10,7 @@ import numpy as np
 
 from ...runs.query import QueryRecord, says_hit
 from ..verdict import ArmSummary, Check, Figure, Finding, KindState
-from .contrasts import STARTS
+from .contrasts import SINGLE, SINGLE_RUN, STARTS
 from .design import DATASET, MADE_UP
 from .evidence import Evidence, decode_share, first_s, makespan_s, total_s
 from .identity import Identity, identity, with_identity
@@ -43,7 +43,7 @@ _ARMS: Final[Mapping[str, str]] = {
 }
 _PLACE: Final[Mapping[str, int]] = {kind: place for place, kind in enumerate(KINDS)}
 BURSTS: Final = "bursts"
-_OF: Final[Mapping[str, str]] = {MADE_UP: "made-up prompts", DATASET: "the data set's prompts"}
+_OF: Final[Mapping[str, str]] = {MADE_UP: "made-up prompts", DATASET: "the data set's prompts", SINGLE_RUN: SINGLE}
 
 
 def _of_name(of: str) -> str:
@@ -220,7 +220,8 @@ class Conclusion:
                 f"cache probe: the endpoint answers {evidence.url_refused} to a changed URL, so a cache keyed on the "
                 "URL alone was not looked for"
             )
-        if self._probe.bursts and not evidence.bursts and self.judgement.settled and not self.proved:
+        compared = any(one.contrast.kind == "coalescing" for one in self.judgement.judged)
+        if self._probe.bursts and not compared and self.judgement.settled and not self.proved:
             notes.append(f"cache probe: coalescing was not tested: {why_no_bursts(self._probe, evidence)}")
         if evidence.failed and self.judgement.word != "ERROR":
             notes.append(
@@ -250,7 +251,8 @@ def seconds_by_arm(evidence: Evidence) -> dict[tuple[str, str], list[float]]:
 
 def _by_arm(evidence: Evidence) -> Iterator[tuple[str, str, list[QueryRecord]]]:
     blocks = {_OF[of]: groups for of, groups in evidence.groups.items()}
-    blocks |= {"one prompt": [evidence.single] if evidence.single else [], "one group after another": evidence.bets}
+    alone = {SINGLE if evidence.strata else "one prompt": [evidence.single]} if evidence.single else {}
+    blocks |= alone | {"one group after another": evidence.bets}
     for of, groups in blocks.items():
         for arm in _ARMS:
             if records := [record for block in groups for record in block.get(arm, ())]:
@@ -273,7 +275,7 @@ def _sentence(judged: Judged) -> str:
     contrast = judged.contrast
     kind = judged.named or contrast.kind
     times = f"{contrast.effect.factor:.3g} times"
-    apart = contrast.of in ("one prompt", "anytime")
+    apart = contrast.of in ("one prompt", "anytime", SINGLE, SINGLE_RUN)
     unlike = "with a new beginning" if apart else "that differ in their last words"
     says = _EARLY if contrast.of == STARTS else _SAYS[contrast.kind if kind == "near_duplicate" else kind]
     seen = says.format(times=times, unlike=unlike)

@@ -29,7 +29,6 @@ from .evidence import (
     first_s,
     has_decode,
     is_comparable,
-    makespan_s,
     of_one_length,
     read_counted,
     total_s,
@@ -45,6 +44,7 @@ STARTS = "made-up prompts, first token"
 
 #: What the single design compares.
 SINGLE = "single prompts"
+SINGLE_RUN = "single prompts, leading run"
 
 #: The arm that shares only its beginning with an earlier query.
 KNOWS_BEGINNING = {MADE_UP: "X", DATASET: "Y"}
@@ -144,7 +144,7 @@ def strata(blocks: Sequence[Block]) -> list[Contrast]:
     """Return repeats against twins of the single design: within its strata, and the leading run of them all."""
     measures = whole(blocks)
     pairs = [(columns(blocks, ("R",), one), columns(blocks, ("P",), one)) for one in measures]
-    return [_strata("response", SINGLE, blocks, ("R",), ("P",), measures), _sporadic([pairs])]
+    return [_strata("response", SINGLE, blocks, ("R",), ("P",), measures), replace(_sporadic([pairs]), of=SINGLE_RUN)]
 
 
 def single(block: Block) -> Contrast:
@@ -169,9 +169,11 @@ def coalescing(evidence: Evidence) -> Contrast | None:
     them all. None where replies differ in length: the longest of many twins would take longer than copies of one reply.
     """
     same, twins = (evidence.bursts.get(kind, []) for kind in ("same", "twins"))
+    if not same and evidence.identical:
+        same, twins = evidence.identical, evidence.sizing.get(len(evidence.identical[0]), [])
     if not same or not twins or not of_one_length([record for sent in (*same, *twins) for record in sent]):
         return None
-    a, b = (np.log([[makespan_s(burst) for burst in bursts]]) for bursts in (same, twins))
+    a, b = (np.log([[evidence.burst_s(burst) for burst in bursts]]) for bursts in (same, twins))
     slower_p = 1.0 if _have_own_ids(same) else stratified_u(b, a)
     p = min(1.0, 2 * min(stratified_u(a, b), slower_p))
     least_p = 2 * least_u(1, a.size, b.size)

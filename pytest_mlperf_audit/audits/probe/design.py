@@ -33,11 +33,12 @@ TAIL_WORDS = 8
 #: Words from one list grow alike to an embedding; a topic of a few words keeps texts apart.
 _TOPIC_WORDS = 8
 _N_NEAR: Final = 3
-#: Bursts of each kind: with 6 + 6 no two-sided rank test falls below BURST_ALPHA, with 7 + 7 it can.
-N_BURSTS: Final = 7
-#: Sizes tried for a burst; each is sent twice.
+#: Bursts of each kind: with 6 + 6 no two-sided rank test falls below BURST_ALPHA, with 7 + 7 it can, with 10 + 10 even
+#: if the machine stalls during one of them. Before there were seven.
+N_BURSTS: Final = 10
+N_BURSTS_BEFORE: Final = 7
+#: Sizes tried for a burst before they grew beyond the benchmark's own concurrency.
 BURST_SIZES: Final = (2, 4, 8, 16, 32)
-SIZING_TRIES: Final = 2
 #: Repeats, and twins, of a stratum of the single design, and the prompts that it begins with.
 N_SINGLE: Final = 5
 #: Twins of each repeat in the anytime design.
@@ -178,17 +179,26 @@ class Designer:
             Step(f"k{size}.{attempt}/size", self._row(0), self._made(rng, lead=_nonce(rng)), "", 0) for _ in range(size)
         )
 
-    def bursts(self, size: int) -> list[tuple[Step, ...]]:
-        """Return the bursts in the order to send them: identical prompts, and twins with a common head."""
-        order = self._rng("bursts")
-        kinds = order.sample(["same", "twins"] * N_BURSTS, 2 * N_BURSTS)
-        return [self._burst(f"b{number}", kind, size) for number, kind in enumerate(kinds)]
+    def identical(self, size: int, attempt: int) -> tuple[Step, ...]:
+        """Return a burst of one prompt, to see whether its replies bear one id."""
+        block = f"q{size}.{attempt}"
+        made = self._made(self._rng(block), lead=_nonce(self._rng(f"{block}.lead")))
+        return tuple(Step(f"{block}/same", self._row(0), made, "", 0) for _ in range(size))
 
-    def _burst(self, block: str, kind: str, size: int) -> tuple[Step, ...]:
+    def bursts(self, size: int, *, apart: bool = False) -> list[tuple[Step, ...]]:
+        """Return the bursts in the order to send them: identical prompts, and twins with a common head.
+
+        Those of each size have prompts of their own where they are `apart`, as there may be two sizes.
+        """
+        of, n_each = (f"{size}.", N_BURSTS) if apart else ("", N_BURSTS_BEFORE)
+        kinds = self._rng(f"bursts{of}").sample(["same", "twins"] * n_each, 2 * n_each)
+        return [self._burst(f"b{of}{number}", number, kind, size) for number, kind in enumerate(kinds)]
+
+    def _burst(self, block: str, number: int, kind: str, size: int) -> tuple[Step, ...]:
         rng = self._rng(block)
         head, text, tail = _nonce(rng), _fresh_text(rng), _fresh_tail(rng)
         ends = _other_last_words(rng, tail, size) if kind == "twins" else [" ".join(tail)] * size
-        row = self._row(int(block[1:]))
+        row = self._row(number)
         made = (self._made(rng, head=head, text=text, tail=end) for end in ends)
         return tuple(Step(f"{block}/{kind}", row, edit, "", 0) for edit in made)
 

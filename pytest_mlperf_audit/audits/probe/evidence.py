@@ -40,6 +40,7 @@ class Evidence:
 
     `strata` hold the blocks of the single design, `single` all its queries together, those it primes with included.
     `n_lost` counts the blocks of each kind that were left out. `short_rows`: twins of some rows may have more to read.
+    `bursts` are of one size, the largest; `by_mean` is how they are measured, `burst_refused` what ended them.
     """
 
     groups: dict[str, list[Block]] = field(default_factory=lambda: {MADE_UP: [], DATASET: []})
@@ -53,6 +54,10 @@ class Evidence:
     url_refused: str = ""
     n_queries: int = 0
     short_rows: bool = False
+    identical: list[Sequence[QueryRecord]] = field(default_factory=list)
+    by_mean: bool = True
+    burst_refused: str = ""
+    n_dropped: int = 0
     #: What `contrasts.family` made of the first so many groups, which further groups do not change.
     families: dict[int, Any] = field(default_factory=dict)
 
@@ -80,6 +85,9 @@ class Evidence:
         if "url" in arms and failed:
             self.url_refused = failed[0].outcome
             return
+        if failed and block[0] in "kqb":
+            self.burst_refused = f"{failed[0].outcome} to {len(failed)} of {len(queries)}"
+            return
         self.failed += failed
         if failed:
             self.n_lost[_SOURCES.get(block[0], "")] += 1
@@ -90,8 +98,14 @@ class Evidence:
             self._sort_single(block, arms)
         elif block[0] == "e":
             self.bets.append(arms)
-        elif block[0] == "b":
-            self.bursts.setdefault(next(iter(arms)), []).append(queries)
+        else:
+            self._sort_at_once(block, next(iter(arms)), queries)
+
+    def _sort_at_once(self, block: str, kind: str, queries: list[QueryRecord]) -> None:
+        if block[0] == "b":
+            self._sort_burst(kind, queries)
+        elif block[0] == "q":
+            self.identical.append(queries)
         elif block[0] == "k":
             self.sizing.setdefault(int(block[1:].partition(".")[0]), []).append(queries)
 
@@ -101,14 +115,26 @@ class Evidence:
         if block != "s0":
             self.strata.append(arms)
 
+    def _sort_burst(self, kind: str, queries: list[QueryRecord]) -> None:
+        """Keep the bursts of one size: a larger one comes where the first turned out not to queue."""
+        smaller = [burst for sent in self.bursts.values() for burst in sent if len(burst) < len(queries)]
+        if smaller:
+            self.n_dropped += sum(map(len, smaller))
+            self.bursts.clear()
+        self.bursts.setdefault(kind, []).append(queries)
+
+    def burst_s(self, burst: Sequence[QueryRecord]) -> float:
+        """Return how long a burst took: the mean latency of its queries, or as before the makespan, in seconds."""
+        return sum(map(total_s, burst)) / len(burst) if self.by_mean else makespan_s(burst)
+
     def n_groups(self) -> int:
         """Return how many whole groups there are, of each kind of prompt that was sent."""
         return min((len(self.groups[source]) for source in self.sources()), default=0)
 
     def n_in_bursts(self) -> int:
         """Return how many queries were sent at once with others."""
-        bursts = [*self.bursts.values(), *self.sizing.values()]
-        return sum(len(burst) for sent in bursts for burst in sent)
+        bursts = [*self.bursts.values(), *self.sizing.values(), self.identical]
+        return self.n_dropped + sum(len(burst) for sent in bursts for burst in sent)
 
     def sources(self) -> list[str]:
         """Return which kinds of prompts were sent."""

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from ...stats.ranks import holm
-from . import contrasts
+from . import bursts, contrasts
 from .contrasts import EVERYWHERE, STARTS, Contrast
 from .design import DATASET, MADE_UP
 from .evidence import Block, Evidence, replays, shared_ids
 from .naming import named, reaches_floors
-from .settings import ALPHA, BURST_ALPHA, FLOOR, FLOOR_S, LOOKS_ALPHA, Kind
+from .settings import ALPHA, FLOOR, FLOOR_S, LOOKS_ALPHA, Excluded, Kind
 
 _Word = Literal["ERROR", "CACHE", "INCONCLUSIVE", "CLEAN"]
 
@@ -41,8 +41,6 @@ _MAY_BE_LUCKY = ("response", "semantic")
 #: Failed queries a probe may have: this many, or this share.
 _FEW_FAILURES = 2
 _FAILURE_SHARE = 0.10
-#: The bursts end early when, after so many of each kind, they do not differ by the floor. That can only lose a finding.
-_FEW_BURSTS = 3
 
 
 @dataclass(frozen=True)
@@ -53,14 +51,6 @@ class Judged:
     p_corrected: float
     found: bool
     named: Kind | None = None
-
-
-class Excluded(NamedTuple):
-    """That a share `share` or more of the queries of `of` are `times` times as fast or more is excluded by the data."""
-
-    times: float
-    share: float
-    of: str
 
 
 @dataclass(frozen=True)
@@ -129,14 +119,18 @@ def _may_get_a_name(judgement: Judgement) -> bool:
 def _look(evidence: Evidence, n_groups: int, n_looks: int, *, last: bool, thorough: bool) -> Judgement:
     tested = contrasts.family(evidence, n_groups)
     judged = _judge(tested, LOOKS_ALPHA / n_looks)
-    if (bursts := contrasts.coalescing(evidence)) is not None:
-        judged.append(_judge([bursts], BURST_ALPHA)[0])
+    shared = bursts.proof(evidence)
+    if (at_once := contrasts.coalescing(evidence)) is not None:
+        one = _judge([at_once], bursts.alpha(evidence))[0]
+        if one.found or shared or bursts.would_show(evidence):
+            judged.append(replace(one, found=one.found or bool(shared)))
     found = {one.contrast.name: one.contrast for one in judged if one.found}
     names, nature = named(found, {of: evidence.groups[of][:n_groups] for of in evidence.sources()})
     judged = [replace(one, named=names.get(one.contrast.name)) for one in judged]
     proofs, notes = _replayed(evidence, n_groups, judged)
     if nature.kind == "near_duplicate":
         proofs = (*proofs, nature.why)
+    proofs = (*proofs, shared) if shared else proofs
     kinds = kinds_of(judged, proofs)
     null = _null(evidence, n_groups)
     if null[1]:
@@ -154,13 +148,6 @@ def _look(evidence: Evidence, n_groups: int, n_looks: int, *, last: bool, thorou
     word: _Word = "CLEAN" if settled else "INCONCLUSIVE"
     reason = "" if settled else "the budget ended before an answer"
     return Judgement(word, tuple(judged), settled=settled, null_p=null[0], reason=reason, notes=notes)
-
-
-def is_burst_clear(evidence: Evidence) -> bool:
-    """Whether the bursts so far are so alike that coalescing, a matter of 1.7 times by their size, is not there."""
-    sent = [len(evidence.bursts.get(kind, ())) for kind in ("same", "twins")]
-    contrast = contrasts.coalescing(evidence) if min(sent) >= _FEW_BURSTS else None
-    return contrast is not None and not reaches_floors(contrast)
 
 
 def _judge(tested: Sequence[Contrast], alpha: float) -> list[Judged]:

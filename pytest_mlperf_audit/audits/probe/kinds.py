@@ -12,12 +12,13 @@ import msgspec
 import numpy as np
 
 from ..verdict import KindState, Seen
-from .contrasts import STARTS
+from .bursts import queues
+from .contrasts import STARTS, coalescing
 from .design import BURST_SIZES, MADE_UP
 from .evidence import Evidence, has_decode
-from .judge import Excluded, Judgement
+from .judge import Judgement
 from .script import Probe
-from .settings import FLOOR, KINDS, Kind
+from .settings import FLOOR, KINDS, Excluded, Kind
 
 TITLES: Final[Mapping[Kind, str]] = {
     "response": "response cache",
@@ -174,13 +175,20 @@ def _by_design(kind: Kind, probe: Probe, evidence: Evidence) -> str:
 
 def why_no_bursts(probe: Probe, evidence: Evidence) -> str:
     """Return why coalescing was not tested though identical queries were to be sent at once."""
-    sizes = [size for size in BURST_SIZES if size <= probe.at_once]
-    if max(evidence.sizing, default=0) < max(sizes, default=0) and not evidence.bursts:
-        return "the budget ended before queries could be sent at once"
+    most = max(probe.burst_sizes(), default=0)
+    if evidence.burst_refused:
+        return f"the endpoint answers {evidence.burst_refused} queries at once; set max_burst to what it takes"
     if evidence.bursts:
-        return "replies to queries at once differ in length"
-    most = f"up to {max(sizes, default=0)} different queries at once, the benchmark's own concurrency"
-    return f"{most}, did not have to queue"
+        if coalescing(evidence) is None:
+            return "replies to queries at once differ in length"
+        if queues(evidence, evidence.bursts.get("twins", ())):
+            return "queries at once spread too much to tell"
+        return f"{len(evidence.bursts['twins'][0])} different queries at once did not have to queue after all"
+    if max(evidence.sizing, default=0) < most:
+        return "the budget ended before queries could be sent at once"
+    own = "" if probe.max_burst else ", the benchmark's own concurrency,"
+    cure = "; set max_burst to more than the server has lanes" if probe.max_burst else ""
+    return f"up to {most} different queries at once{own} did not have to queue{cure}"
 
 
 def _state(kind: Kind, state: Seen, why: str, *, forbidden: bool) -> KindState:

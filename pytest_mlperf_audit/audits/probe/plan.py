@@ -48,7 +48,7 @@ def planned(
         asked_for_groups = bool({"groups", "thorough", "bursts"} & settings.model_fields_set)
         design = "single" if slow and not asked_for_groups else "groups"
     at_once = _most_at_once(context)
-    bursts = (settings.bursts if settings.bursts is not None else not slow) and at_once >= BURST_SIZES[0]
+    bursts = settings.bursts if settings.bursts is not None else not slow and at_once > 1
     sources = (MADE_UP, DATASET) if settings.samples == "both" else (settings.samples,)
     planned_looks = settings.looks()
     if DATASET in sources and "groups" not in settings.model_fields_set:  # as far as there is a row for each group
@@ -73,6 +73,7 @@ def planned(
         moved=DATASET in sources,
         short_rows=not slow and DATASET in sources and min(_lengths(samples)) <= FEWEST_MOVED,
         bets=BETS,
+        max_burst=settings.max_burst,
     )
     if design == "single":
         probe = _with_strata(msgspec.structs.replace(probe, moved=probe.moved and not slow))
@@ -164,7 +165,7 @@ def phase(probe: Probe, context: AuditContext) -> RunSpec:
         PHASE,
         probe.most(),
         order=Scripted(at_least=probe.least(), parameters=_plain(probe)),
-        load=Concurrency(target=max(1, probe.at_once if probe.bursts else 1)),
+        load=Concurrency(target=max((1, *probe.burst_sizes()))),
         min_duration_ms=0,
         max_duration_ms=0,
         drain_timeout_s=None,

@@ -27,10 +27,10 @@ from . import contrasts
 from .contrasts import Contrast
 from .design import N_RIVALS, N_SINGLE
 from .evidence import Block, Evidence, answered_alike, columns, total_s
-from .judge import TOO_FAST, Excluded, Judged, Judgement, is_too_fast, kinds_of, proofs_of
+from .judge import TOO_FAST, Judged, Judgement, is_too_fast, kinds_of, proofs_of
 from .measures import whole
 from .naming import reaches_floors
-from .settings import ALPHA, Kind
+from .settings import ALPHA, Excluded, Kind
 
 #: After how many strata the single design looks for its answer, and the anytime design after how many groups.
 STRATA: Final = (1, 2, 4, 6)

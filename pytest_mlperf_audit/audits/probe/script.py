@@ -9,14 +9,14 @@ from typing import Final, Literal
 
 import msgspec
 
-from ...errors import RefusedError
 from ...runs.query import QueryRecord
 from ...runs.script import Round, Script, Step
-from . import judge, repeats
-from .design import BURST_SIZES, DATASET, MADE_UP, N_BURSTS, N_RIVALS, N_SINGLE, SIZING_TRIES, Designer
-from .evidence import Evidence, makespan_s, total_s
+from . import bursts, judge, repeats
+from .design import DATASET, MADE_UP, N_RIVALS, N_SINGLE, Designer
+from .evidence import Evidence, total_s
 from .judge import Judgement
 from .settings import Kind
+from .warm_up import require_taken, warm_up
 
 #: A query that takes longer is dear: the auto design then bets, one group at a time.
 _DEAR_S: Final = 20.0
@@ -26,8 +26,6 @@ _BETS_OF_BEFORE: Final = 12
 _FEWEST_BETS: Final = 4
 #: Strata that may be sent to make up for those with a failure.
 _MORE_STRATA: Final = 2
-#: A burst of different prompts that takes this many times as long as one query had to queue.
-_QUEUES: Final = 1.7
 #: Groups that may be lost to a failure before one is whole.
 _LOST: Final = 4
 
@@ -38,7 +36,8 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     """One probe as it was planned; as plain values it stands in its phase's record.
 
     `looks` say after how many groups the answer is looked for, `sources` which kinds of prompts are sent, `primes` how
-    often each prompt is sent before its repeats. `at_once` caps the bursts. The single design begins with `row` and
+    often each prompt is sent before its repeats. Bursts grow up to `max_burst`; 0, as in records of
+    before, leaves them at the benchmark's own concurrency, `at_once`. The single design begins with `row` and
     other prompts, `n_prompts` of them, and looks for its answer after so many `strata`; `warmed` says that a query was
     sent just before, so that it needs none to warm up with. The anytime design looks after so many groups as `bets`
     say. In records of before both are empty: one prompt and one look. `unseen` are the kinds that the rules forbid and
@@ -68,6 +67,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     n_prompts: int = 1
     strata: tuple[int, ...] = ()
     bets: tuple[int, ...] = ()
+    max_burst: int = 0
 
     @property
     def only_made_up(self) -> bool:
@@ -99,7 +99,11 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
         """Return the most queries there can be, within the budget of queries where one is set."""
         if self.design == "groups":
             groups = self.looks[-1] + max(2, self.looks[-1] // 4)  # some to make up for groups with a failure
-            most = self.n_warm_ups + groups * self.group_size() + self._burst_queries()
+            most = (
+                self.n_warm_ups
+                + groups * self.group_size()
+                + (bursts.most_queries(self.at_once, self.max_burst) if self.bursts else 0)
+            )
         elif self.design == "anytime":
             most = 1 + self.n_bets * (2 + N_RIVALS)
         else:
@@ -111,9 +115,9 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
         """Most groups of the anytime design."""
         return self.bets[-1] if self.bets else _BETS_OF_BEFORE
 
-    def _burst_queries(self) -> int:
-        sizes = [size for size in BURST_SIZES if size <= self.at_once] if self.bursts else []
-        return SIZING_TRIES * sum(sizes) + 2 * N_BURSTS * (sizes[-1] if sizes else 0)
+    def burst_sizes(self) -> tuple[int, ...]:
+        """Return the sizes of bursts to try, from the smallest on."""
+        return bursts.sizes(self.at_once, self.max_burst) if self.bursts else ()
 
     def designer(self, seed: int) -> Designer:
         """Return the designer of a session."""
@@ -125,7 +129,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
         """Return what the evidence shows, in the design that was sent."""
         if _is_hopeless(evidence) or (self.design == "single" and not self.strata and evidence.failed):
             return Judgement("ERROR", reason=evidence.failure_summary())
-        evidence.short_rows = self.short_rows
+        evidence.short_rows, evidence.by_mean = self.short_rows, bool(self.max_burst)
         if self.design == "single":
             if not self.strata:
                 return repeats.single_judgement_of_before(evidence)
@@ -135,6 +139,8 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
                 return repeats.bets_judgement_of_before(evidence, self.n_bets)
             return repeats.bets_judgement(evidence, self.bets)
         judgement = judge.groups_judgement(evidence, self.looks, self.forbidden, thorough=self.thorough)
+        if evidence.by_mean and any(one.contrast.kind == "coalescing" and not one.found for one in judgement.judged):
+            judgement = replace(judgement, excluded={**judgement.excluded, **bursts.excluded(evidence)})
         if judgement.word == "CLEAN" and "coalescing" in self.forbidden and self._lacks_bursts(evidence):
             reason = "the budget ended before queries could be sent at once"
             return replace(judgement, word="INCONCLUSIVE", settled=False, reason=reason)
@@ -142,8 +148,8 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 
     def _lacks_bursts(self, evidence: Evidence) -> bool:
         """Whether bursts were planned and not sent, though not every size was found too small to queue."""
-        sizes = [size for size in BURST_SIZES if size <= self.at_once]
-        return self.bursts and not evidence.bursts and max(evidence.sizing, default=0) < max(sizes, default=0)
+        lacks = not evidence.bursts and not evidence.burst_refused
+        return lacks and max(evidence.sizing, default=0) < max(self.burst_sizes(), default=0)
 
 
 @lru_cache(maxsize=64)
@@ -156,28 +162,6 @@ def _is_hopeless(evidence: Evidence) -> bool:
     """Whether too many queries failed, or too few but in every group, as where one arm is always turned down."""
     lost = any(evidence.n_lost[source] >= _LOST and not evidence.groups[source] for source in evidence.sources())
     return lost or judge.too_many_failures(evidence)
-
-
-def trial(probe: Probe, seed: int) -> Script:
-    """Send one prompt of our own, before the phases that cost time. Raises RefusedError when it is turned down."""
-    (reply,) = yield Round((_warm_up(probe, probe.designer(seed)),), expected=1)
-    _require_taken(probe, reply)
-
-
-def _require_taken(probe: Probe, reply: QueryRecord) -> None:
-    """Raise RefusedError when a warm-up was turned down, as whatever else a probe sends would be."""
-    if not reply.outcome.startswith("http_4") or reply.outcome in ("http_408", "http_429"):
-        return
-    words = f" ({reply.detail})" if reply.detail else ""
-    if _keeps_rows(probe):
-        raise RefusedError(
-            f"the endpoint answers {reply.outcome} to a row of the data set with other first words{words}; if it takes "
-            "the rows as they are alone, nothing can be told of its caches"
-        )
-    raise RefusedError(
-        f"the endpoint answers {reply.outcome} to a prompt that is not of the data set{words}; if it takes the data "
-        "set's, set the probe's design: single, which changes only a row's first words"
-    )
 
 
 def script(probe: Probe, seed: int) -> Script:
@@ -195,7 +179,7 @@ class _Session:
         self._probe = probe
         self._designer = designer
         self._records: list[QueryRecord] = []
-        self._evidence = Evidence()
+        self._evidence = Evidence(by_mean=bool(probe.max_burst))
         self._n_groups = 0
 
     def groups(self) -> _Ask:
@@ -259,8 +243,8 @@ class _Session:
                 return
 
     def _warm_up(self) -> _Ask:
-        yield from self._send([_warm_up(self._probe, self._designer)])
-        _require_taken(self._probe, self._records[-1])
+        yield from self._send([warm_up(self._probe, self._designer)])
+        require_taken(self._probe, self._records[-1])
 
     def _groups_up_to(self, look: int) -> _Ask:
         """Send groups until so many are whole, or until more would be in vain."""
@@ -272,26 +256,8 @@ class _Session:
             self._n_groups += 1
 
     def _bursts(self) -> _Ask:
-        size = yield from self._burst_size()
-        for steps in self._designer.bursts(size) if size else ():
-            yield from self._send(steps, at_once=True)
-            if judge.is_burst_clear(self._evidence):
-                return
-
-    def _burst_size(self) -> Generator[Round, Sequence[QueryRecord], int]:
-        """Find the smallest burst of different prompts that has to queue: below it lanes hide coalescing."""
-        alone = sorted(total_s(record) for record in self._evidence.every() if record.tag and "/S" in record.tag)
-        if not alone:
-            return 0
-        for size in (size for size in BURST_SIZES if size <= self._probe.at_once):
-            if not self._may_spend(SIZING_TRIES * size + 2 * N_BURSTS * size):
-                return 0
-            for attempt in range(SIZING_TRIES):
-                yield from self._send(self._designer.sizing(size, attempt), at_once=True)
-            tries = self._evidence.sizing.get(size, [])
-            if tries and min(map(makespan_s, tries)) >= _QUEUES * alone[len(alone) // 2]:
-                return size
-        return 0
+        send = bursts.script if self._probe.max_burst else bursts.script_of_before
+        yield from send(self._probe.burst_sizes(), self._designer, self._evidence, self._send, self._may_spend)
 
     def _send(self, steps: Sequence[Step], *, at_once: bool = False) -> _Ask:
         expected = max(len(self._records) + len(steps), min(self._expected(), self._probe.most()))
@@ -323,15 +289,6 @@ class _Session:
 
     def _proves(self, judgement: Judgement) -> bool:
         return bool(judgement.proved(self._probe.forbidden))
-
-
-def _warm_up(probe: Probe, designer: Designer) -> Step:
-    """Return a fresh query: a row with other first words where no prompt is made up."""
-    return designer.twin_to_warm_up(probe.row) if _keeps_rows(probe) else designer.warm_up(0)
-
-
-def _keeps_rows(probe: Probe) -> bool:
-    return MADE_UP not in probe.sources or (probe.design != "groups" and not probe.only_made_up)
 
 
 def _block(designer: Designer, source: str, group: int) -> tuple[Step, ...]:

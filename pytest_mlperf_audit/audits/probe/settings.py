@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final, Literal, get_args
+from typing import ClassVar, Final, Literal, NamedTuple, get_args
 
 from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
@@ -24,6 +24,14 @@ FLOOR_S: Final = 0.001
 #: The fewest groups that can show a response cache; see docs/method.md.
 FEWEST_GROUPS: Final = 6
 _DEFAULT_GROUPS: Final = 24
+
+
+class Excluded(NamedTuple):
+    """That a share `share` or more of the queries of `of` are `times` times as fast or more is excluded by the data."""
+
+    times: float
+    share: float
+    of: str
 
 
 class ProbeSettings(Block):
@@ -61,6 +69,13 @@ class ProbeSettings(Block):
     bursts: bool | None = Field(
         default=None,
         description="Whether to look for request coalescing with identical queries at once; null: not for videogen",
+    )
+    max_burst: int = Field(
+        default=64,
+        ge=4,
+        le=128,
+        description="Most identical queries at once, whatever the benchmark's own concurrency: bursts grow from 4 "
+        "until different queries have to queue, and end at the first that is refused",
     )
     url: bool = Field(
         default=True, description="Whether to send queries with a changed URL (?n=...), which some gateways refuse"

@@ -29,8 +29,9 @@ from ..probe.conclusion import Conclusion
 from ..probe.identity import identity
 from ..probe.kinds import without_probe
 from ..probe.plan import PHASE, TRIAL, as_planned, phase, planned, probe_of, trial_phase
-from ..probe.script import script, trial
+from ..probe.script import script
 from ..probe.settings import ProbeSettings
+from ..probe.warm_up import trial
 from ..published.score import TOLERANCE
 from ..verdict import Verdict
 from . import MLPERF_NAME, confirm, consistency, evidence, figures, passes, ratio, reference, rule

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_mlperf_audit.audits.probe import design as prompts
-from pytest_mlperf_audit.audits.probe.design import BURST_SIZES, N_BURSTS, N_RIVALS, N_SINGLE, Designer
+from pytest_mlperf_audit.audits.probe.bursts import SIZES
+from pytest_mlperf_audit.audits.probe.design import N_BURSTS, N_BURSTS_BEFORE, N_RIVALS, N_SINGLE, Designer
 from pytest_mlperf_audit.runs.script import NO_EDIT, Step
 
 ROW = " ".join(f"word{at}" for at in range(40))
@@ -100,7 +101,7 @@ def everything(seed: int) -> list[Step]:
     steps = [of.warm_up(0), of.warm_up(1, url=True)]
     for group in range(6):
         steps += [*of.made_up(group), *of.bet(group, made_up=True)]
-    for size in BURST_SIZES:
+    for size in SIZES:
         steps += [step for attempt in range(2) for step in of.sizing(size, attempt)]
     steps += of.primes(0, N_SINGLE, made_up=True)
     return [*steps, *(step for burst in of.bursts(8) for step in burst), *of.single(0, made_up=True)]
@@ -254,10 +255,11 @@ def test_the_repeat_of_a_bet_has_no_place_of_its_own():
     assert min(places.values()) > 60
 
 
-@given(SEEDS, st.sampled_from(BURST_SIZES))
-def test_bursts(seed, size):
-    bursts = designer(seed).bursts(size)
-    assert Counter(arm(burst[0]) for burst in bursts) == {"same": N_BURSTS, "twins": N_BURSTS}
+@given(SEEDS, st.sampled_from(SIZES), st.booleans())
+def test_bursts(seed, size, apart):
+    bursts = designer(seed).bursts(size, apart=apart)
+    n_each = N_BURSTS if apart else N_BURSTS_BEFORE
+    assert Counter(arm(burst[0]) for burst in bursts) == {"same": n_each, "twins": n_each}
     for burst in bursts:
         texts = [text(step) for step in burst]
         assert len(burst) == size
@@ -267,8 +269,17 @@ def test_bursts(seed, size):
         assert len({len(words.split()) for words in texts}) == 1
 
 
+@given(SEEDS)
+def test_bursts_of_two_sizes_share_no_prompt(seed):
+    of = designer(seed)
+    sent = [{text(step) for burst in of.bursts(size, apart=True) for step in burst} for size in (4, 8)]
+    sent += [{text(step) for step in of.identical(4, attempt)} for attempt in range(3)]
+    assert [len(texts) for texts in sent[2:]] == [1, 1, 1]
+    assert len(set.union(*sent)) == sum(map(len, sent))
+
+
 def test_the_prompts_of_a_sizing_burst_are_all_different():
-    for size in BURST_SIZES:
+    for size in SIZES:
         steps = [step for attempt in range(2) for step in designer().sizing(size, attempt)]
         assert len({text(step) for step in steps}) == len(nonces(steps)) == 2 * size
 

@@ -7,10 +7,10 @@ import pytest
 from pytest_mlperf_audit.audits.probe.contrasts import Contrast
 from pytest_mlperf_audit.audits.probe.design import MADE_UP
 from pytest_mlperf_audit.audits.probe.evidence import Evidence
-from pytest_mlperf_audit.audits.probe.judge import Excluded, Judged, Judgement
+from pytest_mlperf_audit.audits.probe.judge import Judged, Judgement
 from pytest_mlperf_audit.audits.probe.kinds import kinds, without_probe, words
 from pytest_mlperf_audit.audits.probe.script import Probe
-from pytest_mlperf_audit.audits.probe.settings import KINDS, Kind
+from pytest_mlperf_audit.audits.probe.settings import KINDS, Excluded, Kind
 from pytest_mlperf_audit.stats.ranks import Effect
 
 PROBE = Probe(design="groups", looks=(6,), sources=(MADE_UP,), forbidden=KINDS, n_rows=64, bursts=True, at_once=8)

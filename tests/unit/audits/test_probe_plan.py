@@ -218,15 +218,16 @@ def test_the_design_follows_the_wire_format(plan_probe, settings, api_type, desi
         ({}, "openai", Poisson(target_qps=1.0, seed=1), True, 32),
         ({}, "videogen", Concurrency(target=8), False, 8),
         ({"bursts": True}, "videogen", Concurrency(target=8), True, 8),
+        ({"bursts": True}, "openai", Concurrency(target=1), True, 1),
         ({"bursts": False}, "openai", Concurrency(target=8), False, 8),
         ({"samples": "dataset"}, "openai", Concurrency(target=8), False, 8),
     ],
 )
-def test_bursts_are_as_large_as_the_benchmarks_own_concurrency(rows, settings, api_type, load, bursts, at_once):
+def test_bursts_are_sent_where_the_benchmark_has_several_in_flight(rows, settings, api_type, load, bursts, at_once):
     spec = cache_probe(rows, context=AuditContext(load=load, api_type=api_type), **settings)
     probe = probe_of(spec)
     assert (probe.bursts, probe.at_once) == (bursts, at_once)
-    assert spec.load == Concurrency(target=at_once if bursts else 1)
+    assert spec.load == Concurrency(target=64 if bursts else 1), "bursts go beyond it"
 
 
 def test_the_phases_of_test04(rows, block):

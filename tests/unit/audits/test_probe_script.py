@@ -7,9 +7,10 @@ from collections import Counter
 import pytest
 
 from pytest_mlperf_audit.audits.probe.repeats import BETS
-from pytest_mlperf_audit.audits.probe.script import script, trial
+from pytest_mlperf_audit.audits.probe.script import script
+from pytest_mlperf_audit.audits.probe.warm_up import trial
 from pytest_mlperf_audit.errors import RefusedError
-from pytest_mlperf_audit.runs.spec import Concurrency, MaxThroughput
+from pytest_mlperf_audit.runs.spec import Concurrency
 
 #: Queries of a group of made-up prompts, of one of the data set, and before the first.
 MADE_UP, DATASET, WARM_UPS = 12, 6, 2
@@ -110,45 +111,6 @@ def test_no_url_is_changed_when_told_not_to(probed):
     assert run.sut.tags[:2] == ["w0/fresh", "m0/prime.a"] or run.sut.tags[1].startswith("m0/")
     assert not any(step.query for round_ in run.sut.rounds for step in round_.steps)
     assert len(run.sut.records) == 1 + 6 * (GROUP - 1) == run.probe.least()
-
-
-@pytest.mark.parametrize(
-    ("load", "lanes", "size"),
-    [
-        (Concurrency(target=1), 1, 0),
-        (Concurrency(target=2), 1, 2),
-        (Concurrency(target=16), 1, 2),
-        (Concurrency(target=16), 4, 8),
-        (Concurrency(target=16), 64, 0),
-        (MaxThroughput(), 20, 32),
-        (MaxThroughput(max_in_flight=4), 4, 0),
-    ],
-    ids=["one", "two", "one_lane", "four_lanes", "many_lanes", "max_throughput", "limited"],
-)
-def test_bursts_are_as_large_as_it_takes_to_queue(probed, load, lanes, size):
-    run = probed(sut={"lanes": lanes}, load=load)
-    bursts = [round_ for round_ in run.sut.rounds if round_.at_once and not round_.steps[0].tag.startswith("k")]
-    assert {len(round_.steps) for round_ in bursts} == ({size} if size else set())
-    assert {round_.steps[0].tag.partition("/")[2] for round_ in bursts} == ({"same", "twins"} if size else set())
-    assert len(bursts) <= 14
-    assert run.conclusion.figures()["probe_burst_size"] == (size or None)
-    assert max([len(round_.steps) for round_ in run.sut.rounds if round_.at_once], default=1) <= run.probe.at_once
-    assert len(run.sut.records) <= run.probe.most()
-    check = run.conclusion.kind_check("coalescing", "no_cache[coalescing]")
-    assert (check.passed, check.observed) == ((True, "not found") if size else (None, None))
-    assert check.tested is bool(size)
-
-
-def test_what_did_not_have_to_queue_is_said(probed):
-    run = probed(sut={"lanes": 64}, load=Concurrency(target=12))
-    told = "up to 8 different queries at once, the benchmark's own concurrency, did not have to queue"
-    assert run.conclusion.notes() == (f"cache probe: coalescing was not tested: {told}",)
-    assert run.conclusion.kind_check("coalescing", "x").reason == f"request coalescing was not looked for: {told}"
-
-
-def test_coalescing_is_found_by_bursts(probed):
-    run = probed(sut={"cache": "coalesce", "lanes": 1, "miss_s": 0.3}, load=Concurrency(target=8))
-    assert (run.conclusion.proved, run.conclusion.passed) == (("coalescing",), False)
 
 
 def test_no_bursts_once_a_cache_is_proved(probed):

@@ -86,7 +86,7 @@ def test_the_page_shows_what_a_probe_found(make_probe, tmp_path):
         "not found prefix cache, made-up prompts No prefix cache on made-up prompts",
         "exact repeat (R)12",
         "First token",
-        " queries, one after another, and in bursts of up to 8",
+        " queries, one after another, and in bursts of up to 64",
     ):
         assert said in page.words
     assert "queries/s" not in page.words

@@ -1,0 +1,50 @@
+"""What identical queries at once show beside different ones: faster, or slower, under one id or under their own."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_mlperf_audit.audits.probe.contrasts import coalescing
+from pytest_mlperf_audit.audits.probe.evidence import Evidence
+from pytest_mlperf_audit.runs.query import QueryRecord
+
+
+def bursts(same_s: float, ids: str) -> Evidence:
+    """Return evidence of seven bursts of each kind; twins take 20 ms, `ids` are own, one a burst, or none."""
+    records: list[QueryRecord] = []
+    for number in range(14):
+        kind = ("same", "twins")[number % 2]
+        took_s = (same_s if kind == "same" else 0.02) * (1 + number / 100)
+        for query in range(4):
+            own = f"{number}.{query}" if ids == "own" or kind == "twins" else f"{number}"
+            request = f"{number * 4 + (0 if kind == 'same' else query):032x}"
+            records.append(
+                QueryRecord(
+                    query=len(records),
+                    sample=0,
+                    issued_ns=number * 10**9,
+                    completed_ns=number * 10**9 + round(took_s * 1e9),
+                    request=request,
+                    reply_id=None if ids == "none" else own,
+                    reply_bytes=100,
+                    tag=f"b{number}/{kind}",
+                )
+            )
+    return Evidence.of(records)
+
+
+@pytest.mark.parametrize(
+    ("same_s", "ids", "sure"),
+    [
+        (0.01, "own", True),
+        (0.01, "one", True),
+        (0.04, "own", False),
+        (0.04, "one", True),
+        (0.04, "none", True),
+    ],
+)
+def test_slower_together_says_something_unless_each_has_an_id_of_its_own(same_s, ids, sure):
+    """Behind a balancer that goes by the prompt one server has all identical queries, and computes them."""
+    contrast = coalescing(bursts(same_s, ids))
+    assert contrast is not None
+    assert (contrast.p < 0.001) is sure
