@@ -26,7 +26,7 @@ def audited(processes, tmp_path, monkeypatch):
     """Audit a server of a kind that is started for it; the verdict lies in `report`."""
     monkeypatch.chdir(tmp_path)
 
-    def session(kind: str, *, main_first: bool = False, **blocks: Any) -> VerdictDocument:
+    def session(kind: str, *, main_first: bool = False, service_ms: float = 8, **blocks: Any) -> VerdictDocument:
         rows = [{"prompt": f"scene {row} of a {word} film"} for row in range(24) for word in ("quiet", "loud")]
         Path("rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         config = {
@@ -41,7 +41,7 @@ def audited(processes, tmp_path, monkeypatch):
             **blocks,
         }
         Path("run.yaml").write_text(yaml.safe_dump(config))
-        server = processes.start(kind=kind, service_ms=8)
+        server = processes.start(kind=kind, service_ms=service_ms)
         try:
             return run_audits("run.yaml", endpoint=server.url, report_dir="report")
         finally:
@@ -79,7 +79,7 @@ def test_without_the_main_run_its_records_are_no_evidence(audited):
 
 
 def test_requests_that_are_taken_for_the_same_are_found_by_their_replies(audited):
-    entry = the_audit(audited("semantic60", endpoint_config={"api_type": "openai"}))
+    entry = the_audit(audited("semantic60", service_ms=25, endpoint_config={"api_type": "openai"}))
     assert entry.status == "FAIL"
     assert "semantic" in found(entry)
 

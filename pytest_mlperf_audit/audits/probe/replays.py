@@ -7,7 +7,7 @@ and others to what is sent before, at the same time, or while it does not serve.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 from itertools import pairwise
 from statistics import median
@@ -42,13 +42,13 @@ def replays(told: Sequence[Sent]) -> Replays | None:
     of_request: dict[str, list[Sent]] = {}
     for one in told:
         of_request.setdefault(one.record.request, []).append(one)
-    apart_s = [gap_s for same in of_request.values() for gap_s in _gaps_apart(same)]
-    if len(of_request) < _TOLD_APART or not apart_s or any(map(_alternates, of_request.values())):
+    differ = [pair for same in of_request.values() for pair in pairwise(same) if pair[0].identity != pair[1].identity]
+    if len(of_request) < _TOLD_APART or not differ or any(map(_alternates, of_request.values())):
         return None
     again = [pair for same in of_request.values() for pair in _again(same)]
     found = [(one, earlier) for one, earlier in again if one.identity == earlier.identity]
-    if found and median(one.gap_s(earlier) for one, earlier in found) >= min(apart_s):
-        return _judged(found, again, told)
+    if found:
+        return _judged(found, again, told, of_time=not _too_far_apart(found, of_request.values()))
     if together := sum(map(_n_together, of_request.values())):
         return Replays(
             doubt=f"{together} identical requests that were under way at the same time were answered with one id and "
@@ -58,15 +58,35 @@ def replays(told: Sequence[Sent]) -> Replays | None:
     return None
 
 
-def _judged(found: Sequence[_Pair], again: Sequence[_Pair], told: Sequence[Sent]) -> Replays:
+def _judged(found: Sequence[_Pair], again: Sequence[_Pair], told: Sequence[Sent], *, of_time: bool) -> Replays:
+    """Return what replays come to; `of_time`: ids may be made from the request and the time."""
     said = (
         f"{len(found)} of {len(again)} requests that had been answered before got the same id and output once more, "
         "while others no less identical have ids of their own"
     )
     alike = [*_of_one_request(again, told), *_across_phases(again)]
-    if any(map(_are_replays, alike)) or _are_faster(found, told):
+    if not of_time and (any(map(_are_replays, alike)) or _are_faster(found, told)):
         return Replays(proof=f"{said}: ids are not made from the request, so these are replays")
     return Replays(doubt=f"{said}: replays, or ids made from the request and a server or the time; {CURE_OF_IDS}")
+
+
+def _too_far_apart(found: Sequence[_Pair], requests: Iterable[Sequence[Sent]]) -> bool:
+    """Whether an id came back after longer than it took identical requests to get three: no tick of a clock does that.
+
+    Ids made from the request and a clock that ticks every so often are one between two ticks. Three of them within a
+    while mean two ticks within it; so the same one does not come back after longer than that while.
+    """
+    longest_s = max(one.since_s(earlier) for one, earlier in found)
+    return any(
+        _span_s(three) <= longest_s for same in requests for three in zip(same, same[1:], same[2:], strict=False)
+    )
+
+
+def _span_s(three: Sequence[Sent]) -> float:
+    """Return from when until when three queries of one phase were under way, in seconds, if they have three ids."""
+    if len({one.record.reply_id for one in three}) < 3 or len({one.phase for one in three}) > 1:
+        return float("inf")
+    return (max(one.record.completed_ns for one in three) - min(one.record.issued_ns for one in three)) / 1e9
 
 
 def _again(same: Sequence[Sent]) -> Iterator[_Pair]:
@@ -80,13 +100,6 @@ def _again(same: Sequence[Sent]) -> Iterator[_Pair]:
         if answered:
             yield one, answered.get(one.identity) or next(iter(answered.values()))
         heappush(pending, (one.phase, one.record.completed_ns, at))
-
-
-def _gaps_apart(same: Sequence[Sent]) -> Iterator[float]:
-    """Yield how long after each other neighbours among identical requests were sent whose ids differ, in seconds."""
-    for earlier, one in pairwise(same):
-        if one.record.reply_id != earlier.record.reply_id:
-            yield one.gap_s(earlier)
 
 
 def _n_together(same: Sequence[Sent]) -> int:

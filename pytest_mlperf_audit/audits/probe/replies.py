@@ -14,10 +14,11 @@ _Identity = tuple[str | None, str | None]
 
 
 class Sent(NamedTuple):
-    """A query that completed, `phase` the number of its phase. Times of two phases cannot be compared."""
+    """A query that completed, `phase` the number of its phase, which began `began_ns` after the first one or later."""
 
     phase: int
     record: QueryRecord
+    began_ns: int = 0
 
     @property
     def identity(self) -> _Identity:
@@ -43,17 +44,17 @@ class Sent(NamedTuple):
         """Whether it was sent when the other's reply had come."""
         return self.phase > other.phase or self.record.issued_ns >= other.record.completed_ns
 
-    def gap_s(self, other: Sent) -> float:
-        """Return how long after the other it was sent, in seconds; very long in a later phase."""
-        same = self.phase == other.phase
-        return (self.record.issued_ns - other.record.issued_ns) / 1e9 if same else float("inf")
+    def since_s(self, other: Sent) -> float:
+        """Return how long after the other's reply it was sent, in seconds, or longer where it is of a later phase."""
+        return (self.began_ns + self.record.issued_ns - other.began_ns - other.record.completed_ns) / 1e9
 
 
 def completed(phases: Sequence[Iterable[QueryRecord]]) -> list[Sent]:
     """Return the queries of phases that completed, in the order they were sent."""
-    return [
-        Sent(number, record)
-        for number, records in enumerate(phases)
-        for record in sorted(records, key=lambda record: record.issued_ns)
-        if record.ok
-    ]
+    found: list[Sent] = []
+    began_ns = 0
+    for number, records in enumerate(phases):
+        phase = sorted(records, key=lambda record: record.issued_ns)
+        found += [Sent(number, record, began_ns) for record in phase if record.ok]
+        began_ns += max((record.completed_ns for record in phase), default=0)
+    return found

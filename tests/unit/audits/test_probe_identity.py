@@ -7,6 +7,7 @@ import pytest
 from pytest_mlperf_audit.audits.probe.identity import Identity, identity
 from pytest_mlperf_audit.runs.query import QueryRecord
 from tests.support.identities import (
+    CACHES,
     HONEST,
     MISS_S,
     Reply,
@@ -75,19 +76,18 @@ def test_a_header_proves_what_times_do_not():
     assert list(audited(Server(kept_by=semantic), "x-cache: HIT").proofs) == ["semantic"]
 
 
-@pytest.mark.parametrize(
-    "serves",
-    [
-        lambda server, _: server.in_flight >= 4,
-        lambda server, _: server.at <= 96,
-        lambda server, request: request not in server.recent[-40:],
-    ],
-    ids=["under load", "at first", "what is not recent"],
-)
-def test_replays_beside_requests_that_are_computed_again_are_proof(serves):
-    found = audited(Server(kept_by=by_request, serves=serves))
+@pytest.mark.parametrize("name", ["serves under load", "serves what is not recent"])
+def test_replays_beside_requests_that_are_computed_again_are_proof(name):
+    found = audited(CACHES[name](1))
     assert list(found.proofs) == ["response"]
     assert "while others no less identical have ids of their own" in found.proofs["response"]
+
+
+def test_what_a_tick_of_a_clock_explains_is_a_doubt():
+    """Ids were the same until some moment, and others from then on."""
+    found = audited(CACHES["serves the first 96 requests"](1))
+    assert not found.proofs
+    assert "or ids made from the request and a server or the time" in found.doubt
 
 
 def test_a_single_replay_is_a_doubt():
