@@ -44,6 +44,9 @@ N_SINGLE: Final = 5
 #: Twins of each repeat in the anytime design.
 N_RIVALS: Final = 3
 
+#: Where the twin of the pair stands in the order of strata: behind all of them.
+_PAIR: Final = 1000
+
 MADE_UP: Final = "made_up"
 DATASET: Final = "dataset"
 
@@ -136,6 +139,11 @@ class Designer:
         sent = [Step(f"s{number}/R", row, edit, "", 0) for row, edit in again]
         sent += [Step(f"s{number}/P", row, edit, "", 0) for row, edit in self._twins(number, rows, made_up=made_up)]
         return tuple(self._rng(f"s{number}").sample(sent, len(sent)))
+
+    def pair(self, row: int, *, made_up: bool) -> tuple[Step, ...]:
+        """Return two identical queries, of a twin that was not sent before."""
+        of_row, edit = self._twins(_PAIR, self._few_rows(row), made_up=made_up)[0]
+        return (Step("p0/pair", of_row, edit, "", 0),) * 2
 
     def _few_rows(self, row: int) -> list[int]:
         return [row, *(other for other in self._rows if other != row)][:N_SINGLE]

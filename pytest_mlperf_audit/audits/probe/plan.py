@@ -76,7 +76,8 @@ def planned(
         max_burst=settings.max_burst,
     )
     if design == "single":
-        probe = _with_strata(msgspec.structs.replace(probe, moved=probe.moved and not slow))
+        pair = at_once > 1 and probe.max_queries is None
+        probe = _with_strata(msgspec.structs.replace(probe, moved=probe.moved and not slow, pair=pair))
     _require_budget(probe, where)
     shown = _forbidden(probe, settings, where)
     unseen = tuple(kind for kind in probe.forbidden if kind not in shown)
@@ -165,7 +166,7 @@ def phase(probe: Probe, context: AuditContext) -> RunSpec:
         PHASE,
         probe.most(),
         order=Scripted(at_least=probe.least(), parameters=_plain(probe)),
-        load=Concurrency(target=max((1, *probe.burst_sizes()))),
+        load=Concurrency(target=max((1 + probe.pair, *probe.burst_sizes()))),
         min_duration_ms=0,
         max_duration_ms=0,
         drain_timeout_s=None,

@@ -13,7 +13,7 @@ from ...runs.query import QueryRecord
 from ...runs.script import Round, Script, Step
 from . import bursts, judge, repeats
 from .design import DATASET, MADE_UP, N_RIVALS, N_SINGLE, Designer
-from .evidence import Evidence, total_s
+from .evidence import Evidence, replays, total_s
 from .judge import Judgement
 from .settings import Kind
 from .warm_up import require_taken, warm_up
@@ -42,7 +42,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     sent just before, so that it needs none to warm up with. The anytime design looks after so many groups as `bets`
     say. In records of before both are empty: one prompt and one look. `unseen` are the kinds that the rules forbid and
     this design cannot show. Twins of a row are its own words in another order where they are `moved`; with `short_rows`
-    some rows have too few words for that, so that their twins may cost more.
+    some rows have too few words for that, so that their twins may cost more. `pair` may send two identical queries.
     """
 
     design: Literal["groups", "single", "anytime"]
@@ -68,6 +68,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     strata: tuple[int, ...] = ()
     bets: tuple[int, ...] = ()
     max_burst: int = 0
+    pair: bool = False
 
     @property
     def only_made_up(self) -> bool:
@@ -99,15 +100,12 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
         """Return the most queries there can be, within the budget of queries where one is set."""
         if self.design == "groups":
             groups = self.looks[-1] + max(2, self.looks[-1] // 4)  # some to make up for groups with a failure
-            most = (
-                self.n_warm_ups
-                + groups * self.group_size()
-                + (bursts.most_queries(self.at_once, self.max_burst) if self.bursts else 0)
-            )
+            most = self.n_warm_ups + groups * self.group_size()
+            most += bursts.most_queries(self.at_once, self.max_burst) if self.bursts else 0
         elif self.design == "anytime":
             most = 1 + self.n_bets * (2 + N_RIVALS)
         else:
-            most = self.up_to_stratum(self.strata[-1] + _MORE_STRATA if self.strata else 1)
+            most = self.up_to_stratum(self.strata[-1] + _MORE_STRATA if self.strata else 1) + 2 * self.pair
         return min(most, self.max_queries or most)
 
     @property
@@ -218,7 +216,14 @@ class _Session:
                 yield from self._send(self._designer.stratum(number, probe.row, probe.n_prompts, made_up=made_up))
                 self._n_groups = number
             if self._judgement().settled:
+                yield from self._pair()
                 return
+
+    def _pair(self) -> _Ask:
+        """Send two identical queries at once where repeats bear their first id, no faster: made ids are one, too."""
+        again = replays(self._evidence.single)
+        if self._probe.pair and again and all(again) and self._judgement().word == "CLEAN":
+            yield from self._send(self._designer.pair(self._probe.row, made_up=self._probe.only_made_up), at_once=True)
 
     def _single_of_before(self) -> _Ask:
         probe = self._probe
