@@ -118,6 +118,16 @@ def excluded_p(fast: Floats, slow: Floats, times: float, share: float) -> float:
     return float(_few_wins_tail(strata, m, slow.shape[1], share)[wins])
 
 
+def excluded_together_p(groups: Sequence[tuple[Floats, Floats]], times: float, share: float) -> float:
+    """Return what `excluded_p` does for several groups of strata together, each of a shape of its own; 1 for none."""
+    wins, density = 0, np.ones(1)
+    for fast, slow in groups:
+        wins += int((slow[:, None, :] >= fast[:, :, None] + log(times)).sum())
+        tail = _few_wins_tail(fast.shape[0], fast.shape[1], slow.shape[1], share)
+        density = np.convolve(density, np.diff(tail, prepend=0.0))
+    return float(_head(density)[wins]) if groups else 1.0
+
+
 def excluded_in_pool_p(fast: Floats, slow: Floats, times: float, share: float) -> float:
     """Return what `excluded_p` does where all of `slow` have one law; shapes (m,) and (n,).
 

@@ -12,8 +12,10 @@ import pytest
 #: With one query in flight there is nothing to coalesce.
 KINDS = ("response", "near_duplicate", "prefix", "semantic", "url_keyed", "reuse")
 CHECKS = [f"no_cache[{kind}]" for kind in KINDS]
-#: One query at a time: 2 to warm up, then groups of 18, six of them until the first look.
-GROUP, LEAST = 18, 110
+#: One query at a time: 2 to warm up, then groups of 18, six of them until the first look; then 48 late repeats and
+#: twins, and 17 for the URL, 16 more where they leave it open.
+GROUP, FIRST_LOOK, URLS = 18, 110, 16
+LEAST = FIRST_LOOK + 48 + 1 + URLS
 HONEST = {"service_ms": 10, "repeat_ms": 20}
 
 
@@ -53,7 +55,9 @@ def test_an_honest_server_passes(audit, chat, start_sut, args):
     assert list(checks(audit)) == CHECKS
     n_sent = audit.phase("cache_probe")["figures"]["n_issued"]
     assert sut.received == n_sent, "sent once, however many processes asked for it"
-    assert n_sent in {LEAST, LEAST + 6 * GROUP}, "sixteen rows are enough for two looks"
+    more = (n_sent - LEAST) % (6 * GROUP)
+    assert n_sent < LEAST + 12 * GROUP, "sixteen rows are enough for two looks"
+    assert more in {0, 36, URLS, 36 + URLS}
     assert verdict["audits"][-1]["figures"]["probe"] == "CLEAN"
     assert not list(audit.report().rglob("audit_*.json")), "MLPerf has no such file"
 
@@ -64,11 +68,12 @@ def test_a_cache_fails(audit, chat, start_sut, args):
     chat(sut)
     result = audit.run(*args)
     assert result.ret == 1, str(result.stdout)
-    result.assert_outcomes(passed=len(KINDS) - 1, failed=1)
+    result.assert_outcomes(passed=len(KINDS) - 2, failed=1, skipped=1)
     found = checks(audit)
-    assert [name for name, check in found.items() if not check["passed"]] == ["no_cache[response]"]
+    assert [name for name, check in found.items() if check["passed"] is False] == ["no_cache[response]"]
+    assert found["no_cache[url_keyed]"]["tested"] is False, "it ended before the URL was changed"
     assert found["no_cache[response]"]["observed"] == "found"
-    assert sut.received == LEAST
+    assert sut.received == FIRST_LOOK
     result.stdout.fnmatch_lines(["*cache_probe no_cache[[]response]: response cache on made-up prompts: an exact*"])
     result.stdout.no_fnmatch_line("*Traceback*")
 
@@ -88,12 +93,12 @@ def test_one_check_alone_leaves_the_verdict_incomplete(audit, chat, start_sut):
 
 def test_what_is_asked_for_is_what_is_checked(audit, chat, start_sut):
     sut = start_sut(service_ms=20, repeat_ms=0, cache="exact")
-    chat(sut, {"forbid": ["prefix", "semantic"], "samples": "made_up", "max_queries": 80})
+    chat(sut, {"forbid": ["prefix", "semantic"], "samples": "made_up", "max_queries": 150})
     result = audit.run()
     assert list(checks(audit)) == ["no_cache[prefix]", "no_cache[semantic]"]
     assert result.ret in {0, 6}, "a response cache is not forbidden here; whether all else is settled, is open"
     assert audit.verdict()["audits"][-1]["figures"]["probe_kinds"] == "response"
-    assert sut.received == 74
+    assert sut.received == 2 + 6 * 13 + 48 + 1 + URLS
     assert not any(prompt.startswith("scene") for prompt in prompts(sut))
 
 
@@ -136,7 +141,9 @@ def test_changed_urls_reach_the_endpoint(audit, chat, start_sut):
     audit.run()
     targets = [base64.b64decode(raw).split(b" ", 2)[1] for raw in sut._get("wire")]
     changed = [target for target in targets if b"?n=" in target]
-    assert len(changed) == len(set(changed)) == 1 + (len(targets) - 2) // GROUP
+    assert len(changed) == len(set(changed))
+    assert len(changed) in {1 + URLS // 2, 1 + URLS}
+    assert all(b"?n=" not in target for target in targets[:FIRST_LOOK])
 
 
 def test_an_endpoint_that_takes_known_prompts_alone(audit, chat, start_sut):
@@ -240,7 +247,7 @@ def test_against_the_simulated_endpoint(audit, chat, simulated, kind):
     )
     result = audit.run()
     assert result.ret == (1 if kind else 0), str(result.stdout)
-    failed = [name for name, check in checks(audit).items() if not check["passed"]]
+    failed = [name for name, check in checks(audit).items() if check["passed"] is False]
     assert failed == ([f"no_cache[{kind}]"] if kind else [])
 
 

@@ -226,7 +226,7 @@ def test_the_plan_of_groups_is_a_range(audit, sut):
     audit.config(sut, audit={"probe": {"groups": 12, "bursts": False}})
     result = audit.run("--mlperf-plan")
     result.stdout.fnmatch_lines(
-        ["    cache_probe: 110 to * queries, one after another; stops when the answer is clear; about * for the least"]
+        ["    cache_probe: 175 to * queries, one after another, and in bursts of up to 8; stops when the answer is*"]
     )
     assert sut.received == 0
 

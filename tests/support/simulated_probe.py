@@ -51,6 +51,7 @@ def planned(**changes: Any) -> Probe:
         "at_once": 8,
         "max_tokens": 32,
         "moved": True,
+        "apart": True,
     }
     return Probe(**values | changes)
 
@@ -108,9 +109,13 @@ class Tally:
         return self.n_queries / self.n
 
 
+#: What the script makes of a designer is kept as well.
+_KEPT = {name: lru_cache(maxsize=None)(vars(shipped)[name]) for name in ("mixed", "late", "urls")}
+
+
 def simulate(probe: Probe, service: Service, cache: Cache, runs: int, seed: list[int]) -> Tally:
     """Return what becomes of so many sessions."""
-    vars(shipped)["Designer"] = _drawn
+    vars(shipped).update(_KEPT, Designer=_drawn)
     rng = np.random.default_rng(seed)
     tally = Tally()
     truth = 1 / cache.hit if cache.keeps == "response" else 1.0

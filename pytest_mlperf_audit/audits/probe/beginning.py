@@ -41,7 +41,7 @@ _HELPS_P = 0.005
 #: Fewer replies than this are not a pattern.
 _FEW = 3
 
-_APART = ("P", "N", "S", "U")
+_APART = ("P", "N", "S", "T", "U")
 _STREAM = "streamed replies (model_params.streaming: on) would tell"
 
 

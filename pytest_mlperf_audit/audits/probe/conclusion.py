@@ -10,7 +10,7 @@ import numpy as np
 
 from ...runs.query import QueryRecord, says_hit
 from ..verdict import ArmSummary, Check, Figure, Finding, KindState
-from .contrasts import SINGLE, SINGLE_RUN, STARTS
+from .contrasts import LATE, SINGLE, SINGLE_RUN, STARTS, URLS
 from .design import DATASET, MADE_UP
 from .evidence import Evidence, decode_share, first_s, makespan_s, total_s
 from .identity import Identity, identity, with_identity
@@ -37,9 +37,11 @@ _ARMS: Final[Mapping[str, str]] = {
     "Y": "other last word",
     "X": "new ending",
     "P": "new beginning",
-    "N": "new beginning, null control",
+    "N": "new beginning",
     "S": "all new",
-    "U": "new beginning, changed URL",
+    "T": "all new, null control",
+    "V": "all new, the URL as it is",
+    "U": "changed URL",
 }
 _PLACE: Final[Mapping[str, int]] = {kind: place for place, kind in enumerate(KINDS)}
 BURSTS: Final = "bursts"
@@ -253,6 +255,9 @@ def _by_arm(evidence: Evidence) -> Iterator[tuple[str, str, list[QueryRecord]]]:
     blocks = {_OF[of]: groups for of, groups in evidence.groups.items()}
     alone = {SINGLE if evidence.strata else "one prompt": [evidence.single]} if evidence.single else {}
     blocks |= alone | {"one group after another": evidence.bets}
+    late = [pair for pairs in evidence.late.values() for pair in pairs]
+    blocks[LATE] = [{"R": [again], "Y": [twin]} for again, twin in late]
+    blocks[URLS] = [evidence.urls]
     for of, groups in blocks.items():
         for arm in _ARMS:
             if records := [record for block in groups for record in block.get(arm, ())]:
@@ -285,6 +290,8 @@ def _sentence(judged: Judged) -> str:
         return f"{TITLES[kind]} on {where}: {seen}{hits} (p {judged.p_corrected:.2g})"
     if judged.found:
         return f"no {TITLES[kind]} of its own on {where}: the cache that was found explains that {seen}"
+    if judged.p_corrected <= ALPHA and reaches_floors(contrast):
+        return f"{TITLES[kind]} on {where}, in doubt: {seen} (p {judged.p_corrected:.2g})"
     if judged.p_corrected <= ALPHA:
         return f"no {TITLES[kind]} on {where}: {seen}, below the floor of what counts (p {judged.p_corrected:.2g})"
     if reaches_floors(contrast):

@@ -20,6 +20,7 @@ from ...stats.ranks import (
     stratified_effect,
     stratified_u,
 )
+from .apart import LATE_AGAIN
 from .design import DATASET, MADE_UP
 from .evidence import (
     Block,
@@ -45,6 +46,12 @@ STARTS = "made-up prompts, first token"
 #: What the single design compares.
 SINGLE = "single prompts"
 SINGLE_RUN = "single prompts, leading run"
+
+#: Repeats that come long after their primes, with others in flight.
+LATE = "made-up prompts, late and at once"
+
+#: Fresh queries to the URL as it is, and to changed ones.
+URLS = "fresh prompts"
 
 #: The arm that shares only its beginning with an earlier query.
 KNOWS_BEGINNING = {MADE_UP: "X", DATASET: "Y"}
@@ -119,13 +126,25 @@ def _family(evidence: Evidence, n_groups: int) -> Iterator[Contrast]:
         yield _sporadic(repeats)
 
 
+def of_repeats(evidence: Evidence, n_groups: int) -> list[tuple[Floats, Floats]]:
+    """Return repeats and their twins, logs of latency, of each kind of prompt that can be compared."""
+    found = []
+    for of in evidence.sources():
+        blocks = evidence.groups[of][:n_groups]
+        if blocks and (of == MADE_UP or is_comparable(blocks)):
+            measure = replay_measures(blocks)[0]
+            found.append((columns(blocks, ("R",), measure), columns(blocks, ("Y",), measure)))
+    return found
+
+
 def _made_up_contrasts(blocks: Sequence[Block]) -> Iterator[Contrast]:
     total, first = whole(blocks), [first_s]
     if has_decode(blocks):
         yield _strata("reuse", STARTS, blocks, ("R",), ("Y",), first)
     yield near_first(blocks)
     yield _pairs("prefix", MADE_UP, blocks, ("X", "P"), first)
-    yield _one_stratum("semantic", MADE_UP, [with_later(block) for block in blocks], ("later",), ("S",), total)
+    fresh = ("S", "T") if "T" in blocks[0] else ("S",)
+    yield _one_stratum("semantic", MADE_UP, [with_later(block) for block in blocks], ("later",), fresh, total)
     if all("U" in block for block in blocks):
         yield _strata("url_keyed", MADE_UP, blocks, ("P", "N"), ("U",), total)
 
@@ -186,9 +205,44 @@ def _have_own_ids(bursts: Sequence[Sequence[QueryRecord]]) -> bool:
     return None not in ids and len(set(ids)) == len(ids)
 
 
+def late(evidence: Evidence) -> Contrast | None:
+    """Return late repeats against the twins that were sent beside them; None without any.
+
+    The first two passes are tested each by itself, since their repeats are of the same prompts; the first one together
+    with the last, whose are of others. Of all tests the one that shows most, times their number.
+    """
+    passes = evidence.late
+    last = str(LATE_AGAIN)
+    of = [[*passes.get("0", ()), *passes[last]]] if last in passes else list(passes.values())
+    measures = replay_measures(evidence.groups[MADE_UP]) if passes else []
+    tested: list[Contrast] = []
+    for pairs in of:
+        block: Block = {"R": [again for again, _ in pairs], "Y": [twin for _, twin in pairs]}
+        logs = [(columns([block], ("R",), one)[0], columns([block], ("Y",), one)[0]) for one in measures]
+        tested.append(_least_sure([_pair("response", LATE, again, twins) for again, twins in logs]))
+        tested.append(_least_sure([_run([(again[:, None], twins[:, None])], LATE) for again, twins in logs]))
+    if not tested:
+        return None
+    least = min(tested, key=lambda contrast: contrast.p)
+    factor, lead = len(tested), max(one.lead for one in tested)
+    least_p = factor * min(one.least_p for one in tested)
+    return replace(least, p=min(1.0, factor * least.p), least_p=least_p, lead=lead)
+
+
+def urls(evidence: Evidence) -> Contrast | None:
+    """Return fresh queries to the URL as it is against those to changed ones; None without any."""
+    if len(evidence.urls) < 2:
+        return None
+    return _one_stratum("url_keyed", URLS, [evidence.urls], ("V",), ("U",), whole([evidence.urls]))
+
+
 def null_control(blocks: Sequence[Block]) -> Contrast:
-    """Return P against N, two queries of one kind, two-sided: a difference here means that no test can be trusted."""
-    p, n = columns(blocks, ("P",), total_s)[:, 0], columns(blocks, ("N",), total_s)[:, 0]
+    """Return S against T, two fresh texts that no cache tells apart, two-sided; in blocks of before P against N.
+
+    A difference here means that no test can be trusted.
+    """
+    one, other = ("S", "T") if "T" in blocks[0] else ("P", "N")
+    p, n = columns(blocks, (one,), total_s)[:, 0], columns(blocks, (other,), total_s)[:, 0]
     both = min(1.0, 2 * min(signed_rank(p, n), signed_rank(n, p)))
     estimate = partial(paired_effect, p, n)
     return Contrast("reuse", "null control", both, 2 * 0.5 ** len(p), estimate, *_medians_s(p, n), 2 * len(p))
@@ -221,7 +275,7 @@ def _sporadic(sources: Sequence[Sequence[tuple[Floats, Floats]]]) -> Contrast:
     return _least_sure([_run([tested[min(at, len(tested) - 1)] for tested in sources]) for at in range(n_measures)])
 
 
-def _run(groups: Sequence[tuple[Floats, Floats]]) -> Contrast:
+def _run(groups: Sequence[tuple[Floats, Floats]], of: str = EVERYWHERE) -> Contrast:
     usual = [median([*again.ravel().tolist(), *twins.ravel().tolist()]) for again, twins in groups]
     scaled = [(again - one, twins - one) for (again, twins), one in zip(groups, usual, strict=True)]
     p, n_hits = leading_run(scaled)
@@ -231,7 +285,7 @@ def _run(groups: Sequence[tuple[Floats, Floats]]) -> Contrast:
     times, usual_s = float(np.exp(miss - hit)), float(np.exp(usual[0]))
     return Contrast(
         kind="response",
-        of=EVERYWHERE,
+        of=of,
         p=p,
         least_p=float(np.prod([least_u(len(fast), fast.shape[1], slow.shape[1]) for fast, slow in groups])),
         estimate=lambda: Effect(times, 0.0, float("inf")),

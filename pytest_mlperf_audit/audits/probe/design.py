@@ -6,10 +6,12 @@ A block is kept together, since some servers keep only the last prompt. In a blo
     R.a .b      their bytes again: only these can come from a response cache
     Y (3)       as the primes, with another last word: a near-duplicate cache answers them, a prefix cache helps
     X           as the primes, with a fresh tail: a prefix cache helps
-    P, N        the same text and tail behind a fresh lead: only a semantic cache answers; N is the null control
+    P, N        the same text and tail behind a fresh lead: only a semantic cache answers
     S           all fresh: another text
+    T           all fresh as well, the null control: no cache can tell it from S
     U           as P, under another URL
 
+U is of the blocks of before, which had no T, and N was the null control.
 All have the same length, and each has its own last words or lead, so that without a cache those in one sub-block are
 exchangeable even where each prompt has a cost of its own. In a block of the data set: a row as the benchmark sends it
 (prime, R), three twins whose last words have changed places (Y), one whose first words have (P): these cost what the
@@ -19,16 +21,20 @@ row costs. A row of too few words gets fresh ones in their place.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
-from typing import Final
+from typing import Final, NamedTuple
 
-import msgspec
+from msgspec.structs import replace
 
 from ...runs.script import NO_EDIT, Edit, Step
 from ...runs.twins import WORDS
 
-_TEXT_WORDS = 24
+#: Words of a made-up prompt behind its nonce, at least: it is as long as the data set's.
+FEWEST_WORDS: Final = 32
+#: Its new ending is a fourth of them, as the constants of `beginning` take for granted.
+_TAIL_SHARE: Final = 4
+#: Words that are put in the place of a row's own, 64 bits.
 TAIL_WORDS = 8
 #: Words from one list grow alike to an embedding; a topic of a few words keeps texts apart.
 _TOPIC_WORDS = 8
@@ -51,16 +57,41 @@ MADE_UP: Final = "made_up"
 DATASET: Final = "dataset"
 
 
+class Parts(NamedTuple):
+    """One block: primes, what shares a beginning with them, and what does not; fillers that nothing is made of.
+
+    `rng` is that from which the block was drawn.
+    """
+
+    rng: random.Random
+    first: list[Step]
+    kin: list[Step]
+    others: list[Step]
+    fillers: Sequence[Step] = ()
+
+
 class Designer:
     """Makes the steps of a session. Blocks are drawn independently of each other, so their order does not matter."""
 
     def __init__(
-        self, seed: int, n_rows: int, *, max_tokens: int | None, primes: int = 1, url: bool = True, moved: bool = True
+        self,
+        seed: int,
+        n_rows: int,
+        *,
+        max_tokens: int | None,
+        primes: int = 1,
+        url: bool = True,
+        moved: bool = True,
+        apart: bool = True,
+        n_words: int = FEWEST_WORDS,
     ) -> None:
         self._seed = seed
         self._max_tokens = max_tokens
-        self._primes = primes
+        self.n_primes = primes
         self._moved = moved
+        self._apart = apart
+        self._n_tail = n_words // _TAIL_SHARE
+        self._n_text = n_words - self._n_tail
         self.url = url
         self._rows = self._rng("rows").sample(range(n_rows), n_rows)
 
@@ -75,11 +106,22 @@ class Designer:
         return Step("w0/fresh", row, _twin_ahead(self._rng("w0")))
 
     def made_up(self, group: int) -> tuple[Step, ...]:
-        """Return one block of made-up prompts."""
+        """Return one block of made-up prompts, kept together."""
+        return _arranged(self.parts(MADE_UP, group), self.n_primes)
+
+    def of_dataset(self, group: int, row: int | None = None) -> tuple[Step, ...]:
+        """Return one block of the data set, kept together; None: the row that the seed gives this group."""
+        return _arranged(self._of_dataset(group, row), self.n_primes)
+
+    def parts(self, source: str, group: int) -> Parts:
+        """Return what a block of one kind of prompt is made of."""
+        return self._made_up(group) if source == MADE_UP else self._of_dataset(group)
+
+    def _made_up(self, group: int) -> Parts:
         block = f"m{group}"
         rng = self._rng(block)
         row = self._row(group)
-        head, text, tail = _nonce(rng), _fresh_text(rng), _fresh_tail(rng)
+        head, text, tail = _nonce(rng), self._text(rng), self._tail(rng)
         primes = {"a": " ".join(tail)}
         primes["b"], *near = _other_last_words(rng, tail, 1 + _N_NEAR)
 
@@ -92,16 +134,19 @@ class Designer:
         def apart(arm: str, query: str = "") -> Step:
             return step(arm, self._made(rng, lead=_nonce(rng), text=text, tail=primes["a"]), query)
 
-        first = [family(f"prime.{name}", end) for name, end in primes.items()] * self._primes
+        def fresh(arm: str) -> Step:
+            return step(arm, self._made(rng, lead=_nonce(rng)))
+
+        first = [family(f"prime.{name}", end) for name, end in primes.items()]
         kin = [family(f"R.{name}", end) for name, end in primes.items()]
         kin += [family("Y", end) for end in near]
-        kin.append(family("X", " ".join(_fresh_tail(rng))))
-        others = [apart("P"), apart("N"), step("S", self._made(rng, lead=_nonce(rng)))]
-        others += [apart("U", _query(rng))] if self.url else []
-        return _arranged(rng, first, kin, others)
+        kin.append(family("X", " ".join(self._tail(rng))))
+        others = [apart("P"), apart("N"), fresh("S")]
+        if self._apart:
+            return Parts(rng, first, kin, [*others, fresh("T")], [fresh("F") for _ in range(self.n_primes)])
+        return Parts(rng, first, kin, [*others, *([apart("U", _query(rng))] if self.url else [])])
 
-    def of_dataset(self, group: int, row: int | None = None) -> tuple[Step, ...]:
-        """Return one block of the data set; None: the row that the seed gives this group."""
+    def _of_dataset(self, group: int, row: int | None = None) -> Parts:
         block = f"d{group}"
         rng = self._rng(block)
         row = self._row(group) if row is None else row
@@ -110,10 +155,10 @@ class Designer:
             return Step(f"{block}/{arm}", row, edit or NO_EDIT, "", group)
 
         seed = _nonce(rng) if self._moved else ""
-        near = (msgspec.structs.replace(_twin_behind(rng), moved=seed, nth=number) for number in range(_N_NEAR))
+        near = [replace(_twin_behind(rng), moved=seed, nth=number) for number in range(_N_NEAR)]
+        ahead = [replace(_twin_ahead(rng), moved=seed, nth=number) for number in range(1 + self._apart * self.n_primes)]
         kin = [step("R"), *(step("Y", edit) for edit in near)]
-        ahead = msgspec.structs.replace(_twin_ahead(rng), moved=seed)
-        return _arranged(rng, [step("prime")] * self._primes, kin, [step("P", ahead)])
+        return Parts(rng, [step("prime")], kin, [step("P", ahead[0])], [step("F", edit) for edit in ahead[1:]])
 
     def primes(self, row: int, n_primes: int, *, made_up: bool) -> tuple[Step, ...]:
         """Return the prompts that the single design begins with: `row` and others, fresh ones if rows are too few."""
@@ -161,7 +206,7 @@ class Designer:
     def _twin_ahead(self, rng: random.Random, orders: str, nth: int) -> Edit:
         """Return a twin with other first words: the row's own in another order, where twins are made like that."""
         edit = _twin_ahead(rng)
-        return msgspec.structs.replace(edit, moved=orders, nth=nth) if self._moved else edit
+        return replace(edit, moved=orders, nth=nth) if self._moved else edit
 
     def single(self, row: int, *, made_up: bool) -> tuple[Step, ...]:
         """Return the prime of one prompt, then repeats and twins in random order: the single design of before."""
@@ -204,11 +249,23 @@ class Designer:
 
     def _burst(self, block: str, number: int, kind: str, size: int) -> tuple[Step, ...]:
         rng = self._rng(block)
-        head, text, tail = _nonce(rng), _fresh_text(rng), _fresh_tail(rng)
+        head, text, tail = _nonce(rng), self._text(rng), self._tail(rng)
         ends = _other_last_words(rng, tail, size) if kind == "twins" else [" ".join(tail)] * size
         row = self._row(number)
         made = (self._made(rng, head=head, text=text, tail=end) for end in ends)
         return tuple(Step(f"{block}/{kind}", row, edit, "", 0) for edit in made)
+
+    def rng(self, name: str) -> random.Random:
+        """Return the random numbers of a part of the session."""
+        return self._rng(name)
+
+    def _text(self, rng: random.Random) -> str:
+        """Return a fresh text, from a small vocabulary of its own."""
+        return " ".join(_some(rng, self._n_text))
+
+    def _tail(self, rng: random.Random) -> list[str]:
+        """Return fresh words to stand behind a text."""
+        return _some(rng, self._n_tail)
 
     def _rng(self, name: str) -> random.Random:
         return random.Random(f"{self._seed}/{name}")  # noqa: S311 - reproducible from the recorded seed
@@ -222,8 +279,8 @@ class Designer:
         return Edit(
             lead=lead,
             head=head,
-            text=_fresh_text(rng) if text is None else text,
-            tail=" ".join(_fresh_tail(rng)) if tail is None else tail,
+            text=self._text(rng) if text is None else text,
+            tail=" ".join(self._tail(rng)) if tail is None else tail,
             max_tokens=self._max_tokens,
         )
 
@@ -231,7 +288,7 @@ class Designer:
         if not made_up:
             orders, places = _nonce(rng) if self._moved else "", count()
             return NO_EDIT, lambda: self._twin_ahead(rng, orders, next(places))
-        text, tail = _fresh_text(rng), " ".join(_fresh_tail(rng))
+        text, tail = self._text(rng), " ".join(self._tail(rng))
 
         def made() -> Edit:
             return self._made(rng, lead=_nonce(rng), text=text, tail=tail)
@@ -251,26 +308,17 @@ def _query(rng: random.Random) -> str:
     return f"n={_nonce(rng)}"
 
 
-def _arranged(rng: random.Random, first: list[Step], kin: list[Step], others: list[Step]) -> tuple[Step, ...]:
+def _arranged(parts: Parts, n_primes: int) -> tuple[Step, ...]:
     """Return primes and their shuffled kin, with the shuffled others before or after them by a fair coin."""
-    family = [*first, *rng.sample(kin, len(kin))]
-    apart = rng.sample(others, len(others))
+    rng = parts.rng
+    family = [*parts.first * n_primes, *rng.sample(parts.kin, len(parts.kin))]
+    apart = rng.sample(parts.others, len(parts.others))
     return tuple(family + apart if rng.random() < 0.5 else apart + family)
 
 
 def _nonce(rng: random.Random) -> str:
     """Return 64 fresh bits as one word of 16 hex digits."""
     return f"{rng.getrandbits(64):016x}"
-
-
-def _fresh_text(rng: random.Random) -> str:
-    """Return a text of _TEXT_WORDS words, from a small vocabulary of its own."""
-    return " ".join(_some(rng, _TEXT_WORDS))
-
-
-def _fresh_tail(rng: random.Random) -> list[str]:
-    """Return TAIL_WORDS words to stand behind a text."""
-    return _some(rng, TAIL_WORDS)
 
 
 def _fresh_words(rng: random.Random) -> str:

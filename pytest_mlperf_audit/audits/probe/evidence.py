@@ -39,8 +39,9 @@ class Evidence:
     """What a probe measured. `groups` hold, for each kind of prompt, the whole blocks in the order they were sent.
 
     `strata` hold the blocks of the single design, `single` all its queries together, those it primes with included.
-    `n_lost` counts the blocks of each kind that were left out. `short_rows`: twins of some rows may have more to read.
-    `bursts` are of one size, the largest; `by_mean` is how they are measured, `burst_refused` what ended them.
+    `n_lost` counts the blocks of each kind that were left out. `short_rows`: twins of some rows may have more to read;
+    `apart`: repeats stood apart from their primes. `bursts` are of one size, the largest; `by_mean` is how they are
+    measured, `burst_refused` what ended them.
     """
 
     groups: dict[str, list[Block]] = field(default_factory=lambda: {MADE_UP: [], DATASET: []})
@@ -52,7 +53,11 @@ class Evidence:
     failed: list[QueryRecord] = field(default_factory=list)
     n_lost: Counter[str] = field(default_factory=Counter)
     url_refused: str = ""
+    #: Late repeats and their twins, by pass: pairs of one prompt each; and fresh queries to changed URLs and others.
+    late: dict[str, list[tuple[QueryRecord, QueryRecord]]] = field(default_factory=dict)
+    urls: Block = field(default_factory=dict)
     n_queries: int = 0
+    apart: bool = False
     short_rows: bool = False
     identical: list[Sequence[QueryRecord]] = field(default_factory=list)
     by_mean: bool = True
@@ -89,7 +94,9 @@ class Evidence:
             self.burst_refused = f"{failed[0].outcome} to {len(failed)} of {len(queries)}"
             return
         self.failed += failed
-        if failed:
+        if failed and block[0] in "lu":  # no block depends on all of them
+            queries = [record for record in queries if record.ok]
+        elif failed:
             self.n_lost[_SOURCES.get(block[0], "")] += 1
             return
         if block[0] in _SOURCES:
@@ -99,13 +106,19 @@ class Evidence:
         elif block[0] == "e":
             self.bets.append(arms)
         else:
-            self._sort_at_once(block, next(iter(arms)), queries)
+            self._sort_others(block, next(iter(arms)), queries)
 
-    def _sort_at_once(self, block: str, kind: str, queries: list[QueryRecord]) -> None:
+    def _sort_others(self, block: str, kind: str, queries: list[QueryRecord]) -> None:
+        """Sort what is sent at once, and changed URLs."""
         if block[0] == "b":
             self._sort_burst(kind, queries)
         elif block[0] == "q":
             self.identical.append(queries)
+        elif block[0] == "l":
+            self.late.setdefault(block[1], []).extend(_pairs(queries))
+        elif block[0] == "u":
+            for record in queries:
+                self.urls.setdefault(_arm(record), []).append(record)
         elif block[0] == "k":
             self.sizing.setdefault(int(block[1:].partition(".")[0]), []).append(queries)
 
@@ -142,8 +155,9 @@ class Evidence:
 
     def every(self) -> list[QueryRecord]:
         """Return every query of whole groups, the single-prompt and the anytime design included."""
-        blocks = [*self.groups[MADE_UP], *self.groups[DATASET], self.single, *self.bets]
-        return [record for block in blocks for arm in block.values() for record in arm]
+        blocks = [*self.groups[MADE_UP], *self.groups[DATASET], self.single, *self.bets, self.urls]
+        late = [record for pairs in self.late.values() for pair in pairs for record in pair]
+        return [*(record for block in blocks for arm in block.values() for record in arm), *late]
 
     def failure_summary(self) -> str:
         """Return how many queries failed and in which ways, with the server's words and the cure where access ended."""
@@ -160,6 +174,13 @@ class Evidence:
         elif only == {"R"}:
             cure = "; the endpoint refuses a repeated request, so nothing can be concluded from repeats"
         return f"{len(self.failed)} of {self.n_queries} probe queries failed: {most}{cure}"
+
+
+def _pairs(queries: Sequence[QueryRecord]) -> list[tuple[QueryRecord, QueryRecord]]:
+    """Return late repeats, each with its twin."""
+    by_tag = {(record.tag or "").partition("/")[2]: record for record in queries}
+    twins = {tag: f"Y{tag[1:]}" for tag in by_tag if tag[0] == "R"}
+    return [(by_tag[tag], by_tag[twin]) for tag, twin in twins.items() if twin in by_tag]
 
 
 def _by_block(records: Iterable[QueryRecord]) -> Mapping[str, list[QueryRecord]]:

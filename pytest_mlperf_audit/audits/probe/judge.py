@@ -10,15 +10,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
-from ...stats.ranks import holm
+from ...stats.ranks import Floats, excluded_together_p, holm
 from . import bursts, contrasts
-from .contrasts import EVERYWHERE, STARTS, Contrast
+from .apart import LATE_AGAIN
+from .contrasts import EVERYWHERE, LATE, STARTS, URLS, Contrast
 from .design import DATASET, MADE_UP
 from .evidence import Block, Evidence, replays, shared_ids
 from .naming import named, reaches_floors
-from .settings import ALPHA, FLOOR, FLOOR_S, LOOKS_ALPHA, Excluded, Kind
+from .settings import (
+    ALPHA,
+    FLOOR,
+    FLOOR_S,
+    LATE_ALPHAS,
+    LOOKS_ALPHA,
+    LOOKS_ALPHA_OF_BEFORE,
+    URLS_ALPHAS,
+    Excluded,
+    Kind,
+)
 
 _Word = Literal["ERROR", "CACHE", "INCONCLUSIVE", "CLEAN"]
 
@@ -37,6 +48,10 @@ _KNOWN_ROWS = (
     "rows of the data set come back faster than their twins, but no faster than when first sent: the endpoint knew "
     "them, or twins have more to read; prompts of over six words, or replies that count prompt tokens, would tell"
 )
+_SUSPECTED = (
+    "some repeats that came late, with others in flight, were far faster than any twin, in too few queries to be sure: "
+    "a cache may serve under load only, or what is not recent; run the audit again, with thorough: true"
+)
 _MAY_BE_LUCKY = ("response", "semantic")
 #: Failed queries a probe may have: this many, or this share.
 _FEW_FAILURES = 2
@@ -51,6 +66,17 @@ class Judged:
     p_corrected: float
     found: bool
     named: Kind | None = None
+
+
+#: What is looked for: a look before the last needs one of the first _N_SURE to be excluded to be CLEAN, the last any.
+_CLAIMS = tuple(Excluded(times, share, "repeats") for times, share in ((1.5, 0.5), (2.0, 0.5), (3.0, 0.5), (2.0, 1.0)))
+_N_SURE = 2
+#: At each look.
+_EXCLUDED_P = 0.005
+_NO_POWER = (
+    "latencies spread so widely that even a cache which makes repeats twice as fast may be there; set probe.groups to "
+    "more (96), or audit a quieter system"
+)
 
 
 @dataclass(frozen=True)
@@ -118,12 +144,15 @@ def _may_get_a_name(judgement: Judgement) -> bool:
 
 def _look(evidence: Evidence, n_groups: int, n_looks: int, *, last: bool, thorough: bool) -> Judgement:
     tested = contrasts.family(evidence, n_groups)
-    judged = _judge(tested, LOOKS_ALPHA / n_looks)
+    judged = _judge(tested, (LOOKS_ALPHA if evidence.apart else LOOKS_ALPHA_OF_BEFORE) / n_looks)
     shared = bursts.proof(evidence)
     if (at_once := contrasts.coalescing(evidence)) is not None:
         one = _judge([at_once], bursts.alpha(evidence))[0]
         if one.found or shared or bursts.would_show(evidence):
             judged.append(replace(one, found=one.found or bool(shared)))
+    late_alpha = LATE_ALPHAS[str(LATE_AGAIN) in evidence.late]
+    at_last = ((contrasts.late(evidence), late_alpha), (contrasts.urls(evidence), URLS_ALPHAS[0]))
+    judged += [_judge([one], alpha)[0] for one, alpha in at_last if one is not None]
     found = {one.contrast.name: one.contrast for one in judged if one.found}
     names, nature = named(found, {of: evidence.groups[of][:n_groups] for of in evidence.sources()})
     judged = [replace(one, named=names.get(one.contrast.name)) for one in judged]
@@ -135,7 +164,8 @@ def _look(evidence: Evidence, n_groups: int, n_looks: int, *, last: bool, thorou
     null = _null(evidence, n_groups)
     if null[1]:
         reason = "the null control shows a difference between queries of one kind, so no comparison can be trusted"
-        return Judgement("INCONCLUSIVE", tuple(judged), settled=last, null_p=null[0], reason=reason, notes=notes)
+        doubted = tuple(replace(one, found=False, named=None) for one in judged)
+        return Judgement("INCONCLUSIVE", doubted, settled=last, null_p=null[0], reason=reason, notes=notes)
     if kinds:
         clear = all(_is_clear(one.contrast) for one in judged if not one.found)
         settled, reason = (last or clear, "") if nature.kind else (False, nature.why)
@@ -144,10 +174,45 @@ def _look(evidence: Evidence, n_groups: int, n_looks: int, *, last: bool, thorou
         return Judgement("INCONCLUSIVE", tuple(judged), settled=last, null_p=null[0], reason=_KNOWN_ROWS, notes=notes)
     if last and any(map(is_too_fast, judged)):
         return Judgement("INCONCLUSIVE", tuple(judged), null_p=null[0], reason=TOO_FAST, notes=notes)
+    if any(map(_is_suspected, judged)):
+        return Judgement("INCONCLUSIVE", tuple(judged), settled=last, null_p=null[0], reason=_SUSPECTED, notes=notes)
+    return _clean(evidence, n_groups, tuple(judged), last=last, thorough=thorough, null_p=null[0], notes=notes)
+
+
+def _clean(
+    evidence: Evidence,
+    n_groups: int,
+    judged: tuple[Judged, ...],
+    *,
+    last: bool,
+    thorough: bool,
+    **kept: Any,
+) -> Judgement:
+    """Return CLEAN where nothing was found, and the data exclude what would matter; else more groups are needed."""
+    excluded: Excluded | None = None
+    if evidence.apart:
+        claims = _CLAIMS if last else _CLAIMS[:_N_SURE]
+        repeats = contrasts.of_repeats(evidence, n_groups)
+        excluded = next((claim for claim in claims if _is_excluded(repeats, claim)), None)
     settled = last or (not thorough and all(_is_clear(one.contrast) for one in judged))
+    if evidence.apart and excluded is None:
+        reason = _NO_POWER if last else "the budget ended before an answer"
+        return Judgement("INCONCLUSIVE", judged, settled=last, reason=reason, **kept)
     word: _Word = "CLEAN" if settled else "INCONCLUSIVE"
     reason = "" if settled else "the budget ended before an answer"
-    return Judgement(word, tuple(judged), settled=settled, null_p=null[0], reason=reason, notes=notes)
+    bounds: dict[Kind, Excluded] = {"response": excluded} if excluded else {}
+    return Judgement(word, judged, settled=settled, reason=reason, excluded=bounds, **kept)
+
+
+def _is_excluded(repeats: Sequence[tuple[Floats, Floats]], claim: Excluded) -> bool:
+    return excluded_together_p(repeats, claim.times, claim.share) <= _EXCLUDED_P
+
+
+def needs_more(contrast: Contrast | None, alpha: float) -> bool:
+    """Whether what was looked at for the first time, at `alpha`, is neither found nor clear, and so has to go on."""
+    if contrast is None or contrast.p <= alpha:
+        return False
+    return contrast.p <= _CLEAR_P and reaches_floors(contrast)
 
 
 def _judge(tested: Sequence[Contrast], alpha: float) -> list[Judged]:
@@ -171,8 +236,8 @@ def _judge(tested: Sequence[Contrast], alpha: float) -> list[Judged]:
 
 def _is_clear(contrast: Contrast) -> bool:
     """Whether a contrast that was not found needs no further groups."""
-    if contrast.kind == "coalescing":
-        return True  # further groups bring no further bursts
+    if contrast.kind == "coalescing" or contrast.of in (LATE, URLS):
+        return True  # further groups bring no more of them
     lucky = contrast.kind in _MAY_BE_LUCKY and contrast.lead >= _LUCKY_LEAD
     return not lucky and (contrast.p > _CLEAR_P or not reaches_floors(contrast))
 
@@ -181,6 +246,12 @@ def is_too_fast(one: Judged) -> bool:
     """Whether a contrast is sure and large, and only the floor in seconds keeps it from being a finding."""
     sure = one.p_corrected <= ALPHA and one.contrast.effect.factor >= FLOOR and one.contrast.kind != "coalescing"
     return sure and not one.found and one.contrast.gain_s < FLOOR_S
+
+
+def _is_suspected(one: Judged) -> bool:
+    """Whether late repeats are more often among the fastest than chance explains well, and by far."""
+    contrast = one.contrast
+    return contrast.of == LATE and not one.found and contrast.p <= _CLEAR_P and contrast.lead >= _LUCKY_LEAD
 
 
 def _may_be_known(one: Judged) -> bool:

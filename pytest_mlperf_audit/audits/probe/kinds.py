@@ -146,7 +146,7 @@ def why_not(kind: Kind, probe: Probe, evidence: Evidence, judgement: Judgement) 
         return ""
     if why := _by_design(kind, probe, evidence):
         return why
-    if kind == "coalescing" and judgement.proved(probe.forbidden):
+    if kind in ("coalescing", "url_keyed") and judgement.proved(probe.forbidden):
         return f"the probe ended when {', '.join(judgement.proved(probe.forbidden))} was proved"
     if judgement.word in ("INCONCLUSIVE", "ERROR"):
         return ""

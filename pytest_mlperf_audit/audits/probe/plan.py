@@ -6,6 +6,7 @@ PlanError is raised before anything is sent. Records are checked by running the 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from statistics import median
 from typing import Any, Final
 
 import msgspec
@@ -17,7 +18,8 @@ from ...runs.script import FEWEST_MOVED
 from ...runs.spec import Concurrency, MaxThroughput, RunSpec
 from ..contract import AuditContext, Samples
 from ..replayed import replayed
-from .design import BURST_SIZES, DATASET, MADE_UP, N_SINGLE
+from .apart import MOST_AT_ONCE
+from .design import BURST_SIZES, DATASET, FEWEST_WORDS, MADE_UP, N_SINGLE
 from .repeats import BETS, STRATA
 from .script import Probe, script
 from .settings import FEWEST_GROUPS, KINDS, Kind, ProbeSettings
@@ -30,6 +32,8 @@ _SLOW_FORMATS: Final = frozenset({"videogen"})
 
 #: Rows whose words are counted, about; in a data set of more every so many.
 _MOST_MEASURED: Final = 500
+#: Longer prompts than this tell no more of prefixes.
+_MOST_WORDS: Final = 4096
 
 
 def planned(
@@ -71,6 +75,8 @@ def planned(
         row=row,
         warmed=warmed,
         moved=DATASET in sources,
+        apart=design == "groups",
+        n_words=_words(samples),
         short_rows=not slow and DATASET in sources and min(_lengths(samples)) <= FEWEST_MOVED,
         bets=BETS,
         max_burst=settings.max_burst,
@@ -103,6 +109,11 @@ def _with_strata(probe: Probe) -> Probe:
     looks = (*(look for look in STRATA if look < fit), fit)
     n_prompts = min(max(1, room - 2 * N_SINGLE * fit), N_SINGLE)
     return msgspec.structs.replace(probe, strata=looks, n_prompts=n_prompts)
+
+
+def _words(samples: Samples) -> int:
+    """Return how many words a made-up prompt has: as many as the median row, and no fewer than tell caches apart."""
+    return max(FEWEST_WORDS, min(int(median(_lengths(samples))), _MOST_WORDS))
 
 
 def _forbidden(probe: Probe, settings: ProbeSettings, where: str) -> tuple[Kind, ...]:
@@ -166,11 +177,17 @@ def phase(probe: Probe, context: AuditContext) -> RunSpec:
         PHASE,
         probe.most(),
         order=Scripted(at_least=probe.least(), parameters=_plain(probe)),
-        load=Concurrency(target=max((1 + probe.pair, *probe.burst_sizes()))),
+        load=Concurrency(target=_most_in_flight(probe)),
         min_duration_ms=0,
         max_duration_ms=0,
         drain_timeout_s=None,
     )
+
+
+def _most_in_flight(probe: Probe) -> int:
+    """Return how many queries a probe sends at once at most."""
+    late = min(probe.at_once, MOST_AT_ONCE) if probe.n_at_last() else 1
+    return max((1 + probe.pair, late, *probe.burst_sizes()))
 
 
 def _plain(probe: Probe) -> dict[str, Any]:

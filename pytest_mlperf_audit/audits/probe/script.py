@@ -11,11 +11,12 @@ import msgspec
 
 from ...runs.query import QueryRecord
 from ...runs.script import Round, Script, Step
-from . import bursts, judge, repeats
-from .design import DATASET, MADE_UP, N_RIVALS, N_SINGLE, Designer
+from . import bursts, contrasts, judge, repeats
+from .apart import LATE_AGAIN, N_LATE, N_LATE_AGAIN, N_URLS, late, mixed, urls
+from .design import DATASET, FEWEST_WORDS, MADE_UP, N_RIVALS, N_SINGLE, Designer
 from .evidence import Evidence, replays, total_s
 from .judge import Judgement
-from .settings import Kind
+from .settings import LATE_ALPHAS, URLS_ALPHAS, Kind
 from .warm_up import require_taken, warm_up
 
 #: A query that takes longer is dear: the auto design then bets, one group at a time.
@@ -43,6 +44,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     say. In records of before both are empty: one prompt and one look. `unseen` are the kinds that the rules forbid and
     this design cannot show. Twins of a row are its own words in another order where they are `moved`; with `short_rows`
     some rows have too few words for that, so that their twins may cost more. `pair` may send two identical queries.
+    Repeats stand `apart` from their primes, changed URLs from all else. Made-up prompts have `n_words`.
     """
 
     design: Literal["groups", "single", "anytime"]
@@ -69,6 +71,8 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     bets: tuple[int, ...] = ()
     max_burst: int = 0
     pair: bool = False
+    apart: bool = False
+    n_words: int = FEWEST_WORDS
 
     @property
     def only_made_up(self) -> bool:
@@ -82,7 +86,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 
     def group_size(self) -> int:
         """Return the queries of one group of every kind of prompt."""
-        return _group_size(self.sources, self.primes, self.url)
+        return _group_size(self.sources, self.primes, self.url, apart=self.apart)
 
     def least(self) -> int:
         """Return the queries that a clear answer takes."""
@@ -90,7 +94,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
             return self.up_to_stratum(1)
         if self.design == "anytime":
             return _FEWEST_BETS * (2 + N_RIVALS) + 1
-        return self.n_warm_ups + self.looks[0] * self.group_size()
+        return self.n_warm_ups + self.looks[0] * self.group_size() + self.n_at_last()
 
     def up_to_stratum(self, number: int) -> int:
         """Return the queries of the single design with so many strata."""
@@ -102,6 +106,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
             groups = self.looks[-1] + max(2, self.looks[-1] // 4)  # some to make up for groups with a failure
             most = self.n_warm_ups + groups * self.group_size()
             most += bursts.most_queries(self.at_once, self.max_burst) if self.bursts else 0
+            most += self.n_at_last() + (N_LATE_AGAIN + 2 * N_URLS if self.n_at_last() else 0)
         elif self.design == "anytime":
             most = 1 + self.n_bets * (2 + N_RIVALS)
         else:
@@ -117,17 +122,29 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
         """Return the sizes of bursts to try, from the smallest on."""
         return bursts.sizes(self.at_once, self.max_burst) if self.bursts else ()
 
+    def n_at_last(self) -> int:
+        """Return the queries behind the groups: late repeats and their twins, and changed URLs."""
+        if not self.apart or MADE_UP not in self.sources:
+            return 0
+        return N_LATE + (1 + 2 * N_URLS if self.url else 0)
+
     def designer(self, seed: int) -> Designer:
         """Return the designer of a session."""
         return Designer(
-            seed, self.n_rows, max_tokens=self.max_tokens, primes=self.primes, url=self.url, moved=self.moved
+            seed,
+            self.n_rows,
+            max_tokens=self.max_tokens,
+            primes=self.primes,
+            url=self.url,
+            moved=self.moved,
+            apart=self.apart,
+            n_words=self.n_words,
         )
 
     def judge(self, evidence: Evidence) -> Judgement:
         """Return what the evidence shows, in the design that was sent."""
         if _is_hopeless(evidence) or (self.design == "single" and not self.strata and evidence.failed):
             return Judgement("ERROR", reason=evidence.failure_summary())
-        evidence.short_rows, evidence.by_mean = self.short_rows, bool(self.max_burst)
         if self.design == "single":
             if not self.strata:
                 return repeats.single_judgement_of_before(evidence)
@@ -136,13 +153,29 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
             if not self.bets:
                 return repeats.bets_judgement_of_before(evidence, self.n_bets)
             return repeats.bets_judgement(evidence, self.bets)
-        judgement = judge.groups_judgement(evidence, self.looks, self.forbidden, thorough=self.thorough)
+        judgement = self.judge_groups(evidence)
         if evidence.by_mean and any(one.contrast.kind == "coalescing" and not one.found for one in judgement.judged):
             judgement = replace(judgement, excluded={**judgement.excluded, **bursts.excluded(evidence)})
-        if judgement.word == "CLEAN" and "coalescing" in self.forbidden and self._lacks_bursts(evidence):
-            reason = "the budget ended before queries could be sent at once"
+        if judgement.word == "CLEAN" and (lacks := self._lacks(evidence)):
+            reason = f"the budget ended before {lacks}"
             return replace(judgement, word="INCONCLUSIVE", settled=False, reason=reason)
         return judgement
+
+    def judge_groups(self, evidence: Evidence) -> Judgement:
+        """Return what the groups show, and whether there have to be more of them, whatever is still to be sent."""
+        evidence.short_rows, evidence.apart = self.short_rows, self.apart
+        evidence.by_mean = bool(self.max_burst)
+        return judge.groups_judgement(evidence, self.looks, self.forbidden, thorough=self.thorough)
+
+    def _lacks(self, evidence: Evidence) -> str:
+        """Return what was planned and not sent, "" where nothing is missing."""
+        if "coalescing" in self.forbidden and self._lacks_bursts(evidence):
+            return "queries could be sent at once"
+        if self.n_at_last() and not evidence.late:
+            return "its first prompts could be sent again"
+        if self.n_at_last() and self.url and not evidence.urls and not evidence.url_refused:
+            return "the URL could be changed"
+        return ""
 
     def _lacks_bursts(self, evidence: Evidence) -> bool:
         """Whether bursts were planned and not sent, though not every size was found too small to queue."""
@@ -151,9 +184,9 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @lru_cache(maxsize=64)
-def _group_size(sources: tuple[str, ...], primes: int, url: bool) -> int:
-    designer = Designer(0, 1, max_tokens=None, primes=primes, url=url)
-    return sum(len(_block(designer, source, 0)) for source in sources)
+def _group_size(sources: tuple[str, ...], primes: int, url: bool, *, apart: bool) -> int:
+    designer = Designer(0, 1, max_tokens=None, primes=primes, url=url, apart=apart)
+    return sum(map(len, _blocks(designer, sources, 0, apart=apart)))
 
 
 def _is_hopeless(evidence: Evidence) -> bool:
@@ -183,8 +216,8 @@ class _Session:
     def groups(self) -> _Ask:
         yield from self._warm_up()
         if self._designer.url:
-            yield from self._send([self._designer.warm_up(1, url=True)])
-            self._designer.url = self._records[-1].ok
+            yield from self._send([self._designer.warm_up(1, url=not self._probe.apart)])
+            self._designer.url = self._records[-1].ok or self._probe.apart
         if self._probe.may_bet and self._is_dear():
             yield from self.anytime(warm=True)
             return
@@ -192,12 +225,33 @@ class _Session:
             yield from self._groups_up_to(look)
             if self._evidence.n_groups() < look:
                 return
-            judgement = self._judgement()
+            judgement = self._probe.judge_groups(self._evidence)
             if number == 0 and self._probe.bursts and not self._proves(judgement):
                 yield from self._bursts()
-                judgement = self._judgement()
+                judgement = self._probe.judge_groups(self._evidence)
             if judgement.settled:
-                return
+                break
+        if self._probe.n_at_last() and not _is_hopeless(self._evidence) and not self._proves(self._judgement()):
+            yield from self._at_last()
+
+    def _at_last(self) -> _Ask:
+        """Send late repeats, then changed URLs: a server may take these for an audit."""
+        if self._may_spend(N_LATE):
+            yield from self._late(0)
+            yield from self._late(1)
+            if judge.needs_more(contrasts.late(self._evidence), LATE_ALPHAS[0]) and self._may_spend(N_LATE_AGAIN):
+                yield from self._late(LATE_AGAIN)
+        if self._proves(self._judgement()) or not self._probe.url or not self._may_spend(1 + 2 * N_URLS):
+            return
+        yield from self._send([self._designer.warm_up(2, url=True)])
+        if self._records[-1].ok:
+            yield from self._send(urls(self._designer, 0))
+            if judge.needs_more(contrasts.urls(self._evidence), URLS_ALPHAS[0]) and self._may_spend(2 * N_URLS):
+                yield from self._send(urls(self._designer, 1))
+
+    def _late(self, number: int) -> _Ask:
+        for steps in late(self._designer, number, self._probe.at_once):
+            yield from self._send(steps, at_once=self._probe.at_once > 1)
 
     def single(self) -> _Ask:
         probe = self._probe
@@ -256,8 +310,8 @@ class _Session:
         while self._evidence.n_groups() < look:
             if not self._may_spend(self._probe.group_size()) or _is_hopeless(self._evidence):
                 return
-            for source in self._probe.sources:
-                yield from self._send(_block(self._designer, source, self._n_groups))
+            for steps in _blocks(self._designer, self._probe.sources, self._n_groups, apart=self._probe.apart):
+                yield from self._send(steps)
             self._n_groups += 1
 
     def _bursts(self) -> _Ask:
@@ -278,7 +332,8 @@ class _Session:
             looks = self._probe.strata or (1,)
             return self._probe.up_to_stratum(next((look for look in looks if look > self._n_groups), looks[-1]))
         look = next((look for look in self._probe.looks if look > self._n_groups), self._probe.looks[-1])
-        return self._probe.n_warm_ups + look * self._probe.group_size() + self._evidence.n_in_bursts()
+        groups = self._probe.n_warm_ups + look * self._probe.group_size()
+        return groups + self._evidence.n_in_bursts() + self._probe.n_at_last()
 
     def _may_spend(self, n_queries: int) -> bool:
         if len(self._records) + n_queries > self._probe.most():
@@ -296,5 +351,7 @@ class _Session:
         return bool(judgement.proved(self._probe.forbidden))
 
 
-def _block(designer: Designer, source: str, group: int) -> tuple[Step, ...]:
-    return designer.made_up(group) if source == MADE_UP else designer.of_dataset(group)
+def _blocks(designer: Designer, sources: Sequence[str], group: int, *, apart: bool) -> list[tuple[Step, ...]]:
+    if apart:
+        return [mixed(designer, group, sources)]
+    return [designer.made_up(group) if source == MADE_UP else designer.of_dataset(group) for source in sources]

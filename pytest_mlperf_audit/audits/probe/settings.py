@@ -12,10 +12,15 @@ from ...config.block import Block, DurationMs, reject
 Kind = Literal["response", "near_duplicate", "prefix", "semantic", "coalescing", "url_keyed", "reuse"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
-#: False alarms of the whole probe, and the part of it that the one look at the bursts has.
+#: False alarms of the whole probe, and the parts of it that the bursts have, and each of two looks at late
+#: repeats and at changed URLs.
 ALPHA: Final = 0.01
 BURST_ALPHA: Final = 0.0012
-LOOKS_ALPHA: Final = ALPHA - BURST_ALPHA
+LATE_ALPHAS: Final = (0.001, 0.0004)
+URLS_ALPHAS: Final = (0.0002, 0.0002)
+LOOKS_ALPHA: Final = ALPHA - BURST_ALPHA - sum(LATE_ALPHAS) - sum(URLS_ALPHAS)
+#: What the looks had when nothing was sent late, and changed URLs stood in the groups.
+LOOKS_ALPHA_OF_BEFORE: Final = ALPHA - BURST_ALPHA
 
 #: The least speed-up that counts: relative, and in seconds.
 FLOOR: Final = 1.10

@@ -17,14 +17,14 @@ from pytest_mlperf_audit.runs.spec import Concurrency, MaxThroughput
 
 PREFIX = {"cache": "prefix", "prefill": 0.6}
 #: Six groups leave open whether this one caches.
-NOISY = {"cache": "exact", "hit_s": 0.08, "cv": 0.2}
+NOISY = {"cache": "exact", "hit_s": 0.085, "cv": 0.2}
 
 
 def test_a_clean_server(probed):
     found = probed().conclusion
     assert (found.word, found.passed, found.proved) == ("CLEAN", True, ())
     assert found.reason().startswith(
-        "no cache found in 6 groups of made-up prompts and the data set's prompts; excluded: response >= 1.1x, "
+        "no cache found in 6 groups of made-up prompts and the data set's prompts; excluded: response >= 1.5x at 50% "
     )
     assert found.reason().endswith("; not looked for: coalescing (one query in flight coalesces with none)")
     assert not any(finding.found for finding in found.findings())
@@ -75,7 +75,7 @@ def test_the_endpoints_rules_allow_a_prefix_cache(probed):
 def test_each_kind_has_a_check_of_its_own(probed):
     run = probed(sut={"cache": "exact"})
     checks = {kind: run.conclusion.kind_check(kind, f"no_cache[{kind}]") for kind in run.probe.forbidden}
-    assert [kind for kind, check in checks.items() if check.passed is not True] == ["response"]
+    assert [kind for kind, check in checks.items() if check.passed is not True] == ["response", "url_keyed"]
     assert checks["response"].observed == "found"
     assert checks["response"].reason == run.conclusion.reason()
     assert checks["prefix"].reason.startswith("no prefix cache found by the time response was proved: the data exclude")
@@ -108,7 +108,7 @@ def test_what_the_yaml_names_and_nothing_was_sent_for_is_in_doubt(probed):
 
 
 def test_an_open_question_is_no_pass_of_any_check(probed):
-    run = probed({"max_queries": 110}, sut=NOISY)
+    run = probed({"max_queries": 175}, sut=NOISY)
     found = run.conclusion
     assert found.check("cache_probe").passed is None
     for kind in run.probe.forbidden:
@@ -129,10 +129,10 @@ def test_an_allowed_kind_found_with_the_rest_left_open_says_so(probed):
 
 
 def test_a_fired_null_control_is_inconclusive(probed):
-    """A server that is slower with every N, which differs from P in nothing that it could see."""
+    """A server that is slower with every T, which differs from S in nothing that it could see."""
     run = probed({"groups": 12, "thorough": True})
     for record in run.sut.records:
-        if (record.tag or "").endswith("/N"):
+        if (record.tag or "").endswith("/T"):
             record.completed_ns += 10**8
     found = run.conclusion
     assert (found.judgement.word, found.passed) == ("INCONCLUSIVE", None)
@@ -184,7 +184,7 @@ def test_arms_have_their_medians_in_the_order_of_the_design(probed):
         ("P", 6),
         ("N", 6),
         ("S", 6),
-        ("U", 6),
+        ("T", 6),
     ]
     medians_s = {arm.arm: arm.median_s for arm in made_up}
     assert medians_s["R"] == pytest.approx(0.002, rel=0.1)

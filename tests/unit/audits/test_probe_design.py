@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_mlperf_audit.audits.probe import design as prompts
+from pytest_mlperf_audit.audits.probe.apart import (
+    LATE_AGAIN,
+    N_LATE,
+    N_LATE_AGAIN,
+    N_URLS,
+    late,
+    mixed,
+    urls,
+)
 from pytest_mlperf_audit.audits.probe.bursts import SIZES
 from pytest_mlperf_audit.audits.probe.design import N_BURSTS, N_BURSTS_BEFORE, N_RIVALS, N_SINGLE, Designer
 from pytest_mlperf_audit.runs.script import NO_EDIT, Step
@@ -39,7 +49,7 @@ def by_arm(steps) -> dict[str, list[Step]]:
 @given(SEEDS, st.integers(0, 95))
 def test_a_made_up_block(seed, group):
     steps = designer(seed).made_up(group)
-    assert Counter(map(arm, steps)) == {"prime": 2, "R": 2, "Y": 3, "X": 1, "P": 1, "N": 1, "S": 1, "U": 1}
+    assert Counter(map(arm, steps)) == {"prime": 2, "R": 2, "Y": 3, "X": 1, "P": 1, "N": 1, "S": 1, "T": 1}
     assert len({len(text(step).split()) for step in steps}) == 1, "all of one length"
     assert len({(text(step), step.query) for step in steps}) == 10, "all but the two repeats are new"
     assert {step.edit.max_tokens for step in steps} == {32}
@@ -72,15 +82,17 @@ def test_each_arm_shares_with_the_primes_what_it_should(seed):
     assert tail[:-tail_words] == one[:-tail_words]
     assert tail[-tail_words:] != one[-tail_words:]
     leads = [one[0]]
-    for name in "PNU":
+    for name in "PN":
         (apart,) = (text(step).split() for step in arms[name])
         assert apart[1:] == one[1:]
         leads.append(apart[0])
-    (fresh,) = (text(step).split() for step in arms["S"])
-    assert fresh[1:] != one[1:]
-    assert len({*leads, fresh[0]}) == 5
+    for name in "ST":
+        (fresh,) = (text(step).split() for step in arms[name])
+        assert fresh[1:] != one[1:]
+        leads.append(fresh[0])
+    assert len(set(leads)) == 5
     assert all(len(lead) == 16 for lead in leads), "64 bits each"
-    assert [step.tag for name, sent in arms.items() for step in sent if step.query] == ["m0/U"]
+    assert not any(step.query for sent in arms.values() for step in sent)
 
 
 @given(SEEDS, st.integers(0, 5))
@@ -172,8 +184,10 @@ def test_primes_may_be_sent_twice(primes):
 
 
 def test_no_url_arm_where_it_is_not_wanted():
-    assert "U" not in by_arm(designer(url=False).made_up(0))
-    of = designer()
+    """Blocks of before had one; it now comes last, apart."""
+    assert [step.query != "" for step in by_arm(designer(apart=False).made_up(0))["U"]] == [True]
+    assert "U" not in by_arm(designer(apart=False, url=False).made_up(0))
+    of = designer(apart=False)
     of.url = False
     assert "U" not in by_arm(of.made_up(0))
 
@@ -223,6 +237,65 @@ def test_fewer_primes_are_repeated_in_turn(seed):
     assert (primes[0].row, len(primes)) == (7, 2)
     again = by_arm(of.stratum(1, 7, 2, made_up=False))["R"]
     assert Counter(step.row for step in again) == {7: 3, primes[1].row: 2}
+
+
+SOURCES = st.sampled_from([("made_up", "dataset"), ("made_up",), ("dataset",)])
+
+
+@given(SEEDS, st.integers(0, 95), SOURCES, st.sampled_from([1, 2]))
+def test_no_request_of_a_group_comes_twice_in_a_row(seed, group, sources, primes):
+    steps = mixed(designer(seed, primes=primes), group, sources)
+    requests = [(text(step), step.query) for step in steps]
+    assert all(one != other for one, other in pairwise(requests))
+    sent = [step.tag for step in steps]
+    assert len({tag.partition("/")[0] for tag in sent}) == len(sources)
+    for tag in sent:
+        if "/R" in tag:
+            assert sent.index(tag.replace("/R", "/prime")) < sent.index(tag) - 1
+
+
+def test_what_shares_no_beginning_comes_before_or_after_by_a_fair_coin():
+    places = Counter(arm(mixed(designer(), group, ("made_up", "dataset"))[0]) in "PNST" for group in range(64))
+    assert min(places.values()) >= 16
+
+
+@given(SEEDS, st.sampled_from([1, 2, 3, 8, 32]), st.integers(0, 2))
+def test_late_repeats_stand_beside_twins_that_no_one_has_sent(seed, at_once, number):
+    of = designer(seed)
+    known = {text(step) for group in range(24) for step in of.made_up(group)}
+    rounds = late(of, number, at_once)
+    steps = [step for sent in rounds for step in sent]
+    assert max(map(len, rounds)) <= max(2, min(at_once, 8))
+    assert len(steps) == (N_LATE_AGAIN if number == LATE_AGAIN else N_LATE // 2)
+    again = [step for step in steps if arm(step) == "R"]
+    twins = {text(step) for step in steps if arm(step) == "Y"}
+    assert {text(step) for step in again} <= known
+    assert len({text(step) for step in again}) == len(again) == len(twins)
+    assert not twins & known
+    by_tag = {step.tag: step for step in steps}
+    for step in again:
+        twin = by_tag[step.tag.replace("/R", "/Y")]
+        assert text(step).split()[:-1] == text(twin).split()[:-1]
+    others = {text(step) for other in range(3) if other != number for sent in late(of, other, 8) for step in sent}
+    assert not twins & others, "each pass has fresh ones"
+
+
+@given(SEEDS)
+def test_changed_urls_are_fresh_prompts_as_those_beside_them(seed):
+    of = designer(seed)
+    steps = [*urls(of, 0), *urls(of, 1)]
+    assert Counter(map(arm, steps)) == {"U": 2 * N_URLS, "V": 2 * N_URLS}
+    assert all(bool(step.query) is (arm(step) == "U") for step in steps)
+    assert len({text(step) for step in steps}) == len({step.query for step in steps if step.query}) * 2 == 4 * N_URLS
+
+
+@given(SEEDS, st.integers(32, 400))
+def test_made_up_prompts_are_as_long_as_the_rows(seed, n_words):
+    steps = designer(seed, n_words=n_words).made_up(0)
+    assert {len(text(step).split()) for step in steps} == {n_words + 1}
+    arms = by_arm(steps)
+    (prime, _), (tail,) = (text(step).split() for step in arms["prime"]), (text(step).split() for step in arms["X"])
+    assert prime[: -(n_words // 4)] == tail[: -(n_words // 4)]
 
 
 @given(SEEDS, st.booleans())
@@ -286,4 +359,4 @@ def test_the_prompts_of_a_sizing_burst_are_all_different():
 
 def test_a_text_keeps_to_a_few_words():
     words = text(designer(1).made_up(0)[0]).split()
-    assert len(set(words[1 : -prompts.TAIL_WORDS])) <= 8
+    assert len(set(words[1 : -prompts.TAIL_WORDS])) <= 8, "the nonce aside"

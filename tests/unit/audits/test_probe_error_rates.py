@@ -88,8 +88,12 @@ def test_what_is_left_out_of_a_family_is_never_found():
         assert all(one.contrast.least_p <= 0.003 / sizes[0] for one in found)
 
 
-def test_looks_and_bursts_share_alpha():
-    assert pytest.approx(settings.ALPHA) == settings.LOOKS_ALPHA + settings.BURST_ALPHA
+def test_looks_bursts_late_repeats_and_urls_share_alpha():
+    parts = (settings.LOOKS_ALPHA, settings.BURST_ALPHA, *settings.LATE_ALPHAS, *settings.URLS_ALPHAS)
+    assert pytest.approx(settings.ALPHA) == sum(parts)
+    assert settings.LATE_ALPHAS[0] >= 2 * 2 * 0.5**12, "two tests of each of two passes of twelve prompts"
+    assert 1 / comb(16, 8) <= settings.URLS_ALPHAS[0]
+    assert settings.LOOKS_ALPHA / 3 >= 9 * 0.5**12, "twelve pairs can show one of nine contrasts at the second look"
     least = 2 / comb(14, 7)
     assert least <= settings.BURST_ALPHA < 2 * 6 / comb(12, 6)
 

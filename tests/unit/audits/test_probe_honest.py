@@ -178,7 +178,7 @@ def test_a_null_control_that_fires_leaves_everything_open(probed):
     assert honest.conclusion.passed is True
 
     def change(record):
-        if arm(record) == "N":
+        if arm(record) == "T":
             record.completed_ns = record.issued_ns + 2 * (record.completed_ns - record.issued_ns)
 
     conclusion = changed(honest, change)

@@ -141,7 +141,7 @@ class Server:
 
     def _answer(self, step: Step, issued_ns: int | None) -> QueryRecord:
         request = hashlib.md5(msgspec.json.encode((step.row, step.edit, step.query))).hexdigest()
-        service_s = self._rng.lognormal(np.log(0.02), 0.05) + self._null_s * step.tag.endswith("/N")
+        service_s = self._rng.lognormal(np.log(0.02), 0.05) + self._null_s * step.tag.endswith("/T")
         took_s = service_s / 50 if self._cached and request in self._known else service_s
         self._known.add(request)
         begun_ns = self._clock_ns if issued_ns is None else issued_ns

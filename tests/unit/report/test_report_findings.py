@@ -45,7 +45,7 @@ def test_a_clean_probe_in_one_line_without_a_throughput(make_probe):
     first, *kinds = _terminal(run)
     assert first == f"PASS cache_probe: CLEAN, {_sent(run)} queries"
     assert " ".join(map(str.strip, kinds)).startswith(
-        "caches excluded: response >= 1.1x, near-duplicate >= 1.1x, prefix"
+        "caches excluded: response >= 1.5x at 50% hits, near-duplicate >= 1.1x, prefix"
     )
 
 
@@ -133,7 +133,7 @@ def test_an_allowed_cache_is_called_allowed(make_probe):
 def test_a_scripted_audit_that_is_no_probe_shows_its_queries(make_probe):
     run = make_probe()
     others = tuple(msgspec.structs.replace(audit, figures={}) for audit in run.audits)
-    assert _terminal(msgspec.structs.replace(run, audits=others))[0].startswith("PASS cache_probe: cache_probe 1")
+    assert _terminal(msgspec.structs.replace(run, audits=others))[0].startswith("PASS cache_probe: cache_probe 2")
 
 
 @pytest.mark.parametrize("word", ["CLEAN", "CACHE", "thorough"])
@@ -195,7 +195,7 @@ def test_an_undecided_check_that_was_not_run_is_called_so(make_run):
 
 
 def test_the_verdict_in_full(make_probe, undecided):
-    assert "queries; excluded: response >= 1.1x, near-duplicate" in verdict_sentence(_audit(make_probe()))
+    assert "queries; excluded: response >= 1.5x at 50% hits, near-duplicate" in verdict_sentence(_audit(make_probe()))
     assert verdict_sentence(_audit(make_probe(cached=True))).startswith("Response cache on ")
     assert verdict_sentence(_audit(undecided)).startswith("The null control shows a difference")
     assert {row.result for row in finding_rows(_audit(undecided))} == {"undecided"}
@@ -235,7 +235,13 @@ def test_what_could_not_be_tested_has_no_numbers(make_run):
 
 def test_rows_of_arms(make_probe):
     tables = arm_rows(_audit(make_probe(streamed=True)))
-    assert list(tables) == ["made-up prompts", "the data set's prompts", "bursts"]
+    assert list(tables) == [
+        "made-up prompts",
+        "the data set's prompts",
+        "made-up prompts, late and at once",
+        "fresh prompts",
+        "bursts",
+    ]
     rows = {row.what: row for row in tables["made-up prompts"]}
     assert rows["exact repeat (R)"].n == "12"
     assert rows["exact repeat (R)"].first_token.endswith(" ms")
