@@ -20,9 +20,9 @@ _SURE: Final = 0.005
 _FIRST: Final = 8
 _NEAR: Final = 10
 _HITS: Final = 2
-_UNRELATED: Final = frozenset({"P", "N", "S"})
+_UNRELATED: Final = frozenset({"P", "N", "S", "T", "V"})
 #: Arms that have no beginning in common with the others of their block.
-_APART: Final = frozenset({"", "P", "N", "S", "U", "size"})
+_APART: Final = frozenset({"", "P", "N", "S", "T", "F", "U", "V", "size"})
 
 
 class Borrowed(NamedTuple):
@@ -130,7 +130,7 @@ def _in_phases(told: Sequence[Sent]) -> Iterator[list[Sent]]:
     """Yield the queries of each phase that were not sent in a burst, less the first of them."""
     phases: dict[int, list[Sent]] = {}
     for one in told:
-        if not one.block.startswith(("b", "k")):
+        if one.one_by_one:
             phases.setdefault(one.phase, []).append(one)
     yield from (phase[_FIRST:] for phase in phases.values())
 

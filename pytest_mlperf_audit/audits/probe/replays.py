@@ -161,6 +161,6 @@ def _are_replays(pairs: Sequence[_Pair]) -> bool:
 
 def _are_faster(found: Sequence[_Pair], told: Sequence[Sent]) -> bool:
     """Whether repeats of the probe that are replays came back faster than its fresh requests, by medians."""
-    again_s = [total_s(one.record) for one, _ in found if one.arm == "R"]
-    fresh_s = [total_s(one.record) for one in told if one.fresh and not one.block.startswith(("b", "k"))]
+    again_s = [total_s(one.record) for one, _ in found if one.arm == "R" and one.one_by_one]
+    fresh_s = [total_s(one.record) for one in told if one.fresh and one.one_by_one]
     return len(again_s) >= _FEWEST and bool(fresh_s) and median(again_s) * FLOOR <= median(fresh_s)

@@ -10,6 +10,8 @@ from ...runs.query import QueryRecord
 #: What to do where ids do not tell.
 CURE_OF_IDS: Final = "give every reply an id of its own, or empty all caches, and run the audit again"
 
+#: Blocks of the probe that are sent at once, by their first letter: bursts, late repeats, the pair.
+_TOGETHER: Final = frozenset("bklpq")
 _Identity = tuple[str | None, str | None]
 
 
@@ -34,6 +36,11 @@ class Sent(NamedTuple):
     def block(self) -> str:
         """The block of the probe that it belongs to; "" outside."""
         return (self.record.tag or "").partition("/")[0]
+
+    @property
+    def one_by_one(self) -> bool:
+        """Whether it was not sent together with others by the probe, so that its time is its own."""
+        return self.block[:1] not in _TOGETHER
 
     @property
     def fresh(self) -> bool:
