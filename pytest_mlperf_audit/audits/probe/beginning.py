@@ -42,6 +42,9 @@ _HELPS_P = 0.005
 _FEW = 3
 
 _APART = ("P", "N", "S", "T", "U")
+_KIN = ("R", "Y", "X")
+#: Cached tokens show a prefix cache in so many blocks at least, and in such a share of them.
+_FEW_REPORTS, _MOST_REPORTS = 5, 0.8
 _STREAM = "streamed replies (model_params.streaming: on) would tell"
 
 
@@ -68,6 +71,29 @@ def nature(blocks: _Blocks) -> Nature:
         return _by_output(blocks.get(MADE_UP, ())) or by_decode if by_decode.kind == "prefix" else by_decode
     # Rows may be of any length, so that what prefill takes of them is not known.
     return _by_whole_reply({MADE_UP: blocks[MADE_UP]} if blocks.get(MADE_UP) else blocks)
+
+
+def reported(blocks: _Blocks) -> str:
+    """Return what the endpoint says itself of a prefix cache, "" where it says nothing: cached prompt tokens.
+
+    They stand on the replies to prompts that share a beginning with an earlier one, more than on all that share none
+    (but a chat template, say): in nearly every block. No noise can do that.
+    """
+    for some in blocks.values():
+        counts = [(_cached(block, _KIN), _cached(block, _APART)) for block in some]
+        shared = [(kin, others) for kin, others in counts if median(kin) > max(others)]
+        if len(shared) >= max(_FEW_REPORTS, _MOST_REPORTS * len(some)):
+            least = f"{median(count for kin, _ in shared for count in kin):.0f}"
+            most = max(count for _, others in shared for count in others)
+            return (
+                f"the endpoint reports {least} cached prompt tokens for prompts that share their beginning with an "
+                f"earlier one, and {most} at most for others"
+            )
+    return ""
+
+
+def _cached(block: Block, arms: Sequence[str]) -> list[int]:
+    return [record.cached_tokens or 0 for arm in arms for record in block.get(arm, ())]
 
 
 def _has_decode(of: str, blocks: Sequence[Block]) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from ...stats.ranks import Floats, excluded_together_p, holm
 from . import bursts, contrasts
 from .apart import LATE_AGAIN
+from .beginning import reported
 from .contrasts import EVERYWHERE, LATE, STARTS, URLS, Contrast
 from .design import DATASET, MADE_UP
 from .evidence import Block, Evidence, replays, shared_ids
@@ -161,6 +162,10 @@ def _look(evidence: Evidence, n_groups: int, n_looks: int, *, last: bool, thorou
         proofs = (*proofs, nature.why)
     proofs = (*proofs, shared) if shared else proofs
     kinds = kinds_of(judged, proofs)
+    told = reported({of: evidence.groups[of][:n_groups] for of in evidence.sources()})
+    if told and "near_duplicate" not in kinds:
+        kinds = tuple(dict.fromkeys((*(kind for kind in kinds if kind != "reuse"), "prefix")))
+        proofs = (*proofs, told)
     null = _null(evidence, n_groups)
     if null[1]:
         reason = "the null control shows a difference between queries of one kind, so no comparison can be trusted"

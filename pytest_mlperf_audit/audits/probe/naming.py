@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
 from . import contrasts
-from .beginning import Nature, nature
+from .beginning import Nature, nature, reported
 from .contrasts import EVERYWHERE, STARTS, Contrast
 from .design import DATASET, MADE_UP
 from .evidence import DECODE_SHARE, Block, decode_share, first_s, has_decode
@@ -59,7 +59,7 @@ def named(
     """
     names: dict[str, Kind | None] = {name: contrast.kind for name, contrast in found.items() if name != _FIRST}
     if _NEAR in found:
-        names[_NEAR] = _kind_of_near(blocks[MADE_UP])
+        names[_NEAR] = "prefix" if reported(blocks) else _kind_of_near(blocks[MADE_UP])
     names |= {name: "prefix" for name in names if _is_of_prefix(found[name], blocks, found)}
     names |= dict.fromkeys(_explained(names), None)
     if _FIRST in found:

@@ -123,3 +123,28 @@ def test_an_honest_prefix_cache_is_seldom_taken_for_replays():
     kinds = Counter(nature(Evidence.of(probe(service, PREFIX, seed)).groups).kind for seed in range(40))
     assert kinds["near_duplicate"] == 0
     assert kinds["prefix"] >= 38
+
+
+def reporting(count):
+    """What each arm's replies say of cached prompt tokens: `count` where the beginning is known, a template's else."""
+
+    def change(record):
+        record.cached_tokens = count if arm(record) in ("R", "Y", "X") and record.tag[0] in "md" else 4
+
+    return change
+
+
+def test_cached_tokens_name_a_prefix_cache_that_noise_hides():
+    """A gain of a tenth at a CV of 60 %."""
+    service, cache = replace(STREAMED, cv=0.6), Cache("prefix", gain=1.1)
+    assert concluded(service, cache, change=reporting(4)).judgement.kinds == ()
+    found = concluded(service, cache, change=reporting(24))
+    assert (found.judgement.kinds, found.passed) == (("prefix",), True)
+    assert "the endpoint reports 24 cached prompt tokens for prompts that share their beginning" in found.reason()
+    assert Conclusion(planned(), found.evidence.every()).passed is not True
+
+
+def test_kept_replies_say_what_they_said_at_first():
+    """A cache of replies keyed on the first characters before a server with a prefix cache: a copy reports none."""
+    found = concluded(STREAMED, Cache("beginning", copies="id and output"), change=reporting(4))
+    assert found.judgement.kinds == ("near_duplicate",)
