@@ -63,7 +63,7 @@ REPEATS = (
     ("100x, 30 %", 0.01, 0.3),
 )
 
-SINGLE = planned(design="single", sources=(DATASET,), strata=STRATA, n_prompts=N_SINGLE)
+SINGLE = planned(design="single", sources=(DATASET,), strata=STRATA, n_prompts=N_SINGLE, moved=False)
 ANYTIME = planned(design="anytime", sources=(DATASET,), bets=BETS)
 
 

@@ -111,6 +111,17 @@ def oddities() -> Iterator[Cell]:
                 yield Cell("oddities", name, format_, load, "cold", busy=False, options={"cv": 0.1}, cheap_row=cheap)
 
 
+def single() -> Iterator[Cell]:
+    """The probe's single design: replicas that a prompt's hash picks, of unequal speed; stalls; caches with stalls."""
+    for speeds in ((1.0, 0.67), (1.0, 0.67, 0.67)):
+        yield Cell("single", "hashed_replicas", "videogen", "concurrency 8", "probe", False, {"speeds": speeds})
+    for stalls in (0.05, 0.2):
+        yield Cell("single", "honest", "videogen", "concurrency 8", "probe", False, {"stalls": stalls})
+        for order in ("probe", "warm"):
+            options, right = {"stalls": stalls}, (1,)
+            yield Cell("single", "exact", "videogen", "concurrency 8", order, False, options, right, "response")
+
+
 def ratio() -> Iterator[Cell]:
     """The ratio alone, against a server whose every repeat is faster by so many times.
 
@@ -134,6 +145,7 @@ GROUPS = {
     "beyond_reach": beyond_reach,
     "oddities": oddities,
     "ratio": ratio,
+    "single": single,
 }
 
 

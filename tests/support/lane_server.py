@@ -23,6 +23,8 @@ OPTIONS = {
     "law": "lognormal",  # lognormal | bimodal | pareto
     "prefill_share": 0.3,  # of the service time, before the first token of a stream
     "hit_ms": 0.3,
+    "stalls": 0.0,  # this share of replies, hits as well, come nine service times later
+    "speeds": None,  # of replicas, where a behaviour has them
     "fresh_ids": False,  # a reply that was not computed bears an id of its own all the same
     "seed": 1,
 }
@@ -158,6 +160,8 @@ class LaneServer:
         self.in_flight += 1
         try:
             answer = await self.behaviour.answer(ask, exchange)
+            if self.o["stalls"] and self.rng.random() < self.o["stalls"]:
+                await asyncio.sleep(9 * self.o["service_ms"] / 1000)
         finally:
             self.in_flight -= 1
         return await exchange.end(answer)

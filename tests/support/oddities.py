@@ -46,6 +46,7 @@ class HashedReplicas(Behaviour):
 
     def __init__(self, server: LaneServer) -> None:
         super().__init__(server)
+        self.speeds = tuple(server.o["speeds"] or self.speeds)
         self.replicas = [asyncio.Semaphore(max(1, server.o["lanes"] // 4)) for _ in self.speeds]
 
     async def answer(self, ask: Ask, exchange: Exchange) -> Answer:

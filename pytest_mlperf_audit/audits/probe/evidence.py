@@ -63,7 +63,7 @@ class Evidence:
     by_mean: bool = True
     burst_refused: str = ""
     n_dropped: int = 0
-    #: What `contrasts.family` made of the first so many groups, which further groups do not change.
+    #: What was made of the first so many groups, or strata, which further ones do not change.
     families: dict[int, Any] = field(default_factory=dict)
 
     @classmethod

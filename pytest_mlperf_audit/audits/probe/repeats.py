@@ -4,13 +4,13 @@ The single design is looked at after some strata, each of five repeats and five 
 
     CACHE         repeats are faster: Mann-Whitney's U over the strata, or, from the second look on, the leading run
     CLEAN         from ten against ten on: the data exclude that half of the repeats are 1.5 times as fast, or more;
-                  at the last look, where twins spread by more than 10 %, that half of them are twice as fast
+                  at the last look, the wider twins spread, that half of them are 2, 3 or 5 times as fast
     INCONCLUSIVE  neither: it goes on, or the budget ended
 
 Both answers are exact where repeats and twins are exchangeable without a cache: each prompt is drawn anew, so also
 where a prompt has a cost, or a replica, of its own. A stall costs power and nothing else. All looks together accuse an
-honest server in 1 / 252 + 6 x 0.001 = 0.997 % at most, and call a cache of the excluded kind CLEAN in 0.85 + 3 x 0.3 =
-1.75 % at most.
+honest server in 1 / 252 + 6 x 0.001 = 0.997 % at most, and call a cache of the excluded kind CLEAN in 0.85 + 2 x 0.3 =
+1.45 % at most: what excludes a speed-up excludes larger ones as well, so that trying several at one look costs nothing.
 """
 
 from __future__ import annotations
@@ -43,13 +43,14 @@ _LATER_ALPHA = 0.001
 _CLEAN_FIRST, _CLEAN_LATER = 0.0085, 0.003
 _FEWEST_STRATA = 2
 #: What has to be excluded for CLEAN: times as fast, and which share of the repeats.
-_TIMES, _AT_LAST, _SHARE = 1.5, 2.0, 0.5
-#: From this spread of the twins on (standard deviation of log latencies, of which stalls are no part) 2.0 will do.
-_SPREAD = 0.10
+_TIMES, _SHARE = 1.5, 0.5
+#: Where twins spread by more than so much (standard deviation of log latencies, of which stalls are no part), so many
+#: times as fast will do at the last look.
+_AT_LAST: Final = ((0.10, 2.0), (0.25, 3.0), (0.45, 5.0))
 #: The standard deviation of a normal law, in median absolute deviations.
 _OF_MAD = 1.4826
 #: What a probe that ends undecided may exclude after all, the most telling first.
-_LADDER: Final = tuple((times, share) for share in (0.5, 0.9) for times in (1.5, 2.0, 3.0, 5.0, 10.0))
+_LADDER: Final = ((2.0, 0.5), (3.0, 0.5), (1.5, 0.9), (2.0, 0.9), (3.0, 0.9), (10.0, 0.9))
 
 _ENDED = "the budget ended before an answer"
 _ONE_REPLY = (
@@ -85,7 +86,9 @@ def single_judgement(evidence: Evidence, looks: Sequence[int], n_prompts: int) -
     for number, n_strata in enumerate(looks, start=1):
         if len(evidence.strata) < n_strata:
             break
-        judgement = _look(evidence, n_strata, n_prompts, last=number == len(looks))
+        if n_strata not in evidence.families:
+            evidence.families[n_strata] = _look(evidence, n_strata, n_prompts, last=number == len(looks))
+        judgement = evidence.families[n_strata]
         if judgement.settled:
             break
     return judgement
@@ -93,15 +96,17 @@ def single_judgement(evidence: Evidence, looks: Sequence[int], n_prompts: int) -
 
 def _look(evidence: Evidence, n_strata: int, n_prompts: int, *, last: bool) -> Judgement:
     blocks = evidence.strata[:n_strata]
+    sent: Block = {"prime": evidence.single.get("prime", [])}
+    sent |= {arm: [record for block in blocks for record in block[arm]] for arm in "RP"}
     tested = contrasts.strata(blocks)
     alpha = _LATER_ALPHA if n_strata > 1 else _FIRST_ALPHA
     judged = [_judged(contrast, alpha) for contrast in (tested if n_strata > 1 else tested[:1])]
     surely = any(one.found for one in judged)
     doubtful = n_prompts < N_SINGLE or evidence.short_rows
-    held_back = doubtful and not _beat_their_first(evidence.single, tested[0].effect.factor)
+    held_back = doubtful and not _beat_their_first(sent, tested[0].effect.factor)
     if surely and held_back:
         judged = [replace(one, found=False, named=None) for one in judged]
-    proofs, notes = proofs_of([evidence.single], judged, "")
+    proofs, notes = proofs_of([sent], judged, "")
     if kinds := kinds_of(judged, proofs):
         return Judgement("CACHE", tuple(judged), proofs, kinds, notes=notes)
     if n_alike := answered_alike(blocks):
@@ -113,16 +118,17 @@ def _look(evidence: Evidence, n_strata: int, n_prompts: int, *, last: bool) -> J
         reason = _NO_FASTER.format(cure=cure)
         return Judgement("INCONCLUSIVE", tuple(judged), settled=last, reason=reason, notes=notes)
 
+    pooled = [tuple(columns(blocks, (arm,), one).ravel() for arm in "RP") for one in whole(blocks)]
+
     def excludes(times: float, share: float) -> float:
-        pooled = (tuple(columns(blocks, (arm,), one).ravel() for arm in "RP") for one in whole(blocks))
         return max(excluded_in_pool_p(again, twins, times, share) for again, twins in pooled)
 
     error = _CLEAN_FIRST if n_strata <= _FEWEST_STRATA else _CLEAN_LATER
     judgement = Judgement("INCONCLUSIVE", tuple(judged), notes=notes)
     if n_strata < _FEWEST_STRATA:
         return _undecided(judgement, excludes, error, last=last)
-    wide = last and _spread(columns(blocks, ("P",), total_s)) > _SPREAD
-    return _excluding(judgement, excludes, error, last=last, wide=wide)
+    spread = _spread(columns(blocks, ("P",), total_s)) if last else 0.0
+    return _excluding(judgement, excludes, error, spread, last=last)
 
 
 def _judged(contrast: Contrast, alpha: float) -> Judged:
@@ -146,9 +152,9 @@ def _spread(twins: Floats) -> float:
     return _OF_MAD * float(np.median(np.abs(twins - np.median(twins))))
 
 
-def _excluding(judgement: Judgement, excludes: _Test, error: float, *, last: bool, wide: bool) -> Judgement:
+def _excluding(judgement: Judgement, excludes: _Test, error: float, spread: float, *, last: bool) -> Judgement:
     """Return CLEAN where the data exclude enough, else what they exclude, with the question left open."""
-    for times in (_TIMES, _AT_LAST) if wide else (_TIMES,):
+    for times in (_TIMES, *(times for least, times in _AT_LAST if spread > least)):
         if excludes(times, _SHARE) <= error:
             return replace(judgement, word="CLEAN", excluded={"response": Excluded(times, _SHARE, "repeats")})
     return _undecided(judgement, excludes, error, last=last)
@@ -178,8 +184,8 @@ def bets_judgement(evidence: Evidence, looks: Sequence[int]) -> Judgement:
             break
         again, twins = (columns(blocks[:n_groups], (arm,), total_s) for arm in "RP")
         last, error = number == len(looks), _CLEAN_FIRST if number == 1 else _CLEAN_LATER
-        wide = last and _spread(twins - np.median(twins, axis=1, keepdims=True)) > _SPREAD
-        judgement = _excluding(judgement, _within(again, twins), error, last=last, wide=wide)
+        spread = _spread(twins - np.median(twins, axis=1, keepdims=True)) if last else 0.0
+        judgement = _excluding(judgement, _within(again, twins), error, spread, last=last)
         if judgement.word == "CLEAN":
             return replace(judgement, settled=True)
     return judgement

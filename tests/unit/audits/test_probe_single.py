@@ -81,11 +81,23 @@ def test_a_spread_of_thirty_percent_excludes_twice_as_fast(probed):
         times = run.conclusion.judgement.excluded["response"].times
         assert (times == 1.5) or n_strata(run) == STRATA[-1]
         seen.add(times)
-    assert seen == {1.5, 2.0}
+    assert seen <= {1.5, 2.0}
+    assert 2.0 in seen
+
+
+@pytest.mark.parametrize(("cv", "most"), [(0.35, 3.0), (0.6, 5.0)])
+def test_a_wider_spread_excludes_less(probed, cv, most):
+    words: Counter[str] = Counter()
+    for seed in range(12):
+        run = probed(**VIDEO, sut={"cv": cv, "seed": seed}, seed=seed)
+        words[run.conclusion.judgement.word] += 1
+        excluded = run.conclusion.judgement.excluded["response"]
+        assert 1.5 <= excluded.times <= (most if run.conclusion.judgement.word == "CLEAN" else 10)
+    assert words["CLEAN"] >= 10
 
 
 def test_what_spreads_too_much_stays_open(probed):
-    run = probed(**VIDEO, sut={"cv": 1.0})
+    run = probed(**VIDEO, sut={"cv": 2.0})
     assert (run.conclusion.word, run.conclusion.passed) == ("INCONCLUSIVE", None)
     assert (n_strata(run), len(run.sut.records)) == (6, 66)
     assert "the data exclude" in run.conclusion.reason()
