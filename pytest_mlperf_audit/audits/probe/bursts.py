@@ -22,7 +22,7 @@ from . import contrasts
 from .design import BURST_SIZES, MADE_UP, N_BURSTS, N_BURSTS_BEFORE, Designer
 from .evidence import Block, Evidence, makespan_s, shared_ids, total_s
 from .naming import reaches_floors
-from .settings import BURST_ALPHA, Excluded, Kind
+from .settings import ALPHA, BURST_ALPHA, Excluded, Kind
 
 #: Sizes that are tried, as far as the plan allows, and how often each.
 SIZES: Final = (4, 8, 16, 32, 64, 128)
@@ -162,14 +162,16 @@ def proof(evidence: Evidence) -> str:
         return ""
     if not different or any(len(set(ids)) < len(ids) for ids in map(_ids, different)):
         return ""
-    if not (_ids_are_fresh(evidence.groups[MADE_UP]) or _gains(evidence)):
+    n_fresh = _n_fresh_ids(evidence.groups[MADE_UP])
+    if n_fresh is None or (n_fresh < _IDENTICAL and not _gains(evidence)):
         return ""
     return f"in {n_shared} of {len(alike)} bursts identical queries came back under one id"
 
 
 def _gains(evidence: Evidence) -> bool:
+    """Whether identical queries at once are surely faster."""
     contrast = contrasts.coalescing(evidence)
-    return contrast is not None and reaches_floors(contrast) and contrast.effect.factor > 1
+    return contrast is not None and contrast.p <= ALPHA and reaches_floors(contrast) and contrast.effect.factor > 1
 
 
 def _ids(burst: Sequence[QueryRecord]) -> list[str]:
@@ -181,18 +183,21 @@ def _has_one_id(burst: Sequence[QueryRecord]) -> bool:
     return bool(ids) and max(Counter(ids).values()) >= _MOST_OF_THEM * len(burst)
 
 
-def _ids_are_fresh(blocks: Sequence[Block]) -> bool:
-    """Whether repeats one after another, within a second of their prime, all have ids of their own."""
+def _n_fresh_ids(blocks: Sequence[Block]) -> int | None:
+    """Return how many repeats came within a second of their prime; None where ids are not drawn for each reply.
+
+    They are not where an id stands on different requests, or where a repeat has its prime's.
+    """
     if shared_ids(blocks):
-        return False
+        return None
     n_close = 0
     for block in blocks:
         first = {record.request: record for record in block["prime"]}
         for again in block["R"]:
             if not again.reply_id or again.reply_id == first[again.request].reply_id:
-                return False
+                return None
             n_close += again.issued_ns - first[again.request].issued_ns < 1_000_000_000
-    return n_close >= _IDENTICAL
+    return n_close
 
 
 def excluded(evidence: Evidence) -> dict[Kind, Excluded]:

@@ -20,6 +20,7 @@ from .contrasts import EVERYWHERE, LATE, STARTS, URLS, Contrast
 from .design import DATASET, MADE_UP
 from .evidence import Block, Evidence, replays, shared_ids
 from .naming import named, reaches_floors
+from .replays import faster_replays
 from .settings import (
     ALPHA,
     FLOOR,
@@ -285,9 +286,9 @@ def _replayed(evidence: Evidence, n_groups: int, judged: Sequence[Judged]) -> tu
 def proofs_of(blocks: Sequence[Block], judged: Sequence[Judged], of: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return what reply ids prove, and what they only suggest.
 
-    An endpoint may draw ids from few numbers, from the clock, or from the request. So an id proves a replay only where
-    ids tell all other replies apart, and where it comes back for some repeats and not for others, or where what came
-    back under it was also faster.
+    An endpoint may draw ids from few numbers, from the clock, or from the request, and what serves it or the time
+    besides. So an id proves a replay only where ids tell all other replies apart, and where what came back under it was
+    also faster. What ids show of several phases is for `identity`.
     """
     if shared := shared_ids(blocks):
         return (), (f"{shared} ids stand on replies to different requests: not unique, or replies that were reused",)
@@ -296,7 +297,7 @@ def proofs_of(blocks: Sequence[Block], judged: Sequence[Judged], of: str) -> tup
     compared = [one for one in judged if one.contrast.kind == "response"]
     responses = [one for one in compared if not of or one.contrast.of in (of, EVERYWHERE)]
     faster = [*responses, *(one for one in judged if one.contrast.of == STARTS and of == MADE_UP)]
-    if n_replayed > 1 and (n_replayed < len(again) or any(one.found for one in responses)):
+    if n_replayed > 1 and (any(one.found for one in responses) or (n_replayed < len(again) and faster_replays(blocks))):
         return (f"{n_replayed} of {len(again)} repeats came back under the id of an earlier reply",), ()
     if n_replayed and n_replayed == len(again) and not any(reaches_floors(one.contrast) for one in faster):
         return (), (_DERIVED_IDS,)

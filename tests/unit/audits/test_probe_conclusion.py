@@ -139,19 +139,6 @@ def test_a_fired_null_control_is_inconclusive(probed):
     assert "the null control shows a difference between queries of one kind" in found.reason()
 
 
-def test_replayed_ids_prove_a_cache_that_is_no_faster(probed):
-    run = probed()
-    of_request: dict[str, str] = {}
-    for number, record in enumerate(run.sut.records):
-        record.reply_id = f"id{number}"
-        # Every other prompt comes back under its first id; the clock shows nothing of it.
-        if number % 3:
-            record.reply_id = of_request.setdefault(record.request, record.reply_id)
-    found = run.conclusion
-    assert (found.passed, found.proved) == (False, ("response",))
-    assert "repeats came back under the id of an earlier reply" in found.reason()
-
-
 def test_ids_made_from_the_request_prove_nothing(probed):
     run = probed()
     for record in run.sut.records:

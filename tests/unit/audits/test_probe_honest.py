@@ -79,19 +79,74 @@ def test_ids_alone_or_outputs_alone_say_nothing_of_it(probed, settings, member):
     assert changed(probed(settings), change).passed is True
 
 
-def test_a_unique_id_that_comes_back_for_some_repeats_proves_a_replay(probed):
-    done = probed()
-    replayed = {record.tag for record in done.sut.records if arm(record) == "R"} - {"m0/R.a", "d0/R"}
-    ids: dict[str, str] = {}
+@pytest.fixture
+def replayed(probed):
+    """Conclude where all repeats but two bear the id of their first reply, and take `share` of their time."""
+
+    def conclude(share):
+        done = probed()
+        again = {record.tag for record in done.sut.records if arm(record) == "R"} - {"m0/R.a", "d0/R"}
+        ids: dict[str, str] = {}
+
+        def change(record):
+            if record.tag in again:
+                record.reply_id = ids[record.request]
+                record.completed_ns = record.issued_ns + round((record.completed_ns - record.issued_ns) * share)
+            else:
+                record.reply_id = ids[record.request] = f"id-{record.query}"
+            record.reply = record.request
+
+        return changed(done, change)
+
+    return conclude
+
+
+def test_a_unique_id_that_comes_back_for_some_repeats_is_open(replayed):
+    """It may be made from the request and the server, or the time."""
+    found = replayed(1.0)
+    assert (found.judgement.kinds, found.passed) == ((), None)
+
+
+def test_a_unique_id_that_comes_back_for_some_repeats_and_those_faster_proves_a_replay(replayed):
+    found = replayed(0.6)
+    assert found.judgement.kinds == ("response",)
+    assert "repeats came back under the id of an earlier reply" in found.reason()
+
+
+@pytest.mark.parametrize("n_servers", [2, 4])
+@pytest.mark.parametrize("settings", [{}, {"design": "single"}], ids=["groups", "single"])
+def test_ids_made_from_the_request_and_one_of_several_servers_prove_nothing(probed, settings, n_servers):
+    for seed in range(4):
+        rng = random.Random(seed)
+
+        def change(record, rng=rng):
+            record.reply_id, record.reply = f"{record.request[:8]}-{rng.randrange(n_servers)}", record.request
+
+        assert changed(probed(settings, seed=seed), change).judgement.kinds == ()
+
+
+@pytest.mark.parametrize("tick_s", [0.2, 1.0, 5.0])
+@pytest.mark.parametrize("settings", [{}, {"design": "single"}], ids=["groups", "single"])
+def test_ids_made_from_the_request_and_the_time_prove_nothing(probed, settings, tick_s):
+    def change(record):
+        record.reply_id, record.reply = (
+            f"{record.request[:8]}-{int(record.completed_ns / 1e9 / tick_s)}",
+            record.request,
+        )
+
+    assert changed(probed(settings), change).judgement.kinds == ()
+
+
+@pytest.mark.parametrize("cv", [0.1, 0.3])
+def test_ids_made_from_the_request_are_no_coalescing(probed, cv):
+    """Identical queries at once bear one id, and one pair of bursts is always faster than the other by chance."""
 
     def change(record):
-        if record.tag in replayed:
-            record.reply_id = ids[record.request]
-        else:
-            record.reply_id = ids[record.request] = f"id-{record.query}"
-        record.reply = record.request
+        record.reply_id, record.reply = record.request[:8], record.request
 
-    assert changed(done, change).judgement.kinds == ("response",)
+    for seed in range(8):
+        run = probed(sut={"lanes": 4, "cv": cv, "seed": seed}, load=Concurrency(target=8), seed=seed)
+        assert changed(run, change).judgement.kinds == ()
 
 
 @pytest.fixture
