@@ -39,7 +39,7 @@ class Session(NamedTuple):
     def right(self) -> bool:
         """Whether the exit status is right, and a plain cache is named; a cheat may have served nothing at all."""
         if self.cell.group == "cheats" and self.cell.order != "probe" and self.served <= _NOTHING * self.received:
-            return self.exit in (0, 6)
+            return self.exit in (0, 6) or self.served > 0
         named = self.cell.group != "caches" or self.cell.expected in self.kinds
         return self.exit in self.cell.right and named
 
