@@ -88,6 +88,11 @@ def proxy(backend: int, tmp_path: Path, request: pytest.FixtureRequest) -> Itera
         process.terminate()
 
 
+def n_sent(run: Path) -> int:
+    """Return the queries of all phases, blocks that confirm a ratio included."""
+    return sum(len(log.read_text().splitlines()) for log in run.rglob("queries.jsonl"))
+
+
 def computed(backend: int) -> int:
     with urllib.request.urlopen(f"http://127.0.0.1:{backend}/counts") as reply:
         count: int = json.load(reply)["computed"]
@@ -121,13 +126,12 @@ def audit(port: int, folder: Path) -> tuple[int, dict[str, Any]]:
 @pytest.mark.parametrize("proxy", [CACHE], indirect=True, ids=["cache"])
 def test_a_cold_cache_fails(proxy: int, backend: int, tmp_path: Path) -> None:
     status, result = audit(proxy, tmp_path / "run")
-    sent = sum(len(log.read_text().splitlines()) for log in (tmp_path / "run").rglob("queries.jsonl"))
-    assert computed(backend) < 0.7 * sent, "the cache was at work, or this test shows nothing"
+    assert computed(backend) < 0.7 * n_sent(tmp_path / "run"), "the cache was at work, or this test shows nothing"
     assert (status, result["test"], result["passed"]) == (1, "output_caching_test", False)
 
 
 @pytest.mark.parametrize("proxy", [""], indirect=True, ids=["no cache"])
 def test_a_plain_proxy_passes(proxy: int, backend: int, tmp_path: Path) -> None:
     status, result = audit(proxy, tmp_path / "run")
-    assert computed(backend) == 64
+    assert computed(backend) == n_sent(tmp_path / "run") >= 64
     assert (status, result["passed"]) == (0, True)

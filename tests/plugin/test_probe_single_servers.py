@@ -9,7 +9,7 @@ import pytest
 from tests.support.lane_process import LaneProcesses
 
 #: Sessions of each kind: a cache has to be found in all of them, an honest server may be accused in one of a hundred.
-SESSIONS = 3
+SESSIONS = 2
 #: Keys of test04, taken out.
 NO_TEST04 = dict.fromkeys(("samples", "sample_index", "threshold", "probe"))
 
