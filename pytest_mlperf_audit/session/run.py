@@ -31,7 +31,7 @@ from .crews import Crews
 from .judge import PlannedAudit, complete_records, judge, measured_phases
 from .locks import endpoint_lock, measuring, processes_measuring
 from .scorer import run_command
-from .sending import groups, record_of, records_so_far, redrawn, to_be_scored
+from .sending import groups, record_of, redrawn, to_be_scored
 
 #: LoadGen's name of the log of outputs, which external scorers are given.
 ACCURACY_LOG = "mlperf_log_accuracy.json"
@@ -190,18 +190,21 @@ class AuditRun:
             self._score(planned, target, report)
             return
         try:
-            complete = self._sendgroups(planned, target, report)
+            complete = self._send_groups(planned, target, report)
         finally:
             if not self.crews.keeps:
                 self.crews.dismiss()
         if complete:
             self._score(planned, target, report)
 
-    def _sendgroups(self, planned: PlannedAudit, target: Target, report: Callable[[Progress], None]) -> bool:
+    def _send_groups(self, planned: PlannedAudit, target: Target, report: Callable[[Progress], None]) -> bool:
         """Send groups of phases until one is not complete; return whether all are."""
         crew = self.crews.ready(self, target)
         before = self._sent_last()
+        sent_before = all(self._is_sent(phase) for phase in planned.phases if not phase.spec.conditional)
         for group in groups(planned.all_phases, apart=self.between is not None):
+            if sent_before and not group[0].spec.conditional:
+                continue
             if group[0].spec.conditional and not self._wants(planned, group[0]):
                 continue
             if self.between and before:
@@ -218,7 +221,7 @@ class AuditRun:
 
         It is not where a phase before it was sent again: the verdict then is undecided, whatever further queries show.
         """
-        records = records_so_far(planned)
+        records = complete_records(planned)
         wants = all(record.attempt == 1 for record in records.values()) and third_party.wanted(
             planned.audit, planned.cfg, phase.spec, measured_phases(planned, records)
         )

@@ -30,11 +30,6 @@ def groups(phases: Sequence[PlannedPhase], *, apart: bool) -> Iterator[list[Plan
     yield group
 
 
-def records_so_far(planned: PlannedAudit) -> dict[str, PhaseRecord]:
-    """Return the records of the phases that an audit judges, as far as they were sent, by label."""
-    return {phase.spec.label: record for phase in planned.phases if (record := record_of(phase))}
-
-
 def to_be_scored(phase: PlannedPhase) -> bool:
     """Whether an external scorer is to judge a phase, and has not."""
     scoring = phase.spec.scoring

@@ -45,11 +45,11 @@ def from_an_earlier_run(run):
 
 
 def twice(queries):
-    return [*queries, *queries]
+    return [*queries, *({**query, "reply_id": f"again-{at}"} for at, query in enumerate(queries))]
 
 
 def renumbered(queries):
-    return [*queries, *({**query, "query": 100} for query in queries[:1])]
+    return [*queries, *({**query, "query": 100, "reply_id": "again"} for query in queries[:1])]
 
 
 def of_another_row(queries):
