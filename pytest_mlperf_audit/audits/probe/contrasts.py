@@ -141,12 +141,29 @@ def _made_up_contrasts(blocks: Sequence[Block]) -> Iterator[Contrast]:
     total, first = whole(blocks), [first_s]
     if has_decode(blocks):
         yield _strata("reuse", STARTS, blocks, ("R",), ("Y",), first)
-    yield near_first(blocks)
-    yield _pairs("prefix", MADE_UP, blocks, ("X", "P"), first)
+    yield _with_repeats(near_first(blocks), _strata("near_duplicate", MADE_UP, blocks, ("R",), ("X",), first))
+    yield _with_repeats(
+        _pairs("prefix", MADE_UP, blocks, ("X", "P"), first), _strata("prefix", MADE_UP, blocks, ("R",), ("P",), first)
+    )
     fresh = ("S", "T") if "T" in blocks[0] else ("S",)
-    yield _one_stratum("semantic", MADE_UP, [with_later(block) for block in blocks], ("later",), fresh, total)
+    yield _with_repeats(
+        _one_stratum("semantic", MADE_UP, [with_later(block) for block in blocks], ("later",), fresh, total),
+        _one_stratum("semantic", MADE_UP, blocks, ("R",), fresh, total),
+    )
     if all("U" in block for block in blocks):
-        yield _strata("url_keyed", MADE_UP, blocks, ("P", "N"), ("U",), total)
+        yield _with_repeats(
+            _strata("url_keyed", MADE_UP, blocks, ("P", "N"), ("U",), total),
+            _strata("url_keyed", MADE_UP, blocks, ("R",), ("U",), total),
+        )
+
+
+def _with_repeats(contrast: Contrast, repeats: Contrast) -> Contrast:
+    """Return a contrast that is no surer than exact repeats are faster than the same queries.
+
+    A cache that answers queries which are nearly a prompt, or share its beginning, its meaning or its URL, answers the
+    prompt itself. By chance both seldom look so.
+    """
+    return replace(contrast, p=max(contrast.p, repeats.p), least_p=max(contrast.least_p, repeats.least_p))
 
 
 def near_first(blocks: Sequence[Block]) -> Contrast:
