@@ -11,6 +11,8 @@ import pytest
 
 #: Queries: the trial, 8 + 8, and the single design without its warm-up: five primes and two strata.
 TRIAL, PHASES, PROBE = 1, 16, 5 + 2 * 10
+#: On a busy machine the probe goes on to a later look.
+LATER = {TRIAL + PHASES + 5 + 10 * strata for strata in (2, 4, 6)}
 ALL = TRIAL + PHASES + PROBE
 #: An honest server whose repeats take longer, so that no noise makes them look fast.
 HONEST = {"service_ms": 15, "repeat_ms": 20}
@@ -41,7 +43,7 @@ def test_an_honest_server_passes(audit, start_sut, spread):
     result = audit.run(*spread)
     assert result.ret == 0, str(result.stdout)
     result.assert_outcomes(passed=6)
-    assert sut.received == ALL
+    assert sut.received in LATER
     verdict = audit.verdict()["audits"][-1]
     assert (audit.verdict()["status"], verdict["checks"][-1]["name"]) == ("PASS", "cache_probe")
     assert verdict["figures"]["probe"] == "CLEAN"
@@ -56,7 +58,7 @@ def test_an_honest_server_passes(audit, start_sut, spread):
     assert prompts[0] not in own, "the trial comes first, with a prompt that no cache can know"
     assert set(prompts[1:9]) <= own
     assert set(prompts[9:17]) == {"scene 3"}
-    assert prompts[17] == "scene 3", "what was repeated is the first to be primed"
+    assert set(prompts[17:22]) <= own
     assert len(set(prompts[17:22])) == 5
     assert Counter(prompts[17:]) == Counter({**dict.fromkeys(prompts[17:22], 2)}) + Counter(
         prompt for prompt in prompts[17:] if prompt not in own
@@ -99,7 +101,7 @@ def test_the_probe_is_on_unless_it_is_taken_out(audit, start_sut, probe):
     audit.config(sut, audit={"probe": probe})
     result = audit.run()
     result.assert_outcomes(passed=6 if probe is None else 5)
-    assert sut.received == (ALL if probe is None else PHASES)
+    assert sut.received in (LATER if probe is None else {PHASES})
     assert (audit.report() / "audit" / "cache_probe").exists() is (probe is None)
 
 

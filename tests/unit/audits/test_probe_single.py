@@ -41,7 +41,6 @@ def test_an_honest_server_is_clean_after_two_strata(probed, warmed):
     assert (run.conclusion.word, run.conclusion.passed) == ("CLEAN", True)
     assert len(run.sut.records) == 26 - warmed
     assert arms(run) == {"prime": 5, "R": 10, "P": 10} | ({} if warmed else {"fresh": 1})
-    assert run.sut.records[1 - warmed].sample == 3, "what test04 repeats is the first to be primed"
     assert run.conclusion.judgement.excluded == {"response": (1.5, 0.5, "repeats")}
     assert not any(round_.at_once for round_ in run.sut.rounds)
 
