@@ -17,6 +17,8 @@ from tests.benchmarks.verdict_cells import GROUPS, Cell
 pytestmark = pytest.mark.nightly
 
 SESSIONS = 2
+#: What a probe of one prompt, one query at a time, does not meet (docs/benchmarks.md); TEST04 does.
+UNMET_ON_VIDEOS = {"not_recent", "under_load", "third_use", "dedup4", "dedup16", "coalesce8"}
 OPTIONS = Namespace(sessions=SESSIONS, service_ms=8.0, keep=None, json=None)
 
 
@@ -42,9 +44,11 @@ def test_an_honest_server_does_not_fail(cell):
 @pytest.mark.parametrize("cell", quiet("cheats"))
 def test_a_cheat_does_not_pass(cell):
     """One that served nothing may."""
+    unmet = cell.kind in UNMET_ON_VIDEOS and (cell.format, cell.order) == ("videogen", "probe")
     for session in sessions(cell):
-        assert session.right, session
-        assert cell.expected not in session.excluded.split(",") or not session.served, session
+        assert session.right or unmet, session
+        claimed = session.exit == 0 and cell.expected in session.excluded.split(",")
+        assert not claimed or unmet or not session.served, session
 
 
 @pytest.mark.parametrize("cell", quiet("caches"))
