@@ -11,6 +11,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Generator, Sequence
+from functools import lru_cache
 from math import factorial, prod
 from typing import Any, Final, TypeVar
 
@@ -147,19 +148,37 @@ def in_place_of(own: list[_Word], before: list[_Word], behind: list[_Word]) -> l
 def moved(words: list[_Word], seed: str, nth: int) -> list[_Word] | None:
     """Return words of which the first ones have changed places, in the order number `nth` that a seed draws.
 
-    Another word than before comes first, and every number gives another order. None where there are too few orders.
+    Another word than before comes first, and every number gives another order. None where there are too few orders,
+    or not so many.
     """
     count = max(FEWEST_MOVED, min(_MOST_MOVED, len(words) // 2))
     first = words[:count]
-    if len(words) <= count or _n_orders(first) < _FEWEST_ORDERS:
+    n_orders = _n_orders(first) if len(words) > count else 0
+    if n_orders < _FEWEST_ORDERS or nth >= n_orders * (count - first.count(first[0])) // count:
         return None
-    rng = random.Random(seed)  # noqa: S311 - reproducible from the recorded seed
-    drawn: dict[tuple[_Word, ...], None] = {}
-    while len(drawn) <= nth:
-        order = rng.sample(first, count)
-        if order[0] != first[0]:
-            drawn[tuple(order)] = None
-    return [*list(drawn)[nth], *words[count:]]
+    return [*_orders(tuple(first), seed).number(nth), *words[count:]]
+
+
+class _Orders:
+    """Orders of words that begin with another word than before, drawn by a seed as far as they were asked for."""
+
+    def __init__(self, first: tuple[Any, ...], seed: str) -> None:
+        self._first = first
+        self._rng = random.Random(seed)  # noqa: S311 - reproducible from the recorded seed
+        self._known: set[tuple[Any, ...]] = set()
+        self._drawn: list[tuple[Any, ...]] = []
+
+    def number(self, nth: int) -> tuple[Any, ...]:
+        """Return one of them; there have to be so many."""
+        while len(self._drawn) <= nth:
+            order = tuple(self._rng.sample(self._first, len(self._first)))
+            if order[0] != self._first[0] and order not in self._known:
+                self._known.add(order)
+                self._drawn.append(order)
+        return self._drawn[nth]
+
+
+_orders = lru_cache(maxsize=64)(_Orders)
 
 
 def _n_orders(words: list[_Word]) -> int:

@@ -77,13 +77,17 @@ class Confirmation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Confirmed(NamedTuple):
-    """What the blocks came to: `rows` of the row itself, `fresh` of fresh prompts in its place, None if not needed."""
+    """What the blocks came to: `rows` of the row itself, `fresh` of fresh prompts in its place, None if not needed.
+
+    `n_lost` pairs were left out, since a query of them failed.
+    """
 
     rows: Judged
     fresh: Judged | None
     size: int
     n_queries: int
     n_failed: int
+    n_lost: int = 0
 
     @property
     def outcome(self) -> Outcome:
@@ -94,8 +98,9 @@ class Confirmed(NamedTuple):
 
     @property
     def too_many_failed(self) -> bool:
-        """Whether it ended because so many queries failed."""
-        return self.n_failed > max(_FEW_FAILURES, _FAILURE_SHARE * self.n_queries)
+        """Whether so many queries failed, or more pairs for it than are left: those left may be no fair sample."""
+        n_pairs = self.rows.n_pairs + (self.fresh.n_pairs if self.fresh else 0)
+        return self.n_failed > max(_FEW_FAILURES, _FAILURE_SHARE * self.n_queries) or self.n_lost > n_pairs
 
 
 def phase(confirmation: Confirmation, label: str, context: AuditContext) -> RunSpec:
@@ -140,14 +145,14 @@ def script(confirmation: Confirmation, seed: int) -> _Script:
     fresh = None
     if rows.outcome == "FAIL":
         fresh = yield from session.pairs("f", judged_fresh, fresh=True)
-    return Confirmed(rows, fresh, session.plan.size, session.n_queries, session.n_failed)
+    return Confirmed(rows, fresh, session.plan.size, session.n_queries, session.n_failed, session.n_lost)
 
 
 class _Session:
     def __init__(self, confirmation: Confirmation, seed: int) -> None:
         self._confirmation, self._seed = confirmation, seed
         self.plan = confirmation.plan(0.0)
-        self.n_queries = self.n_failed = 0
+        self.n_queries = self.n_failed = self.n_lost = self._n_moved = 0
         self._timed = False
 
     def pairs(self, name: str, judge: _Judge, *, fresh: bool) -> Generator[Round, Sequence[QueryRecord], Judged]:
@@ -162,11 +167,13 @@ class _Session:
             number += 1
             if all(paces.values()):
                 log_ratios.append(float(np.log(paces["P"] / paces["R"])))
+            else:
+                self.n_lost += 1
 
     def _pair(self, tag: str, *, fresh: bool) -> Generator[Round, Sequence[QueryRecord], dict[str, float]]:
         """Send one pair; return the pace of either block in seconds a query, 0 where a query of it failed."""
         name, row, size = f"{self._seed}/{tag}", self._confirmation.row, self.plan.size
-        again, *others = _twins(name, size + 1)
+        again, *others = self._twins(name, size + 1)
         again = again if fresh else NO_EDIT
         blocks = {
             "P": [Step(f"{tag}/P", row, other) for other in others],
@@ -191,20 +198,20 @@ class _Session:
         self.n_failed += sum(not record.ok for record in records)
         return records
 
+    def _twins(self, name: str, count: int) -> list[Edit]:
+        """Return what makes the row so many other requests of the same cost, which no pair has sent before.
+
+        Its first words change places, while there are orders left, so that even its tokens are the same; `name` draws
+        fresh words for the others. Twins of large blocks have words of one token each.
+        """
+        made = islice(twins(random.Random(name).getrandbits(63)), count)  # noqa: S311 - the recorded seed's
+        if count > _MOST_MOVED:
+            return list(made)
+        first, self._n_moved = self._n_moved, self._n_moved + count
+        return [msgspec.structs.replace(twin, moved=f"{self._seed}", nth=first + at) for at, twin in enumerate(made)]
+
     def _too_many_failed(self) -> bool:
         return self.n_failed > max(_FEW_FAILURES, _FAILURE_SHARE * self.n_queries)
-
-
-def _twins(name: str, count: int) -> list[Edit]:
-    """Return what makes the row so many other requests of the same cost, drawn by a name.
-
-    Its first words change places, where it has enough of them, so that even its tokens are the same. Large blocks would
-    soon have had every order; theirs are words of one token each.
-    """
-    made = islice(twins(random.Random(name).getrandbits(63)), count)  # noqa: S311 - the recorded seed's
-    if count > _MOST_MOVED:
-        return list(made)
-    return [msgspec.structs.replace(twin, moved=name, nth=nth) for nth, twin in enumerate(made)]
 
 
 def _latency_s(record: QueryRecord) -> float:

@@ -144,6 +144,7 @@ def _undecided(check: Check, pair: FirstPair, why: str, cure: str = _CURE) -> Ch
 def _by_blocks(check: Check, pair: FirstPair, found: Confirmed, blocks: BlocksRatio, compared: Compared) -> Check:
     over = f"over {blocks.n_pairs} pairs of blocks of {blocks.block_size} queries"
     seen = f"ratio {blocks.value:.4g} {over}{_interval(blocks.low, blocks.high)}"
+    seen += f" ({found.n_lost} more left out, in which a query failed)" if found.n_lost else ""
     first = f"the first pair of phases did not settle it, for {_and(pair.doubts)} (ratio {pair.point:.4g})"
     allowed = compared.probed.allowed if compared.probed else ()
     passed: bool | None = {"PASS": True, "FAIL": False, "UNDECIDED": None}[found.outcome]

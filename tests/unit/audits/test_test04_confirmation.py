@@ -120,6 +120,24 @@ def test_many_failed_queries_leave_it_undecided(confirmed):
     assert len(sut.records) <= 16
 
 
+def test_where_more_pairs_are_left_out_than_not_it_is_undecided(confirmed):
+    """A few failures in the right places would choose which pairs count."""
+    keys = {"confirmation_budget": 26}
+    verdict, _ = confirmed(1.4, keys=keys, fail=lambda _, number: "" if number % 11 else "http_500")
+    check = verdict.check("throughput_ratio")
+    assert check.passed is None
+    assert "queries of the blocks that were to confirm it failed: mend that, and run it again" in check.reason
+
+
+@pytest.mark.parametrize("n_words", [7, 9, 40])
+def test_no_twin_is_sent_again_in_another_pair(confirmed, n_words):
+    """A cache would know it, and the reference would be as fast as the repeats. Of seven words there are 600 orders."""
+    _, sut = confirmed(1.4, cv=3.0, seed=5, keys={"confirmation_budget": 26})
+    text = " ".join(f"word{number}" for number in range(n_words))
+    sent = [step.edit.apply(text) for round_ in sut.rounds for step in round_.steps if step.tag.endswith("/P")]
+    assert len(set(sent)) == len(sent) == 4 * 64
+
+
 @pytest.mark.parametrize(
     ("context", "at_once", "size"),
     [

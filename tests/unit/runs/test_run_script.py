@@ -142,3 +142,11 @@ def test_a_lead_moves_the_words_of_the_first_message_alone():
     assert ahead.leading(ROW).split()[0] != "If"
     assert ahead.apply(ROW, lead=False) == ROW
     assert Edit(tail="t", in_place=True, moved="s").leading(ROW) == ROW
+
+
+def test_orders_run_out_and_then_other_words_make_twins():
+    """Of three equal words and three others there are sixty that begin with another word."""
+    text = "the cat the dog the bird sat"
+    twins = [Edit(lead="one two three", in_place=True, moved="seed", nth=nth).apply(text) for nth in range(61)]
+    assert len(set(twins)) == 61
+    assert [twin.startswith("one two three") for twin in twins] == [False] * 60 + [True]
