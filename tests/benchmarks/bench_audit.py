@@ -115,7 +115,8 @@ def verdicts() -> None:
 def null_runs(n: int) -> None:
     """A/A: an honest server with CV 5 %, TEST04 again and again, through the load engine and the real verifier."""
     from pytest_mlperf_audit.audits.contract import AuditContext
-    from pytest_mlperf_audit.audits.test04.live import Test04, Test04Block
+    from pytest_mlperf_audit.audits.test04.block import Test04Block
+    from pytest_mlperf_audit.audits.test04.live import Test04
     from pytest_mlperf_audit.config.dataset import DatasetConfig
     from pytest_mlperf_audit.config.model_params import ModelParams
     from pytest_mlperf_audit.datasets import load_dataset

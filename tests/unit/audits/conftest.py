@@ -14,7 +14,7 @@ from pytest_mlperf_audit.audits.probe.conclusion import Conclusion
 from pytest_mlperf_audit.audits.probe.plan import planned
 from pytest_mlperf_audit.audits.probe.script import Probe, script
 from pytest_mlperf_audit.audits.probe.settings import ProbeSettings
-from pytest_mlperf_audit.audits.test04.live import Test04Block
+from pytest_mlperf_audit.audits.test04.block import Test04Block
 from pytest_mlperf_audit.runs.columns import QueryColumns
 from pytest_mlperf_audit.runs.order import sequential
 from pytest_mlperf_audit.runs.phase import MeasuredPhase, PhaseRecord, figures

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pytest_mlperf_audit.audits.contract import AuditContext
-from pytest_mlperf_audit.audits.test04.live import Test04, Test04Block
+from pytest_mlperf_audit.audits.test04.block import Test04Block
+from pytest_mlperf_audit.audits.test04.live import Test04
 from pytest_mlperf_audit.errors import PlanError
 from pytest_mlperf_audit.runs.order import single, without_replacement
 from pytest_mlperf_audit.runs.spec import Concurrency, MaxThroughput, Poisson

@@ -15,7 +15,8 @@ from pytest_mlperf_audit.audits.contract import AuditContext
 from pytest_mlperf_audit.audits.probe import plan as probe_plan
 from pytest_mlperf_audit.audits.probe.live import CacheProbe, CacheProbeBlock
 from pytest_mlperf_audit.audits.probe.settings import ProbeSettings
-from pytest_mlperf_audit.audits.test04.live import Test04, Test04Block
+from pytest_mlperf_audit.audits.test04.block import Test04Block
+from pytest_mlperf_audit.audits.test04.live import Test04
 from pytest_mlperf_audit.audits.verdict import Verdict
 from pytest_mlperf_audit.records.log import QueryLog, read_queries
 from pytest_mlperf_audit.records.store import read_phase, write_phase
