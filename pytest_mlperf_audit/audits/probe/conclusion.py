@@ -18,7 +18,7 @@ from .judge import Judged, Judgement
 from .kinds import TITLES, kinds, why_no_bursts, why_not, words
 from .known import known_rows
 from .naming import reaches_floors
-from .script import Probe
+from .planned import Probe
 from .settings import ALPHA, KINDS, Kind
 
 _SAYS: Final[Mapping[Kind, str]] = {

@@ -17,7 +17,7 @@ from .contrasts import STARTS, coalescing
 from .design import BURST_SIZES, MADE_UP
 from .evidence import Evidence, has_decode
 from .judge import Judgement
-from .script import Probe
+from .planned import Probe
 from .settings import FLOOR, KINDS, Excluded, Kind
 
 TITLES: Final[Mapping[Kind, str]] = {

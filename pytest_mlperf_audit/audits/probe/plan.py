@@ -20,8 +20,9 @@ from ..contract import AuditContext, Samples
 from ..replayed import replayed
 from .apart import MOST_AT_ONCE
 from .design import BURST_SIZES, DATASET, FEWEST_WORDS, MADE_UP, N_SINGLE
+from .planned import Probe
 from .repeats import BETS, STRATA
-from .script import Probe, script
+from .script import script
 from .settings import FEWEST_GROUPS, KINDS, Kind, ProbeSettings
 
 PHASE: Final = "cache_probe"

@@ -10,7 +10,7 @@ from ...runs.script import Round, Script, Step
 from .design import MADE_UP, Designer
 
 if TYPE_CHECKING:
-    from .script import Probe
+    from .planned import Probe
 
 
 def trial(probe: Probe, seed: int) -> Script:

@@ -12,7 +12,8 @@ import pytest
 from pytest_mlperf_audit.audits.contract import AuditContext
 from pytest_mlperf_audit.audits.probe.conclusion import Conclusion
 from pytest_mlperf_audit.audits.probe.plan import planned
-from pytest_mlperf_audit.audits.probe.script import Probe, script
+from pytest_mlperf_audit.audits.probe.planned import Probe
+from pytest_mlperf_audit.audits.probe.script import script
 from pytest_mlperf_audit.audits.probe.settings import ProbeSettings
 from pytest_mlperf_audit.audits.test04.block import Test04Block
 from pytest_mlperf_audit.runs.columns import QueryColumns

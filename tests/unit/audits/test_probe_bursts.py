@@ -8,7 +8,8 @@ import pytest
 
 from pytest_mlperf_audit.audits.probe import bursts
 from pytest_mlperf_audit.audits.probe.conclusion import Conclusion
-from pytest_mlperf_audit.audits.probe.script import Probe, script
+from pytest_mlperf_audit.audits.probe.planned import Probe
+from pytest_mlperf_audit.audits.probe.script import script
 from pytest_mlperf_audit.runs.spec import Concurrency, MaxThroughput
 
 #: Queries of a group, before the first and behind the last: late repeats and changed URLs.

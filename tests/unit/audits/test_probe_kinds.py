@@ -9,7 +9,7 @@ from pytest_mlperf_audit.audits.probe.design import MADE_UP
 from pytest_mlperf_audit.audits.probe.evidence import Evidence
 from pytest_mlperf_audit.audits.probe.judge import Judged, Judgement
 from pytest_mlperf_audit.audits.probe.kinds import kinds, without_probe, words
-from pytest_mlperf_audit.audits.probe.script import Probe
+from pytest_mlperf_audit.audits.probe.planned import Probe
 from pytest_mlperf_audit.audits.probe.settings import KINDS, Excluded, Kind
 from pytest_mlperf_audit.stats.ranks import Effect
 
