@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+import pytest_mlperf_audit.audits.probe.planned as of_plan
 import pytest_mlperf_audit.audits.probe.script as shipped
 from pytest_mlperf_audit.audits.probe.conclusion import Conclusion
 from pytest_mlperf_audit.audits.probe.design import DATASET, MADE_UP, Designer
@@ -110,12 +111,14 @@ class Tally:
 
 
 #: What the script makes of a designer is kept as well.
-_KEPT = {name: lru_cache(maxsize=None)(vars(shipped)[name]) for name in ("mixed", "late", "urls")}
+_KEPT = {name: lru_cache(maxsize=None)(vars(shipped)[name]) for name in ("late", "urls")}
+_MIXED = lru_cache(maxsize=None)(vars(of_plan)["mixed"])
 
 
 def simulate(probe: Probe, service: Service, cache: Cache, runs: int, seed: list[int]) -> Tally:
     """Return what becomes of so many sessions."""
-    vars(shipped).update(_KEPT, Designer=_drawn)
+    vars(shipped).update(_KEPT)
+    vars(of_plan).update(mixed=_MIXED, Designer=_drawn)
     rng = np.random.default_rng(seed)
     tally = Tally()
     truth = 1 / cache.hit if cache.keeps == "response" else 1.0

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ...runs.query import QueryRecord
 from . import contrasts
-from .contrasts import Contrast
+from .contrast import Contrast
 from .design import MADE_UP
 from .evidence import Block, Measure, first_s, has_decode, has_few_tokens, is_comparable, total_s
 from .measures import after_first, whole

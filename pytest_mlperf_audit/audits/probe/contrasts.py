@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
-from statistics import median
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from ...runs.query import QueryRecord
 from ...stats.ranks import (
-    Effect,
     Floats,
-    leading_run,
     least_u,
     paired_effect,
     signed_rank,
@@ -21,6 +18,19 @@ from ...stats.ranks import (
     stratified_u,
 )
 from .apart import LATE_AGAIN
+from .contrast import (
+    EVERYWHERE,
+    Contrast,
+    in_one_stratum,
+    in_pairs,
+    least_sure,
+    medians_s,
+    pair,
+    run,
+    sporadic,
+    u_test,
+    within_strata,
+)
 from .design import DATASET, MADE_UP
 from .evidence import (
     Block,
@@ -35,10 +45,7 @@ from .evidence import (
     total_s,
 )
 from .measures import after_first, per_prompt_token, replay_measures, whole
-from .settings import FLOOR, Kind
-
-#: What hits now and then are looked for in: all kinds of prompts together.
-EVERYWHERE = "all prompts"
+from .settings import FLOOR
 
 #: Where repeats of made-up prompts are compared by when they start, beside what comes after that.
 STARTS = "made-up prompts, first token"
@@ -55,45 +62,6 @@ URLS = "fresh prompts"
 
 #: The arm that shares only its beginning with an earlier query.
 KNOWS_BEGINNING = {MADE_UP: "X", DATASET: "Y"}
-
-_Arms = Sequence[str]
-
-
-@dataclass(frozen=True, eq=False)
-class Contrast:
-    """One comparison: `p` one-sided for "the first is faster", medians in seconds, `n` queries.
-
-    `least_p` is the smallest p that so many queries can give. `steady` is false for hits now and then, whose effect is
-    that of the hits alone. `lead` is how many times faster than the fastest of the slow the fastest was. `held_back`:
-    no finding, since twins may cost more than what they are compared with.
-    """
-
-    kind: Kind
-    of: str
-    p: float
-    least_p: float
-    estimate: Callable[[], Effect]
-    fast_s: float
-    slow_s: float
-    n: int
-    steady: bool = True
-    lead: float = 1.0
-    held_back: bool = False
-
-    @property
-    def name(self) -> str:
-        """A name that is unique in the family."""
-        return f"{self.kind}[{self.of}]"
-
-    @property
-    def gain_s(self) -> float:
-        """Difference of the medians in seconds, whichever is the faster."""
-        return abs(self.slow_s - self.fast_s)
-
-    @cached_property
-    def effect(self) -> Effect:
-        """The speed-up with its interval; most contrasts are never asked, since their p is large."""
-        return self.estimate()
 
 
 def family(evidence: Evidence, n_groups: int) -> list[Contrast]:
@@ -112,18 +80,18 @@ def _family(evidence: Evidence, n_groups: int) -> Iterator[Contrast]:
             measures = replay_measures(blocks)
             measures = measures if of == MADE_UP else [*measures, *per_prompt_token(blocks)]
             pairs = [(columns(blocks, ("R",), one), columns(blocks, ("Y",), one)) for one in measures]
-            contrast = _least_sure([_u("response", of, again, twins) for again, twins in pairs])
+            contrast = least_sure([u_test("response", of, again, twins) for again, twins in pairs])
             if of == DATASET and evidence.short_rows and not read_counted(blocks):
                 contrast = _held_back(contrast, blocks, measures[0])
             yield contrast
             if contrast.held_back:
                 continue
             repeats.append(pairs)
-            yield _pairs("reuse", of, blocks, ("R", "P"), measures)
+            yield in_pairs("reuse", of, blocks, ("R", "P"), measures)
             if of == MADE_UP:
                 yield from _made_up_contrasts(blocks)
     if repeats:
-        yield _sporadic(repeats)
+        yield sporadic(repeats)
 
 
 def of_repeats(evidence: Evidence, n_groups: int) -> list[tuple[Floats, Floats]]:
@@ -140,20 +108,21 @@ def of_repeats(evidence: Evidence, n_groups: int) -> list[tuple[Floats, Floats]]
 def _made_up_contrasts(blocks: Sequence[Block]) -> Iterator[Contrast]:
     total, first = whole(blocks), [first_s]
     if has_decode(blocks):
-        yield _strata("reuse", STARTS, blocks, ("R",), ("Y",), first)
-    yield _with_repeats(near_first(blocks), _strata("near_duplicate", MADE_UP, blocks, ("R",), ("X",), first))
+        yield within_strata("reuse", STARTS, blocks, ("R",), ("Y",), first)
+    yield _with_repeats(near_first(blocks), within_strata("near_duplicate", MADE_UP, blocks, ("R",), ("X",), first))
     yield _with_repeats(
-        _pairs("prefix", MADE_UP, blocks, ("X", "P"), first), _strata("prefix", MADE_UP, blocks, ("R",), ("P",), first)
+        in_pairs("prefix", MADE_UP, blocks, ("X", "P"), first),
+        within_strata("prefix", MADE_UP, blocks, ("R",), ("P",), first),
     )
     fresh = ("S", "T") if "T" in blocks[0] else ("S",)
     yield _with_repeats(
-        _one_stratum("semantic", MADE_UP, [with_later(block) for block in blocks], ("later",), fresh, total),
-        _one_stratum("semantic", MADE_UP, blocks, ("R",), fresh, total),
+        in_one_stratum("semantic", MADE_UP, [with_later(block) for block in blocks], ("later",), fresh, total),
+        in_one_stratum("semantic", MADE_UP, blocks, ("R",), fresh, total),
     )
     if all("U" in block for block in blocks):
         yield _with_repeats(
-            _strata("url_keyed", MADE_UP, blocks, ("P", "N"), ("U",), total),
-            _strata("url_keyed", MADE_UP, blocks, ("R",), ("U",), total),
+            within_strata("url_keyed", MADE_UP, blocks, ("P", "N"), ("U",), total),
+            within_strata("url_keyed", MADE_UP, blocks, ("R",), ("U",), total),
         )
 
 
@@ -168,29 +137,32 @@ def _with_repeats(contrast: Contrast, repeats: Contrast) -> Contrast:
 
 def near_first(blocks: Sequence[Block]) -> Contrast:
     """Return twins with another last word against those with a fresh tail, by the time to the first token."""
-    return _strata("near_duplicate", MADE_UP, blocks, ("Y",), ("X",), [first_s])
+    return within_strata("near_duplicate", MADE_UP, blocks, ("Y",), ("X",), [first_s])
 
 
 def near_after_first(blocks: Sequence[Block]) -> Contrast:
     """Return twins with another last word against those with a fresh tail, by the time after the first token."""
-    return _strata("near_duplicate", MADE_UP, blocks, ("Y",), ("X",), after_first(blocks))
+    return within_strata("near_duplicate", MADE_UP, blocks, ("Y",), ("X",), after_first(blocks))
 
 
 def strata(blocks: Sequence[Block]) -> list[Contrast]:
     """Return repeats against twins of the single design: within its strata, and the leading run of them all."""
     measures = whole(blocks)
     pairs = [(columns(blocks, ("R",), one), columns(blocks, ("P",), one)) for one in measures]
-    return [_strata("response", SINGLE, blocks, ("R",), ("P",), measures), replace(_sporadic([pairs]), of=SINGLE_RUN)]
+    return [
+        within_strata("response", SINGLE, blocks, ("R",), ("P",), measures),
+        replace(sporadic([pairs]), of=SINGLE_RUN),
+    ]
 
 
 def single(block: Block) -> Contrast:
     """Return repeats against twins of one prompt, as they were sent before there were strata."""
-    return _one_stratum("response", "one prompt", [block], ("R",), ("P",), whole([block]))
+    return in_one_stratum("response", "one prompt", [block], ("R",), ("P",), whole([block]))
 
 
 def bets(blocks: Sequence[Block]) -> Contrast:
     """Return repeats against twins of many prompts; its p is that of a fixed design, for the reader."""
-    return _strata("response", "anytime", blocks, ("R",), ("P",), whole(blocks))
+    return within_strata("response", "anytime", blocks, ("R",), ("P",), whole(blocks))
 
 
 def won(blocks: Sequence[Block]) -> list[bool]:
@@ -214,7 +186,7 @@ def coalescing(evidence: Evidence) -> Contrast | None:
     p = min(1.0, 2 * min(stratified_u(a, b), slower_p))
     least_p = 2 * least_u(1, a.size, b.size)
     n = sum(map(len, same)) + sum(map(len, twins))
-    return Contrast("coalescing", "bursts", p, least_p, partial(stratified_effect, a, b), *_medians_s(a, b), n)
+    return Contrast("coalescing", "bursts", p, least_p, partial(stratified_effect, a, b), *medians_s(a, b), n)
 
 
 def _have_own_ids(bursts: Sequence[Sequence[QueryRecord]]) -> bool:
@@ -236,8 +208,8 @@ def late(evidence: Evidence) -> Contrast | None:
     for pairs in of:
         block: Block = {"R": [again for again, _ in pairs], "Y": [twin for _, twin in pairs]}
         logs = [(columns([block], ("R",), one)[0], columns([block], ("Y",), one)[0]) for one in measures]
-        tested.append(_least_sure([_pair("response", LATE, again, twins) for again, twins in logs]))
-        tested.append(_least_sure([_run([(again[:, None], twins[:, None])], LATE) for again, twins in logs]))
+        tested.append(least_sure([pair("response", LATE, again, twins) for again, twins in logs]))
+        tested.append(least_sure([run([(again[:, None], twins[:, None])], LATE) for again, twins in logs]))
     if not tested:
         return None
     least = min(tested, key=lambda contrast: contrast.p)
@@ -250,7 +222,7 @@ def urls(evidence: Evidence) -> Contrast | None:
     """Return fresh queries to the URL as it is against those to changed ones; None without any."""
     if len(evidence.urls) < 2:
         return None
-    return _one_stratum("url_keyed", URLS, [evidence.urls], ("V",), ("U",), whole([evidence.urls]))
+    return in_one_stratum("url_keyed", URLS, [evidence.urls], ("V",), ("U",), whole([evidence.urls]))
 
 
 def null_control(blocks: Sequence[Block]) -> Contrast:
@@ -262,7 +234,7 @@ def null_control(blocks: Sequence[Block]) -> Contrast:
     p, n = columns(blocks, (one,), total_s)[:, 0], columns(blocks, (other,), total_s)[:, 0]
     both = min(1.0, 2 * min(signed_rank(p, n), signed_rank(n, p)))
     estimate = partial(paired_effect, p, n)
-    return Contrast("reuse", "null control", both, 2 * 0.5 ** len(p), estimate, *_medians_s(p, n), 2 * len(p))
+    return Contrast("reuse", "null control", both, 2 * 0.5 ** len(p), estimate, *medians_s(p, n), 2 * len(p))
 
 
 def beginning(blocks: Mapping[str, Sequence[Block]], measures: Sequence[Measure] = (first_s,)) -> Contrast:
@@ -273,8 +245,8 @@ def beginning(blocks: Mapping[str, Sequence[Block]], measures: Sequence[Measure]
             np.concatenate([columns(some, (arms[of],), measure)[:, 0] for of, some in blocks.items() if some])
             for arms in (KNOWS_BEGINNING, dict.fromkeys(blocks, "P"))
         )
-        tested.append(_pair("prefix", EVERYWHERE, a, b))
-    return _least_sure(tested)
+        tested.append(pair("prefix", EVERYWHERE, a, b))
+    return least_sure(tested)
 
 
 def _held_back(contrast: Contrast, blocks: Sequence[Block], measure: Measure) -> Contrast:
@@ -283,88 +255,9 @@ def _held_back(contrast: Contrast, blocks: Sequence[Block], measure: Measure) ->
     return replace(contrast, held_back=paired_effect(again, first).factor < FLOOR)
 
 
-def _sporadic(sources: Sequence[Sequence[tuple[Floats, Floats]]]) -> Contrast:
-    """Return the test for hits now and then (replicas, small caches), of all kinds of prompts together.
-
-    Each kind is measured in its own median latency. That treats repeats and twins alike, so the test stays exact.
-    """
-    n_measures = max(map(len, sources))
-    return _least_sure([_run([tested[min(at, len(tested) - 1)] for tested in sources]) for at in range(n_measures)])
-
-
-def _run(groups: Sequence[tuple[Floats, Floats]], of: str = EVERYWHERE) -> Contrast:
-    usual = [median([*again.ravel().tolist(), *twins.ravel().tolist()]) for again, twins in groups]
-    scaled = [(again - one, twins - one) for (again, twins), one in zip(groups, usual, strict=True)]
-    p, n_hits = leading_run(scaled)
-    again, twins = (sorted(np.concatenate([pair[side].ravel() for pair in scaled]).tolist()) for side in (0, 1))
-    miss = median(twins)
-    hit = median(again[:n_hits]) if n_hits else miss
-    times, usual_s = float(np.exp(miss - hit)), float(np.exp(usual[0]))
-    return Contrast(
-        kind="response",
-        of=of,
-        p=p,
-        least_p=float(np.prod([least_u(len(fast), fast.shape[1], slow.shape[1]) for fast, slow in groups])),
-        estimate=lambda: Effect(times, 0.0, float("inf")),
-        fast_s=float(np.exp(hit)) * usual_s,
-        slow_s=float(np.exp(miss)) * usual_s,
-        n=len(again) + len(twins),
-        steady=False,
-        lead=float(np.exp(twins[0] - again[0])),
-    )
-
-
-def _strata(
-    kind: Kind, of: str, blocks: Sequence[Block], fast: _Arms, slow: _Arms, measures: Sequence[Measure]
-) -> Contrast:
-    return _least_sure([_u(kind, of, columns(blocks, fast, one), columns(blocks, slow, one)) for one in measures])
-
-
-def _one_stratum(
-    kind: Kind, of: str, blocks: Sequence[Block], fast: _Arms, slow: _Arms, measures: Sequence[Measure]
-) -> Contrast:
-    """Compare all with all, since nothing but chance pairs them: their prompts differ."""
-    tested = []
-    for measure in measures:
-        a, b = (columns(blocks, arms, measure).reshape(1, -1) for arms in (fast, slow))
-        tested.append(_u(kind, of, a, b))
-    return _least_sure(tested)
-
-
-def _u(kind: Kind, of: str, a: Floats, b: Floats) -> Contrast:
-    least_p, estimate = least_u(len(a), a.shape[1], b.shape[1]), partial(stratified_effect, a, b)
-    lead = float(np.exp(b.min() - a.min()))
-    return Contrast(kind, of, stratified_u(a, b), least_p, estimate, *_medians_s(a, b), a.size + b.size, lead=lead)
-
-
-def _pairs(
-    kind: Kind, of: str, blocks: Sequence[Block], arms: tuple[str, str], measures: Sequence[Measure]
-) -> Contrast:
-    tested = []
-    for measure in measures:
-        a, b = (columns(blocks, (arm,), measure)[:, 0] for arm in arms)
-        tested.append(_pair(kind, of, a, b))
-    return _least_sure(tested)
-
-
-def _pair(kind: Kind, of: str, a: Floats, b: Floats) -> Contrast:
-    estimate = partial(paired_effect, a, b)
-    return Contrast(kind, of, signed_rank(a, b), 0.5 ** len(a), estimate, *_medians_s(a, b), 2 * len(a))
-
-
 def with_later(block: Block) -> Block:
     """Return a block with the later of P and N as an arm: the other one, or the primes, have brought its text before.
 
     Which one it is hangs on the order alone. It comes later than S more often than not, by a place or two.
     """
     return {**block, "later": [max((*block["P"], *block["N"]), key=lambda record: record.query)]}
-
-
-def _least_sure(tested: Sequence[Contrast]) -> Contrast:
-    """Return the contrast with the largest p, so that a finding needs every one of them; medians are in seconds."""
-    least = max(tested, key=lambda contrast: contrast.p)
-    return replace(least, fast_s=tested[0].fast_s, slow_s=tested[0].slow_s)
-
-
-def _medians_s(a: Floats, b: Floats) -> tuple[float, float]:
-    return float(np.exp(median(a.ravel().tolist()))), float(np.exp(median(b.ravel().tolist())))

@@ -16,7 +16,8 @@ from ...stats.ranks import Floats, excluded_together_p, holm
 from . import bursts, contrasts
 from .apart import LATE_AGAIN
 from .beginning import reported
-from .contrasts import EVERYWHERE, LATE, STARTS, URLS, Contrast
+from .contrast import EVERYWHERE, Contrast
+from .contrasts import LATE, STARTS, URLS
 from .design import DATASET, MADE_UP
 from .evidence import Block, Evidence, replays, shared_ids
 from .naming import named, reaches_floors

@@ -10,7 +10,8 @@ from statistics import median
 
 from . import contrasts
 from .beginning import Nature, nature, reported
-from .contrasts import EVERYWHERE, STARTS, Contrast
+from .contrast import EVERYWHERE, Contrast
+from .contrasts import STARTS
 from .design import DATASET, MADE_UP
 from .evidence import DECODE_SHARE, Block, decode_share, first_s, has_decode
 from .settings import FLOOR, FLOOR_S, Kind

@@ -24,7 +24,7 @@ import numpy as np
 
 from ...stats.ranks import Floats, excluded_in_pool_p, excluded_p, wealth
 from . import contrasts
-from .contrasts import Contrast
+from .contrast import Contrast
 from .design import N_RIVALS, N_SINGLE
 from .evidence import Block, Evidence, answered_alike, columns, total_s
 from .judge import TOO_FAST, Judged, Judgement, is_too_fast, kinds_of, proofs_of

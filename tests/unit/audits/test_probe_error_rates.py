@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from pytest_mlperf_audit.audits.probe import judge, repeats, settings
-from pytest_mlperf_audit.audits.probe.contrasts import Contrast
+from pytest_mlperf_audit.audits.probe.contrast import Contrast
 from pytest_mlperf_audit.audits.probe.design import N_SINGLE
 from pytest_mlperf_audit.stats.ranks import Effect, least_u, stratified_u
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_mlperf_audit.audits.probe.contrasts import Contrast
+from pytest_mlperf_audit.audits.probe.contrast import Contrast
 from pytest_mlperf_audit.audits.probe.design import MADE_UP
 from pytest_mlperf_audit.audits.probe.evidence import Evidence
 from pytest_mlperf_audit.audits.probe.judge import Judged, Judgement
