@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ...errors import PlanError
+from ...errors import NoVerdictError, PlanError
 from ...runs.order import Scripted
 from ...runs.query import QueryRecord
 from ...runs.script import FEWEST_MOVED
@@ -218,4 +218,13 @@ def trial_phase(probe: Probe, context: AuditContext) -> RunSpec:
 
 def as_planned(spec: RunSpec, records: Iterable[QueryRecord]) -> list[QueryRecord]:
     """Return a probe's records in the order they were sent. Raises NoVerdictError as `replayed` does."""
-    return replayed(spec.label, script(probe_of(spec), spec.nonce_seed or 0), records)[0]
+    probe = probe_of(spec)
+    try:
+        return replayed(spec.label, script(probe, spec.nonce_seed or 0), records)[0]
+    except NoVerdictError as error:
+        if probe.max_burst:
+            raise
+        raise NoVerdictError(
+            f"{error}; or it is whole, for this record is of an older version, which judged otherwise when a probe may "
+            "end: recheck it with that version, or run the audit again"
+        ) from error

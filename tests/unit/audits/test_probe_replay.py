@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import msgspec
 import pytest
 
 from pytest_mlperf_audit.audits.probe.plan import _plain, as_planned
@@ -49,6 +50,18 @@ def test_exchanged_tags_are_named(probed):
     again.tag, twin.tag = twin.tag, again.tag
     with pytest.raises(NoVerdictError, match=r"m0/.* where m0/.* was due"):
         as_planned(spec_of(done), records)
+
+
+def test_a_record_of_before_may_be_whole_all_the_same(probed):
+    """An older version looked at other things when it decided whether to go on."""
+    done = probed()
+    spec = spec_of(done)
+    with pytest.raises(NoVerdictError) as told:
+        as_planned(spec, records_of(done)[:-1])
+    assert "older version" not in str(told.value)
+    before = msgspec.structs.replace(spec, order=Scripted(parameters=spec.order.parameters | {"max_burst": 0}))
+    with pytest.raises(NoVerdictError, match="of an older version, which judged otherwise when a probe may end"):
+        as_planned(before, records_of(done)[:-1])
 
 
 @pytest.mark.parametrize("keep", [slice(None, -1), slice(1, None), slice(0)], ids=["end cut", "start cut", "empty"])
