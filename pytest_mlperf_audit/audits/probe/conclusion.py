@@ -279,12 +279,13 @@ def _arm(arm: str, of: str, records: list[QueryRecord]) -> ArmSummary:
 def _sentence(judged: Judged) -> str:
     contrast = judged.contrast
     kind = judged.named or contrast.kind
-    times = f"{contrast.effect.factor:.3g} times"
     apart = contrast.of in ("one prompt", "anytime", SINGLE, SINGLE_RUN)
     unlike = "with a new beginning" if apart else "that differ in their last words"
     says = _EARLY if contrast.of == STARTS else _SAYS[contrast.kind if kind == "near_duplicate" else kind]
-    seen = says.format(times=times, unlike=unlike)
+    seen = says.format(times=f"{contrast.effect.factor:.3g} times", unlike=unlike)
     where = _of_name(contrast.of)
+    if judged.named and judged.p_corrected > ALPHA:
+        return f"{TITLES[kind]} on {where}: found by ids, whatever the times show"
     if judged.named:
         hits = "" if contrast.steady else ", not always but too often for chance"
         return f"{TITLES[kind]} on {where}: {seen}{hits} (p {judged.p_corrected:.2g})"

@@ -185,7 +185,9 @@ def test_one_id_for_identical_queries_at_once_proves_coalescing_whatever_the_clo
     run = probed(sut={"lanes": lanes}, load=Concurrency(target=8))
     found = with_ids(run, one_for_each_burst)
     assert found.proved == ("coalescing",)
+    assert found.reason().startswith("request coalescing on bursts: found by ids, whatever the times show; in ")
     assert "bursts identical queries came back under one id" in found.reason()
+    assert "(p 1)" not in found.reason()
 
 
 def test_where_ids_tell_no_larger_burst_is_sent(probed):
