@@ -40,6 +40,12 @@ _Word = Literal["ERROR", "CACHE", "INCONCLUSIVE", "CLEAN"]
 _CLEAR_P = 0.05
 #: A query that leads all it is compared with by this factor may be a hit of a cache that hits now and then.
 _LUCKY_LEAD = 2.0
+#: Reuse that shows in no contrast of one kind is as likely chance, unless p corrected is this, or less.
+_SURE_P = 0.001
+_NO_KIND = (
+    "exact repeats are faster than twins with a new beginning, though not surely, and no comparison of one kind of "
+    "cache says so: run it again, or with the probe's thorough: true"
+)
 #: A wider cache is suspected, never found, from this p on.
 _SUSPECT_P = 0.02
 _DERIVED_IDS = (
@@ -173,17 +179,30 @@ def _look(evidence: Evidence, n_groups: int, n_looks: int, *, last: bool, thorou
         reason = "the null control shows a difference between queries of one kind, so no comparison can be trusted"
         doubted = tuple(replace(one, found=False, named=None) for one in judged)
         return Judgement("INCONCLUSIVE", doubted, settled=last, null_p=null[0], reason=reason, notes=notes)
+    if kinds and not proofs and not nature.may_be and not any(map(_is_sure, judged)):
+        doubted = tuple(replace(one, found=False, named=None) for one in judged)
+        return Judgement("INCONCLUSIVE", doubted, settled=last, null_p=null[0], reason=_NO_KIND, notes=notes)
     if kinds:
         clear = all(_is_clear(one.contrast) for one in judged if not one.found)
         settled, reason = (last or clear, "") if nature.kind else (False, nature.why)
         return Judgement("CACHE", tuple(judged), proofs, kinds, settled, null[0], reason, notes, nature.may_be)
-    if any(map(_may_be_known, judged)):
-        return Judgement("INCONCLUSIVE", tuple(judged), settled=last, null_p=null[0], reason=_KNOWN_ROWS, notes=notes)
-    if last and any(map(is_too_fast, judged)):
-        return Judgement("INCONCLUSIVE", tuple(judged), null_p=null[0], reason=TOO_FAST, notes=notes)
-    if any(map(_is_suspected, judged)):
-        return Judgement("INCONCLUSIVE", tuple(judged), settled=last, null_p=null[0], reason=_SUSPECTED, notes=notes)
+    if doubt := _doubt(judged, last=last):
+        return Judgement("INCONCLUSIVE", tuple(judged), settled=last, null_p=null[0], reason=doubt, notes=notes)
     return _clean(evidence, n_groups, tuple(judged), last=last, thorough=thorough, null_p=null[0], notes=notes)
+
+
+def _doubt(judged: Sequence[Judged], *, last: bool) -> str:
+    """Return what speaks against CLEAN though nothing was found, "" for nothing."""
+    if any(map(_may_be_known, judged)):
+        return _KNOWN_ROWS
+    if last and any(map(is_too_fast, judged)):
+        return TOO_FAST
+    return _SUSPECTED if any(map(_is_suspected, judged)) else ""
+
+
+def _is_sure(one: Judged) -> bool:
+    """Whether a finding counts: by the contrast of a kind, or, by the one that is of no kind, if it is surer still."""
+    return one.named is not None and (one.contrast.kind != "reuse" or one.p_corrected <= _SURE_P)
 
 
 def _clean(

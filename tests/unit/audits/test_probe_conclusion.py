@@ -241,3 +241,15 @@ def test_test04_with_a_warm_cache(rows, phase, block, fake_sut, cache):
     assert verdict.figures["ratio"] == 1.0
     assert verdict.figures["probe"] == ("CLEAN" if cache == "none" else "CACHE")
     assert "n_completed[cache_probe]" not in verdict.figures
+
+
+@pytest.mark.parametrize(("seed", "word"), [(3, "INCONCLUSIVE"), (5, "CLEAN"), (50, "CACHE: prefix")])
+def test_reuse_that_no_contrast_of_a_kind_shows_has_to_be_sure(probed, seed, word):
+    def slowed(step, *_):
+        return 1.22 if step.tag.endswith("/P") else 1.0
+
+    run = probed(sut={"cv": 0.25, "seed": seed, "slowed": slowed}, seed=seed)
+    assert run.conclusion.word == word
+    if word == "INCONCLUSIVE":
+        assert run.conclusion.passed is None
+        assert "no comparison of one kind of cache says so" in run.conclusion.reason()
