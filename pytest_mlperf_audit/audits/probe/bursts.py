@@ -149,8 +149,8 @@ def proof(evidence: Evidence) -> str:
     """Return that identical queries at once come back under one id that is drawn anew for each reply, "" if not so.
 
     Ids that an endpoint draws from few numbers, or from the clock, stand on different queries at once as well. Those
-    that it draws from the request, or from it and the clock, stand on repeats that are sent one after another, within
-    a second; where there are none of these, identical queries must be faster, too.
+    that it draws from the request, or from it and the second, stand on repeats that are sent one after another within
+    a second; where there are too few of these to tell, identical queries must surely be faster, too.
     """
     same, twins = (evidence.bursts.get(kind, ()) for kind in ("same", "twins"))
     alike, different = (
@@ -162,8 +162,8 @@ def proof(evidence: Evidence) -> str:
         return ""
     if not different or any(len(set(ids)) < len(ids) for ids in map(_ids, different)):
         return ""
-    n_fresh = _n_fresh_ids(evidence.groups[MADE_UP])
-    if n_fresh is None or (n_fresh < _IDENTICAL and not _gains(evidence)):
+    by_clock = _chance_of_a_clock(evidence.groups[MADE_UP])
+    if by_clock is None or (by_clock > ALPHA and not _gains(evidence)):
         return ""
     return f"in {n_shared} of {len(alike)} bursts identical queries came back under one id"
 
@@ -183,21 +183,23 @@ def _has_one_id(burst: Sequence[QueryRecord]) -> bool:
     return bool(ids) and max(Counter(ids).values()) >= _MOST_OF_THEM * len(burst)
 
 
-def _n_fresh_ids(blocks: Sequence[Block]) -> int | None:
-    """Return how many repeats came within a second of their prime; None where ids are not drawn for each reply.
+def _chance_of_a_clock(blocks: Sequence[Block]) -> float | None:
+    """Return how likely no repeat has its prime's id where ids are made from the request and the second.
 
-    They are not where an id stands on different requests, or where a repeat has its prime's.
+    None where ids are not drawn for each reply: one stands on different requests, or on a repeat and its prime.
     """
     if shared_ids(blocks):
         return None
-    n_close = 0
+    chance = 1.0
     for block in blocks:
         first = {record.request: record for record in block["prime"]}
         for again in block["R"]:
-            if not again.reply_id or again.reply_id == first[again.request].reply_id:
+            prime = first[again.request]
+            if not again.reply_id or again.reply_id == prime.reply_id:
                 return None
-            n_close += again.issued_ns - first[again.request].issued_ns < 1_000_000_000
-    return n_close
+            apart_ns = max(again.issued_ns - prime.issued_ns, again.completed_ns - prime.completed_ns)
+            chance *= min(1.0, apart_ns / 1e9)
+    return chance
 
 
 def excluded(evidence: Evidence) -> dict[Kind, Excluded]:

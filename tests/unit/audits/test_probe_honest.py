@@ -137,6 +137,18 @@ def test_ids_made_from_the_request_and_the_time_prove_nothing(probed, settings, 
     assert changed(probed(settings), change).judgement.kinds == ()
 
 
+@pytest.mark.parametrize("miss_s", [0.02, 0.1, 0.2, 0.5])
+def test_ids_made_from_the_request_and_the_second_are_no_coalescing(probed, miss_s):
+    """Identical queries at once bear one id, and repeats that come nearly a second later seldom do."""
+
+    def change(record):
+        record.reply_id, record.reply = f"{record.request[:8]}-{record.completed_ns // 10**9}", record.request
+
+    for seed in range(3):
+        run = probed(sut={"lanes": 64, "miss_s": miss_s, "seed": seed}, load=Concurrency(target=8), seed=seed)
+        assert "coalescing" not in changed(run, change).judgement.kinds
+
+
 @pytest.mark.parametrize("cv", [0.1, 0.3])
 def test_ids_made_from_the_request_are_no_coalescing(probed, cv):
     """Identical queries at once bear one id, and one pair of bursts is always faster than the other by chance."""
