@@ -20,8 +20,9 @@ from ...runs.script import Round, Step
 from ...stats.ranks import excluded_p
 from . import contrasts
 from .design import BURST_SIZES, MADE_UP, N_BURSTS, N_BURSTS_BEFORE, Designer
-from .evidence import Block, Evidence, makespan_s, shared_ids, total_s
+from .evidence import Block, Evidence, makespan_s, total_s
 from .naming import reaches_floors
+from .outputs import shared_ids
 from .settings import ALPHA, BURST_ALPHA, Excluded, Kind
 
 #: Sizes that are tried, as far as the plan allows, and how often each.

@@ -28,8 +28,6 @@ _MISSES = ("P", "N", "S")
 _SOURCES = {"m": MADE_UP, "d": DATASET}
 #: Replies are of one length up to this factor.
 _ONE_LENGTH = 1.2
-#: Of fewer different requests two may well be answered alike.
-_FEWEST_ALIKE = 4
 #: A hit may come whole in one chunk; its decode time is taken for this share of a miss's, not for zero.
 _LEAST_SHARE = 0.01
 
@@ -270,36 +268,3 @@ def has_decode(blocks: Sequence[Block]) -> bool:
 def has_few_tokens(records: Sequence[QueryRecord]) -> bool:
     """Whether some reply says that it has so few tokens that the time after the first may be a matter of chunks."""
     return counted(records) and min(record.tokens or 0 for record in records) < _FEW_TOKENS
-
-
-def replays(block: Block) -> list[bool]:
-    """Return for each repeat of a block whether its reply is its prime's: the same id and the same output.
-
-    A twin is the prime of the repeat that the next stratum sends of it.
-    """
-    primes: dict[str, QueryRecord] = {}
-    for record in (*block.get("prime", ()), *block.get("P", ())):
-        if record.reply_id:
-            primes.setdefault(record.request, record)
-    pairs = [(record, primes[record.request]) for record in block.get("R", ()) if record.request in primes]
-    return [(one.reply_id, one.reply) == (first.reply_id, first.reply) for one, first in pairs]
-
-
-def answered_alike(blocks: Sequence[Block]) -> int:
-    """Return to how many different requests there is but one reply, 0 where replies differ or tell nothing.
-
-    Twins are no faster than each other where all are answered from one entry, so that times alone find nothing.
-    """
-    replies = {(record.reply_id, record.reply) for block in blocks for arm in block.values() for record in arm}
-    requests = {record.request for block in blocks for arm in block.values() for record in arm}
-    alike = len(replies) == 1 and (None, None) not in replies and len(requests) >= _FEWEST_ALIKE
-    return len(requests) if alike else 0
-
-
-def shared_ids(blocks: Sequence[Block]) -> int:
-    """Return how many ids stand on replies to different requests."""
-    of_request: dict[str, set[str]] = {}
-    for record in (record for block in blocks for arm in block.values() for record in arm):
-        if record.reply_id:
-            of_request.setdefault(record.reply_id, set()).add(record.request)
-    return sum(len(requests) > 1 for requests in of_request.values())

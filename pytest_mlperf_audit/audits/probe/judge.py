@@ -19,8 +19,9 @@ from .beginning import reported
 from .contrast import EVERYWHERE, Contrast
 from .contrasts import LATE, STARTS, URLS
 from .design import DATASET, MADE_UP
-from .evidence import Block, Evidence, replays, shared_ids
+from .evidence import Block, Evidence
 from .naming import named, reaches_floors
+from .outputs import replays, shared_ids
 from .replays import faster_replays
 from .settings import (
     ALPHA,

@@ -26,10 +26,11 @@ from ...stats.ranks import Floats, excluded_in_pool_p, excluded_p, wealth
 from . import contrasts
 from .contrast import Contrast
 from .design import N_RIVALS, N_SINGLE
-from .evidence import Block, Evidence, answered_alike, columns, total_s
+from .evidence import Block, Evidence, columns, total_s
 from .judge import TOO_FAST, Judged, Judgement, is_too_fast, kinds_of, proofs_of
 from .measures import whole
 from .naming import reaches_floors
+from .outputs import answered_alike, computed_anew
 from .settings import ALPHA, Excluded, Kind
 
 #: After how many strata the single design looks for its answer, and the anytime design after how many groups.
@@ -60,6 +61,12 @@ _ONE_REPLY = (
 _NO_FASTER = (
     "repeats are faster than twins, though no faster than their own first sending: the endpoint knew them before, or "
     "prompts have a server, or a cost, of their own; {cure}"
+)
+#: A finding by times alone that outputs contradict is as likely chance, unless p corrected is this, or less.
+_SURE_P: Final = 0.001
+_NEW_OUTPUTS = (
+    "repeats are faster than twins, though not surely, and each came with an output of its own, as if it were computed "
+    "anew: run it again"
 )
 _MORE_PROMPTS = "five prompts would tell, so leave max_queries out"
 _LONGER_ROWS = "prompts of over six words, or design: groups, would tell"
@@ -107,7 +114,11 @@ def _look(evidence: Evidence, n_strata: int, n_prompts: int, *, last: bool) -> J
     if surely and held_back:
         judged = [replace(one, found=False, named=None) for one in judged]
     proofs, notes = proofs_of([sent], judged, "")
-    if kinds := kinds_of(judged, proofs):
+    kinds = kinds_of(judged, proofs)
+    if kinds and not proofs and computed_anew(sent) and all(one.p_corrected > _SURE_P for one in judged):
+        doubted = tuple(replace(one, found=False, named=None) for one in judged)
+        return Judgement("INCONCLUSIVE", doubted, settled=last, reason=_NEW_OUTPUTS, notes=notes)
+    if kinds:
         return Judgement("CACHE", tuple(judged), proofs, kinds, notes=notes)
     if n_alike := answered_alike(blocks):
         return Judgement("INCONCLUSIVE", tuple(judged), reason=_ONE_REPLY.format(n=n_alike), notes=notes)

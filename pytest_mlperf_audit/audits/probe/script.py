@@ -10,8 +10,9 @@ from ...runs.script import Round, Script, Step
 from . import bursts, contrasts, judge, repeats
 from .apart import LATE_AGAIN, N_LATE, N_LATE_AGAIN, N_URLS, late, urls
 from .design import N_SINGLE, Designer
-from .evidence import Evidence, replays, total_s
+from .evidence import Evidence, total_s
 from .judge import Judgement
+from .outputs import replays
 from .planned import Probe, blocks, is_hopeless
 from .settings import LATE_ALPHAS, URLS_ALPHAS
 from .warm_up import require_taken, warm_up

@@ -236,3 +236,13 @@ def test_a_record_of_before_proves_a_cache_and_never_that_there_is_none(fake_sut
 def test_a_record_of_before_with_a_failure_is_an_error(fake_sut, at):
     run, conclusion = of_before({"fail": lambda _, number: "timeout" if number == at else ""}, fake_sut)
     assert (conclusion.word, conclusion.passed, len(run.records)) == ("ERROR", None, at + 1)
+
+
+@pytest.mark.parametrize(("new", "word"), [(True, "INCONCLUSIVE"), (False, "CACHE: response")])
+def test_outputs_of_their_own_contradict_what_few_times_show(probed, new, word):
+    run = probed(**VIDEO, sut=FULL)
+    for record in run.sut.records:
+        record.reply = f"{record.query:032x}" if new else record.request
+    conclusion = Conclusion(run.probe, run.sut.records)
+    assert conclusion.word == word
+    assert ("computed anew: run it again" in conclusion.reason()) is new
