@@ -16,7 +16,10 @@ from .clean import NOTHING, number, seconds
 
 #: What CLEAN leaves open, in full and short: where many prompts are repeated, and where few are.
 BEYOND = (f"{BEYOND_REACH[:1].upper()}{BEYOND_REACH[1:]}", f"{BEYOND_REPEATS[:1].upper()}{BEYOND_REPEATS[1:]}")
-BEYOND_SHORT = ("slow, late hits", "rare, slow, late hits")
+BEYOND_SHORT = (
+    "slow, late hits",
+    "rare, slow, late hits, and such as come only under load, not soon, or from the third use on",
+)
 _CHECK = re.compile(r"cache_probe|no_cache\[\w+\]")
 _TITLES: dict[str, str] = {str(kind): title for kind, title in TITLES.items()}
 

@@ -82,7 +82,10 @@ BEYOND_REACH: Final = (
     "no probe shows a cache that waits as long as the work would have taken, or that serves only from the thousandth "
     "request on"
 )
-BEYOND_REPEATS: Final = f"hits of fewer than a third of the repeats may go unseen, and {BEYOND_REACH}"
+BEYOND_REPEATS: Final = (
+    "hits of fewer than a third of the repeats may go unseen, and those of a cache that serves only under load, only "
+    f"what is not recent, or only from the third use on; and {BEYOND_REACH}"
+)
 
 _Test = Callable[[float, float], float]
 
