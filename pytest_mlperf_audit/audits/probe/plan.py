@@ -21,7 +21,7 @@ from ..replayed import replayed
 from .apart import MOST_AT_ONCE
 from .design import BURST_SIZES, DATASET, FEWEST_WORDS, MADE_UP, N_SINGLE
 from .planned import Probe
-from .repeats import BETS, STRATA
+from .repeats import BETS, FEWEST_STRATA, STRATA
 from .script import script
 from .settings import FEWEST_GROUPS, KINDS, Kind, ProbeSettings
 
@@ -146,13 +146,18 @@ def _shown(probe: Probe) -> tuple[Kind, ...]:
     return tuple(kind for kind in KINDS if kind not in hidden)
 
 
+def _clean_from(probe: Probe) -> str:
+    """Return from how many queries on a probe of few prompts may say CLEAN, "" where it may with the least of them."""
+    return f", and {probe.up_to_stratum(FEWEST_STRATA)} to say CLEAN" if probe.design == "single" else ""
+
+
 def _require_budget(probe: Probe, where: str) -> None:
     """Raise PlanError when no answer is possible within the budget, or the data set has too few rows."""
     least = probe.least()
     if probe.max_queries is not None and probe.max_queries < least:
         raise PlanError(
             f"{where}max_queries: {probe.max_queries} queries give no answer; the design {probe.design!r} needs at "
-            f"least {least}, so set max_queries: {least} or more, or leave it out"
+            f"least {least} to find a cache{_clean_from(probe)}, so set max_queries: {least} or more, or leave it out"
         )
     needed = probe.looks[-1] if probe.design == "groups" and DATASET in probe.sources else 1
     if probe.n_rows < needed:

@@ -40,9 +40,9 @@ BETS: Final = (11, 16, 24)
 #: At five against five only the perfect order will do; later looks have a sixth of the rest each, for one test of two.
 _FIRST_ALPHA = 1 / 252
 _LATER_ALPHA = 0.001
-#: Errors of CLEAN at its first look, and at each later one.
+#: Errors of CLEAN at its first look, which is after so many strata, and at each later one.
 _CLEAN_FIRST, _CLEAN_LATER = 0.0085, 0.003
-_FEWEST_STRATA = 2
+FEWEST_STRATA = 2
 #: What has to be excluded for CLEAN: times as fast, and which share of the repeats.
 _TIMES, _SHARE = 1.5, 0.5
 #: Where twins spread by more than so much (standard deviation of log latencies, of which stalls are no part), so many
@@ -83,7 +83,7 @@ BEYOND_REACH: Final = (
     "request on"
 )
 BEYOND_REPEATS: Final = (
-    "hits of fewer than a third of the repeats may go unseen, and those of a cache that serves only under load, only "
+    "hits of fewer than half of the repeats may go unseen, and those of a cache that serves only under load, only "
     f"what is not recent, or only from the third use on; and {BEYOND_REACH}"
 )
 
@@ -137,9 +137,9 @@ def _look(evidence: Evidence, n_strata: int, n_prompts: int, *, last: bool) -> J
     def excludes(times: float, share: float) -> float:
         return max(excluded_in_pool_p(again, twins, times, share) for again, twins in pooled)
 
-    error = _CLEAN_FIRST if n_strata <= _FEWEST_STRATA else _CLEAN_LATER
+    error = _CLEAN_FIRST if n_strata <= FEWEST_STRATA else _CLEAN_LATER
     judgement = Judgement("INCONCLUSIVE", tuple(judged), notes=notes)
-    if n_strata < _FEWEST_STRATA:
+    if n_strata < FEWEST_STRATA:
         return _undecided(judgement, excludes, error, last=last)
     spread = _spread(columns(blocks, ("P",), total_s)) if last else 0.0
     return _excluding(judgement, excludes, error, spread, last=last)

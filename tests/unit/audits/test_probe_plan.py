@@ -63,12 +63,12 @@ def test_floor_and_ceiling_of_the_benchmark_are_not_the_probes(rows):
         (
             {"max_queries": LEAST - 1},
             64,
-            "max_queries: 174 queries give no answer; the design 'groups' needs at least 175, so set max_queries: 175 ",
+            "max_queries: 174 queries give no answer; the design 'groups' needs at least 175 to find a cache, so ",
         ),
         (
             {"design": "single", "max_queries": 11},
             64,
-            "max_queries: 11 queries give no answer; the design 'single' needs at least 12",
+            "max_queries: 11 queries give no answer; the design 'single' needs at least 12 to find a cache, and ",
         ),
         ({"design": "anytime", "max_queries": 20}, 64, "the design 'anytime' needs at least 21"),
         ({"thorough": True, "max_queries": 110}, 64, "needs at least 193"),
@@ -117,7 +117,7 @@ def test_test04_says_where_its_probe_is_wrong(rows, block):
 
 @pytest.mark.parametrize("samples", ["both", "made_up"])
 def test_a_budget_is_named_for_the_prompts_that_are_sent(rows, samples):
-    with pytest.raises(PlanError, match=f"at least {LEAST if samples == 'both' else 145},"):
+    with pytest.raises(PlanError, match=f"at least {LEAST if samples == 'both' else 145} to find a cache,"):
         cache_probe(rows, samples=samples, max_queries=13)
 
 
