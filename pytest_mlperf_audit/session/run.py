@@ -202,7 +202,7 @@ class AuditRun:
         crew = self.crews.ready(self, target)
         before = self._sent_last()
         sent_before = all(self._is_sent(phase) for phase in planned.phases if not phase.spec.conditional)
-        for group in groups(planned.all_phases, apart=self.between is not None):
+        for group in groups(planned.all_phases, apart=bool(self.between)):
             if sent_before and not group[0].spec.conditional:
                 continue
             if group[0].spec.conditional and not self._wants(planned, group[0]):

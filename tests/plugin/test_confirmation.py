@@ -113,7 +113,7 @@ def test_the_file_for_mlperf_follows_the_blocks_and_names_the_first_pair(audit, 
     assert audit.run("--mlperf-layout=both").ret == 0
     told = json.loads(next(audit.report().rglob("audit_output_caching_test.json")).read_text())
     assert told["passed"] is True
-    assert told["ratio"] < 1.2 < told["ratio_first_pair"]
+    assert told["ratio"] < told["ratio_first_pair"]
     text = next(audit.report().rglob("verify_performance.txt")).read_text()
-    assert "TEST PASS" in text
-    assert "confirmed ratio = " in text
+    assert f"confirmed ratio = {told['ratio']} over " in text
+    assert ("TEST PASS" in text) is (told["ratio"] < 1.1), "MLPerf's own limit, whatever the YAML's"

@@ -21,7 +21,7 @@ def config(audit, sut, *pages, **test04):
 
 
 def test_a_cache_shows_in_its_own_counters(audit, start_sut, lone_or_spread):
-    sut = start_sut(cache="exact")
+    sut = start_sut(cache="exact", hit_ms=30)  # as slow as a miss, so that no blocks follow
     config(audit, sut)
     audit.run(*lone_or_spread)
     hits = 16 - sut.counts()["computed"]
