@@ -15,6 +15,7 @@ Looks are fixed in advance, and so is the p value that decides at each. Their er
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
@@ -108,16 +109,10 @@ def judged(log_ratios: Floats, plan: BlockPlan) -> Judged:
     FAIL: the ratio is `limit` or more, and a ratio of 1 is excluded. PASS: it lies below the limit, and the look's
     `excluded` is. What a look has decided stands, whatever came behind it.
     """
-    for look in _reached(log_ratios, plan):
-        some = log_ratios[: look.pairs]
-        over = bool(some.mean() >= np.log(plan.limit))
-        if over and _p_of_at_most(some, 1.0) <= look.fail_p:
-            return Judged("FAIL", True, estimate(some), look.pairs)
-        if not over and _p_of_at_least(some, look.excluded) <= look.pass_p:
-            return Judged("PASS", True, estimate(some), look.pairs, look.excluded)
-        if look == plan.looks[-1]:
-            return Judged("UNDECIDED", True, estimate(some), look.pairs)
-    return Judged("UNDECIDED", False, estimate(log_ratios), log_ratios.size)
+    over = np.log(plan.limit)
+    return _at_looks(
+        log_ratios, plan, lambda some, look: some.mean() >= over and _p_of_at_most(some, 1.0) <= look.fail_p
+    )
 
 
 def judged_fresh(log_ratios: Floats, plan: BlockPlan) -> Judged:
@@ -125,19 +120,26 @@ def judged_fresh(log_ratios: Floats, plan: BlockPlan) -> Judged:
 
     FAIL: a ratio of 1 is excluded, with an error of 0.01 over all looks. PASS as `judged` has it: they are not.
     """
-    for number, look in enumerate(_reached(log_ratios, plan)):
+    first = plan.looks[0]
+    return _at_looks(
+        log_ratios,
+        plan,
+        lambda some, look: _p_of_at_most(some, 1.0) <= (_FRESH_FIRST_P if look == first else _FRESH_LATER_P),
+    )
+
+
+def _at_looks(log_ratios: Floats, plan: BlockPlan, fails: Callable[[Floats, Look], bool]) -> Judged:
+    for look in plan.looks:
+        if look.pairs > log_ratios.size:
+            break
         some = log_ratios[: look.pairs]
-        if _p_of_at_most(some, 1.0) <= (_FRESH_LATER_P if number else _FRESH_FIRST_P):
+        if fails(some, look):
             return Judged("FAIL", True, estimate(some), look.pairs)
         if some.mean() < np.log(plan.limit) and _p_of_at_least(some, look.excluded) <= look.pass_p:
             return Judged("PASS", True, estimate(some), look.pairs, look.excluded)
         if look == plan.looks[-1]:
             return Judged("UNDECIDED", True, estimate(some), look.pairs)
     return Judged("UNDECIDED", False, estimate(log_ratios), log_ratios.size)
-
-
-def _reached(log_ratios: Floats, plan: BlockPlan) -> list[Look]:
-    return [look for look in plan.looks if look.pairs <= log_ratios.size]
 
 
 def _p_of_at_most(log_ratios: Floats, ratio: float) -> float:

@@ -100,7 +100,7 @@ class Confirmed(NamedTuple):
     def too_many_failed(self) -> bool:
         """Whether so many queries failed, or more pairs for it than are left: those left may be no fair sample."""
         n_pairs = self.rows.n_pairs + (self.fresh.n_pairs if self.fresh else 0)
-        return self.n_failed > max(_FEW_FAILURES, _FAILURE_SHARE * self.n_queries) or self.n_lost > n_pairs
+        return _too_many(self.n_failed, self.n_queries) or self.n_lost > n_pairs
 
 
 def phase(confirmation: Confirmation, label: str, context: AuditContext) -> RunSpec:
@@ -161,7 +161,7 @@ class _Session:
         number = 0
         while True:
             found = judge(np.array(log_ratios), self.plan)
-            if found.clear or number >= _with_spare(self.plan.most_pairs) or self._too_many_failed():
+            if found.clear or number >= _with_spare(self.plan.most_pairs) or _too_many(self.n_failed, self.n_queries):
                 return found
             paces = yield from self._pair(f"{name}{number}", fresh=fresh)
             number += 1
@@ -210,8 +210,9 @@ class _Session:
         first, self._n_moved = self._n_moved, self._n_moved + count
         return [msgspec.structs.replace(twin, moved=f"{self._seed}", nth=first + at) for at, twin in enumerate(made)]
 
-    def _too_many_failed(self) -> bool:
-        return self.n_failed > max(_FEW_FAILURES, _FAILURE_SHARE * self.n_queries)
+
+def _too_many(n_failed: int, n_queries: int) -> bool:
+    return n_failed > max(_FEW_FAILURES, _FAILURE_SHARE * n_queries)
 
 
 def _latency_s(record: QueryRecord) -> float:
