@@ -71,10 +71,11 @@ _MODELS: Final = {
             accuracy_types=("exact_match",),
             eos_ids=_GPT_OSS,
         ),
-        Model(
-            name="e2e-rag-qna",
-            accuracy_types=("E2E_ACCURACY",),
-        ),
+        Model(name="e2e-rag-qna", accuracy_types=("E2E_ACCURACY",)),
+        Model(name="e2e-rag-db", accuracy_types=("E2E_ACCURACY",)),
+        Model(name="dlrm-v3", accuracy_types=("DLRM_NE", "DLRM_ACC", "DLRM_AUC")),
+        Model(name="qwen3-vl-235b-a22b", accuracy_types=("F1_HIERARCHICAL",)),
+        Model(name="qwen3.6-27b", accuracy_types=("mAP",)),
     )
 }
 

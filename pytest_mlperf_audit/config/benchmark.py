@@ -45,10 +45,17 @@ def _as_list(value: Any) -> Any:
 
 
 class SubmissionRef(Block):
-    """Which MLPerf benchmark and ruleset a submission is for; kept for the record."""
+    """Which MLPerf benchmark and ruleset a submission is for. The ruleset fixes the seeds (docs/rulesets.md)."""
 
     model: str = Field(description="MLPerf's name of the model")
-    ruleset: str = Field(description="Ruleset, such as mlperf-inference-v6.1")
+    ruleset: str = Field(
+        description="Ruleset by name, such as mlperf-inference-v6.1 or mlperf-endpoints-v1.0-2026-10-C1-A"
+    )
+    division: str | None = Field(
+        default=None,
+        description="Division, which says what may be cached and whether audits are required: closed, network, open; "
+        "of Endpoints standardized-cop, standardized-con, serviced, rdi. null: the first",
+    )
 
 
 class Benchmark(Block):

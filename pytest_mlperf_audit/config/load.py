@@ -15,6 +15,7 @@ from pydantic import SecretStr, ValidationError
 from ..errors import ConfigError
 from .benchmark import Benchmark, benchmark_model
 from .block import AuditBlock
+from .bound import bound
 from .explain import explain
 from .redact import is_command, is_public, is_secret_name, is_telling, looks_secret, secrets_below
 from .yaml_reader import MAX_BYTES, read_yaml
@@ -131,10 +132,12 @@ def _load(path: Path, audit_models: Mapping[str, type[AuditBlock]], environ: Map
     else:
         # The source is kept for its lines alone; its data hold secrets in the clear.
         lines = YamlSource(source.name, {}, source.lines, {})
+        # A finished run's file says what was run, whatever a ruleset says today.
+        benchmark, told = bound(benchmark, source.where) if environ is not None else (benchmark, ())
         return LoadedConfig(
             path.resolve(),
             benchmark,
-            _ignored_warning(source, ignored),
+            (*_ignored_warning(source, ignored), *told),
             lines,
             written={at: text for at, text in source.from_env.items() if has_variable(text)},
             secrets=tuple(_secrets(source, benchmark, environ)) if environ is not None else (),

@@ -37,6 +37,7 @@ from .judge import PlannedAudit, with_beside
 from .places import check_disjoint, check_harmless
 from .run import AuditRun
 from .scorer import command_problem
+from .submitted import lacking
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ def _plan_run(path: Path, request: Request, audits: registry.Registry, adapters:
         ),
         left_out=(
             *_unscored(loaded.benchmark),
+            *lacking(loaded.benchmark, plans),
             *sources.warnings,
             *groups.warnings,
             *crowded,
@@ -134,6 +136,7 @@ def context(benchmark: Benchmark) -> AuditContext:
         query_timeout_s=settings.client.query_timeout_s or max(ceiling_s, _DEFAULT_QUERY_TIMEOUT_S),
         n_samples_to_issue=runtime.n_samples_to_issue,
         ruleset=benchmark.submission_ref.ruleset if benchmark.submission_ref else "",
+        division=benchmark.submission_ref.division if benchmark.submission_ref else None,
         api_type=benchmark.endpoint_config.api_type,
         streaming=benchmark.streaming,
         model=benchmark.submission_ref.model if benchmark.submission_ref else benchmark.model_params.name,

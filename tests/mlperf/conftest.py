@@ -13,7 +13,12 @@ import pytest
 _REPOSITORY = Path(__file__).parents[2]
 _DATA = Path(os.environ.get("MLPERF_V41_SAMPLE", _REPOSITORY.parent / "shared/data/mlperf_inference_v4.1"))
 _MIRROR = _REPOSITORY.parent / ".mirror/mlcommons+inference/repo"
-_UPSTREAM = ("compliance", "tools/submission/submission_checker", "tools/submission/log_parser.py")
+_UPSTREAM = (
+    "compliance",
+    "loadgen/mlperf.conf",
+    "tools/submission/log_parser.py",
+    "tools/submission/submission_checker",
+)
 
 _runs = runpy.run_path(str(Path(__file__).parents[1] / "unit/report/conftest.py"))
 make_run = _runs["make_run"]

@@ -275,7 +275,7 @@ def test_the_endpoints_rules_allow_a_prefix_cache(audit, chat):
             "simulated": {"service_time_ms": 25, "cache": "prefix", "prefill_share": 0.8},
         },
         model_params={"name": "m", "streaming": "on"},
-        submission_ref={"model": "llama", "ruleset": "mlperf-endpoints-v0.5"},
+        submission_ref={"model": "llama", "ruleset": "mlperf-endpoints-v0.7"},
     )
     result = audit.run()
     assert result.ret == 0, str(result.stdout)

@@ -1,8 +1,8 @@
 """Ask MLCommons' submission checker about one submission tree: python ask_checker.py TREE VERSION, in tools/submission.
 
 Prints one JSON object for each scenario: whether its performance and its compliance check pass, and what they said.
-Two rules are set aside, since no test can run for ten minutes: the floor of 600 s, and the seeds of the version, for a
-YAML can have those of one version only. The seeds expected instead are the third argument.
+One rule is set aside, since no test can run for ten minutes: the floor of 600 s. Other seeds than the version's may be
+the third argument, for a YAML can have those of one version only; `null` stands for the version's.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class Heard(logging.Handler):
         self.lines.append(record.getMessage())
 
 
-def main(tree: str, version: str, seeds: dict[str, int]) -> None:
+def main(tree: str, version: str, seeds: dict[str, int] | None) -> None:
     performance_check.TEST_DURATION_MS = 0
     config = Config(version, None)
-    config.seeds = seeds
+    config.seeds = seeds or config.seeds
     log, heard = logging.getLogger("checker"), Heard()
     log.addHandler(heard)
     for logs in Loader(tree, version, config).load():

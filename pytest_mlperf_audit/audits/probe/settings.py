@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
 from ...config.block import Block, DurationMs, reject
+from ...config.rulesets import allowed_caches
 
 Kind = Literal["response", "near_duplicate", "prefix", "semantic", "coalescing", "url_keyed", "reuse"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
@@ -68,8 +69,8 @@ class ProbeSettings(Block):
     )
     forbid: tuple[Kind, ...] | None = Field(
         default=None,
-        description="Kinds of cache that fail the check; null: what the ruleset of submission_ref forbids, which is "
-        "every kind, but for prefix in MLPerf Endpoints",
+        description="Kinds of cache that fail the check; null: what the ruleset of submission_ref forbids in its "
+        "division (docs/rulesets.md); without a ruleset every kind",
     )
     bursts: bool | None = Field(
         default=None,
@@ -115,16 +116,12 @@ class ProbeSettings(Block):
             reject("names no kind, so nothing could fail; name at least one, or set probe: false", at=["forbid"])
         return self
 
-    def forbidden(self, ruleset: str) -> tuple[Kind, ...]:
-        """Return the kinds that fail the check under a ruleset, "" for none given.
-
-        Source: inference_policies, inference_rules.adoc (Inference: no caching of queries or intermediate results); the
-        Endpoints rules allow prefix reuse.
-        """
+    def forbidden(self, ruleset: str, division: str | None = None) -> tuple[Kind, ...]:
+        """Return the kinds that fail the check under a ruleset's division, "" for no ruleset (config/rulesets.py)."""
         if self.forbid is not None:
             return self.forbid
-        allowed = {"prefix"} if ruleset.startswith("mlperf-endpoints") else set()
-        return tuple(kind for kind in KINDS if kind not in allowed)
+        allowed = allowed_caches(ruleset, division)
+        return () if allowed is None else tuple(kind for kind in KINDS if kind not in allowed)
 
     def looks(self) -> tuple[int, ...]:
         """Return after how many groups the answer is looked for: (6, 12, 24) of 24."""

@@ -176,6 +176,20 @@ def test_each_group_has_a_row_of_its_own(plan_probe, n_rows, looks):
 
 
 @pytest.mark.parametrize(
+    ("division", "allowed"),
+    [
+        ("standardized-cop", {"prefix"}),
+        ("standardized-con", set()),
+        ("serviced", {"prefix", "coalescing"}),
+        ("rdi", set(KINDS)),
+    ],
+)
+def test_what_a_division_of_endpoints_forbids(plan_probe, division, allowed):
+    probe = plan_probe(ruleset="mlperf-endpoints-current", division=division, load=Concurrency(target=8))
+    assert set(KINDS) - set(probe.forbidden) == allowed
+
+
+@pytest.mark.parametrize(
     ("ruleset", "allowed"),
     [
         ("", set()),

@@ -165,7 +165,7 @@ def test_an_audit_without_a_model_of_its_own_is_told_apart_by_its_id(audits):
 
 
 def test_the_models_name_may_come_from_the_submission(load):
-    text = "type: offline\nsubmission_ref: {model: wan22, ruleset: v6.1}\ndatasets: [path: a]\n"
+    text = "type: offline\nsubmission_ref: {model: wan22, ruleset: mlperf-inference-v6.1}\ndatasets: [path: a]\n"
     assert load(text).benchmark.model_params.name == "wan22"
 
 

@@ -1,0 +1,54 @@
+"""The tables of config.rulesets are those of upstream's submission checker, LoadGen configuration and rules."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_mlperf_audit.config.rulesets import RULESETS, find_ruleset, least_offline_samples, required_audits
+
+
+@pytest.fixture(scope="module")
+def checker(upstream: Path) -> dict[str, Any]:
+    return runpy.run_path(str(upstream / "tools/submission/submission_checker/constants.py"))
+
+
+def test_every_version_of_the_checker_is_a_ruleset_and_every_figure_is_its(checker: dict[str, Any]) -> None:
+    versions = {f"mlperf-inference-{version}" for version in checker["MODEL_CONFIG"]}
+    assert versions == {ruleset.name for ruleset in RULESETS if ruleset.name.startswith("mlperf-inference-")}
+    for version, config in checker["MODEL_CONFIG"].items():
+        ruleset = find_ruleset(f"mlperf-inference-{version}")
+        assert ruleset is not None
+        seeds = ruleset.seeds
+        assert config["seeds"] == {
+            "qsl_rng_seed": seeds.qsl,
+            "sample_index_rng_seed": seeds.sample_index,
+            "schedule_rng_seed": seeds.schedule,
+        }
+        assert ruleset.min_duration_ms == checker["TEST_DURATION_MS"]
+        required = {key[len("models_") :].lower(): set(config[key]) for key in config if key.startswith("models_TEST")}
+        assert {test: set(benchmarks) for test, benchmarks in ruleset.audits.items()} == required
+        for benchmark in config["models"]:
+            least = checker["OFFLINE_MIN_SPQ_SINCE_V4"].get(benchmark, 0)
+            assert least_offline_samples(ruleset, benchmark) == least, benchmark
+        for name, official in config["model_mapping"].items():
+            assert required_audits(ruleset, name) == required_audits(ruleset, official), name
+
+
+def test_the_newest_seeds_are_loadgens_own(upstream: Path) -> None:
+    path = upstream / "loadgen/mlperf.conf"
+    if not path.is_file():
+        pytest.skip("this copy of mlcommons/inference has no loadgen/mlperf.conf")
+    found = dict(re.findall(r"^\*\.\*\.(\w+_rng_seed) = (\d+)$", path.read_text(), re.MULTILINE))
+    ruleset = find_ruleset("mlcommons-current")
+    assert ruleset is not None
+    for name, seed in (
+        ("qsl_rng_seed", ruleset.seeds.qsl),
+        ("sample_index_rng_seed", ruleset.seeds.sample_index),
+        ("schedule_rng_seed", ruleset.seeds.schedule),
+    ):
+        assert int(found[name]) == seed

@@ -1,0 +1,66 @@
+"""`submission_ref.ruleset`: what it fixes is what is sent and recorded, and what a submission lacks is said."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+V6_1 = {"model": "wan-2.2-t2v-a14b", "ruleset": "mlperf-inference-v6.1"}
+SAMPLE_INDEX = 2747215439041700203
+SUBMISSION = {"type": "submission", "benchmark_mode": "offline", "submission_ref": V6_1}
+SHORT = {"runtime": {"min_duration_ms": 0, "dataloader_random_seed": 7}}
+
+
+def test_the_seeds_of_the_ruleset_order_what_is_sent(audit, sut):
+    audit.config(sut, settings=SHORT, submission_ref=V6_1)
+    result = audit.run()
+    assert result.ret == 0, str(result.stdout)
+    result.stdout.fnmatch_lines(["*dataloader_random_seed: 7 gives way to 2747215439041700203*"])
+    runtime = yaml.safe_load((audit.report() / "config.yaml").read_text())["settings"]["runtime"]
+    assert (runtime["dataloader_random_seed"], runtime["scheduler_random_seed"]) == (SAMPLE_INDEX, 16159082839903944936)
+    assert audit.phase("reference")["spec"]["order"]["seed"] == SAMPLE_INDEX
+    assert audit.run(f"--mlperf-recheck={audit.report()}", config=None).ret == 0
+
+
+def test_an_unknown_ruleset_keeps_the_run_from_starting(audit, sut):
+    audit.config(sut, submission_ref={**V6_1, "ruleset": "mlperf-inference-6.1"})
+    result = audit.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["ERROR: wan22.yaml:*submission_ref.ruleset: no ruleset is called 'mlperf-inference-6.1'; did you mean *"]
+    )
+    assert sut.received == 0
+
+
+@pytest.mark.parametrize(
+    ("division", "n_samples", "said"),
+    [
+        (None, 12, ["requires TEST01 of resnet", "requires TEST04 of resnet", "asks for 24576 samples or more"]),
+        ("open", 12, []),
+    ],
+)
+def test_what_a_submission_lacks(audit, sut, division, n_samples, said):
+    reference = {"model": "resnet", "ruleset": "mlperf-inference-v6.1", "division": division}
+    audit.config(
+        sut,
+        audit=None,
+        settings={"runtime": {"n_samples_to_issue": n_samples}},
+        **{**SUBMISSION, "submission_ref": reference},
+    )
+    result = audit.run("--mlperf-plan")
+    assert result.ret == 0
+    shown = str(result.stdout)
+    assert [line for line in shown.splitlines() if "mlperf-inference-v6.1 requires" in line or "asks for" in line] == [
+        line for line in shown.splitlines() if any(part in line for part in said)
+    ]
+    for part in said:
+        assert part in shown
+    assert "at least 600 s" in shown
+
+
+def test_a_submission_that_has_all_is_not_told_of_anything(audit, sut):
+    audit.rows(60)
+    audit.config(sut, audit={"only": False}, **SUBMISSION)
+    shown = str(audit.run("--mlperf-plan").stdout)
+    assert "mlperf-inference-v6.1" not in shown
+    assert shown.count("at least 600 s") >= 3, "both phases of the audit, and the performance run"
