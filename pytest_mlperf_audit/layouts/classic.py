@@ -1,34 +1,43 @@
 """Files of MLPerf's classic submission layout: the report directory is a scenario directory of a submission as well.
 
-    TEST04/verify_performance.txt                  "TEST PASS" or "TEST FAIL", written last
-    TEST04/performance/run_1/mlperf_log_*.txt      the first output_caching phase
-    TEST04/reference/performance/run_1/...         the phase that it was compared with, for MLPerf's run_verification.py
-    performance/run_1/mlperf_log_*.txt             the main run; the reference phase where there was none
+    performance/run_1/mlperf_log_*.txt             the main run
+    accuracy/                                      the accuracy run: LoadGen's logs, its outputs, and accuracy.txt
+    user.conf                                      the run's settings in LoadGen's words
+    TEST0x/                                        an audit: the verify files that its checker reads, and logs
 
-Sources: mlcommons/inference `compliance/TEST04` and `tools/submission/submission_checker`, which fails a directory
-`performance/run_1` that holds anything but its two logs. Nothing here is ever written for a simulated run, or without
-a verdict.
+The checker takes a directory with a performance log for LoadGen's, and ends in a traceback, for every submission of the
+tree, where there is no accuracy log beside it. So the main run and the accuracy run are written both or neither.
+
+Sources: mlcommons/inference `compliance/TEST0x`, `tools/submission/submission_checker` (loader.py, constants.py), which
+fails a directory `performance/run_1` that holds anything but its two logs. Nothing here is ever written for a simulated
+run, or without a verdict.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from .._version import __version__
-from ..audits.test04.live import REFERENCE, Test04
-from ..audits.test04.rule import limit_ratio, score, script_passes
-from ..audits.verdict import BlocksRatio
+from ..audits.models import find_model
 from ..loadgen.phase_log import Declared, phase_log
-from ..loadgen.write import detail_text, summary_text
 from ..records.files import write_atomic
-from ..records.log import read_columns
-from ..records.store import QUERIES_FILE, complete_phase
-from ..runs.order import Single
-from ..runs.phase import PhaseRecord
+from ..records.log import read_columns, read_queries
+from ..records.store import QUERIES_FILE, read_score
 from ..verdicts.document import AuditEntry, PhaseEntry, VerdictDocument
+from .accuracy_text import accuracy_text
+from .classic_logs import RUN_1, Writer
+from .classic_tests import write_test
 from .endpoints import served_for_real
 
-_RUN_1 = Path("performance") / "run_1"
+#: What user.conf says of a run, where it is not 0, by the names of `loadgen.fields` and of LoadGen.
+_CONF = {
+    "target_qps": "target_qps",
+    "min_duration_ms": "min_duration",
+    "max_duration_ms": "max_duration",
+    "min_query_count": "min_query_count",
+    "performance_sample_count": "performance_sample_count_override",
+}
 
 
 def write_classic_files(run: VerdictDocument, declared: Declared, report_dir: Path) -> list[Path]:
@@ -39,100 +48,39 @@ def write_classic_files(run: VerdictDocument, declared: Declared, report_dir: Pa
     phases = [phase for audit in run.audits for phase in audit.phases]
     if run.simulated or (phases and not served_for_real(phases, report_dir)):
         raise ValueError(f"{run.name}: a simulated run gives no submission file")
-    main = next((audit for audit in run.audits if audit.kind == "performance" and audit.status != "NOT_RUN"), None)
-    test04 = next((audit for audit in run.audits if audit.id == Test04.id), None)
-    writer = _Writer(declared, report_dir)
-    written = []
-    if main is not None and _judged(main):
-        written += writer.logs(main, _phases(main)[-1], report_dir / _RUN_1)
-    if test04 is not None and _judged(test04):
-        written += writer.test04(test04, with_performance=main is None)
+    writer = Writer(declared, report_dir)
+    written: list[Path] = []
+    if not unwritten_runs(run):
+        main, accuracy = _run(run, "performance"), _run(run, "accuracy")
+        if main and accuracy:
+            written += [*_main_run(main, writer), *_accuracy_run(accuracy, writer)]
+    for audit in run.audits:
+        if audit.is_audit and _judged(audit):
+            written += write_test(audit, writer)
     return written
 
 
-class _Writer:
-    def __init__(self, declared: Declared, report_dir: Path) -> None:
-        self._declared = declared
-        self._report_dir = report_dir
-
-    def test04(self, audit: AuditEntry, *, with_performance: bool) -> list[Path]:
-        reference, repeated = _compared(audit)
-        place = self._report_dir / "TEST04"
-        verify = place / "verify_performance.txt"
-        verify.unlink(missing_ok=True)  # an old verdict must not stand beside new logs
-        written = self.logs(audit, reference, place / REFERENCE / _RUN_1)
-        if with_performance:
-            written += self.logs(audit, reference, self._report_dir / _RUN_1)
-        written += self.logs(audit, repeated, place / _RUN_1)
-        write_atomic(verify, _verify_text(audit, *map(self._record, (reference, repeated))).encode())
-        return [*written, verify]
-
-    def logs(self, audit: AuditEntry, phase: PhaseEntry, directory: Path) -> list[Path]:
-        log = phase_log(
-            self._record(phase),
-            read_columns(self._report_dir / phase.directory / QUERIES_FILE),
-            self._declared,
-            duration_met=_passed(audit, "duration", phase.label),
-            queries_met=_passed(audit, "completion", phase.label),
-        )
-        detail, summary = directory / "mlperf_log_detail.txt", directory / "mlperf_log_summary.txt"
-        write_atomic(detail, detail_text(log).encode())
-        write_atomic(summary, summary_text(log).encode())
-        return [detail, summary]
-
-    def _record(self, phase: PhaseEntry) -> PhaseRecord:
-        return complete_phase(self._report_dir / phase.directory)
-
-
-def _verify_text(audit: AuditEntry, reference: PhaseRecord, repeated: PhaseRecord) -> str:
-    """Return what verify_performance.txt says: TEST PASS only where our verdict and MLPerf's rule both pass.
-
-    The rule is `audits.test04.rule`; where it says something else than our verdict, a note of the verdict tells.
-    """
-    before, after = score(reference), score(repeated)
-    return (
-        f"Verifying performance.\n"
-        f"Written by pytest-mlperf-audit {__version__}\n"
-        f"reference score = {before if before is not None else 'none'}\n"
-        f"test score = {after if after is not None else 'none'}\n"
-        f"{_beside_mlperf(audit)}{_by_blocks(audit)}"
-        f"{_conclusion(audit, reference, repeated)}\n"
-    )
-
-
-def _conclusion(audit: AuditEntry, reference: PhaseRecord, repeated: PhaseRecord) -> str:
-    if audit.status != "PASS":
-        failed = [check.name for check in audit.checks if check.check and not check.check.passed]
-        return f"TEST FAIL: {', '.join(failed)}; see verdict.json"
-    blocks = _blocks(audit)
-    passes = blocks.value < limit_ratio(reference) if blocks else script_passes(reference, repeated)
-    if passes is None:
-        return "TEST FAIL: too few queries for a score; see verdict.json"
-    if not passes:
-        limit = limit_ratio(reference)
-        return f"TEST FAIL: the test score is not below {limit:g} times the reference score; see verdict.json"
-    return "TEST PASS"
-
-
-def _blocks(audit: AuditEntry) -> BlocksRatio | None:
-    """Return the blocks that decided the first row's ratio in place of these two runs, None where none were needed."""
-    return next((ratio.blocks for ratio in audit.ratios if ratio.blocks), None)
-
-
-def _beside_mlperf(audit: AuditEntry) -> str:
-    """Return a line on a reference that is not MLPerf's, "" where it is."""
-    said = next((ratio.mlperf for ratio in audit.ratios if ratio.mlperf), "")
-    return f"reference of fresh twins of the repeated row: {said}\n" if said else ""
-
-
-def _by_blocks(audit: AuditEntry) -> str:
-    """Return a line on the blocks, since the two scores above it then do not tell the verdict; "" without any."""
-    if (blocks := _blocks(audit)) is None:
+def unwritten_runs(run: VerdictDocument) -> str:
+    """Return why the main and the accuracy run are not written in this layout, with the cure; "" where they are."""
+    main, accuracy = _run(run, "performance"), _run(run, "accuracy")
+    if main is None or not _judged(main):
+        why = "no main performance run that reached a verdict"
+    elif accuracy is None or not _judged(accuracy):
+        why = "no accuracy run that reached a verdict; add an accuracy data set, and select both"
+    elif len(_phases(accuracy)) != 1:
+        why = "several accuracy data sets, and LoadGen logs one accuracy run; use the endpoints layout"
+    elif not _whole(accuracy):
+        why = "an accuracy run that was not sent whole, or has no score"
+    else:
         return ""
     return (
-        f"confirmed ratio = {blocks.value} over {blocks.n_pairs} pairs of blocks of {blocks.block_size} queries; "
-        "the two scores are of one disturbed pair of runs\n"
+        f"classic layout: performance/run_1 and accuracy/ are not written, since there is {why}. MLPerf's checker ends "
+        "in a traceback on one without the other"
     )
+
+
+def _run(run: VerdictDocument, kind: str) -> AuditEntry | None:
+    return next((audit for audit in run.audits if audit.kind == kind and audit.status != "NOT_RUN"), None)
 
 
 def _judged(audit: AuditEntry) -> bool:
@@ -143,13 +91,51 @@ def _phases(audit: AuditEntry) -> list[PhaseEntry]:
     return [phase for phase in audit.phases if phase.judged]
 
 
-def _compared(audit: AuditEntry) -> tuple[PhaseEntry, PhaseEntry]:
-    """Return TEST04's reference phase and the first that repeats a row."""
-    phases = _phases(audit)
-    reference = next(phase for phase in phases if phase.label == REFERENCE)
-    return reference, next(phase for phase in phases if isinstance(phase.spec.order, Single))
+def _whole(accuracy: AuditEntry) -> bool:
+    (phase,) = _phases(accuracy)
+    return phase.complete and isinstance(accuracy.figures.get(f"score_{phase.label}"), (int, float))
 
 
-def _passed(audit: AuditEntry, check: str, label: str) -> bool:
-    """Whether a check of one phase passed; one that was not made asks nothing."""
-    return all(entry.passed is True for entry in audit.checks if entry.name in (check, f"{check}[{label}]"))
+def _main_run(main: AuditEntry, writer: Writer) -> Iterator[Path]:
+    phase = _phases(main)[-1]
+    yield from writer.logs(main, phase, writer.report_dir / RUN_1)
+    path = writer.report_dir / "user.conf"
+    write_atomic(path, _user_conf(phase, writer).encode())
+    yield path
+
+
+def _user_conf(phase: PhaseEntry, writer: Writer) -> str:
+    queries = read_columns(writer.report_dir / phase.directory / QUERIES_FILE)
+    log = phase_log(writer.record(phase), queries, writer.declared, duration_met=True, queries_met=True)
+    settings = log.settings()
+    lines = [f"*.{log.scenario}.{theirs} = {settings[ours]}" for ours, theirs in _CONF.items() if settings[ours]]
+    head = f"# This run's settings in LoadGen's words, by pytest-mlperf-audit {__version__}; config.yaml has them all."
+    return "\n".join([head, *lines]) + "\n"
+
+
+def _accuracy_run(accuracy: AuditEntry, writer: Writer) -> Iterator[Path]:
+    (phase,) = _phases(accuracy)
+    place = writer.report_dir / "accuracy"
+    yield from writer.logs(accuracy, phase, place, "AccuracyOnly")
+    written, sha256 = writer.accuracy_log(phase, place)
+    yield from written
+    path = place / "accuracy.txt"
+    write_atomic(path, _accuracy_text(accuracy, phase, writer, sha256).encode())
+    yield path
+
+
+def _accuracy_text(accuracy: AuditEntry, phase: PhaseEntry, writer: Writer, sha256: str) -> str:
+    suffix, directory = f"_{phase.label}", writer.report_dir / phase.directory
+    figures = {name.removesuffix(suffix): value for name, value in accuracy.figures.items() if name.endswith(suffix)}
+    metrics = {name: float(value) for name, value in figures.items() if isinstance(value, (int, float))}
+    model = find_model(writer.declared.benchmark)
+    types = model.accuracy_types if model else ()
+    if "TOKENS_PER_SAMPLE" in types and phase.figures.output_tokens and phase.figures.n_completed:
+        metrics.setdefault("tokens_per_sample", phase.figures.output_tokens / phase.figures.n_completed)
+    if "GEN_LEN" in types and "gen_len" not in metrics:
+        outputs = (query.output or "" for query in read_queries(directory / QUERIES_FILE))
+        metrics["gen_len"] = float(sum(len(output.strip()) for output in outputs))
+    scored = read_score(directory)
+    printed = scored.output_tail if scored else ""
+    score = metrics.pop("score")
+    return accuracy_text(types, score, metrics, printed=printed, sha256=sha256)

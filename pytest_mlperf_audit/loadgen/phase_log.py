@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +23,18 @@ from ..stats.percentiles import P90_FLOOR, allowed_over_latency, percentile_esti
 from .fields import SETTINGS
 
 _Latencies = NDArray[np.int64]
+#: LoadGen's test modes; an accuracy run has no result and no latencies in its logs.
+Mode = Literal["PerformanceOnly", "AccuracyOnly"]
 
 PERCENTILES = (0.50, 0.90, 0.95, 0.97, 0.99, 0.999)
 
 
 @dataclass(frozen=True)
 class Declared:
-    """What a log says of a whole run: names, rows of the data set as loaded, and the YAML's seeds."""
+    """What a log says of a whole run: names, rows of the data set as loaded, and the YAML's seeds.
+
+    `benchmark` is MLPerf's name of the model, "" where the YAML has none.
+    """
 
     sut_name: str
     qsl_name: str
@@ -36,6 +42,20 @@ class Declared:
     qsl_rng_seed: int = 0
     sample_index_rng_seed: int = 0
     schedule_rng_seed: int = 0
+    benchmark: str = ""
+
+
+@dataclass(frozen=True)
+class TokenTimes:
+    """What LoadGen logs with use_token_latencies: output tokens of all completed queries, times in ns, sorted.
+
+    `first_ns` are the times to the first token, `per_token_ns` those to each further one; both are empty in Offline,
+    which needs neither, and of replies that were not streamed.
+    """
+
+    n_tokens: int
+    first_ns: _Latencies
+    per_token_ns: _Latencies
 
 
 @dataclass(frozen=True)
@@ -61,6 +81,8 @@ class PhaseLog:
     early_stopping: _EarlyStopping
     duration_met: bool
     queries_met: bool
+    mode: Mode = "PerformanceOnly"
+    tokens: TokenTimes | None = None
 
     @property
     def n_samples(self) -> int:
@@ -107,6 +129,13 @@ class PhaseLog:
             unhindered = 1e9 / mean_ns if mean_ns else None
             found = {"issued_per_second": per_issue_span, "unhindered_per_second": unhindered}
         return {name: rate for name, rate in found.items() if rate is not None}
+
+    def tokens_per_second(self) -> float | None:
+        """Return output tokens a second, in Server of the time until the last query was answered; None unknown."""
+        if self.tokens is None:
+            return None
+        seconds = self.last_query_done_s if self.scenario == "Server" else self.record.figures.window_s
+        return self.tokens.n_tokens / seconds if seconds else None
 
     def latencies(self) -> Iterator[tuple[str, int]]:
         """Yield what the logs say of latency in ns, under LoadGen's names; nothing where no query completed."""
@@ -168,7 +197,13 @@ class PhaseLog:
 
 
 def phase_log(
-    record: PhaseRecord, queries: QueryColumns, declared: Declared, *, duration_met: bool, queries_met: bool
+    record: PhaseRecord,
+    queries: QueryColumns,
+    declared: Declared,
+    *,
+    duration_met: bool,
+    queries_met: bool,
+    mode: Mode = "PerformanceOnly",
 ) -> PhaseLog:
     """Return the logs' content; `duration_met` and `queries_met` are the verdict's own checks of this phase."""
     scenario = record.spec.load.scenario
@@ -186,7 +221,24 @@ def phase_log(
         early_stopping=_early_stopping(scenario, latencies_ns),
         duration_met=duration_met,
         queries_met=queries_met,
+        mode=mode,
+        tokens=_token_times(scenario, queries),
     )
+
+
+def _token_times(scenario: Scenario, queries: QueryColumns) -> TokenTimes | None:
+    """Return the token figures, None unless every completed query has what the scenario needs of it."""
+    ok, tokens, first_ns = queries.ok, queries.tokens, queries.first_token_ns
+    if not ok.any() or (tokens[ok] < 0).any():
+        return None
+    n_tokens, none = int(tokens[ok].sum()), np.empty(0, np.int64)
+    if scenario == "Offline":
+        return TokenTimes(n_tokens, none, none)
+    if (first_ns[ok] < 0).any():
+        return None
+    several = ok & (tokens > 1)
+    per_token = (queries.completed_ns - first_ns)[several] // (tokens[several] - 1)
+    return TokenTimes(n_tokens, np.sort((first_ns - queries.issued_ns)[ok]), np.sort(per_token))
 
 
 def _most_in_flight(load: Load) -> int:

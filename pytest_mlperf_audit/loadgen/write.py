@@ -14,23 +14,27 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .._version import __version__
 from ..runs.spec import Concurrency, MaxThroughput
 from .fields import FIELDS, SETTINGS, latency_key, latency_line
-from .phase_log import PhaseLog
+from .phase_log import PERCENTILES, PhaseLog
 
 _RULE: Final = "=" * 48
-_MODE: Final = "PerformanceOnly"
 _Entry = tuple[str, Any]
 
 
 def summary_text(log: PhaseLog) -> str:
-    """Return the whole summary, plain ASCII."""
+    """Return the whole summary, plain ASCII; of an accuracy run its last lines, since LoadGen has no more of one."""
+    if log.mode == "AccuracyOnly":
+        return f"\nNo warnings encountered during test.\n\n{_closing(len(log.errors()))}\n"
     lines = [
         *_title("MLPerf Results Summary"),
         _figure("sut_name", _one_line(log.declared.sut_name)),
         _figure("scenario", log.scenario),
-        _figure("mode", _MODE),
+        _figure("mode", log.mode),
         f"Written by : pytest-mlperf-audit {__version__}, from its own query records",
         *_score(log),
         *_result(log),
@@ -64,6 +68,9 @@ def _score(log: PhaseLog) -> Iterator[str]:
     for name in ("completed_samples_per_second", "samples_per_second"):
         if (rate := log.rates().get(name)) is not None:
             yield _figure(name, rate)
+    of_tokens = {"Offline": "tokens_per_second", "Server": "completed_tokens_per_second"}.get(log.scenario)
+    if of_tokens and (rate := log.tokens_per_second()) is not None:
+        yield _figure(of_tokens, rate)
 
 
 def _other_rates(log: PhaseLog) -> Iterator[str]:
@@ -110,10 +117,16 @@ def detail_text(log: PhaseLog) -> str:
     lines = [
         *(_line(entry, 0.0) for entry in (*_origin(log), *_settings(log), *_issued(log))),
         *(_line(("error_runtime", error), done_ms, is_error=True) for error in log.errors()),
-        *(_line(entry, done_ms) for entry in (*_outcome(log), *_measured(log))),
+        *(_line(entry, done_ms) for entry in _results(log)),
         _line(("num_errors", len(log.errors())), done_ms),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _results(log: PhaseLog) -> Iterator[_Entry]:
+    """Yield what LoadGen logs of a performance run alone."""
+    if log.mode == "PerformanceOnly":
+        yield from (*_outcome(log), *_measured(log), *_token_figures(log))
 
 
 def _line(entry: _Entry, time_ms: float, *, is_error: bool = False) -> str:
@@ -177,10 +190,12 @@ def _settings(log: PhaseLog) -> Iterator[_Entry]:
     settings = log.settings()
     asked = settings | {"min_query_count": log.record.spec.n_samples}
     yield "requested_scenario", log.scenario
-    yield "requested_test_mode", _MODE
+    yield "requested_test_mode", log.mode
     yield from ((f"requested_{name}", asked[name]) for name in SETTINGS if name not in _DERIVED)
+    if log.tokens is not None:
+        yield "requested_use_token_latencies", True
     yield FIELDS["scenario"].key, log.scenario
-    yield FIELDS["mode"].key, _MODE
+    yield FIELDS["mode"].key, log.mode
     for name, value in settings.items():
         yield FIELDS[name].key, value
         if name == "max_query_count":
@@ -222,3 +237,28 @@ def _measured(log: PhaseLog) -> Iterator[_Entry]:
     estimates = {"ss": log.early_stopping.p90_ns, "ms": log.early_stopping.p99_ns}
     yield from ((f"early_stopping_latency_{of}", ns) for of, ns in estimates.items() if ns is not None)
     yield from ((latency_key(name), ns) for name, ns in log.latencies())
+
+
+def _token_figures(log: PhaseLog) -> Iterator[_Entry]:
+    """Yield what LoadGen logs with use_token_latencies; of Offline the rate alone."""
+    if log.tokens is None:
+        return
+    rate = log.tokens_per_second()
+    if log.scenario == "Offline":
+        yield "result_tokens_per_second", rate
+        return
+    yield from _times(log.tokens.first_ns, "result_first_token_{}_latency_ns", "result_first_token_{}_latency_ns")
+    per_token = log.tokens.per_token_ns
+    yield from _times(per_token, "result_time_to_output_token_{}", "result_time_per_output_token_{}_ns")
+    yield "result_completed_tokens_per_second", rate
+
+
+def _times(sorted_ns: NDArray[np.int64], of_all: str, of_one: str) -> Iterator[_Entry]:
+    """Yield three figures of all times under the key `of_all`, and percentiles under `of_one`."""
+    if not sorted_ns.size:
+        return
+    for name, value in (("min", sorted_ns[0]), ("max", sorted_ns[-1]), ("mean", sorted_ns.mean())):
+        yield of_all.format(name), int(value)
+    for percentile in PERCENTILES:
+        name = f"{percentile * 100:.2f}_percentile"
+        yield of_one.format(name), int(sorted_ns[int(sorted_ns.size * percentile)])

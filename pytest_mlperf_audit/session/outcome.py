@@ -82,14 +82,18 @@ def _audit(
     return msgspec.structs.replace(entry, reason=reason)
 
 
-def write_files(run: AuditRun, verdict: VerdictDocument, layout: str) -> None:
+def write_files(run: AuditRun, verdict: VerdictDocument, layout: str) -> VerdictDocument:
     """Write MLPerf's files in a layout, unless the run is simulated; then the verdict, then the report.
 
+    Returns the verdict as written, which has a warning more where the layout asked for is not whole.
     Raises OSError, and RecordError for records that cannot be read.
     """
     if not verdict.simulated:
         _write_mlperf_files(run, verdict, layout)
+        if layout in ("classic", "both") and (gap := classic_layout.unwritten_runs(verdict)):
+            verdict = msgspec.structs.replace(verdict, warnings=(*verdict.warnings, gap))
     write_report(verdict, run.report_dir)
+    return verdict
 
 
 def _write_mlperf_files(run: AuditRun, verdict: VerdictDocument, layout: str) -> None:
@@ -115,7 +119,14 @@ def _declared(run: AuditRun, verdict: VerdictDocument) -> Declared:
         sut_name=f"{verdict.model} at {verdict.endpoint}",
         qsl_name=dataset.name,
         qsl_size=len(dataset),
+        benchmark=_benchmark_name(run),
         qsl_rng_seed=runtime.qsl_rng_seed,
         sample_index_rng_seed=runtime.dataloader_random_seed,
         schedule_rng_seed=runtime.scheduler_random_seed,
     )
+
+
+def _benchmark_name(run: AuditRun) -> str:
+    """Return MLPerf's name of the model: submission_ref.model, else the model's own."""
+    benchmark = run.benchmark
+    return benchmark.submission_ref.model if benchmark.submission_ref else benchmark.model_params.name

@@ -62,7 +62,7 @@ class RunAccount:
             lost=self._tests.lost,
         )
         try:
-            write_files(run, self._verdict, self._layout)
+            self._verdict = write_files(run, self._verdict, self._layout)
             append_to_step_summary(ci_summary.markdown(self._verdict))
         except OSError as error:
             self.problems.append(unwritten(run.report_dir, error))

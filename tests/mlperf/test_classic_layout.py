@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -23,10 +24,16 @@ CLASSIC = [
     *(f"TEST04/performance/run_1/{name}" for name in LOGS),
     *(f"TEST04/reference/performance/run_1/{name}" for name in LOGS),
     "TEST04/verify_performance.txt",
+]
+#: The main run and the accuracy run, which are there both or neither.
+RUNS = [
     *(f"performance/run_1/{name}" for name in LOGS),
+    *(f"accuracy/{name}" for name in LOGS),
+    "accuracy/accuracy.txt",
+    "accuracy/mlperf_log_accuracy.json",
+    "user.conf",
 ]
 ENDPOINTS = ["audit/audit_output_caching_test.json", "audit/verify_OUTPUT_CACHING_TEST.txt"]
-SEEDS = {"qsl_rng_seed": 5, "sample_index_rng_seed": 2**64 - 3, "schedule_rng_seed": 7}
 RUNTIME = {"qsl_rng_seed": 5, "dataloader_random_seed": 2**64 - 3, "scheduler_random_seed": 7}
 #: WAN2.2's rules: 50 samples per query in Offline; 64 queries for SingleStream's estimate.
 QUERIES, ROWS = 66, 70
@@ -77,30 +84,17 @@ def upstream_says(upstream, tmp_path, report):
     return (out / "TEST04/verify_performance.txt").read_text().splitlines()
 
 
-def checker_says(upstream, tmp_path, version, reports, seeds=SEEDS):
-    """Put report directories into a submission tree as scenario directories; return the checker's answers.
-
-    `seeds` are those that the checker is to expect, None for the version's own.
-    """
-    tree = tmp_path / f"submission-{version}"
-    submitter = tree / "closed/Us"
-    results = submitter / "results/our_system/wan-2.2-t2v-a14b"
+def as_published(root, reports):
+    """Return a tree of these scenario directories, with TEST04's reference in the place of the main run."""
     for name, report in reports.items():
-        shutil.copytree(report, results / name)
-    (submitter / "systems").mkdir()
-    system = {"system_type": "datacenter", "is_network": "false"}
-    (submitter / "systems/our_system.json").write_text(json.dumps(system))
-    asked = [sys.executable, "-W", "ignore", str(Path(__file__).parents[1] / "support/ask_checker.py")]
-    ran = subprocess.run(
-        [*asked, str(tree), version, json.dumps(seeds)], cwd=upstream / "tools/submission",
-        env={"PYTHONPATH": ".", "PATH": ""}, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stderr
-    return tree, {answer["scenario"]: answer for answer in map(json.loads, ran.stdout.splitlines())}
+        place = root / "closed/Us/results/our_system/wan-2.2-t2v-a14b" / name
+        shutil.copytree(report, place)
+        shutil.copytree(report / "TEST04/reference/performance/run_1", place / "performance/run_1")
+    return root
 
 
 @pytest.mark.parametrize("cached", [False, True], ids=["honest", "caching"])
-def test_mlcommons_scripts_and_checker_reach_our_verdict(audit, start_sut, upstream, tmp_path, cached):
+def test_mlcommons_scripts_reach_our_verdict(audit, start_sut, upstream, tmp_path, cached):
     # Repeats are slower than the first time, or not computed at all, by more than noise can hide.
     sut = start_sut(service_ms=8, lanes=2, repeat_ms=6, cache="exact" if cached else "none")
     reports = {name: scenario(audit, sut, name) for name in ("Offline", "SingleStream")}
@@ -128,39 +122,62 @@ def test_mlcommons_scripts_and_checker_reach_our_verdict(audit, start_sut, upstr
         else:
             assert before == pytest.approx(1 / figures["ref_early_stopping_p90_s"], rel=1e-12)
             assert after == pytest.approx(1 / figures["output_caching_early_stopping_p90_s"], rel=1e-12)
-    for version in ("v6.0", "v6.1"):
-        tree, answers = checker_says(upstream, tmp_path, version, reports)
-        assert set(answers) == set(reports)
-        for name, answer in answers.items():
-            assert answer["endpoints"] is False
-            assert answer["performance"] is True, answer["errors"]
-            assert answer["compliance"] is not cached, answer["errors"]
-            assert answer["metric"] > 0
-            if cached:
-                assert any("Compliance test performance check" in line for line in answer["errors"]), name
     # Read back as a published submission: the verdict again, and no difference from upstream's.
+    tree = as_published(tmp_path / "tree", reports)
     again = {found.scenario: verify(found) for found in find_audits(tree) if found.layout == "classic"}
     assert set(again) == set(reports)
     for name, case in again.items():
         assert (case.status, case.differences) == ("FAIL" if cached else "PASS", ()), f"{name}: {case.reason}"
 
 
-def test_the_main_run_is_the_submissions_performance(audit, sut):
-    report = scenario(audit, sut, "Offline", audit={"only": False, "samples": 8, "threshold": 0.9})
-    audit.run("--mlperf-layout=both", config="Offline.yaml").assert_outcomes(passed=7)
-    assert set(CLASSIC + ENDPOINTS) <= set(audit.verdict("Offline")["artifacts"])
+def with_accuracy(**blocks):
+    """Blocks of a run of both, the score printed by a program."""
+    scorer = {"ground_truth": "prompt", "command": ["echo", "vbench_score: 70.48"]}
+    accuracy = {"name": "vbench", "path": "prompts.jsonl", "type": "accuracy", "accuracy_config": scorer}
+    datasets = [{"name": "perf", "path": "prompts.jsonl"}, accuracy]
+    return {"datasets": datasets, "audit": {"only": False, "samples": 8, "threshold": 0.9}, **blocks}
+
+
+def test_the_main_and_the_accuracy_run_are_the_submissions(audit, sut):
+    report = scenario(audit, sut, "Offline", **with_accuracy(model_params={"name": "wan-2.2-t2v-a14b"}))
+    audit.run("--mlperf-layout=both", config="Offline.yaml").assert_outcomes(passed=9)
+    assert set(CLASSIC + RUNS + ENDPOINTS) <= set(audit.verdict("Offline")["artifacts"])
     assert (report / "performance/result_summary.json").exists()
     main = (report / "performance/run_1/mlperf_log_summary.txt").read_text()
     assert "samples_per_query : 16\n" in main
     assert "performance_issue_unique : 0\n" in main
     assert "samples_per_query : 8\n" in (report / "TEST04/reference/performance/run_1" / LOGS[1]).read_text()
     assert files(report / "performance/run_1") == LOGS
+    # What the checker reads of an accuracy run: LoadGen's keys, the score in its words, and the whole log's digest.
+    detail = (report / "accuracy" / LOGS[0]).read_text()
+    for said in ('"effective_test_mode", "value": "AccuracyOnly"', '"effective_accuracy_sample_count", "value": 16'):
+        assert said in detail
+    assert "result_validity" not in detail
+    whole = (report / "accuracy/vbench/mlperf_log_accuracy.json").read_bytes()
+    hashed = f"\nhash={hashlib.sha256(whole).hexdigest()}\n"
+    assert (report / "accuracy/accuracy.txt").read_text() == "{'vbench_score': 70.48}\n" + hashed
+    assert (report / "accuracy/mlperf_log_accuracy.json").read_bytes() == whole
+    assert "*.Offline.performance_sample_count_override = 16\n" in (report / "user.conf").read_text()
+    assert not any("classic layout" in warning for warning in audit.verdict("Offline")["warnings"])
 
 
-def test_the_reference_stands_in_for_a_main_run_that_was_not_selected(audit, sut):
-    report = scenario(audit, sut, "Offline", audit={"only": False, "samples": 8, "threshold": 0.9})
-    audit.run("--mlperf-layout=classic", "-m", "test04", config="Offline.yaml").assert_outcomes(passed=5, deselected=2)
-    assert "samples_per_query : 8\n" in (report / "performance/run_1" / LOGS[1]).read_text()
+@pytest.mark.parametrize(
+    ("blocks", "choice", "why"),
+    [
+        ({"datasets": [{"path": "prompts.jsonl"}]}, [], "no accuracy run that reached a verdict"),
+        ({}, ["-m", "not accuracy"], "no accuracy run that reached a verdict"),
+        ({}, ["-m", "not performance"], "no main performance run that reached a verdict"),
+    ],
+    ids=["none", "not_selected", "accuracy_alone"],
+)
+def test_a_main_run_without_its_accuracy_run_is_not_written(audit, sut, blocks, choice, why):
+    """MLPerf's checker ends in a traceback on one log without the other, for every submission of the tree."""
+    report = scenario(audit, sut, "Offline", **with_accuracy(**blocks))
+    assert audit.run("--mlperf-layout=both", *choice, config="Offline.yaml").ret == 0
+    assert not set(RUNS) & set(files(report))
+    assert set(CLASSIC + ENDPOINTS) <= set(files(report))
+    (warning,) = (warning for warning in audit.verdict("Offline")["warnings"] if "classic layout" in warning)
+    assert why in warning
 
 
 def test_nothing_classic_unless_asked_for(audit, sut):
@@ -312,7 +329,7 @@ def test_an_old_verdict_never_stands_beside_new_logs(make_run, tmp_path, monkeyp
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pytest_mlperf_audit.layouts.classic.write_atomic", full)
+    monkeypatch.setattr("pytest_mlperf_audit.layouts.classic_logs.write_atomic", full)
     with pytest.raises(OSError, match="No space"):
         write_classic_files(run, DECLARED, tmp_path)
     assert not verify.exists()
