@@ -21,6 +21,9 @@ from .verdict import Check, Figure
 _WIDTHS: Final = (4, 8)
 #: Tokens looked at from an output's end; a longer run of EOS tokens is counted as this many.
 _TAIL: Final = 1024
+#: Of at least so many outputs, a token that ends no larger share of them is no end-of-sequence token.
+_ENOUGH_OUTPUTS: Final = 50
+_HARDLY_ANY: Final = 0.02
 #: With fewer high words than this, that all are zero says little.
 _FEW_WORDS: Final = 8
 
@@ -39,14 +42,31 @@ class _Tally(msgspec.Struct):
 
 
 class _Reading(msgspec.Struct):
-    """What the outputs show when their token ids are read as `width` bytes each."""
+    """What the outputs show when their token ids are read as `width` bytes each.
+
+    `last` counts the outputs by their last token, `doubled` those that end in one token twice, by that token.
+    """
 
     width: int
     counts_met: int = 0
     wrong_counts: _Tally = msgspec.field(default_factory=_Tally)
     wrong_ends: _Tally = msgspec.field(default_factory=_Tally)
-    doubled_ends: _Tally = msgspec.field(default_factory=_Tally)
+    doubled: dict[int, _Tally] = msgspec.field(default_factory=dict)
+    last: dict[int, int] = msgspec.field(default_factory=dict)
     n_tokens: int = 0
+
+    def doubled_ends(self, n_outputs: int) -> tuple[_Tally, list[int]]:
+        """Return the outputs that may end in two EOS tokens, and the tokens that are none though an output ends so.
+
+        A token that ends hardly any output ends no sequence: it is an ordinary one that the model wrote twice.
+        """
+        ordinary = [
+            token
+            for token in self.doubled
+            if n_outputs >= _ENOUGH_OUTPUTS and self.last[token] <= n_outputs * _HARDLY_ANY
+        ]
+        doubtful = [tally for token, tally in self.doubled.items() if token not in ordinary]
+        return _Tally(sum(tally.n for tally in doubtful), doubtful[0].first if doubtful else ""), ordinary
 
 
 class TokenRules:
@@ -112,8 +132,11 @@ class TokenRules:
                 held = f"{n_tokens} tokens and {odd} bytes more" if odd else f"{n_tokens} tokens"
                 reading.wrong_counts.add(f"{sample}: {token_count} tokens were reported, its output has {held}")
         tail: Ids = np.frombuffer(data[max(0, n_tokens - _TAIL) * width : n_tokens * width], f"<i{width}")
-        if len(tail) > 1 and tail[-1] == tail[-2]:
-            reading.doubled_ends.add(f"{sample} ends in token {tail[-1]} twice")
+        if self.eos_ids is None and len(tail):
+            last = int(tail[-1])
+            reading.last[last] = reading.last.get(last, 0) + 1
+            if len(tail) > 1 and tail[-2] == last:
+                reading.doubled.setdefault(last, _Tally()).add(f"{sample} ends in token {last} twice")
         if self.eos_ids is not None and (n := trailing(tail, self.eos_ids)) > 1:
             reading.wrong_ends.add(f"{sample}: its output of {n_tokens} tokens ends in {n} EOS tokens")
 
@@ -170,8 +193,12 @@ class TokenRules:
     def _eos(self) -> Check:
         reading, missing = self._reading(), [("no output", self._no_data)]
         if self.eos_ids is None:
-            missing.append(("two equal tokens at the end, and which token is EOS is not known", reading.doubled_ends))
+            doubtful, ordinary = reading.doubled_ends(self.n_samples - self.n_without_output)
+            missing.append(("two equal tokens at the end, and which token is EOS is not known", doubtful))
             fine = "whatever the EOS token is, no output ends in two of them: none ends in the same token twice"
+            if ordinary:
+                named = ", ".join(str(token) for token in sorted(ordinary))
+                fine += f", but in an ordinary one ({named}), which hardly any output ends in"
             return _check("eos", self.n_samples, _Tally(), missing, fine, "")
         told = ", ".join(map(str, sorted(self.eos_ids)))
         fine = f"no output ends in more than one EOS token ({told})"

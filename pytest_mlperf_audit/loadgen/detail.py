@@ -30,16 +30,28 @@ _TAIL_BYTES: Final = 64 * 1024
 _MAX_PROBLEMS: Final = 20
 _MARKERS: Final = (":::MLLOG", ":::ENDPTS")
 
+#: What some round's script took for a run's score.
+SCORE_KEYS: Final = frozenset(
+    (
+        *map(latency_key, ("50.00 percentile", "90.00 percentile", "95.00 percentile", "97.00 percentile")),
+        *map(latency_key, ("99.00 percentile", "99.90 percentile", "Mean")),
+        "result_samples_per_second",
+        "result_completed_samples_per_sec",
+        "result_scheduled_samples_per_sec",
+        "early_stopping_latency_ss",
+        "early_stopping_latency_ms",
+        "effective_samples_per_query",
+    )
+)
 #: What is read of a detail log: what a summary says as well, and by what one run is known again.
 WANTED: Final = (
     frozenset(field.key for field in FIELDS.values() if field.key)
     | frozenset(map(latency_key, ("Min", "Max", "Mean", "50.00 percentile", "90.00 percentile")))
+    | SCORE_KEYS
     | {
         "loadgen_version",
         "test_datetime",
         "result_query_count",
-        "early_stopping_latency_ss",
-        "early_stopping_latency_ms",
         "num_errors",
     }
 )

@@ -24,7 +24,7 @@ def as_number(text: str) -> float:
     return float(text)
 
 
-def _integer(text: str) -> int:
+def as_integer(text: str) -> int:
     """Read a whole number; ValueError for anything else."""
     if not _WHOLE.fullmatch(text):
         raise ValueError("no whole number from 0 up")
@@ -71,8 +71,8 @@ _RESULTS: Final = {
     "percentile_99_latency_ns": Field("99.0th percentile latency (ns) : ", read=as_number),
     "issued_per_second": Field("QPS w/ loadgen overhead         : ", "result_qps_with_loadgen_overhead"),
     "unhindered_per_second": Field("QPS w/o loadgen overhead        : ", "result_qps_without_loadgen_overhead"),
-    "ttft_latency_ns": Field("ttft_latency (ns): ", read=_integer),
-    "tpot_latency_ns": Field("tpot_latency (ns): ", read=_integer),
+    "ttft_latency_ns": Field("ttft_latency (ns): ", read=as_integer),
+    "tpot_latency_ns": Field("tpot_latency (ns): ", read=as_integer),
 }
 
 
@@ -85,25 +85,25 @@ def _setting(label: str, read: Reader | None) -> tuple[str, Field]:
 #: The test parameters, in LoadGen's order.
 SETTINGS: Final = dict(
     (
-        _setting("samples_per_query", _integer),
+        _setting("samples_per_query", as_integer),
         _setting("target_qps", as_number),
-        _setting("target_latency (ns)", _integer),
+        _setting("target_latency (ns)", as_integer),
         _setting("max_async_queries", None),
-        _setting("min_duration (ms)", _integer),
-        _setting("max_duration (ms)", _integer),
-        _setting("min_query_count", _integer),
-        _setting("max_query_count", _integer),
-        _setting("qsl_rng_seed", _integer),
-        _setting("sample_index_rng_seed", _integer),
-        _setting("schedule_rng_seed", _integer),
+        _setting("min_duration (ms)", as_integer),
+        _setting("max_duration (ms)", as_integer),
+        _setting("min_query_count", as_integer),
+        _setting("max_query_count", as_integer),
+        _setting("qsl_rng_seed", as_integer),
+        _setting("sample_index_rng_seed", as_integer),
+        _setting("schedule_rng_seed", as_integer),
         _setting("accuracy_log_rng_seed", None),
         _setting("accuracy_log_probability", None),
-        _setting("accuracy_log_sampling_target", _integer),
+        _setting("accuracy_log_sampling_target", as_integer),
         _setting("print_timestamps", None),
         _setting("performance_issue_unique", _flag),
         _setting("performance_issue_same", _flag),
-        _setting("performance_issue_same_index", _integer),
-        _setting("performance_sample_count", _integer),
+        _setting("performance_issue_same_index", as_integer),
+        _setting("performance_sample_count", as_integer),
         _setting("accuracy_sample_count", None),
     )
 )

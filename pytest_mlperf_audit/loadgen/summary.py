@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from ..errors import RecordError
-from .fields import FIELDS, Reader, as_number
+from .fields import FIELDS, Reader, as_integer, as_number
 from .text import Quirks, quoted, read, text_of
 
 #: LoadGen's summaries have 2 to 4 KB; a larger file is something else under the name.
@@ -29,7 +29,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     many queries it would have needed for one. `needed_queries` has "" where too few ran for the score itself.
     `satisfied` has what LoadGen requires of a valid run ("Min duration") and whether it was met. `latencies_ns` are the
     lines "Min latency (ns)", "99.00 percentile latency (ns)" and so on, by which one run is known again. `whole` says
-    that LoadGen's last line is there: the number of errors, which it writes when the run is over.
+    that LoadGen's last line is there: the number of errors, which it writes when the run is over. `streams` is
+    MultiStream's score until LoadGen had early stopping: the samples of a query, which the submitter sets.
     """
 
     path: str
@@ -44,9 +45,12 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     validity: str | None = None
     samples_per_second: float | None = None
     completed_samples_per_second: float | None = None
+    tokens_per_second: float | None = None
+    completed_tokens_per_second: float | None = None
     scheduled_samples_per_second: float | None = None
     percentile_90_latency_ns: float | None = None
     percentile_99_latency_ns: float | None = None
+    streams: int | None = None
     satisfied: dict[str, bool] = {}
     early_stopping_ns: dict[str, float] = {}
     needed_queries: dict[str, int] = {}
@@ -67,6 +71,22 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     performance_sample_count: int | None = None
     n_warnings: int | None = None
     n_errors: int | None = None
+
+    @property
+    def score_lines(self) -> frozenset[float]:
+        """Every figure that a script of some round took for the run's score: throughputs, latencies in ns, streams."""
+        named = (
+            self.samples_per_second,
+            self.completed_samples_per_second,
+            self.scheduled_samples_per_second,
+            self.percentile_90_latency_ns,
+            self.percentile_99_latency_ns,
+            self.streams,
+            self.tokens_per_second,
+            self.completed_tokens_per_second,
+        )
+        figures = [*named, *self.early_stopping_ns.values(), *(ns for _, ns in self.latencies_ns)]
+        return frozenset(float(figure) for figure in figures if figure is not None)
 
 
 def read_summary(path: Path) -> Summary:
@@ -111,9 +131,23 @@ _OLDER: Final = {
     "90th percentile latency (ns)": "percentile_90_latency_ns",
     "99th percentile latency (ns)": "percentile_99_latency_ns",
 }
-_LINES: Final = {field.label: (name, field.read) for name, field in FIELDS.items() if field.read} | {
-    label: (name, as_number) for label, name in _OLDER.items()
+#: Scenarios and a mode as v0.7 wrote them.
+_OLDER_NAMES: Final = {
+    "Single Stream": "SingleStream",
+    "Multi Stream": "MultiStream",
+    "Performance": "PerformanceOnly",
 }
+
+
+def _as_name(text: str) -> str:
+    return _OLDER_NAMES.get(text, text)
+
+
+_LINES: Final = (
+    {field.label: (name, field.read) for name, field in FIELDS.items() if field.read}
+    | {label: (name, as_number) for label, name in _OLDER.items()}
+    | {"Scenario": ("scenario", _as_name), "Mode": ("mode", _as_name), "Samples per query": ("streams", as_integer)}
+)
 _WHOLE = re.compile(r"[0-9]{1,20}")
 
 _ESTIMATE = re.compile(r"Early stopping ([0-9]{1,3}(?:\.[0-9]{1,3})?)th percentile estimate")

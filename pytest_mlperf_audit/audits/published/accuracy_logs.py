@@ -20,14 +20,17 @@ SUMMARY: Final = Path("performance") / "run_1" / "mlperf_log_summary.txt"
 
 
 class TruncatedLogError(RecordError):
-    """The log was cut for publication, as MLPerf's rules have it."""
+    """The log was cut for publication, as MLPerf's rules have it, or is not in this copy of the submission."""
 
 
-def take_whole(path: Path, take: Callable[[Entry], None]) -> AccuracyLog:
+def take_whole(path: Path, take: Callable[[Entry], None], *, may_lack: bool = False) -> AccuracyLog:
     """Hand every entry of a log to `take`; return the log, whose sha256 is then known.
 
-    Raises TruncatedLogError for one cut for publication, RecordError for one that is not there or is not whole.
+    Raises TruncatedLogError for one cut for publication, and with `may_lack` for one that is not there; RecordError for
+    one that is not whole.
     """
+    if may_lack and not path.exists():
+        raise TruncatedLogError(f"there is no {path}; judge the submitter's whole log")
     if read_truncated(path):
         raise TruncatedLogError(
             f"{path} was cut for publication to 4096 bytes of either end; judge the submitter's whole log"

@@ -122,6 +122,13 @@ class AuditDirectory:
     tree: Path
     layout: Layout = "classic"
 
+    @property
+    def base(self) -> Path:
+        """The directory that paths in reasons are relative to: the round's, where the path names a division."""
+        if not self.division:
+            return self.tree
+        return next((above.parent for above in self.path.parents if above.name == self.division), self.tree)
+
 
 class Reverified(msgspec.Struct, kw_only=True):
     """What the files of one audit show. Without a check, and not skipped, it is no verdict, and `reason` says why.
@@ -151,6 +158,8 @@ def outcome(found: AuditDirectory, shown: Reverified) -> CaseOutcome:
     status = status_of(shown.checks)
     if shown.skipped and status != "FAIL":
         status = "SKIPPED"
+    reason = shown.skipped if status == "SKIPPED" else shown.reason or _reason(shown.checks)
+    checks = tuple(msgspec.structs.replace(check, reason=_within(found, check.reason)) for check in shown.checks)
     return CaseOutcome(
         case=found.case,
         test=found.test,
@@ -161,15 +170,33 @@ def outcome(found: AuditDirectory, shown: Reverified) -> CaseOutcome:
         scenario=found.scenario,
         directory=readable(found.path.relative_to(found.tree).as_posix()),
         status=status,
-        reason=shown.skipped if status == "SKIPPED" else shown.reason or _reason(shown.checks),
+        reason=_within(found, reason),
         log_scenario=shown.log_scenario,
         recorded=shown.recorded,
-        checks=tuple(shown.checks),
+        checks=checks,
         figures=shown.figures,
-        notes=tuple(shown.notes),
+        notes=tuple(
+            _within(found, note) for note in (*shown.notes, *_scenario_note(found.scenario, shown.log_scenario))
+        ),
         upstream=tuple(shown.upstream),
         differences=() if status == "SKIPPED" else tuple(_differences(shown)),
     )
+
+
+def _within(found: AuditDirectory, text: str) -> str:
+    """Return a text with its paths as they are within the round: a reviewer's own directories are nobody's business."""
+    return text.replace(f"{found.base}/", "")
+
+
+def _scenario_note(directory: str, log: str | None) -> list[str]:
+    """Return a note where the directory has another scenario's name than the logs, spelling apart.
+
+    Interactive is Server with other latencies: LoadGen has no scenario of its own for it.
+    """
+    name = directory.lower().replace("-", "").replace("_", "")
+    if not log or {"interactive": "server"}.get(name, name) == log.lower():
+        return []
+    return [f"The directory is named {directory}, the logs are of scenario {log}; the logs count."]
 
 
 def status_of(checks: list[Check]) -> CaseStatus:

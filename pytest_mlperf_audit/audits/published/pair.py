@@ -6,13 +6,25 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ...loadgen.detail import Detail
+from ...loadgen.detail import SCORE_KEYS, Detail
 from ...loadgen.summary import Summary
 from ...loadgen.text import Quirks
+from ...loadgen.version import Writer, version_has_early_stopping, writer_of
 from ...text import plain
 from ..verdict import Check, Figure
 from .case import AuditDirectory, Reverified
-from .score import SCENARIOS, is_latency, rate_of, score_of, tolerance, why_none
+from .score import (
+    NS_PER_S,
+    SCENARIOS,
+    STREAMS,
+    TOLERANCE,
+    is_latency,
+    rate_of,
+    score_before_early_stopping,
+    score_of,
+    tolerance,
+    why_none,
+)
 
 #: Below an audit's directory, and below a scenario's for the reference run.
 RUN: Final = Path("performance/run_1")
@@ -30,7 +42,9 @@ Latencies = AbstractSet[tuple[str, int]]
 class Run(NamedTuple):
     """One run, by its detail log or its summary, which `log` says.
 
-    `score` is in `unit`; `no_score` says why there is none. `latencies_ns` are those that the log is known by.
+    `score` is in `unit`; `no_score` says why there is none. `latencies_ns` are those that the log is known by, `lines`
+    every figure of it that some round took for the score. `is_text` is that its detail log is one of text, as of v0.7;
+    `is_scored_as_of_old` that its LoadGen had no early stopping, by which its scenario is scored since.
     """
 
     name: str
@@ -48,6 +62,14 @@ class Run(NamedTuple):
     problems: tuple[str, ...]
     sut_name: str | None
     latencies_ns: Latencies
+    lines: AbstractSet[float] = frozenset()
+    is_text: bool = False
+    is_scored_as_of_old: bool = False
+
+    @property
+    def tolerance(self) -> float:
+        """How far another run's score may lie from this one's, as a share of it."""
+        return TOLERANCE if self.score is None or self.unit == STREAMS else tolerance(self.scenario or "", self.score)
 
     @property
     def unread(self) -> str:
@@ -86,6 +108,12 @@ def of_detail(name: str, log: Detail) -> Run:
     """Return the run that a detail log is of, scored as LoadGen has it."""
     scenario = log.text("effective_scenario")
     source = SCENARIOS.get(scenario or "")
+    score, unit = log.number(source.key) if source else None, _unit(scenario, "ns")
+    old = not version_has_early_stopping(log.text("loadgen_version"))
+    if old and scenario == "SingleStream":
+        score = log.number("result_90.00_percentile_latency_ns")
+    elif old and scenario == "MultiStream":
+        score, unit = log.number("effective_samples_per_query"), STREAMS
     return Run(
         name=name,
         log="detail log",
@@ -93,8 +121,8 @@ def of_detail(name: str, log: Detail) -> Run:
         whole=log.whole,
         scenario=scenario,
         validity=log.text("result_validity"),
-        score=log.number(source.key) if source else None,
-        unit=_unit(scenario, "ns"),
+        score=score,
+        unit=unit,
         no_score="",
         target_latency_ns=log.number("effective_target_latency_ns"),
         n_errors=log.n_errors,
@@ -102,12 +130,22 @@ def of_detail(name: str, log: Detail) -> Run:
         problems=log.problems,
         sut_name=log.text("sut_name"),
         latencies_ns={(key, int(ns)) for key in _LATENCIES if (ns := log.number(key)) is not None},
+        lines={number for key in SCORE_KEYS if (number := log.number(key)) is not None},
+        is_scored_as_of_old=old and is_latency(scenario),
     )
 
 
 def of_summary(name: str, log: Summary, *, as_rate: bool) -> Run:
-    """Return the run that a summary is of, scored as LoadGen has it, or `as_rate`: by queries/s in every scenario."""
-    score = rate_of(log) if as_rate else score_of(log)
+    """Return the run that a summary is of, scored as LoadGen has it, or `as_rate`: by queries/s in every scenario.
+
+    A log without an early-stopping estimate is asked for its writer, by the detail log beside it.
+    """
+    score, unit = rate_of(log) if as_rate else score_of(log), _unit(log.scenario, "queries/s" if as_rate else "ns")
+    writer = writer_of(Path(log.path).with_name(DETAIL)) if not log.early_stopping_ns else Writer()
+    old = is_latency(log.scenario) and not writer.has_early_stopping
+    if old and (score := score_before_early_stopping(log)):
+        unit = STREAMS if log.scenario == "MultiStream" else unit
+        score = NS_PER_S / score if as_rate and unit != STREAMS else score
     return Run(
         name=name,
         log="summary",
@@ -116,7 +154,7 @@ def of_summary(name: str, log: Summary, *, as_rate: bool) -> Run:
         scenario=log.scenario,
         validity=log.validity,
         score=score,
-        unit=_unit(log.scenario, "queries/s" if as_rate else "ns"),
+        unit=unit,
         no_score=f": {why_none(log)}" if as_rate and score is None else "",
         target_latency_ns=log.target_latency_ns,
         n_errors=log.n_errors or 0,
@@ -124,6 +162,9 @@ def of_summary(name: str, log: Summary, *, as_rate: bool) -> Run:
         problems=log.problems,
         sut_name=log.sut_name,
         latencies_ns=log.latencies_ns,
+        lines=log.score_lines,
+        is_text=writer.is_text,
+        is_scored_as_of_old=old,
     )
 
 
@@ -147,7 +188,7 @@ def figures(pair: Pair, score: Check) -> dict[str, Figure]:
         "reference_score": before,
         "audit_score": pair.audit.score,
         "ratio": score.observed,
-        "limit_ratio": 1 + tolerance(pair.reference.scenario or "", before) if before else None,
+        "limit_ratio": 1 + pair.reference.tolerance if before else None,
     }
     return {name: value for name, value in found.items() if value is not None}
 

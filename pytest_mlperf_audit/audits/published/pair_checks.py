@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ..verdict import Check
 from .pair import Latencies, Pair
-from .score import SCENARIOS, TOLERANCE, tolerance
+from .score import SCENARIOS
 
 #: Latencies to the nanosecond that two logs must share to be of one run. In the sample of v4.1 no two runs share any.
 _ENOUGH = 3
@@ -167,8 +167,9 @@ def _target_latency(pair: Pair, words: Wording) -> list[Check]:
 def _score(pair: Pair, words: Wording, compare: Callable[[float, float, float, str], Check]) -> Check:
     before, after = pair.reference.score, pair.audit.score
     scenario = pair.reference.scenario or ""
-    tolerated = TOLERANCE if before is None else tolerance(scenario, before)
-    if before is not None and after is not None and scenario == pair.audit.scenario:
+    tolerated = pair.reference.tolerance
+    alike = scenario == pair.audit.scenario and pair.reference.unit == pair.audit.unit
+    if before is not None and after is not None and alike:
         return compare(before, after, tolerated, pair.reference.unit)
     missing = [
         f"no score in the {run.name} run's {run.log}{run.no_score}{run.unread}" for run in pair if run.score is None
@@ -178,5 +179,5 @@ def _score(pair: Pair, words: Wording, compare: Callable[[float, float, float, s
         passed=None,
         observed=None,
         limit=1 + tolerated,
-        reason="; ".join(missing) or "scores of different scenarios cannot be compared",
+        reason="; ".join(missing) or "scores of different scenarios, or in different units, cannot be compared",
     )

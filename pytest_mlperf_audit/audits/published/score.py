@@ -7,12 +7,15 @@ or more) and `compliance/TEST01/verify_performance.py` (it must lie within the t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import isfinite
 from typing import Final, NamedTuple
 
 from ...loadgen.summary import Summary
 from ..verdict import Check
 
+#: The unit of MultiStream's score until LoadGen had early stopping.
+STREAMS: Final = "samples/query"
 TOLERANCE: Final = 0.10
 RELAXED: Final = 0.20
 #: Ratios of scores that are limits of TEST04 and of TEST01.
@@ -23,7 +26,7 @@ BOTH_WAYS_LIMITS: Final = (1 - TOLERANCE, 1 + TOLERANCE)
 #: compares queries per second with them, so that in practice every SingleStream and MultiStream run of TEST04 is
 #: relaxed.
 _RELAXED_UP_TO: Final = {"SingleStream": 200_000, "MultiStream": 1_600_000}
-_NS_PER_S: Final = 1e9
+NS_PER_S: Final = 1e9
 
 
 class _Source(NamedTuple):
@@ -64,6 +67,15 @@ def is_latency(scenario: str | None) -> bool:
     return bool(source and source.percentiles)
 
 
+def score_before_early_stopping(run: Summary) -> float | None:
+    """Return the score of a run by a LoadGen older than 2.0, None where it has none, or is of another scenario.
+
+    SingleStream's is the 90th percentile latency in ns, MultiStream's the samples per query. Source:
+    `loadgen/results.cc` at v1.1, and `compliance/nvidia/TEST01/verify_performance.py` of that time.
+    """
+    return {"SingleStream": run.percentile_90_latency_ns, "MultiStream": run.streams}.get(run.scenario or "")
+
+
 def score_of(run: Summary) -> float | None:
     """Return a run's score as LoadGen prints it; None where there is none, or not one alone."""
     if run.scenario == "Offline":
@@ -81,7 +93,7 @@ def rate_of(run: Summary) -> float | None:
     score = score_of(run)
     if score is None or not is_latency(run.scenario):
         return score
-    return _NS_PER_S / score if score else None
+    return NS_PER_S / score if score else None
 
 
 def why_none(run: Summary) -> str:
@@ -101,6 +113,11 @@ def why_none(run: Summary) -> str:
     return reason
 
 
+def is_in_log(recorded: float, lines: Iterable[float], scenario: str | None) -> bool:
+    """Return whether a recorded score is one of a log's figures; scripts of older rounds recorded other lines of it."""
+    return any(is_of_run(recorded, line, scenario) or same_score(recorded, line, "Server") for line in lines)
+
+
 def same_score(one: float, other: float, scenario: str | None) -> bool:
     """Return whether two printed scores can be the same figure: LoadGen prints six digits, for Server two decimals."""
     rounding = 0.005 if scenario == "Server" else 0.0
@@ -109,7 +126,7 @@ def same_score(one: float, other: float, scenario: str | None) -> bool:
 
 def is_of_run(recorded: float, score: float, scenario: str | None) -> bool:
     """Return whether a recorded score can be of a run with this one; scripts of older rounds recorded the inverse."""
-    inverse = _NS_PER_S / score if score else score
+    inverse = NS_PER_S / score if score else score
     return same_score(recorded, score, scenario) or same_score(recorded, inverse, scenario)
 
 

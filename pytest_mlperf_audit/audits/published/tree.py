@@ -34,7 +34,10 @@ _TEST_DIRECTORY = re.compile(r"test[0-9]{2}", re.IGNORECASE)
 _AUDIT_FILE = re.compile(r"audit_(?P<name>[A-Za-z0-9_]+)\.json")
 #: Below an audit and a run there are no further audits; in a submitter's own code there may be thousands of files.
 _BARREN: Final = {"performance", "accuracy", "code", "documentation", "systems", "measurements", "power", ".git"}
+#: Beside results/ and compliance/ these hold copies of upstream's own scripts, folders compliance/TEST0x included.
+_CODE: Final = {"src", "tools"}
 _COMPLIANCE, _RESULTS = "compliance", "results"
+_ROOTS: Final = {_COMPLIANCE, _RESULTS}
 
 
 def find_audits(tree: Path) -> list[AuditDirectory]:
@@ -68,7 +71,7 @@ def _audits(tree: Path) -> Iterator[AuditDirectory]:
                 if match := _AUDIT_FILE.fullmatch(name):
                     test = _ENDPOINTS_NAMES.get(match["name"], match["name"])
                     yield _audit(tree, here / name, here.parent, test, "endpoints")
-        names[:] = [name for name in names if name not in tests and name.lower() not in _BARREN]
+        names[:] = [name for name in names if name not in tests and not _is_barren(here, name, len(tree.parts))]
     if unreadable:
         error = unreadable[0]
         raise ConfigError(
@@ -77,7 +80,14 @@ def _audits(tree: Path) -> Iterator[AuditDirectory]:
         )
 
 
+def _is_barren(here: Path, name: str, n_tree: int) -> bool:
+    folded = name.lower()
+    return folded in _BARREN or (folded in _CODE and not _ROOTS & set(here.parts[n_tree:]))
+
+
 def _audit(tree: Path, path: Path, scenario: Path, test: str, layout: Layout) -> AuditDirectory:
+    if scenario.name == _COMPLIANCE and _RESULTS in scenario.parts[len(tree.parts) : -1]:
+        scenario = scenario.parent  # results/<system>/<benchmark>/Offline/compliance/TEST01, as some of v6.0 have it
     parts = tuple(map(readable, scenario.parts))
     root = _root(parts, len(tree.parts))
     above: tuple[str, ...]
@@ -105,7 +115,7 @@ def _audit(tree: Path, path: Path, scenario: Path, test: str, layout: Layout) ->
 
 def _root(parts: tuple[str, ...], n_tree: int) -> int | None:
     """Return where `compliance` or `results` stands in a path: the first below the tree, else the last above it."""
-    roots = [index for index, part in enumerate(parts) if part in (_COMPLIANCE, _RESULTS)]
+    roots = [index for index, part in enumerate(parts) if part in _ROOTS]
     below = [index for index in roots if index >= n_tree]
     return below[0] if below else roots[-1] if roots else None
 

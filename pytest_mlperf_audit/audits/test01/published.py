@@ -11,6 +11,7 @@ that noise is large (SingleStream up to 0.2 ms, MultiStream up to 1.6 ms).
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Final
 
@@ -19,11 +20,12 @@ from ...loadgen.detail import read_detail
 from ...loadgen.summary import read_summary
 from ...loadgen.text import read
 from ...loadgen.verify_files import read_verify_performance
+from ...loadgen.version import writer_of
 from ..published import pair as runs
 from ..published import pair_checks
 from ..published.case import AuditDirectory, Reverified, together
 from ..published.pair import DETAIL, RUN, SUMMARY, Pair, Run
-from ..published.score import is_of_run, within
+from ..published.score import is_in_log, is_of_run, within
 from . import published_accuracy, upstream
 
 _WORDS: Final = pair_checks.Wording(
@@ -62,11 +64,36 @@ def performance(found: AuditDirectory) -> Reverified:
         ("audit", recorded and recorded.audit_score),
     ):
         now = shown.figures.get(f"{name}_score")
-        if was and isinstance(now, float) and not is_of_run(was, now, shown.log_scenario):
+        where = directories[name == "audit"]
+        if was and isinstance(now, float) and not _is_of_log(was, now, where, shown.log_scenario):
             shown.notes.append(
-                f"verify_performance.txt has the {name} score {was:g}, the log {now:g}: it was written for another run."
+                f"verify_performance.txt has the {name} score {was:g}, the log {now:g}, and no line of it says the "
+                f"former: it was written for another {name} run than the one that was published."
             )
     return shown
+
+
+def _is_of_log(recorded: float, score: float, directory: Path, scenario: str | None) -> bool:
+    """Return whether a recorded score is the run's, or another figure of its logs: scripts of older rounds took one.
+
+    Of five runs of a scenario, as v0.7 had them, any may be meant.
+    """
+    if is_of_run(recorded, score, scenario):
+        return True
+    others = sorted(directory.parent.glob("run_*")) if directory.parent.is_dir() else []
+    return any(
+        is_in_log(recorded, _lines(path / name), scenario)
+        for path in dict.fromkeys((directory, *others))
+        for name in (SUMMARY, DETAIL)
+    )
+
+
+def _lines(path: Path) -> AbstractSet[float]:
+    """Return the figures of a log that may have been taken for its score; none of one that cannot be read."""
+    try:
+        return read_summary(path).score_lines if path.name == SUMMARY else runs.of_detail("", read_detail(path)).lines
+    except RecordError:
+        return frozenset()
 
 
 def _performance(found: AuditDirectory, directories: tuple[Path, Path]) -> Reverified:
@@ -88,25 +115,32 @@ def _performance(found: AuditDirectory, directories: tuple[Path, Path]) -> Rever
     shown = Reverified(
         checks=checks, log_scenario=pair.scenario, figures=runs.figures(pair, checks[-1]), notes=_notes(pair)
     )
-    if logs == {DETAIL}:
+    if logs == {DETAIL} and not any(run.is_scored_as_of_old for run in pair):  # today's script is for today's logs
         _ask_upstream(shown, directories)
     return shown
 
 
 def _run(name: str, directory: Path) -> Run | None:
-    """Return a run by its detail log, by its summary where that was not published, None without both."""
-    if (directory / DETAIL).exists():
+    """Return a run by its detail log, None without logs.
+
+    By its summary where that was not published, and where it is of v0.7 or older: such a log holds text, no figures.
+    """
+    if (directory / DETAIL).exists() and not ((directory / SUMMARY).exists() and _is_text(directory / DETAIL)):
         return runs.of_detail(name, read_detail(directory / DETAIL))
     if (directory / SUMMARY).exists():
         return runs.of_summary(name, read_summary(directory / SUMMARY), as_rate=False)
     return None
 
 
+def _is_text(path: Path) -> bool:
+    return writer_of(path).is_text
+
+
 def _notes(pair: Pair) -> list[str]:
     """Return what a reviewer should know of the two runs beside the checks."""
     notes = runs.systems_note(pair)
     for run in pair:
-        if run.log == "summary":
+        if run.log == "summary" and not run.is_text:
             notes.append(f"The {run.name} run was published without a detail log and is judged by its summary.")
         notes += run.errors() + run.oddities()
     return notes

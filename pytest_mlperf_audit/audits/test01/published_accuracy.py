@@ -38,8 +38,9 @@ def accuracy(found: AuditDirectory) -> Reverified:
     """Check `accuracy`, and `log_hash` where accuracy.txt notes the hash of a log that is whole.
 
     Both logs whole: every sampled output is compared, all its bytes. Cut for publication, or the accuracy run's log not
-    published: the submitter's record stands, when it is complete and accuracy.txt notes the whole log's hash, unless an
-    output still visible in both contradicts it. A log that cannot be read for another reason leaves it undecided.
+    published: the submitter's record stands, when it is complete and accuracy.txt notes the hash of a cut audit log,
+    unless an output still visible in both contradicts it. A log that cannot be read for another reason leaves it
+    undecided.
     """
     record = record_of(found.path, _VERIFY_FILE)
     shown = Reverified(recorded=f"accuracy {record.verdict}" if record and record.verdict else "")
@@ -47,6 +48,7 @@ def accuracy(found: AuditDirectory) -> Reverified:
     outputs = SampledOutputs()
     compared: SampledOutputs | None = None
     readable = True
+    audit = None
     try:
         audit = take_whole(audit_log, lambda entry: outputs.add(entry.qsl_idx, entry.data))
         reference = (
@@ -55,13 +57,15 @@ def accuracy(found: AuditDirectory) -> Reverified:
             else None
         )
     except TruncatedLogError:
-        shown.checks = [_as_recorded(found, record, shown.notes)]
+        is_cut = audit is None
+        shown.checks = [_as_recorded(found, record, shown.notes, is_cut=is_cut)]
     except RecordError as error:
         readable = False
         shown.checks = [undecided("accuracy", str(error))]
     else:
         compared = outputs if reference else None
-        judged = _judge(found, compared, shown.notes) if compared else _as_recorded(found, record, shown.notes)
+        notes = shown.notes
+        judged = _judge(found, compared, notes) if compared else _as_recorded(found, record, notes, is_cut=False)
         shown.checks = [judged, *_hashes(found, audit, reference)]
     if readable and is_same_file(reference_log, audit_log):
         shown.checks = [_one_log_twice()]
@@ -100,12 +104,18 @@ def _judge(found: AuditDirectory, outputs: SampledOutputs, notes: list[str]) -> 
     return Check(name="accuracy", passed=n > 0, observed=n, limit=1, reason=reason)
 
 
-def _as_recorded(found: AuditDirectory, record: VerifyRecord | None, notes: list[str]) -> Check:
-    """Judge by the submitter's record, and by what is visible of both logs."""
-    if noted_hash(found.path) is None:
+def _as_recorded(found: AuditDirectory, record: VerifyRecord | None, notes: list[str], *, is_cut: bool) -> Check:
+    """Judge by the submitter's record, and by what is visible of both logs.
+
+    `is_cut` is that the audit run's log was cut; the whole one must be known by its hash then. A record without a
+    verdict leaves it to two scores, as MLPerf's checker has it.
+    """
+    if is_cut and noted_hash(found.path) is None:
         reason = "the logs were cut for publication, and accuracy.txt notes no sha256 of the whole audit log"
         return undecided("accuracy", reason)
     if record is None or not record.verdict:
+        if (found.path / _BASELINE).exists() and (found.path / _COMPLIANCE).exists():
+            return _scores(found, f"{_VERIFY_FILE} records no verdict")
         return undecided("accuracy", f"the logs are not whole, and {found.path / _VERIFY_FILE} records no verdict")
     n, differing = _recorded_counts(record)
     if n is None or differing is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Final
 
@@ -10,13 +12,14 @@ from ...loadgen.summary import Summary
 from ...loadgen.verify_files import RecordedPerformance
 from ..published.case import Reverified, status_of
 from ..published.pair import DETAIL, Pair, Run, of_summary, systems_note
-from ..published.score import SCENARIOS, TOLERANCE, is_latency, is_of_run, same_score
+from ..published.score import SCENARIOS, TOLERANCE, is_in_log, is_latency, is_of_run, same_score
 from ..verdict import Check
 
 #: compliance/TEST04/audit.config: performance_issue_same_index
 _INDEX: Final = 3
 #: The sample of v4.1 has six ratios below 0.9: five from 0.39 to 0.52, and one of 0.86.
 _SLOW: Final = 0.6
+_FiguresOf = Callable[[], AbstractSet[float]]
 _NS_PER_S: Final = 1e9
 
 
@@ -118,8 +121,13 @@ def of_details(paths: tuple[Path, Path], pair: Pair) -> list[str]:
     return notes
 
 
-def of_record(recorded: RecordedPerformance, shown: Reverified) -> list[str]:
-    """Return notes where the submitter's verify_performance.txt differs from what the logs show."""
+def of_record(
+    recorded: RecordedPerformance, shown: Reverified, score_lines: tuple[_FiguresOf, _FiguresOf]
+) -> list[str]:
+    """Return notes where the submitter's verify_performance.txt differs from what the logs show.
+
+    `score_lines` return the figures of the reference's and of the audit's log that some script took for the score.
+    """
     notes = []
     if recorded.n_errors:
         notes.append(f"verify_performance.txt records {recorded.n_errors} errors.")
@@ -133,15 +141,12 @@ def of_record(recorded: RecordedPerformance, shown: Reverified) -> list[str]:
         (recorded.audit_score, shown.figures.get("audit_score")),
     ]
     if any(
-        was is not None and isinstance(now, float) and not is_of_run(was, now, shown.log_scenario) for was, now in pairs
+        was is not None
+        and isinstance(now, float)
+        and not is_of_run(was, now, shown.log_scenario)
+        and not is_in_log(was, lines(), shown.log_scenario)
+        for (was, now), lines in zip(pairs, score_lines, strict=True)
     ):
         scores = ", ".join("none" if was is None else f"{was:g}" for was, _ in pairs)
         notes.append(f"verify_performance.txt has other scores than the logs ({scores}): it is of other runs.")
     return notes
-
-
-def of_directory(scenario: str, log_scenario: str | None) -> list[str]:
-    """Return a note where the directory has another scenario's name than the logs, spelling apart."""
-    if not log_scenario or scenario.lower().replace("-", "").replace("_", "") == log_scenario.lower():
-        return []
-    return [f"The directory is named {scenario}, the logs are of scenario {log_scenario}; the logs count."]

@@ -6,7 +6,11 @@ score of what was logged is at least the model's threshold.
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from ...errors import RecordError
+from ...loadgen.detail import finite, peek
 from ...loadgen.verify_files import VerifyRecord
 from ..published.accuracy_logs import (
     ACCURACY_LOG,
@@ -19,11 +23,16 @@ from ..published.accuracy_logs import (
     undecided,
 )
 from ..published.case import AuditDirectory, Reverified
+from ..published.pair import RUN
 from ..scored import SampleCount
 from ..verdict import Check
 from . import Threshold, threshold_of, upstream
 
 _VERIFY_FILE = "verify_accuracy.txt"
+DETAIL: Final = RUN / "mlperf_log_detail.txt"
+_QUERIES, _PER_QUERY = "result_query_count", "effective_samples_per_query"
+#: qsl_rng_seed of v6.0 (submission_checker/constants.py, seeds).
+_V6_0_SEED: Final = 2465351861681999779
 _NOT_RECOMPUTED = (
     "the score is the submitter's: to compute it again needs the benchmark's accuracy script and its reference data"
 )
@@ -34,7 +43,8 @@ def verify(found: AuditDirectory) -> Reverified:
 
     The numbers of verify_accuracy.txt count, not its words. Where the log was cut for publication, `samples` passes as
     recorded: when accuracy.txt notes the whole log's hash, the score is recorded, and LoadGen's summary says that each
-    sample was issued once.
+    sample was issued once; of v6.0, which did not ask for that, when the numbers of samples issued and of entries are
+    TEST07's.
     """
     wanted = threshold_of(found.benchmark)
     record = record_of(found.path, _VERIFY_FILE)
@@ -55,7 +65,7 @@ def _samples(
 ) -> list[Check]:
     seen = SampleCount()
     try:
-        log = take_whole(found.path / ACCURACY_LOG, lambda entry: seen.add(entry.qsl_idx))
+        log = take_whole(found.path / ACCURACY_LOG, lambda entry: seen.add(entry.qsl_idx), may_lack=True)
     except TruncatedLogError as error:
         return [_samples_as_recorded(found, wanted, record, str(error), notes)]
     except RecordError as error:
@@ -63,7 +73,7 @@ def _samples(
     if wanted is None:
         counted = undecided("samples", f"how many samples TEST07 takes of {found.benchmark} is not known here")
     else:
-        counted = seen.check(wanted.n_samples, unique=True)
+        counted = seen.check(wanted.n_samples, unique=is_issued_once(found))
     hashed = hash_check(log, found.path)
     return [counted, hashed] if hashed else [counted]
 
@@ -71,26 +81,61 @@ def _samples(
 def _samples_as_recorded(
     found: AuditDirectory, wanted: Threshold | None, record: VerifyRecord | None, why: str, notes: list[str]
 ) -> Check:
+    once = is_issued_once(found)
     summary = summary_of(found.path)
+    n_loaded, n_issued = _n_loaded(record), _n_issued(found)
     lacking = {
         "accuracy.txt notes no sha256 of the whole log": noted_hash(found.path) is None,
         f"{_VERIFY_FILE} records no score": record is None or record.number("Accuracy score") is None,
-        "LoadGen's summary does not say that each sample was issued once": not (
-            summary and summary.performance_issue_unique
-        ),
         f"how many samples TEST07 takes of {found.benchmark} is not known here": wanted is None,
     }
+    if once:
+        told = bool(summary and summary.performance_issue_unique)
+        lacking["LoadGen's summary does not say that each sample was issued once"] = not told
+    else:
+        lacking[f"{_VERIFY_FILE} does not record how many entries the log has"] = n_loaded is None
+        lacking["LoadGen's detail log does not say how many samples were issued"] = n_issued is None
     if missing := [what for what, lacks in lacking.items() if lacks]:
         return undecided("samples", f"{why}; {', and '.join(missing)}")
     assert wanted is not None
-    notes.append("the log was cut for publication, so that every sample is in it rests on the submitter's record")
+    counts = {"entries were logged": n_loaded, "samples were issued": n_issued}
+    told_counts = [f"{n} {what}" for what, n in counts.items() if n is not None]
+    wrong = [n for n in counts.values() if n not in (None, wanted.n_samples)]
+    notes.append("the whole log was not published, so that every sample is in it rests on the submitter's record")
+    by = "LoadGen issued each sample once" if once else " and ".join(told_counts)
+    reason = f"as recorded: {by}, and the whole log's sha256 is noted"
+    if wrong:
+        reason = f"{' and '.join(told_counts)}, TEST07 has {wanted.n_samples} samples: the files are of another run"
     return Check(
         name="samples",
-        passed=True,
-        observed=None,
+        passed=not wrong,
+        observed=wrong[0] if wrong else n_issued,
         limit=wanted.n_samples,
-        reason="as recorded: LoadGen issued each sample once, and the whole log's sha256 is noted",
+        reason=reason,
     )
+
+
+def _n_loaded(record: VerifyRecord | None) -> int | None:
+    """Return how many entries the accuracy script says that it loaded, None where it does not say."""
+    loaded = re.search(r"\bLoaded ([0-9]{1,9}) log entries", record.text) if record else None
+    return int(loaded[1]) if loaded else None
+
+
+def _n_issued(found: AuditDirectory) -> int | None:
+    """Return how many samples LoadGen's detail log says that the run issued, None where it does not say."""
+    said = peek(found.path / DETAIL, frozenset((_QUERIES, _PER_QUERY)))
+    queries, per_query = finite(said.get(_QUERIES)), finite(said.get(_PER_QUERY))
+    return None if queries is None or per_query is None else round(queries * per_query)
+
+
+def is_issued_once(found: AuditDirectory) -> bool:
+    """Return whether the round asks LoadGen to issue each sample once: those after v6.0 do.
+
+    Source: mlcommons/inference d8230cdd, `performance_issue_unique` in TEST07's audit.config. A run is known for one of
+    v6.0 by the seeds that round had.
+    """
+    summary = summary_of(found.path)
+    return summary is None or summary.qsl_rng_seed != _V6_0_SEED
 
 
 def _accuracy(found: AuditDirectory, wanted: Threshold | None, record: VerifyRecord | None, notes: list[str]) -> Check:

@@ -97,6 +97,29 @@ def test_other_tests_and_other_files_are_left_alone(tmp_path: Path):
     assert [audit.test for audit in find_audits(tmp_path)] == ["test04"]
 
 
+@pytest.mark.parametrize("code", ["src/x/compliance/TEST06", "tools/compliance/nvidia/TEST06", "code/TEST04"])
+def test_copies_of_upstreams_scripts_are_no_audits(tmp_path: Path, code: str):
+    tree = Submission(tmp_path, old=False)
+    tree.test04(CASE)
+    (tmp_path / "closed/Some Company" / code).mkdir(parents=True)
+    assert [audit.case for audit in find_audits(tmp_path)] == [CASE]
+
+
+def test_a_system_may_have_the_name_of_a_folder_of_code(tmp_path: Path):
+    tree = Submission(tmp_path)
+    tree.test04("closed/Us/src/resnet50/Offline")
+    assert [audit.system for audit in find_audits(tmp_path)] == ["src"]
+
+
+def test_a_folder_compliance_within_the_scenario(tmp_path: Path):
+    tree = Submission(tmp_path, old=False)
+    tree.test04(CASE)
+    scenario = tree.compliance(CASE)
+    (scenario / "compliance/TEST01").mkdir(parents=True)
+    found = {audit.test: audit for audit in find_audits(tmp_path)}
+    assert (found["test01"].case, found["test01"].results) == (CASE, scenario)
+
+
 def test_every_audit_is_found_once_and_in_order(tmp_path: Path):
     tree = Submission(tmp_path)
     for test in ("TEST09", "TEST01", "TEST07", "TEST06", "TEST04"):
