@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_mlperf_audit.audits.registry import models, shipped
-from pytest_mlperf_audit.config.load import IGNORED
+from pytest_mlperf_audit.config.peer import IGNORED, MOVED
 from pytest_mlperf_audit.config.schema import json_schema
 from pytest_mlperf_audit.verdicts import files as verdict
 from pytest_mlperf_audit.verdicts import round as tree
@@ -57,14 +57,23 @@ audit:
 * **Errors** are found before anything is sent, the first 20 at once (more are counted), with file, line and key:
   `wan22.yaml:14: audit.sampels: unknown key; did you mean 'samples'?`
 * **Keys of the endpoints tool without meaning here** are accepted with one warning; they are listed at the end.
+  Variables in them, and in `accuracy_config.extras`, need not be set.
 * **Durations** in `_ms` keys are milliseconds, or text with a unit: `600000ms`, `600s`, `10m`, `4h`.
-* `min_duration_ms` is 0 unless given, where the endpoints tool has 600000 and does not enforce it: here it is a real
-  floor. `performance_timeout_s` is null, where the endpoints tool gives up on queries in flight after 240 seconds.
+* `min_duration_ms` is a real floor here, and 0 unless given or fixed by a ruleset. In the endpoints tool it sizes a
+  Poisson run (`min_issue_duration_ms` today), and so it does here in a file with `load_pattern: {type: poisson}` and
+  the tool's `settings.timeouts`; a warning says so.
+* Waits have no limit unless given, as in the endpoints tool; the warm-up's, too, for which that tool has 240 seconds.
 * **Data set formats**: JSON Lines, JSON (an array of objects, or `{"data": [...]}`), CSV (all values are text) and
   Parquet (`pip install '.[parquet]'` in the clone). A row without `prompt` is read with the first of
   `user_prompt`, `question`, `input`, `input_text`, `problem`, `query` as its prompt, and `system_prompt` as `system`.
 * **Editors**: `pytest_mlperf_audit/config/schema.json` is a JSON Schema of the file. With the YAML language server, put
   `# yaml-language-server: $schema=PATH/schema.json` on the first line.
+"""
+
+MOVED_INTRO = """\
+## Keys read under another name
+
+Names that these have in the endpoints tool, or had there before.
 """
 
 IGNORED_INTRO = """\
@@ -83,7 +92,8 @@ def configuration() -> str:
     for path, block in _blocks(schema, schema["$defs"]):
         parts += [f"## `{path}`\n", f"{block.get('description', '')}\n", _table(block)]
     listed = "\n".join(f"* `{_path(path)}`" for path in IGNORED)
-    return "\n".join([*parts, IGNORED_INTRO, listed, ""])
+    moved = "\n".join(f"* `{_path(old)}`: `{_path(new)}`" for old, new in MOVED.items())
+    return "\n".join([*parts, MOVED_INTRO, moved, "", IGNORED_INTRO, listed, ""])
 
 
 def schema_text() -> str:

@@ -59,6 +59,7 @@ class AuditContext(msgspec.Struct, frozen=True, kw_only=True):
     min_duration_ms: int = 0
     max_duration_ms: int = 0
     drain_timeout_s: float | None = None
+    accuracy_drain_timeout_s: float | None = None
     query_timeout_s: float | None = None
     n_samples_to_issue: int | None = None
     ruleset: str = ""

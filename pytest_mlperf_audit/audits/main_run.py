@@ -87,6 +87,7 @@ class Accuracy(Audit[AccuracyBlock]):
                 order=without_replacement(context.sample_order_seed, wrap=True),
                 min_duration_ms=0,
                 max_duration_ms=0,
+                drain_timeout_s=context.accuracy_drain_timeout_s,
                 keep=Keep(outputs=True, expected=scoring.ground_truth),
                 dataset=dataset,
                 scoring=scoring,

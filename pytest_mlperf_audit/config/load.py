@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
@@ -17,6 +16,7 @@ from .benchmark import Benchmark, benchmark_model
 from .block import AuditBlock
 from .bound import bound
 from .explain import explain
+from .peer import is_ignored, renamed, without_ignored
 from .redact import is_command, is_public, is_secret_name, is_telling, looks_secret, secrets_below
 from .yaml_reader import MAX_BYTES, read_yaml
 from .yaml_source import (
@@ -29,58 +29,6 @@ from .yaml_source import (
     interpolate,
     names_in,
     values_in,
-)
-
-_CLIENT = (
-    "adapter",
-    "accumulator",
-    "api_key",
-    "api_type",
-    "auto_warmup_budget_fraction",
-    "cpu_affinity",
-    "endpoint_urls",
-    "event_logs_dir",
-    "log_level",
-    "max_concurrent_warmup_connects",
-    "min_required_connections",
-    "stream_all_chunks",
-    "transport",
-    "warmup_connections",
-    "worker_force_kill_timeout",
-    "worker_gc_mode",
-    "worker_graceful_shutdown_wait",
-    "worker_initialization_timeout",
-)
-_TIMEOUTS = (
-    "run_timeout_s",
-    "warmup_drain_timeout_s",
-    "performance_drain_timeout_s",
-    "accuracy_drain_timeout_s",
-    "metrics_drain_timeout_s",
-    "worker_initialization_timeout_s",
-    "worker_graceful_shutdown_wait_s",
-    "worker_force_kill_timeout_s",
-)
-_DRAIN = ("accuracy_timeout_s", "metrics_drain_timeout_s", "metrics_tokenizer_workers", "warmup_timeout_s")
-
-#: Keys of the endpoints tool's YAML that have no meaning here: accepted, taken out, and named in one warning. In these
-#: key paths "*" stands for any list index.
-IGNORED: tuple[KeyPath, ...] = (
-    ("timeout",),
-    ("verbose",),
-    ("enable_cpu_affinity",),
-    ("model_params", "osl_distribution"),
-    ("model_params", "tokenizer_name"),
-    ("datasets", "*", "generate_params"),
-    ("datasets", "*", "agentic_inference"),
-    ("datasets", "*", "generation_config_override", "osl_distribution"),
-    ("settings", "profiling"),
-    ("settings", "early_stopping"),
-    ("settings", "service_ready_timeout_s"),
-    ("settings", "load_pattern", "use_legacy_loadgen_qps_metrics"),
-    *(("settings", "client", key) for key in _CLIENT),
-    *(("settings", "timeouts", key) for key in _TIMEOUTS),
-    *(("settings", "drain", key) for key in _DRAIN),
 )
 
 
@@ -120,13 +68,14 @@ def load_config(
 
 def _load(path: Path, audit_models: Mapping[str, type[AuditBlock]], environ: Mapping[str, str] | None) -> LoadedConfig:
     substitute = as_written if environ is None else partial(interpolate, environ=environ)
-    source = read_yaml(_read(path), path.name, substitute, _holds_text, is_command)
+    source = read_yaml(_read(path), path.name, substitute, _holds_text, is_command, _is_unread)
     if environ is not None and (public := [*_credentials_shown(source)]):
         raise ConfigError(fault_list(public, len(public), source.name))
-    data, ignored = _strip_ignored(source)
+    source, ignored = without_ignored(source)
+    source, renaming = renamed(source, as_run=environ is None)
     model = benchmark_model(audit_models)
     try:
-        benchmark = model.model_validate(data)
+        benchmark = model.model_validate(source.data)
     except ValidationError as error:
         message = explain(error, source, model)
     else:
@@ -137,7 +86,7 @@ def _load(path: Path, audit_models: Mapping[str, type[AuditBlock]], environ: Map
         return LoadedConfig(
             path.resolve(),
             benchmark,
-            (*_ignored_warning(source, ignored), *told),
+            (*_ignored_warning(source, ignored), *renaming, *told),
             lines,
             written={at: text for at, text in source.from_env.items() if has_variable(text)},
             secrets=tuple(_secrets(source, benchmark, environ)) if environ is not None else (),
@@ -175,6 +124,11 @@ def _holds_text(path: KeyPath) -> bool:
     return path[-1] in {"api_key", "client_key_password"} or "headers" in path
 
 
+def _is_unread(path: KeyPath) -> bool:
+    """Whether nothing here reads a key, so that its variables need not be set."""
+    return is_ignored(path) or "extras" in path
+
+
 def _credentials_shown(source: YamlSource) -> Iterator[str]:
     """Yield a line for each variable that its name calls a credential, where its value would be seen by all."""
     for path, text in source.from_env.items():
@@ -204,35 +158,9 @@ def _secrets(source: YamlSource, benchmark: Benchmark, environ: Mapping[str, str
         yield from (value.get_secret_value() for _, value in block if isinstance(value, SecretStr))
 
 
-def _strip_ignored(source: YamlSource) -> tuple[dict[str, Any], list[KeyPath]]:
-    """Return the file's data without ignored keys, and the paths of those it had, in the table's order."""
-    found = [path for pattern in IGNORED for path in _matches(source.data, pattern)]
-    return _without(source.data, set(found), ()), found
-
-
 def _ignored_warning(source: YamlSource, paths: list[KeyPath]) -> tuple[str, ...]:
     """Return one warning that lists the ignored keys with their lines, or none."""
     if not paths:
         return ()
     listed = ", ".join(f"{dotted(path)} (line {source.line(path)})" for path in paths)
     return (f"{source.name}: keys of the endpoints tool that have no meaning here, ignored: {listed}",)
-
-
-def _matches(data: Any, pattern: KeyPath, at: KeyPath = ()) -> Iterator[KeyPath]:
-    if not pattern:
-        yield at
-        return
-    head, rest = pattern[0], pattern[1:]
-    if head == "*":
-        for index, item in enumerate(data if isinstance(data, list) else ()):
-            yield from _matches(item, rest, (*at, index))
-    elif isinstance(data, dict) and head in data:
-        yield from _matches(data[head], rest, (*at, head))
-
-
-def _without(data: Any, dropped: set[KeyPath], at: KeyPath) -> Any:
-    if isinstance(data, dict):
-        return {key: _without(value, dropped, (*at, key)) for key, value in data.items() if (*at, key) not in dropped}
-    if isinstance(data, list):
-        return [_without(value, dropped, (*at, index)) for index, value in enumerate(data)]
-    return data

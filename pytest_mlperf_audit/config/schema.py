@@ -7,7 +7,7 @@ from typing import Any
 
 from .benchmark import benchmark_model
 from .block import AuditBlock
-from .load import IGNORED
+from .peer import IGNORED, MOVED
 from .yaml_source import KeyPath
 
 _SCHEMA_ID = "urn:pytest-mlperf-audit:config:1"
@@ -17,6 +17,10 @@ _VARIABLE = {
     "description": "A value from the environment: ${NAME} or ${NAME:-default}",
 }
 _IGNORED = {"description": "A key of the endpoints tool without meaning here: accepted and ignored", "deprecated": True}
+
+_MOVED = {"description": "A key of the endpoints tool, read under the name that it has here", "deprecated": True}
+#: A block of the endpoints tool that is no more.
+_DRAIN = ("settings", "drain")
 
 _Schema = dict[str, Any]
 
@@ -33,7 +37,10 @@ def json_schema(audit_models: Mapping[str, type[AuditBlock]]) -> _Schema:
     audit["anyOf"] = [audit["items"], {"type": "array", "items": audit.pop("items")}, {"type": "null"}]
     del audit["type"]
     for path in IGNORED:
-        _allow(schema, definitions, path)
+        if path[:2] != _DRAIN:
+            _allow(schema, definitions, path, _IGNORED)
+    for path in (_DRAIN, *(old for old in MOVED if old[:2] != _DRAIN)):
+        _allow(schema, definitions, path, _MOVED)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": _SCHEMA_ID,
@@ -72,12 +79,12 @@ def _or_variable(name: str, value: _Schema) -> _Schema:
     return {**kept, "anyOf": [*(value.get("anyOf") or [kind]), _VARIABLE]}
 
 
-def _allow(schema: _Schema, definitions: Mapping[str, _Schema], path: KeyPath) -> None:
+def _allow(schema: _Schema, definitions: Mapping[str, _Schema], path: KeyPath, value: _Schema) -> None:
     block = schema
     for part in path[:-1]:
         if part != "*":
             block = _definition(block["properties"][part], definitions)
-    block["properties"].setdefault(str(path[-1]), dict(_IGNORED))
+    block["properties"].setdefault(str(path[-1]), dict(value))
 
 
 def _definition(value: _Schema, definitions: Mapping[str, _Schema]) -> _Schema:

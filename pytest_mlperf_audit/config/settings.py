@@ -26,6 +26,11 @@ class Runtime(Block):
     max_duration_ms: DurationMs = Field(
         default=0, description="Longest time in which a phase issues queries, in milliseconds (or 10m, 4h); 0: no limit"
     )
+    min_issue_duration_ms: DurationMs | None = Field(
+        default=None,
+        description="Of poisson only, as in the endpoints tool: the main run sends as many queries as come in this "
+        "time at target_qps; n_samples_to_issue wins over it",
+    )
     n_samples_to_issue: int | None = Field(
         default=None, gt=0, description="Queries of the main run; null: each row of the data set once"
     )
@@ -186,24 +191,40 @@ class Warmup(Block):
     warmup_random_seed: int = Field(default=42, description="Seed of the warm-up's order and salt")
 
 
-class Drain(Block):
-    """How long to wait for queries in flight."""
+class Timeouts(Block):
+    """How long is waited at most. What runs out of time yields no verdict; its records are kept."""
 
-    performance_timeout_s: float | None = Field(
+    run_timeout_s: float | None = Field(
         default=None,
         gt=0,
-        description="Seconds to wait for queries in flight when a phase has issued its last; null: until all are done. "
-        "A phase that runs out of this time yields no verdict",
+        description="Seconds for all phases of the run, from the first query on; what is in flight then is given up, "
+        "and the run has no verdict (exit status 6). null: no limit",
     )
-
-
-class Timeouts(Block):
-    """Time limits of the run."""
-
+    endpoint_response_idle_timeout_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="Seconds in which some reply must come while queries are in flight, or the run has no verdict: "
+        "more than the longest query takes, 300 say. null: no limit",
+    )
     service_ready_timeout_s: float = Field(
         default=30.0,
         ge=0,
         description="Seconds for which an endpoint that answers the first query with 503 or 429 is waited for",
+    )
+    warmup_drain_timeout_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="Seconds to wait for queries in flight when a warm-up has issued its last; null: until all are "
+        "done",
+    )
+    performance_drain_timeout_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="Seconds to wait for queries in flight when a phase of the main run or of an audit has issued its "
+        "last; null: until all are done",
+    )
+    accuracy_drain_timeout_s: float | None = Field(
+        default=None, gt=0, description="The same for the accuracy run; null: until all are done"
     )
 
 
@@ -230,8 +251,28 @@ class Settings(Block):
     load_pattern: LoadPattern = Field(default_factory=LoadPattern, description="How queries are issued")
     client: Client = Field(default_factory=Client, description="The HTTP client")
     warmup: Warmup = Field(default_factory=Warmup, description="Queries before the first phase")
-    drain: Drain = Field(default_factory=Drain, description="How long to wait for queries in flight")
-    timeouts: Timeouts = Field(default_factory=Timeouts, description="Time limits of the run")
+    timeouts: Timeouts = Field(default_factory=Timeouts, description="How long is waited at most")
     between_phases: BetweenPhases | None = Field(
         default=None, description="What is done between every two phases; null: nothing, they are sent back to back"
     )
+
+    @model_validator(mode="after")
+    def _sized_by_time(self) -> Self:
+        """Have `min_issue_duration_ms` give the number of queries, where that is not given."""
+        runtime, pattern = self.runtime, self.load_pattern
+        if runtime.min_issue_duration_ms is None:
+            return self
+        at = ["runtime", "min_issue_duration_ms"]
+        if pattern.type != "poisson" or pattern.target_qps is None:
+            reject(
+                f"sizes a poisson run, and the load pattern is {pattern.type}; use n_samples_to_issue for a count, or "
+                "min_duration_ms for a least duration",
+                at=at,
+            )
+        if runtime.n_samples_to_issue is None:
+            n_samples = int(pattern.target_qps * runtime.min_issue_duration_ms / 1000)
+            if n_samples < 1:
+                reject(f"is too short for one query at {pattern.target_qps:g} a second; make it longer", at=at)
+            sized = runtime.model_copy(update={"n_samples_to_issue": n_samples})
+            object.__setattr__(self, "runtime", sized)  # frozen for everyone else
+        return self

@@ -47,11 +47,13 @@ def read_yaml(
     substitute: Callable[[str], str] = str,
     stays_text: Callable[[KeyPath], bool] = _never,
     stays_written: Callable[[KeyPath], bool] = _never,
+    unread: Callable[[KeyPath], bool] = _never,
 ) -> YamlSource:
     """Parse one YAML document whose top level is a mapping.
 
     `substitute` replaces variables in the text of a scalar; where that changes an unquoted scalar it is typed anew,
     unless `stays_text` says that the key holds text, or `stays_written` that its variables are replaced later.
+    What nobody reads (`unread`) stays as it is written, and its variables need not be set.
     Raises ConfigError, one line for each fault found.
     """
     if len(raw) > MAX_BYTES:
@@ -61,7 +63,7 @@ def read_yaml(
         raise ConfigError(f"{name}: is empty; it needs at least 'type:' and 'model_params:'")
     if not isinstance(node, yaml.MappingNode):
         raise ConfigError(f"{name}:{_line(node)}: the top level must be a mapping of keys, as in 'type: offline'")
-    walk = _Walk(name, loader, substitute, stays_text, stays_written)
+    walk = _Walk(name, loader, substitute, stays_text, stays_written, unread)
     try:
         data = walk.mapping(node, ())
     except RecursionError:
@@ -141,12 +143,14 @@ class _Walk:
         substitute: Callable[[str], str],
         stays_text: Callable[[KeyPath], bool],
         stays_written: Callable[[KeyPath], bool],
+        unread: Callable[[KeyPath], bool],
     ) -> None:
         self.name = name
         self.loader = loader
         self.substitute = substitute
         self.stays_text = stays_text
         self.stays_written = stays_written
+        self.unread = unread
         self.lines: dict[KeyPath, int] = {(): 1}
         self.from_env: dict[KeyPath, str] = {}
         self.problems: list[str] = []
@@ -211,6 +215,8 @@ class _Walk:
                 self._problem(node, path, "'<<' takes a mapping or a list of mappings")
 
     def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> Any:
+        if "$" in node.value and self.unread(path):
+            return node.value
         try:
             text = self.substitute(node.value) if "$" in node.value else node.value
         except InterpolationError as error:

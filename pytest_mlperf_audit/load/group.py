@@ -28,6 +28,7 @@ from .client_state import ClientWatch
 from .http import HttpTransport
 from .loop import run_until_done
 from .metrics import MetricsReader, Snapshot, server_counters
+from .patience import ENDLESS, Patience
 from .pattern import in_flight, limit_given_back
 from .phase import Phase
 from .progress import Progress
@@ -83,11 +84,13 @@ def run_group(
     clock: Clock | None = None,
     report: Callable[[Progress], None] = lambda _: None,
     crew: Crew | None = None,
+    patience: Patience = ENDLESS,
 ) -> list[PhaseRecord]:
     """Run phases back to back and return their records, each also on disk; stops at the first that is not complete.
 
     What an earlier attempt left in a directory is set aside first. `report` gets a snapshot four times a second;
-    `clock` is what the run's other processes tell the time by. A `crew` sends all phases that have no script.
+    `clock` is what the run's other processes tell the time by. A `crew` sends all phases that have no script. A phase
+    for which the `patience` is too short is not complete.
     Raises KeyboardInterrupt after SIGINT or SIGTERM, once all records are written; OSError when they cannot be;
     NoVerdictError when the crew cannot begin.
     """
@@ -116,7 +119,7 @@ def run_group(
                 phase = joint or await _alone(planned, source, target, transport)
                 started_at = clock.now("milliseconds")
                 ended.append(_Ended(phase, planned, attempt, started_at, before=pages))
-                await _run_reporting(ended[-1], joint, transport, snapshot)
+                await _run_reporting(ended[-1], joint, transport, snapshot, patience)
                 if phase.status != "complete":
                     break
                 pages = ended[-1].after = await metrics.read()
@@ -162,7 +165,11 @@ async def _alone(planned: PlannedPhase, source: RequestSource, target: Target, t
 
 
 async def _run_reporting(
-    one: _Ended, joint: JointPhase | None, transport: HttpTransport, snapshot: Callable[..., None]
+    one: _Ended,
+    joint: JointPhase | None,
+    transport: HttpTransport,
+    snapshot: Callable[..., None],
+    patience: Patience,
 ) -> None:
     """Run a phase, and note what its transport found, or those of the workers that send it."""
 
@@ -175,7 +182,7 @@ async def _run_reporting(
     starved, watch = transport.starved(), ClientWatch(transport.connections())
     ticker = asyncio.ensure_future(tick())
     try:
-        await one.phase.run()
+        await patience.run(one.phase)
     finally:
         ticker.cancel()
         watch.stop(transport.connections())

@@ -132,7 +132,8 @@ def context(benchmark: Benchmark) -> AuditContext:
         sample_order_seed=runtime.dataloader_random_seed,
         min_duration_ms=runtime.min_duration_ms,
         max_duration_ms=runtime.max_duration_ms,
-        drain_timeout_s=settings.drain.performance_timeout_s,
+        drain_timeout_s=settings.timeouts.performance_drain_timeout_s,
+        accuracy_drain_timeout_s=settings.timeouts.accuracy_drain_timeout_s,
         query_timeout_s=settings.client.query_timeout_s or max(ceiling_s, _DEFAULT_QUERY_TIMEOUT_S),
         n_samples_to_issue=runtime.n_samples_to_issue,
         ruleset=benchmark.submission_ref.ruleset if benchmark.submission_ref else "",
@@ -261,6 +262,7 @@ class _Groups:
             warmup.n_requests or len(source),
             order=without_replacement(warmup.warmup_random_seed, wrap=True),
             min_duration_ms=0,
+            drain_timeout_s=self._benchmark.settings.timeouts.warmup_drain_timeout_s,
             nonce="prefix",
         )
         return PlannedPhase(spec, directory, source=source)

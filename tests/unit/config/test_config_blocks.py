@@ -76,7 +76,7 @@ def test_defaults(load, minimal: str):
     assert benchmark.datasets[0].name == "rows"
     assert benchmark.datasets[0].type == "performance"
     assert benchmark.settings.runtime.min_duration_ms == 0
-    assert benchmark.settings.drain.performance_timeout_s is None
+    assert benchmark.settings.timeouts.performance_drain_timeout_s is None
     assert benchmark.settings.client.query_timeout_s is None
     assert benchmark.settings.client.max_connections == -1
     assert benchmark.endpoint_config.endpoints == ()

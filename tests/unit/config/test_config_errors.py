@@ -21,7 +21,7 @@ MISTAKES = {
     ),
     "unknown key, nothing near": (
         "settings:\n  drain:\n    zzz: 5\n",
-        "wan22.yaml:8: settings.drain.zzz: unknown key; known here: performance_timeout_s",
+        "wan22.yaml:8: settings.timeouts.zzz: unknown key; known here: run_timeout_s, endpoint_response_idle_timeout_s",
     ),
     "unknown key in the audit": (
         "audit:\n  test: test04\n  samples: 4\n  sampels: 3\n",

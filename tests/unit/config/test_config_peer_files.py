@@ -124,7 +124,7 @@ def test_an_llm_benchmark(load):
     assert loaded.benchmark.scenario == "Server"
     assert loaded.benchmark.streaming
     assert loaded.benchmark.settings.runtime.min_duration_ms == 600000
-    assert loaded.benchmark.settings.drain.performance_timeout_s == 240
+    assert loaded.benchmark.settings.timeouts.performance_drain_timeout_s == 240
     assert loaded.benchmark.performance_dataset.parser == {"prompt": "article"}
     assert loaded.benchmark.settings.client.num_workers == 4
     (warning,) = loaded.warnings
