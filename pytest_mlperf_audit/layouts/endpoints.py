@@ -13,33 +13,26 @@ files with.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
-from .._version import __version__
 from ..audits.contract import MLPERF_NAME
 from ..audits.verdict import Figure
 from ..records.files import read_limited, write_atomic
-from ..records.log import read_columns
+from ..records.log import read_columns, read_queries
 from ..records.store import QUERIES_FILE, read_phase
-from ..runs.columns import QueryColumns
-from ..stats.percentiles import percentile_estimate
 from ..verdicts.differences import Terms, differences
 from ..verdicts.document import AuditEntry, PhaseEntry, VerdictDocument
+from .accuracy_results import accuracy_results, count_empty
+from .result_summary import RENAMED, report_text, result_summary
 
 _RESULT_SUMMARY = Path("performance") / "result_summary.json"
 _ACCURACY_RESULTS = Path("accuracy") / "accuracy_results.json"
 
-_PERCENTILES = (99.9, 99, 97, 95, 90, 80, 75, 50, 25, 10, 5, 1)
-_EARLY_STOPPING = (99.9, 99, 95, 90, 50)
-
-_Numbers = NDArray[np.int64] | NDArray[np.float64]
+_REPORT = "report.txt"
 
 
 def write_audit_files(audit: AuditEntry, report_dir: Path) -> list[Path]:
@@ -99,122 +92,52 @@ def audit_result(audit: AuditEntry) -> dict[str, Any]:
     }
 
 
-def write_result_summary(phase: PhaseEntry, run: VerdictDocument, report_dir: Path) -> Path:
-    """Write performance/result_summary.json from a phase's query records; return its path.
+def write_result_summary(
+    phase: PhaseEntry, run: VerdictDocument, report_dir: Path, config: Mapping[str, Any], place: Path | None = None
+) -> Path:
+    """Write performance/result_summary.json and report.txt from a phase's query records; return the first's path.
 
-    Raises ValueError as `result_summary` does and for a simulated phase, RecordError when the records cannot be read,
-    and OSError.
+    They go into `place`, by default the report directory. `config` is `result_summary.run_config`. Raises ValueError
+    for a simulated run and for a phase that did not end as planned, RecordError when the records cannot be read, and
+    OSError.
     """
-    if not served_for_real([phase], report_dir):
-        raise ValueError(f"phase {phase.label}: a simulated run gives no submission file")
-    _require_result(phase, run)
-    queries = read_columns(report_dir / phase.directory / QUERIES_FILE)
-    path = report_dir / _RESULT_SUMMARY
-    write_atomic(path, _json(result_summary(phase, run, queries)))
-    return path
-
-
-def result_summary(phase: PhaseEntry, run: VerdictDocument, queries: QueryColumns) -> dict[str, Any]:
-    """Return the summary of the main run: counts, throughput, and latencies in nanoseconds.
-
-    It names the scenario, since the checker would take the YAML's `type` for it, be it "submission".
-    Raises ValueError for a simulated run and for a phase that did not end as planned.
-    """
-    _require_result(phase, run)
-    figures = phase.figures
-    ok, issued_ns, completed_ns, tokens = queries.ok, queries.issued_ns, queries.completed_ns, queries.tokens
-    streamed = ok & (queries.first_token_ns >= 0)
-    decoded = streamed & (tokens > 1)
-    after_first_ns = (completed_ns - queries.first_token_ns)[decoded] / (tokens[decoded] - 1)
-    window_s = figures.window_s
-    return {
-        "version": f"pytest-mlperf-audit {__version__}",
-        "test_started_at": _epoch_ns(phase.started_at),
-        "test_datetime": phase.started_at,
-        "state": "complete",
-        "complete": True,
-        "mode": "performance",
-        "effective_scenario": phase.spec.load.scenario,
-        "min_duration_ms": phase.spec.min_duration_ms,
-        "max_duration_ms": phase.spec.max_duration_ms,
-        "n_samples_issued": figures.n_issued,
-        "n_samples_completed": figures.n_completed,
-        "n_samples_failed": figures.n_failed,
-        "failures": figures.failures,
-        "duration_ns": None if window_s is None else round(window_s * 1e9),
-        "qps": figures.qps,
-        "tps": figures.output_tokens / window_s if window_s and figures.output_tokens is not None else None,
-        "latency": _series((completed_ns - issued_ns)[ok], estimates=True),
-        "ttft": _series((queries.first_token_ns - issued_ns)[streamed], estimates=True),
-        "tpot": _series(after_first_ns, estimates=True),
-        "output_sequence_lengths": _series(tokens[ok & (tokens >= 0)]),
-    }
-
-
-def _require_result(phase: PhaseEntry, run: VerdictDocument) -> None:
-    if run.simulated:
+    if run.simulated or not served_for_real([phase], report_dir):
         raise ValueError(f"phase {phase.label}: a simulated run gives no submission file")
     if not phase.complete:
         raise ValueError(f"phase {phase.label}: it is {phase.status}, and only a complete phase gives a result")
+    summary = _summary(phase, report_dir, config)
+    path = (place or report_dir) / _RESULT_SUMMARY
+    write_atomic(path, _json(summary))
+    write_atomic((place or report_dir) / _REPORT, report_text(summary).encode())
+    return path
 
 
-def _series(values: _Numbers, *, estimates: bool = False) -> dict[str, Any]:
-    """Summarize a series as the endpoints tool does; empty for none, `early_stopping_percentiles` for latencies."""
-    if not values.size:
-        return {}
-    percentiles = [float(value) for value in np.percentile(values, _PERCENTILES)]
-    summary: dict[str, Any] = {
-        "total": float(values.sum()),
-        "min": float(values.min()),
-        "max": float(values.max()),
-        "median": percentiles[_PERCENTILES.index(50)],
-        "avg": float(values.mean()),
-        "std_dev": float(values.std(ddof=1)) if values.size > 1 else 0.0,
-        "percentiles": {f"{p:g}": value for p, value in zip(_PERCENTILES, percentiles, strict=True)},
-    }
-    if estimates:
-        exact = values.astype(np.float64)
-        summary["early_stopping_percentiles"] = {f"{p:g}": percentile_estimate(exact, p / 100) for p in _EARLY_STOPPING}
-    return summary
+def _summary(phase: PhaseEntry, report_dir: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    log = report_dir / phase.directory / QUERIES_FILE
+    return result_summary(phase, read_columns(log), dict(config), read_queries(log))
 
 
-def _epoch_ns(timestamp: str) -> int:
-    """Return an ISO 8601 time as nanoseconds since 1970, 0 where it is not one."""
-    try:
-        return int(datetime.fromisoformat(timestamp.replace("Z", "+00:00")).timestamp() * 1000) * 1_000_000
-    except ValueError:
-        return 0
+def write_phase_files(
+    audit: AuditEntry, run: VerdictDocument, report_dir: Path, config: Mapping[str, Any], yaml: str
+) -> None:
+    """Write what the endpoints tool leaves of each phase of an audit, in the phase's directory.
+
+    `yaml` is the configuration of a phase. Phases whose queries a script chose have none of it, since their figures as
+    a whole say nothing. Raises RecordError and OSError.
+    """
+    for phase in audit.timed:
+        place = report_dir / phase.directory
+        write_result_summary(phase, run, report_dir, config, place)
+        write_atomic(place / "config.yaml", yaml.encode())
 
 
 def _accuracy_results(accuracy: AuditEntry, report_dir: Path) -> dict[str, Any] | None:
-    """Return the content for an accuracy run, None unless every data set of it was sent whole and scored.
-
-    Raises RecordError when the records cannot be read.
-    """
+    """Return the content of the file, None where none is due. Raises RecordError when the records cannot be read."""
     phases = [phase for phase in accuracy.phases if phase.judged]
-    scores = [accuracy.figures.get(f"score_{phase.label}") for phase in phases]
-    whole = len(phases) == len(accuracy.planned) and all(phase.complete for phase in phases)
-    if not whole or any(score is None for score in scores) or not served_for_real(phases, report_dir):
+    if accuracy_results(accuracy, {}) is None or not served_for_real(phases, report_dir):
         return None
-    return {
-        "version": f"pytest-mlperf-audit {__version__}",
-        "accuracy_scores": [
-            {
-                "dataset_name": phase.spec.dataset,
-                "dataset_type": "accuracy",
-                "score": score,
-                "metric": phase.spec.scoring.method if phase.spec.scoring else "",
-                "total_samples": phase.figures.n_issued,
-                "response_counts": {
-                    "issued": phase.figures.n_issued,
-                    "completed": phase.figures.n_completed,
-                    "failed": phase.figures.n_failed,
-                },
-                "complete": phase.figures.n_failed == 0,
-            }
-            for phase, score in zip(phases, scores, strict=True)
-        ],
-    }
+    logs = {phase.label: report_dir / phase.directory / QUERIES_FILE for phase in phases}
+    return accuracy_results(accuracy, {label: count_empty(read_queries(log)) for label, log in logs.items()})
 
 
 def write_accuracy_results(accuracy: AuditEntry, report_dir: Path) -> Path | None:
@@ -231,31 +154,61 @@ def _json(value: dict[str, Any]) -> bytes:
     return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
 
 
-def file_differences(audit: AuditEntry, run: VerdictDocument, report_dir: Path, terms: Terms) -> list[str]:
+def file_differences(
+    audit: AuditEntry, run: VerdictDocument, report_dir: Path, terms: Terms, config: Mapping[str, Any]
+) -> list[str]:
     """Return what differs in the submission files of an audit, or of a run that is none, that lie in `report_dir`.
 
     A file that is not there is not named: the layout asked for may have been another, and a file that was taken away is
-    missed by its digest. Raises RecordError when the records of the main run cannot be read.
+    missed by its digest. `config` is `result_summary.run_config`. Raises RecordError when records cannot be read.
     """
     if audit.is_audit:
         return list(_audit_differences(audit, report_dir, terms))
-    accuracy = audit.kind == "accuracy"
-    path = _ACCURACY_RESULTS if accuracy else _RESULT_SUMMARY
-    if not (report_dir / path).is_file():
+    if audit.kind == "performance":
+        last = audit.phases[-1] if audit.phases else None
+        return list(_summary_differences(last, run, report_dir, Path(), terms, config))
+    if not (report_dir / _ACCURACY_RESULTS).is_file():
         return []
-    due = _accuracy_results(audit, report_dir) if accuracy else _main_result(audit, run, report_dir)
+    due = _accuracy_results(audit, report_dir)
     if due is None:
-        kind = "complete, scored" if accuracy else "complete"
-        return [f"{path.as_posix()}: is there, though only a {kind} run against a real endpoint gives one"]
-    terms = Terms(terms.skip | {"version"}, known_only=terms.known_only)
-    return list(_json_differences(path.as_posix(), report_dir, msgspec.json.encode(due), terms))
+        return [_needless(_ACCURACY_RESULTS, "complete, scored")]
+    return list(_json_differences(_ACCURACY_RESULTS.as_posix(), report_dir, msgspec.json.encode(due), _unsaid(terms)))
 
 
-def _main_result(main: AuditEntry, run: VerdictDocument, report_dir: Path) -> dict[str, Any] | None:
-    phase = main.phases[-1] if main.phases else None
+def phase_file_differences(
+    audit: AuditEntry, run: VerdictDocument, report_dir: Path, terms: Terms, config: Mapping[str, Any]
+) -> list[str]:
+    """Return what differs in the summaries of an audit's phases that lie there; see file_differences."""
+    phases = audit.timed if audit.is_audit else ()
+    found = (_summary_differences(phase, run, report_dir, Path(phase.directory), terms, config) for phase in phases)
+    return [difference for of_phase in found for difference in of_phase]
+
+
+def _summary_differences(
+    phase: PhaseEntry | None,
+    run: VerdictDocument,
+    report_dir: Path,
+    place: Path,
+    terms: Terms,
+    config: Mapping[str, Any],
+) -> Iterator[str]:
+    path = place / _RESULT_SUMMARY
+    if not (report_dir / path).is_file():
+        return
     if phase is None or run.simulated or not phase.complete or not served_for_real([phase], report_dir):
-        return None
-    return result_summary(phase, run, read_columns(report_dir / phase.directory / QUERIES_FILE))
+        yield _needless(path, "complete")
+        return
+    due = msgspec.json.encode(_summary(phase, report_dir, config))
+    yield from _json_differences(path.as_posix(), report_dir, due, _unsaid(terms))
+
+
+def _needless(path: Path, kind: str) -> str:
+    return f"{path.as_posix()}: is there, though only a {kind} run against a real endpoint gives one"
+
+
+def _unsaid(terms: Terms) -> Terms:
+    """Return terms on which the version that wrote a file does not count."""
+    return Terms(terms.skip | {"version"}, known_only=terms.known_only)
 
 
 def _audit_differences(audit: AuditEntry, report_dir: Path, terms: Terms) -> Iterator[str]:
@@ -283,4 +236,8 @@ def _json_differences(file: str, report_dir: Path, due: bytes, terms: Terms) -> 
     except (ValueError, RecursionError) as error:  # msgspec's own errors are ValueErrors
         yield f"{file}: is no JSON ({error})"
         return
+    if file.endswith(_RESULT_SUMMARY.name) and isinstance(stored, dict) and "run_config" not in stored:
+        terms = Terms(terms.skip | RENAMED, known_only=True)
+    elif file.endswith(_ACCURACY_RESULTS.name) and isinstance(stored, dict) and "average_accuracy" not in stored:
+        terms = Terms(terms.skip, known_only=True)
     yield from (f"{file}: {difference}" for difference in differences(stored, msgspec.json.decode(due), terms))

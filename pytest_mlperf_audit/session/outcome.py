@@ -11,8 +11,10 @@ from importlib.metadata import version
 import msgspec
 
 from ..audits.verdict import Check, Figure
+from ..config.redact import resolved_yaml
 from ..layouts import classic as classic_layout
 from ..layouts import endpoints as endpoints_layout
+from ..layouts.result_summary import run_config
 from ..load.loop import loop_name
 from ..loadgen.phase_log import Declared
 from ..report.write import write_report
@@ -105,12 +107,16 @@ def _write_mlperf_files(run: AuditRun, verdict: VerdictDocument, layout: str) ->
 
 
 def _write_endpoints(run: AuditRun, audit: AuditEntry, verdict: VerdictDocument) -> None:
+    config = run_config(run.benchmark)
     if audit.is_audit:
-        endpoints_layout.write_audit_files(audit, run.report_dir)
+        if endpoints_layout.write_audit_files(audit, run.report_dir):
+            of_phase = run.benchmark.model_copy(update={"audit": ()})
+            text = resolved_yaml(of_phase, run.loaded.written, run.loaded.secrets)
+            endpoints_layout.write_phase_files(audit, verdict, run.report_dir, config, text)
     elif audit.kind == "accuracy":
         endpoints_layout.write_accuracy_results(audit, run.report_dir)
     elif audit.status != "NO_VERDICT" and audit.phases and audit.phases[-1].complete:
-        endpoints_layout.write_result_summary(audit.phases[-1], verdict, run.report_dir)
+        endpoints_layout.write_result_summary(audit.phases[-1], verdict, run.report_dir, config)
 
 
 def _declared(run: AuditRun, verdict: VerdictDocument) -> Declared:

@@ -18,7 +18,8 @@ from ..audits.verdict import Check
 from ..config.benchmark import Benchmark
 from ..config.block import AuditBlock
 from ..errors import MlperfAuditError, NoVerdictError, RecordError
-from ..layouts.endpoints import file_differences
+from ..layouts.endpoints import file_differences, phase_file_differences
+from ..layouts.result_summary import run_config
 from ..load.group import PlannedPhase
 from ..records.artifacts import Artifact, artifacts, what_changed
 from ..records.files import read_limited
@@ -46,7 +47,7 @@ class Recomputed:
     """What an audit came to when judged once more: `entry` as verdict.json would have it now, from `records`.
 
     `judged`: it reached a verdict. `damage` says why it could not be judged where the records are to blame; `files` are
-    differences in MLPerf's files.
+    differences in MLPerf's files, `summaries` those in the summaries of single phases.
     """
 
     stored: AuditEntry
@@ -56,6 +57,7 @@ class Recomputed:
     judged: bool = False
     damage: str = ""
     files: tuple[str, ...] = ()
+    summaries: tuple[str, ...] = ()
 
     def check(self, name: str) -> CheckEntry | None:
         """Return a check as recomputed, None when it was not."""
@@ -159,9 +161,9 @@ class Recheck:
         now = self.recomputed(audit_id)
         found = [*(audit_differences(now.stored, now.entry, self.terms) if now.entry else []), *now.files]
         if found or not now.judged:
-            return found  # records of which figures tell already that they were edited need no closer look
+            return [*found, *now.summaries]  # records whose figures tell already that they were edited: no closer look
         load = groups.context(self._config).load
-        return list(contradictions(now.stored, self.stored, self.directory, load))
+        return [*contradictions(now.stored, self.stored, self.directory, load), *now.summaries]
 
     def _recompute(self, stored: AuditEntry) -> Recomputed:
         try:
@@ -192,8 +194,16 @@ class Recheck:
         )
         entry = msgspec.structs.replace(entry, planned=stored.planned)
         records = tuple(record for _, record in phase_records(planned))
-        files = file_differences(entry, self.stored, self.directory, self.terms)
-        return Recomputed(stored, entry, records, why_none, judged=verdict is not None, files=tuple(files))
+        terms = (entry, self.stored, self.directory, self.terms, run_config(self._config))
+        return Recomputed(
+            stored,
+            entry,
+            records,
+            why_none,
+            judged=verdict is not None,
+            files=tuple(file_differences(*terms)),
+            summaries=tuple(phase_file_differences(*terms)),
+        )
 
     def _planned(self, stored: AuditEntry) -> tuple[PlannedAudit, list[str]]:
         """Return the audit as it was planned, and the labels of phases that it needs and that were not run."""

@@ -140,6 +140,10 @@ DAMAGE = {
         lambda run: edit(run / "performance/result_summary.json", lambda one: one.update(qps=1e6)),
         {"records::audit[performance]": "result_summary.json: qps: 1000000.0 stored, "},
     ),
+    "summary_of_a_phase": (
+        lambda run: edit(run / "audit/reference/performance/result_summary.json", lambda one: one.update(qps=1e6)),
+        {"records::audit[test04]": "audit/reference/performance/result_summary.json: qps: 1000000.0 stored, "},
+    ),
     "added": (
         lambda run: (run / "audit/reference/more.txt").write_text("x"),
         {"records::artifacts": "audit/reference/more.txt was added after the verdict"},

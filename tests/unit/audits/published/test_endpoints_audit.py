@@ -114,14 +114,15 @@ def test_the_marker_beside_it(tmp_path: Path, text: str, status: str):
     assert verify(found).status == status
 
 
+@pytest.mark.parametrize("place", ["", "performance"], ids=["beside", "as_the_endpoints_tool_has_it"])
 @pytest.mark.parametrize(("failures", "status"), [(0, "PASS"), (6, "PASS"), (64, "FAIL")])
-def test_failed_queries_count_where_the_phases_are_there(tmp_path: Path, failures: int, status: str):
+def test_failed_queries_count_where_the_phases_are_there(tmp_path: Path, failures: int, status: str, place: str):
     """The endpoints tool says "64/64 completed" of a server that answered every query with an error."""
     path = Submission(tmp_path, old=False).endpoints(OFFLINE)
     for phase in ("reference", "output_caching"):
-        (path.parent / phase).mkdir()
         summary = {"n_samples_issued": 64, "n_samples_completed": 64, "n_samples_failed": failures}
-        (path.parent / phase / "result_summary.json").write_text(json.dumps(summary))
+        (path.parent / phase / place).mkdir(parents=True, exist_ok=True)
+        (path.parent / phase / place / "result_summary.json").write_text(json.dumps(summary))
     (found,) = find_audits(tmp_path)
     assert verify(found).status == status
 
