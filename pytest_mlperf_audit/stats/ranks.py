@@ -32,7 +32,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 _CONFIDENCE = 0.95
-#: What is left of the stake after a lost bet. A quarter finds a full cache in four bets out of four.
+#: What is left of the stake after a lost bet. A quarter finds a full cache in six bets out of six, at an
+#: error of one in a thousand.
 _LEFT = 0.25
 #: Ranks among the slow that `excluded_in_pool_p` holds the fast against, as shares. The high one sees most where
 #: nothing stalls, the low one lies below what stalls reach; with fewer slow ones the high one has all of the error.

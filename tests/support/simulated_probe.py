@@ -53,6 +53,7 @@ def planned(**changes: Any) -> Probe:
         "max_tokens": 32,
         "moved": True,
         "apart": True,
+        "again": True,
     }
     return Probe(**values | changes)
 
@@ -124,7 +125,7 @@ def simulate(probe: Probe, service: Service, cache: Cache, runs: int, seed: list
     truth = 1 / cache.hit if cache.keeps == "response" else 1.0
     for number in range(runs):
         session, records = _session(probe, VirtualSut(service, cache, rng), int(rng.integers(_DESIGNS)))
-        judgement = session._judgement()
+        judgement = probe.judge(session._evidence)
         tally.add(judgement, session, truth)
         if number % _CHECKED == 0:
             again = Conclusion(probe, records).judgement
@@ -133,7 +134,6 @@ def simulate(probe: Probe, service: Service, cache: Cache, runs: int, seed: list
 
 
 def _session(probe: Probe, sut: VirtualSut, seed: int) -> tuple[Any, list[QueryRecord]]:
-    session = shipped._Session(probe, probe.designer(seed))
-    script = {"groups": session.groups, "single": session.single, "anytime": session.anytime}[probe.design]()
-    sut.session(script)
+    session = shipped._Session(probe, seed)
+    sut.session(session.whole())
     return session, session._records

@@ -55,9 +55,9 @@ def _begun(part: Parts, number: int, parts: Sequence[Parts]) -> list[Step]:
 def late(designer: Designer, number: int, at_once: int) -> list[tuple[Step, ...]]:
     """Return the late repeats of a pass in rounds of so many at once, as many pairs of a repeat and a twin as fit.
 
-    The passes before LATE_AGAIN repeat the primes, each time beside fresh twins; that one, what the groups sent but
-    once. A twin shares all but its last word with what is repeated. Each half of a round has pairs of its own, so that
-    those of the second half are sent while the first is in flight.
+    LATE_AGAIN repeats what the groups sent but once, the passes before it and behind it the primes, each time beside
+    fresh twins. A twin shares all but its last word with what is repeated. Each half of a round has pairs of its own,
+    so that those of the second half are sent while the first is in flight.
     """
     rng = designer.rng(f"late{number}")
     pairs_of_round = max(1, min(at_once, MOST_AT_ONCE) // 2)
@@ -80,7 +80,10 @@ def _late_pairs(designer: Designer, group: int, number: int) -> list[tuple[Step,
     unused = [word for word in WORDS if word not in used]
     fresh = designer.rng(f"late.{group}").sample(unused, LATE_AGAIN * len(parts.first) + len(sent_once))
     rng, pairs = designer.rng(f"late{number}.{group}"), []
-    for at, (step, word) in enumerate(zip(again, fresh[number * len(parts.first) :], strict=False)):
+    words = fresh[number * len(parts.first) :]
+    if number > LATE_AGAIN:  # of a second series
+        words = rng.sample([word for word in unused if word not in fresh], len(again))
+    for at, (step, word) in enumerate(zip(again, words, strict=False)):
         twin = replace(step.edit, tail=f"{step.edit.tail.rpartition(' ')[0]} {word}")
         pairs.append((replace(step, tag=f"R.{group}{at}"), replace(step, tag=f"Y.{group}{at}", edit=twin)))
     return rng.sample(pairs, len(pairs))

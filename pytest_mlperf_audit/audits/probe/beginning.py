@@ -51,18 +51,20 @@ _STREAM = "streamed replies (model_params.streaming: on) would tell"
 class Nature(NamedTuple):
     """What a cache that knows beginnings is; `kind` None: it cannot be told, and `why` says so in a sentence.
 
-    `may_be` are the kinds of which reuse without a name is one.
+    `may_be` are the kinds of which reuse without a name is one. `told`: ids say so.
     """
 
     kind: Kind | None
     why: str = ""
     may_be: tuple[Kind, ...] = ()
+    told: bool = False
 
 
 def nature(blocks: _Blocks) -> Nature:
     """Tell a prefix cache from one that replays replies; asked only where one of the two was found."""
     if any(_are_copied(some, _id_and_output, contrasts.KNOWS_BEGINNING[of]) for of, some in blocks.items()):
-        return Nature("near_duplicate", "replies to different prompts with one beginning have one id and one output")
+        why = "replies to different prompts with one beginning have one id and one output"
+        return Nature("near_duplicate", why, told=True)
     if timed := {of: some for of, some in blocks.items() if some and _has_decode(of, some)}:
         every = [block for some in timed.values() for block in some]
         by_decode = _by_decode(contrasts.beginning(timed, after_first(every)))

@@ -64,7 +64,7 @@ class Conclusion:
         records = list(records)
         self.evidence = Evidence.of(records)
         self.identity = identity([*before, records])
-        judged = probe.judge(self.evidence)
+        judged = probe.judge_first(self.evidence) if self.identity.proofs else probe.judge(self.evidence)
         if not (self.identity.proofs or self.identity.doubt) and "response" in probe.forbidden:
             self.identity = Identity(doubt=known_rows(self.evidence, judged))
         self.judgement: Judgement = with_identity(judged, self.identity)

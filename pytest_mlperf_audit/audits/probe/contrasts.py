@@ -194,16 +194,18 @@ def _have_own_ids(bursts: Sequence[Sequence[QueryRecord]]) -> bool:
     return None not in ids and len(set(ids)) == len(ids)
 
 
-def late(evidence: Evidence) -> Contrast | None:
+def late(evidence: Evidence, groups: Mapping[str, Sequence[Block]] | None = None) -> Contrast | None:
     """Return late repeats against the twins that were sent beside them; None without any.
+
+    `groups` are those whose prompts are repeated, by default the evidence's own.
 
     The first two passes are tested each by itself, since their repeats are of the same prompts; the first one together
     with the last, whose are of others. Of all tests the one that shows most, times their number.
     """
     passes = evidence.late
     last = str(LATE_AGAIN)
-    of = [[*passes.get("0", ()), *passes[last]]] if last in passes else list(passes.values())
-    measures = replay_measures(evidence.groups[MADE_UP]) if passes else []
+    of = [[*passes["0"], *passes[last]]] if last in passes and "0" in passes else list(passes.values())
+    measures = replay_measures((groups or evidence.groups)[MADE_UP]) if passes else []
     tested: list[Contrast] = []
     for pairs in of:
         block: Block = {"R": [again for again, _ in pairs], "Y": [twin for _, twin in pairs]}

@@ -50,6 +50,9 @@ N_SINGLE: Final = 5
 #: Twins of each repeat in the anytime design.
 N_RIVALS: Final = 3
 
+#: What blocks of the second series have behind their name.
+AGAIN: Final = "+"
+
 #: Where the twin of the pair stands in the order of strata: behind all of them.
 _PAIR: Final = 1000
 
@@ -184,9 +187,26 @@ class Designer:
             again = [(primes[at % n_primes].row, primes[at % n_primes].edit) for at in range(N_SINGLE)]
         else:
             again = self._twins(number - 1, rows, made_up=made_up)
+        return self._stratum(number, again, rows, made_up=made_up)
+
+    def _stratum(
+        self, number: int, again: Sequence[tuple[int, Edit]], rows: list[int], *, made_up: bool
+    ) -> tuple[Step, ...]:
         sent = [Step(f"s{number}/R", row, edit, "", 0) for row, edit in again]
         sent += [Step(f"s{number}/P", row, edit, "", 0) for row, edit in self._twins(number, rows, made_up=made_up)]
         return tuple(self._rng(f"s{number}").sample(sent, len(sent)))
+
+    def strata_again(self, count: int, *, uses: int, twins: bool, made_up: bool) -> list[tuple[Step, ...]]:
+        """Return so many strata that repeat N_SINGLE prompts, behind these, which are sent `uses` times each.
+
+        They are rows where there are so many, or `twins` of them.
+        """
+        rows = self._few_rows(0, N_SINGLE)
+        again = [(step.row, step.edit) for step in self.primes(0, N_SINGLE, made_up=made_up)]
+        again = self._twins(0, rows, made_up=made_up) if twins else again
+        primes = tuple(Step("s0/prime", row, edit, "", 0) for row, edit in again)
+        strata = [self._stratum(number, again, rows, made_up=made_up) for number in range(1, count + 1)]
+        return [primes * uses, *strata]
 
     def pair(self, row: int, *, made_up: bool) -> tuple[Step, ...]:
         """Return two identical queries, of a twin that was not sent before."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...runs.query import QueryRecord, is_turned_away, refusal
 from ...stats.ranks import Floats
-from .design import DATASET, MADE_UP
+from .design import AGAIN, DATASET, MADE_UP
 
 Measure = Callable[[QueryRecord], float]
 Block = dict[str, list[QueryRecord]]
@@ -39,7 +39,7 @@ class Evidence:
     `strata` hold the blocks of the single design, `single` all its queries together, those it primes with included.
     `n_lost` counts the blocks of each kind that were left out. `short_rows`: twins of some rows may have more to read;
     `apart`: repeats stood apart from their primes. `bursts` are of one size, the largest; `by_mean` is how they are
-    measured, `burst_refused` what ended them.
+    measured, `burst_refused` what ended them. `again` is what was sent of the second series.
     """
 
     groups: dict[str, list[Block]] = field(default_factory=lambda: {MADE_UP: [], DATASET: []})
@@ -61,6 +61,7 @@ class Evidence:
     by_mean: bool = True
     burst_refused: str = ""
     n_dropped: int = 0
+    again: Evidence | None = None
     #: What was made of the first so many groups, or strata, which further ones do not change.
     families: dict[int, Any] = field(default_factory=dict)
 
@@ -78,9 +79,14 @@ class Evidence:
         """
         for block, queries in _by_block(records).items():
             self.n_queries += len(queries)
-            self._sort_block(block, queries)
+            self.sort(block, queries)
 
-    def _sort_block(self, block: str, queries: list[QueryRecord]) -> None:
+    def sort(self, block: str, queries: list[QueryRecord]) -> None:
+        """Sort the queries of one block."""
+        if block.endswith(AGAIN):
+            self.again = self.again or Evidence(by_mean=self.by_mean, apart=True, failed=self.failed)
+            self.again.sort(block.removesuffix(AGAIN), queries)
+            return
         failed = [record for record in queries if not record.ok]
         arms: Block = {}
         for record in queries:
@@ -155,7 +161,8 @@ class Evidence:
         """Return every query of whole groups, the single-prompt and the anytime design included."""
         blocks = [*self.groups[MADE_UP], *self.groups[DATASET], self.single, *self.bets, self.urls]
         late = [record for pairs in self.late.values() for pair in pairs for record in pair]
-        return [*(record for block in blocks for arm in block.values() for record in arm), *late]
+        again = self.again.every() if self.again else []
+        return [*(record for block in blocks for arm in block.values() for record in arm), *late, *again]
 
     def failure_summary(self) -> str:
         """Return how many queries failed and in which ways, with the server's words and the cure where access ended."""

@@ -91,7 +91,10 @@ _NO_POWER = (
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the evidence shows. `settled`: no more queries are needed. `may_be`: what reuse is, if it has no name."""
+    """What the evidence shows. `settled`: no more queries are needed. `may_be`: what reuse is, if it has no name.
+
+    `told`: ids or token counts say what was found, not times alone.
+    """
 
     word: _Word
     judged: tuple[Judged, ...] = ()
@@ -102,6 +105,7 @@ class Judgement:
     reason: str = ""
     notes: tuple[str, ...] = field(default=())
     may_be: tuple[Kind, ...] = ()
+    told: bool = False
     excluded: Mapping[Kind, Excluded] = field(default_factory=dict)
 
     def proved(self, forbidden: Sequence[Kind]) -> tuple[Kind, ...]:
@@ -186,7 +190,8 @@ def _look(evidence: Evidence, n_groups: int, n_looks: int, *, last: bool, thorou
     if kinds:
         clear = all(_is_clear(one.contrast) for one in judged if not one.found)
         settled, reason = (last or clear, "") if nature.kind else (False, nature.why)
-        return Judgement("CACHE", tuple(judged), proofs, kinds, settled, null[0], reason, notes, nature.may_be)
+        of_ids = bool(shared or told or nature.told)
+        return Judgement("CACHE", tuple(judged), proofs, kinds, settled, null[0], reason, notes, nature.may_be, of_ids)
     if doubt := _doubt(judged, last=last):
         return Judgement("INCONCLUSIVE", tuple(judged), settled=last, null_p=null[0], reason=doubt, notes=notes)
     return _clean(evidence, n_groups, tuple(judged), last=last, thorough=thorough, null_p=null[0], notes=notes)

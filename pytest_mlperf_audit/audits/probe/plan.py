@@ -81,6 +81,7 @@ def planned(
         short_rows=not slow and DATASET in sources and min(_lengths(samples)) <= FEWEST_MOVED,
         bets=BETS,
         max_burst=settings.max_burst,
+        again=True,
     )
     if design == "single":
         pair = at_once > 1 and probe.max_queries is None

@@ -10,17 +10,18 @@ from typing import Final, Literal
 import msgspec
 
 from ...runs.script import Step
-from . import bursts, judge, repeats
+from . import again, bursts, judge, repeats
 from .apart import N_LATE, N_LATE_AGAIN, N_URLS, mixed
-from .design import DATASET, FEWEST_WORDS, MADE_UP, N_RIVALS, N_SINGLE, Designer
+from .design import DATASET, FEWEST_WORDS, MADE_UP, N_BURSTS, N_RIVALS, N_SINGLE, Designer
 from .evidence import Evidence
 from .judge import Judgement
-from .settings import Kind
+from .settings import ALPHA, Kind
 
 #: Most groups of the anytime design before its looks stood in the plan.
 _BETS_OF_BEFORE: Final = 12
-#: Bets that have to be won, one after another, to prove a cache.
-_FEWEST_BETS: Final = 4
+#: Bets that have to be won, one after another, to prove a cache; before, when its error was larger.
+_FEWEST_BETS: Final = 6
+_FEWEST_BETS_OF_BEFORE: Final = 4
 #: Strata that may be sent to make up for those with a failure.
 _MORE_STRATA: Final = 2
 #: Groups that may be lost to a failure before one is whole.
@@ -38,7 +39,8 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     say. In records of before both are empty: one prompt and one look. `unseen` are the kinds that the rules forbid and
     this design cannot show. Twins of a row are its own words in another order where they are `moved`; with `short_rows`
     some rows have too few words for that, so that their twins may cost more. `pair` may send two identical queries.
-    Repeats stand `apart` from their primes, changed URLs from all else. Made-up prompts have `n_words`.
+    Repeats stand `apart` from their primes, changed URLs from all else. Made-up prompts have `n_words`. What times
+    alone have found is sent `again`, in fresh prompts; in records of before it was not.
     """
 
     design: Literal["groups", "single", "anytime"]
@@ -67,6 +69,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     pair: bool = False
     apart: bool = False
     n_words: int = FEWEST_WORDS
+    again: bool = False
 
     @property
     def only_made_up(self) -> bool:
@@ -87,7 +90,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
         if self.design == "single":
             return self.up_to_stratum(1)
         if self.design == "anytime":
-            return _FEWEST_BETS * (2 + N_RIVALS) + 1
+            return (_FEWEST_BETS if self.again else _FEWEST_BETS_OF_BEFORE) * (2 + N_RIVALS) + 1
         return self.n_warm_ups + self.looks[0] * self.group_size() + self.n_at_last()
 
     def up_to_stratum(self, number: int) -> int:
@@ -105,7 +108,17 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
             most = 1 + self.n_bets * (2 + N_RIVALS)
         else:
             most = self.up_to_stratum(self.strata[-1] + _MORE_STRATA if self.strata else 1) + 2 * self.pair
+        most += self._most_again() if self.again else 0
         return min(most, self.max_queries or most)
+
+    def _most_again(self) -> int:
+        """Return the most queries of a second series: one comparison's."""
+        if self.design == "anytime":
+            return 0
+        if self.design == "single":
+            return N_SINGLE * ((self.strata[-1] + 1) // 2) + 2 * N_SINGLE * again.STRATA
+        at_once = 2 * N_BURSTS * max(self.burst_sizes(), default=0)
+        return max((self.looks[-1] + again.SPARE) * self.group_size(), at_once, N_LATE_AGAIN, 2 * N_URLS)
 
     @property
     def n_bets(self) -> int:
@@ -136,7 +149,12 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def judge(self, evidence: Evidence) -> Judgement:
-        """Return what the evidence shows, in the design that was sent."""
+        """Return what the evidence shows, in the design that was sent, after its second series where it needs one."""
+        judgement = self.judge_first(evidence)
+        return again.judged(judgement, evidence, self.forbidden, self.looks) if self.again else judgement
+
+    def judge_first(self, evidence: Evidence) -> Judgement:
+        """Return what the evidence shows before any second series."""
         if is_hopeless(evidence) or (self.design == "single" and not self.strata and evidence.failed):
             return Judgement("ERROR", reason=evidence.failure_summary())
         if self.design == "single":
@@ -146,7 +164,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
         if evidence.bets or self.design == "anytime":
             if not self.bets:
                 return repeats.bets_judgement_of_before(evidence, self.n_bets)
-            return repeats.bets_judgement(evidence, self.bets)
+            return repeats.bets_judgement(evidence, self.bets, again.ANYTIME_P if self.again else ALPHA)
         judgement = self.judge_groups(evidence)
         if evidence.by_mean and any(one.contrast.kind == "coalescing" and not one.found for one in judgement.judged):
             judgement = replace(judgement, excluded={**judgement.excluded, **bursts.excluded(evidence)})

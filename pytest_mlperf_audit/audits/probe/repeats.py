@@ -113,7 +113,7 @@ def _look(evidence: Evidence, n_strata: int, n_prompts: int, *, last: bool) -> J
     judged = [_judged(contrast, alpha) for contrast in (tested if n_strata > 1 else tested[:1])]
     surely = any(one.found for one in judged)
     doubtful = n_prompts < N_SINGLE or evidence.short_rows
-    held_back = doubtful and not _beat_their_first(sent, tested[0].effect.factor)
+    held_back = doubtful and not beat_their_first(sent, tested[0].effect.factor)
     if surely and held_back:
         judged = [replace(one, found=False, named=None) for one in judged]
     proofs, notes = proofs_of([sent], judged, "")
@@ -151,7 +151,7 @@ def _judged(contrast: Contrast, alpha: float) -> Judged:
     return Judged(contrast, min(corrected, ALPHA) if found else corrected, found, "response" if found else None)
 
 
-def _beat_their_first(block: Block, factor: float) -> bool:
+def beat_their_first(block: Block, factor: float) -> bool:
     """Whether half of the repeats came back as much faster than their own first sending as than twins, or nearly so."""
     first: dict[str, float] = {}
     for record in sorted((*block.get("prime", ()), *block.get("P", ())), key=lambda record: record.query):
@@ -184,12 +184,12 @@ def _undecided(judgement: Judgement, excludes: _Test, error: float, *, last: boo
     return replace(judgement, settled=last, reason=reason, excluded={"response": Excluded(times, share, "repeats")})
 
 
-def bets_judgement(evidence: Evidence, looks: Sequence[int]) -> Judgement:
-    """Judge the anytime design: an e-process against ALPHA, valid whenever it is stopped, and looks for CLEAN."""
+def bets_judgement(evidence: Evidence, looks: Sequence[int], alpha: float = ALPHA) -> Judgement:
+    """Judge the anytime design: an e-process against `alpha`, valid whenever it is stopped, and looks for CLEAN."""
     blocks = evidence.bets
     if not blocks:
         return Judgement("INCONCLUSIVE", settled=False, reason=_ENDED)
-    judgement, _ = _bet(blocks)
+    judgement, _ = _bet(blocks, alpha)
     if judgement.kinds or judgement.reason:
         return judgement
     judgement = replace(judgement, word="INCONCLUSIVE", settled=False, reason=_ENDED)
@@ -209,11 +209,11 @@ def _within(again: Floats, twins: Floats) -> _Test:
     return lambda times, share: excluded_p(again, twins, times, share)
 
 
-def _bet(blocks: Sequence[Block]) -> tuple[Judgement, float]:
+def _bet(blocks: Sequence[Block], alpha: float = ALPHA) -> tuple[Judgement, float]:
     """Return what the bets so far prove, CLEAN for nothing, and the wealth they are at."""
     money = wealth(contrasts.won(blocks), N_RIVALS + 1)
     contrast, p = contrasts.bets(blocks), min(1.0, 1 / money)
-    return _one_test(contrast, blocks, found=money >= 1 / ALPHA, p=p), money
+    return _one_test(contrast, blocks, found=money >= 1 / alpha, p=p), money
 
 
 def _one_test(contrast: Contrast, blocks: Sequence[Block], *, found: bool, p: float) -> Judgement:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import count
 from typing import Final
+
+from msgspec.structs import replace
 
 from ...runs.query import QueryRecord
 from ...runs.script import Round, Script, Step
-from . import bursts, contrasts, judge, repeats
+from . import again, bursts, contrasts, judge, repeats
 from .apart import LATE_AGAIN, N_LATE, N_LATE_AGAIN, N_URLS, late, urls
-from .design import N_SINGLE, Designer
+from .contrast import Contrast
+from .contrasts import LATE, SINGLE, SINGLE_RUN, URLS
+from .design import AGAIN, N_SINGLE, Designer
 from .evidence import Evidence, total_s
+from .identity import identity
 from .judge import Judgement
 from .outputs import replays
 from .planned import Probe, blocks, is_hopeless
 from .settings import LATE_ALPHAS, URLS_ALPHAS
 from .warm_up import require_taken, warm_up
+
+#: Rounds, and whether their queries are sent at once.
+_Rounds = Iterable[tuple[Sequence[Step], bool]]
 
 #: A query that takes longer is dear: the auto design then bets, one group at a time.
 _DEAR_S: Final = 20.0
@@ -25,21 +34,28 @@ _Ask = Generator[Round, Sequence[QueryRecord], None]
 
 def script(probe: Probe, seed: int) -> Script:
     """Return the script of a probe. Raises RefusedError when the endpoint turns down what it must send."""
-    session = _Session(probe, probe.designer(seed))
-    if probe.design == "single":
-        return session.single()
-    return session.anytime() if probe.design == "anytime" else session.groups()
+    return _Session(probe, seed).whole()
 
 
 class _Session:
     """One run of a probe: keeps the records, so that each decision rests on all of them."""
 
-    def __init__(self, probe: Probe, designer: Designer) -> None:
+    def __init__(self, probe: Probe, seed: int) -> None:
         self._probe = probe
-        self._designer = designer
+        self._seed = seed
+        self._designer = probe.designer(seed)
         self._records: list[QueryRecord] = []
         self._evidence = Evidence(by_mean=bool(probe.max_burst))
         self._n_groups = 0
+
+    def whole(self) -> _Ask:
+        """Send the design, and the second series where its answer needs one."""
+        if self._probe.design == "single":
+            yield from self.single()
+        else:
+            yield from (self.anytime() if self._probe.design == "anytime" else self.groups())
+        if self._probe.again and (contrast := self._in_question()) is not None:
+            yield from self._second_series(contrast)
 
     def groups(self) -> _Ask:
         yield from self._warm_up()
@@ -173,7 +189,58 @@ class _Session:
         return min(map(total_s, self._records)) > _DEAR_S
 
     def _judgement(self) -> Judgement:
-        return self._probe.judge(self._evidence)
+        return self._probe.judge_first(self._evidence)
 
     def _proves(self, judgement: Judgement) -> bool:
         return bool(judgement.proved(self._probe.forbidden))
+
+    def _in_question(self) -> Contrast | None:
+        """Return the comparison by whose times alone the endpoint would be accused, None where ids tell, too."""
+        contrast = again.in_question(self._judgement(), self._evidence, self._probe.forbidden)
+        return None if contrast is None or identity([self._records]).proofs else contrast
+
+    def _second_series(self, contrast: Contrast) -> _Ask:
+        """Send a comparison once more, of fresh prompts, until it says the same or has been sent whole."""
+        designer = self._probe.designer(self._seed + 1)
+        for look in self._looks_again(contrast, designer):
+            for steps, at_once in look:
+                if not self._may_spend(len(steps)):
+                    return
+                marked = [replace(step, tag=step.tag.replace("/", f"{AGAIN}/", 1)) for step in steps]
+                yield from self._send(marked, at_once=at_once)
+            if again.seen_again(contrast, self._evidence, self._probe.looks):
+                return
+
+    def _looks_again(self, contrast: Contrast, designer: Designer) -> Iterator[_Rounds]:
+        """Yield what to send up to each look at the second series: rounds, and whether their queries go at once."""
+        probe, evidence = self._probe, self._evidence
+        if contrast.of in (SINGLE, SINGLE_RUN):
+            primes, *strata = designer.strata_again(
+                again.STRATA,
+                uses=again.uses(evidence),
+                twins=again.of_twins(evidence),
+                made_up=probe.only_made_up,
+            )
+            yield from ([(primes, False), (strata[0], False)], *([(steps, False)] for steps in strata[1:]))
+        elif contrast.kind == "coalescing":
+            same = evidence.bursts.get("same") or evidence.identical
+            yield [(steps, True) for steps in designer.bursts(len(same[0]), apart=True)]
+        elif contrast.of == LATE:
+            yield [(steps, probe.at_once > 1) for steps in late(self._designer, LATE_AGAIN + 1, probe.at_once)]
+        elif contrast.of == URLS:
+            yield [(urls(designer, 0), False)]
+        else:
+            sent = count()
+            for look in again.looks_again(contrast, probe.looks):
+                yield self._groups_again(designer, sent, look)
+
+    def _groups_again(
+        self, designer: Designer, sent: Iterator[int], look: int
+    ) -> Iterator[tuple[Sequence[Step], bool]]:
+        """Yield groups of the second series until so many are whole, some of them in the place of those that failed."""
+        most = look + again.SPARE
+        second = self._evidence.again
+        while (second.n_groups() if second else 0) < look and (group := next(sent)) < most:
+            for steps in blocks(designer, self._probe.sources, group, apart=self._probe.apart):
+                yield steps, False
+            second = self._evidence.again

@@ -6,6 +6,7 @@ import copy
 import random
 
 import pytest
+from msgspec import structs
 
 from pytest_mlperf_audit.audits.probe.conclusion import Conclusion
 from pytest_mlperf_audit.audits.probe.evidence import Evidence
@@ -15,11 +16,11 @@ MS = 10**6
 
 
 def changed(done, change):
-    """The conclusion from a run's records after `change` of each."""
+    """The conclusion from a run's records after `change` of each; what they now show was never sent again."""
     records = copy.deepcopy(done.sut.records)
     for record in records:
         change(record)
-    return Conclusion(done.probe, records)
+    return Conclusion(structs.replace(done.probe, again=False), records)
 
 
 def arm(record):

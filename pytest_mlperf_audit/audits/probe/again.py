@@ -1,0 +1,146 @@
+"""The second series: what times alone have found is looked for once more, in fresh prompts, before it accuses anybody.
+
+The tests of a probe err in 1 % of honest runs, and where ids, headers and token counts tell nothing there is nothing to
+hold against them. So unless times are beyond doubt, the comparison that decided is made once more, of prompts drawn
+anew, against AGAIN_P. Both together err in SURE_P + 0.01 x AGAIN_P = 0.1 % at most. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import inf, sqrt
+from typing import Final
+
+from ...stats.ranks import Effect
+from . import contrasts
+from .contrast import Contrast
+from .contrasts import LATE, SINGLE, SINGLE_RUN, URLS
+from .evidence import Evidence, total_s
+from .judge import Judged, Judgement
+from .naming import reaches_floors
+from .repeats import beat_their_first
+from .settings import Kind
+
+#: A finding by times alone that is as likely by chance as this, or less, needs no second series.
+SURE_P: Final = 0.0005
+#: Error of the anytime design, which goes on for as long as it takes and so needs no second series.
+ANYTIME_P: Final = 0.001
+#: Error of the second series, all its looks together.
+AGAIN_P: Final = 0.05
+#: Strata of the second series where few prompts are repeated. Else it has the looks at groups that the first has.
+STRATA: Final = 3
+#: Groups of the second series that may take the place of those with a failed query.
+SPARE: Final = 2
+#: Tests of the single design's second series: one after the first stratum, two after each other.
+_N_TESTS: Final = 5
+#: Repeats and twins that are apart by this factor, every one of them, are beyond doubt: five against five are so by
+#: chance in fewer than one of ten thousand runs.
+_GAP: Final = 2.0
+_FEW: Final = (SINGLE, SINGLE_RUN)
+
+
+def in_question(judgement: Judgement, evidence: Evidence, forbidden: Sequence[Kind]) -> Contrast | None:
+    """Return the comparison by whose times alone a judgement accuses, if they leave a doubt; else None."""
+    if evidence.bets or judgement.told or not judgement.proved(forbidden):
+        return None
+    accusing = [one for one in judgement.judged if one.named in forbidden]
+    if not accusing or any(_is_sure(one, evidence) for one in accusing):
+        return None
+    return min(accusing, key=lambda one: one.p_corrected).contrast
+
+
+def _is_sure(one: Judged, evidence: Evidence) -> bool:
+    """Whether times are beyond doubt. The prompts of the single design are few, so there only a gap will do."""
+    if one.contrast.of in _FEW:
+        again, twins = (list(map(total_s, evidence.single[arm])) for arm in "RP")
+        return max(again) * _GAP <= min(twins)
+    return one.p_corrected <= SURE_P
+
+
+def looks_again(contrast: Contrast, looks: Sequence[int]) -> Sequence[int]:
+    """Return after how many groups, or strata, of the second series its answer is looked for; `looks`: of the first."""
+    return tuple(range(1, STRATA + 1)) if contrast.of in _FEW else looks
+
+
+def uses(evidence: Evidence) -> int:
+    """Return how often a prompt of the single design had been sent when it was last repeated: some caches need that."""
+    return (len(evidence.strata) + 1) // 2
+
+
+def of_twins(evidence: Evidence) -> bool:
+    """Whether the single design found twins faster when repeated, rather than rows: a cache may know one kind alone."""
+    kinds = filter(None, (evidence.strata[::2], evidence.strata[1::2]))
+    factors = [contrasts.strata(strata)[0].effect.factor for strata in kinds]
+    return len(factors) == 2 and factors[1] > factors[0]
+
+
+def seen_again(contrast: Contrast, evidence: Evidence, looks: Sequence[int]) -> Contrast | None:
+    """Return the comparison in the second series if it says the same there; None where it does not, or not yet.
+
+    What the two show on average has to reach the floors: the first is found, among others, since it has shown more.
+    """
+    looks = looks_again(contrast, looks)
+    tested = _tested(contrast, evidence, looks)
+    if not tested:
+        return None
+    least = min(tested, key=lambda one: one.p)
+    n_tests = _N_TESTS if contrast.of in _FEW else len(looks) if _is_of_groups(contrast) else 1
+    if least.held_back or least.p > AGAIN_P / n_tests or (least.effect.factor > 1) != (contrast.effect.factor > 1):
+        return None
+    both = Effect(sqrt(contrast.effect.factor * least.effect.factor), 0.0, inf)
+    return least if reaches_floors(replace(least, estimate=lambda: both)) else None
+
+
+def _is_of_groups(contrast: Contrast) -> bool:
+    return contrast.kind != "coalescing" and contrast.of not in (*_FEW, LATE, URLS)
+
+
+def _tested(contrast: Contrast, evidence: Evidence, looks: Sequence[int]) -> list[Contrast]:
+    """Return what the second series has of a comparison at the last of its looks that was reached."""
+    second = evidence.again
+    if second is None:
+        return []
+    second.short_rows = evidence.short_rows
+    reached = [n for n in looks if n <= (len(second.strata) or second.n_groups())]
+    if contrast.of in _FEW:
+        return _of_strata(second, reached[-1]) if reached else []
+    if contrast.kind == "coalescing":
+        found = contrasts.coalescing(second)
+    elif contrast.of == LATE:
+        found = contrasts.late(second, evidence.groups)
+    elif contrast.of == URLS:
+        found = contrasts.urls(second)
+    else:
+        family = contrasts.family(second, reached[-1]) if reached else []
+        found = next((one for one in family if one.name == contrast.name), None)
+    return [found] if found else []
+
+
+def _of_strata(second: Evidence, n_strata: int) -> list[Contrast]:
+    """Return the tests of the single design; rows whose twins may cost more have to beat their own first sending."""
+    tested = contrasts.strata(second.strata[:n_strata])[: 1 if n_strata == 1 else 2]
+    return [
+        replace(one, held_back=second.short_rows and not beat_their_first(second.single, one.effect.factor))
+        for one in tested
+    ]
+
+
+def judged(judgement: Judgement, evidence: Evidence, forbidden: Sequence[Kind], looks: Sequence[int]) -> Judgement:
+    """Return a judgement as it is after the second series, or as it was where it needed none."""
+    contrast = in_question(judgement, evidence, forbidden)
+    if contrast is None:
+        return judgement
+    if (again := seen_again(contrast, evidence, looks)) is not None:
+        said = f"a second series, of fresh prompts, says the same: {again.effect.factor:.3g} times (p {again.p:.2g})"
+        return replace(judgement, proofs=(*judgement.proofs, said))
+    doubted = tuple(replace(one, found=False, named=None) for one in judgement.judged)
+    tested = _tested(contrast, evidence, looks_again(contrast, looks))
+    seen = f"does not say so (p {min(one.p for one in tested):.2g})" if tested else "could not be sent whole"
+    reason = (
+        f"repeats were faster by their times alone, and a second series, of fresh prompts, {seen}: chance, or a cache "
+        "that serves now and then; run the audit again, on a quieter system and with no limit on the probe's queries"
+    )
+    return replace(
+        judgement, word="INCONCLUSIVE", judged=doubted, proofs=(), kinds=(), settled=True, reason=reason, may_be=()
+    )

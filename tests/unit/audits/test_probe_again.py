@@ -1,0 +1,123 @@
+"""The second series: what times alone have found is looked for once more, in fresh prompts, on a server in memory."""
+
+from __future__ import annotations
+
+from pytest_mlperf_audit.audits.probe.again import uses
+from pytest_mlperf_audit.audits.probe.design import Designer
+from pytest_mlperf_audit.audits.probe.evidence import Evidence
+from pytest_mlperf_audit.audits.probe.plan import _plain, as_planned
+from pytest_mlperf_audit.runs.order import Scripted
+from pytest_mlperf_audit.runs.spec import Concurrency, RunSpec
+
+VIDEO = {"api_type": "videogen"}
+EIGHT = {"load": Concurrency(target=8)}
+
+
+def second(run) -> list[str]:
+    """The tags of the second series."""
+    return [tag for tag in run.sut.tags if "+/" in tag]
+
+
+def lucky(arms: str, share: float, *, twice: bool = False):
+    """Let queries of these arms take a share of their time, by luck, in the first series alone unless `twice`."""
+
+    def slowed(step, _text, _at):
+        block, _, arm = step.tag.partition("/")
+        return share if arm[0] in arms and (twice or not block.endswith("+")) else 1.0
+
+    return slowed
+
+
+def test_luck_accuses_nobody(probed):
+    run = probed(**VIDEO, sut={"slowed": lucky("R", 0.7)})
+    assert run.conclusion.passed is None
+    assert "a second series, of fresh prompts, does not say so (p 0." in run.conclusion.reason()
+    (response, *_) = run.conclusion.kinds
+    assert (response.state, response.why) == ("undecided", run.conclusion.judgement.reason)
+    assert len(second(run)) == 5 + 3 * 10
+
+
+def test_what_comes_again_is_found(probed):
+    run = probed(**VIDEO, sut={"slowed": lucky("R", 0.7, twice=True)})
+    assert run.conclusion.proved == ("response",)
+    assert "a second series, of fresh prompts, says the same: 1.43 times (p 0.004)" in run.conclusion.reason()
+    assert len(run.sut.records) == 16 + 5 + 10
+    assert set(second(run)) == {"s0+/prime", "s1+/R", "s1+/P"}
+
+
+def test_repeats_far_apart_from_every_twin_need_no_second_series(probed):
+    assert second(probed(**VIDEO, sut={"cache": "exact"})) == []
+    assert second(probed(**VIDEO, sut={"slowed": lucky("R", 0.45, twice=True)})) == []
+    assert second(probed(**VIDEO, sut={"slowed": lucky("R", 0.55, twice=True)})) != []
+
+
+def test_a_prompt_is_primed_as_often_as_those_that_were_found():
+    """Up to two strata repeat a prompt that was sent once, four one that was sent twice: some caches need that."""
+    assert [uses(Evidence(strata=[{}] * n_strata)) for n_strata in (1, 2, 4, 6)] == [1, 1, 2, 3]
+    primes, *strata = Designer(1, 64, max_tokens=None).strata_again(3, uses=2, twins=False, made_up=False)
+    assert [step.row for step in primes[:5]] == [step.row for step in primes[5:]]
+    assert len({step.row for step in primes}) == 5
+    for steps in strata:
+        again = [(step.row, step.edit) for step in steps if step.tag.endswith("/R")]
+        assert sorted(again, key=str) == sorted(((step.row, step.edit) for step in primes[:5]), key=str)
+
+
+def test_groups_are_sent_again(probed):
+    """Repeats of made-up prompts and rows are faster by luck, in an order that six groups do not show beyond doubt."""
+
+    def slowed(step, text, at):
+        return lucky("R", 0.75)(step, text, at) if step.tag.startswith(("m", "d")) else 1.0
+
+    accused = 0
+    for seed in range(6):
+        run = probed(sut={"cv": 0.2, "slowed": slowed, "seed": seed}, seed=seed)
+        assert {tag[0] for tag in second(run)} <= {"m", "d"}
+        accused += bool(run.conclusion.proved) and bool(second(run))
+    assert accused == 0
+
+
+def test_each_comparison_is_sent_again_by_itself(probed):
+    coalescing = probed(sut={"cache": "coalesce", "lanes": 4, "miss_s": 0.3, "cv": 0.3, "seed": 0}, seed=0, **EIGHT)
+    assert {tag[0] for tag in second(coalescing)} == {"b"}
+    assert coalescing.conclusion.proved == ("coalescing",)
+    changed = probed(sut={"slowed": lucky("V", 0.5)})
+    assert {tag[0] for tag in second(changed)} == {"u"}
+    assert changed.conclusion.passed is None
+
+
+def test_a_budget_that_ends_before_it_leaves_the_question_open(probed):
+    run = probed({"max_queries": 16}, **VIDEO, sut={"slowed": lucky("R", 0.7, twice=True)})
+    assert (run.conclusion.passed, second(run)) == (None, [])
+    assert "a second series, of fresh prompts, could not be sent whole" in run.conclusion.reason()
+
+
+def test_a_second_series_that_fails_accuses_nobody(probed):
+    fails = {"fail": lambda step, _: "timeout" if "+/" in step.tag else ""}
+    run = probed(**VIDEO, sut={"slowed": lucky("R", 0.7, twice=True), **fails})
+    assert run.conclusion.passed is None
+    assert len(run.conclusion.evidence.failed) == len(second(run))
+
+
+def test_ids_that_tell_need_no_second_series(probed):
+    """Its records say which were replays: the second series is left out, and the verdict stands without it."""
+    run = probed(**VIDEO, sut={"slowed": lucky("R", 0.7)})
+    records = run.sut.records[:16]
+    for record in records:
+        record.cache_header = "x-cache: HIT" if (record.tag or "").endswith("/R") else "x-cache: MISS"
+    found = type(run.conclusion)(run.probe, records)
+    assert found.proved == ("response",)
+    assert "say in their headers" in found.reason()
+
+
+def test_its_records_are_what_the_seed_plans(probed):
+    for keys in ({"sut": {"slowed": lucky("R", 0.7)}, **VIDEO}, {"sut": {"slowed": lucky("V", 0.5)}}):
+        run = probed(**keys)
+        assert second(run)
+        spec = RunSpec(
+            label="cache_probe",
+            n_samples=run.probe.most(),
+            order=Scripted(parameters=_plain(run.probe)),
+            load=Concurrency(target=1),
+            nonce_seed=1,
+        )
+        assert as_planned(spec, reversed(run.sut.records)) == run.sut.records
