@@ -28,7 +28,7 @@ class Test04Block(AuditBlock):
     reference: Literal["rows", "twins"] | None = Field(
         default=None,
         description="What the repeats are compared with: other rows, as MLPerf does, or fresh twins of the row, which "
-        "cost the same (default: twins where replies are texts, else rows)",
+        "cost the same (default: twins where replies are texts and the row has six words or more, else rows)",
     )
     threshold: float = Field(
         default=TOLERANCE, gt=0, lt=1, description="Tolerated speed-up: 0.10 is MLPerf's, 0.20 for SingleStream"

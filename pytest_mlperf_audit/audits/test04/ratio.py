@@ -21,7 +21,7 @@ from .confirm import Confirmed, confirmed
 from .first_pair import FirstPair, first_pair
 from .lengths import may_explain, may_hide
 from .passes import sent_again
-from .reference import of_row
+from .reference import of_row, unlike_cost
 from .rule import point_ratio
 
 _CURE = (
@@ -73,7 +73,8 @@ class Compared(NamedTuple):
         if pair is None or self.probed is not None:
             return pair
         hidden = may_hide(self.reference, self.run, pair.point, self.limit) if pair.settled else ""
-        return pair._replace(doubts=(*pair.doubts, *filter(None, (sent_again(self.whole), hidden))))
+        doubts = (sent_again(self.whole), unlike_cost(self.whole.spec), hidden)
+        return pair._replace(doubts=(*pair.doubts, *filter(None, doubts)))
 
     @property
     def sound(self) -> bool:

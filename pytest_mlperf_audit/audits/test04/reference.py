@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from ...errors import NoVerdictError, PlanError
-from ...runs.order import InTurn, in_turn, without_replacement
+from ...runs.order import InTurn, WithoutReplacement, in_turn, without_replacement
 from ...runs.phase import MeasuredPhase, figures
 from ...runs.spec import Parameter, RunSpec
 from ...runs.twins import twins
@@ -25,6 +25,8 @@ from . import exempt_model, passes
 
 LABEL: Final = "reference"
 Kind = Literal["rows", "twins"]
+#: A row of fewer words has longer twins: three words, at least, take the place of half of its own.
+_FEWEST_WORDS: Final = 6
 _EXEMPT: Final = "exempt_model"
 _TEXT: Final = "text_output"
 
@@ -32,19 +34,39 @@ _TEXT: Final = "text_output"
 def planned(asked: Kind | None, rows: Sequence[int], count: int, samples: Samples, context: AuditContext) -> RunSpec:
     """Return the reference phase of `count` queries for the rows that are repeated.
 
-    `asked` is what the YAML asks for, None for twins where replies are texts. Raises PlanError where the phase cannot
-    be sent.
+    `asked` is what the YAML asks for, None for twins where replies are texts and the rows have the words for them.
+    Raises PlanError where the phase cannot be sent.
     """
-    if _kind(asked, rows, samples, context) == "twins":
+    kind = _kind(asked, rows, samples, context)
+    order = without_replacement(context.sample_order_seed, wrap=context.min_duration_ms > 0)
+    if kind == "twins" and asked is None and _has_short(rows, samples) and _are_distinct(order, count, samples):
+        kind = "rows"
+    if kind == "twins":
         parameters: dict[str, Parameter] = {_TEXT: context.text_output}
         if name := exempt_model(context.model):
             parameters[_EXEMPT] = name
         return context.phase(LABEL, count, order=in_turn(rows), nonce="twin", parameters=parameters)
-    order = without_replacement(context.sample_order_seed, wrap=context.min_duration_ms > 0)
     passes.require_enough(count, samples)
     passes.require_distinct(order, count, samples)
     parameters = passes.parameters(len(samples)) if order.wrap else {}
+    if asked is None and context.text_output:
+        parameters[_TEXT] = True
     return context.phase(LABEL, count, order=order, parameters=parameters)
+
+
+def _has_short(rows: Sequence[int], samples: Samples) -> bool:
+    """Whether a repeated row has so few words that its twins would have more, and cost more."""
+    return any(samples.n_words(row) < _FEWEST_WORDS for row in rows)
+
+
+def _are_distinct(order: WithoutReplacement, count: int, samples: Samples) -> bool:
+    """Whether there are enough rows, and no two of them are one request."""
+    try:
+        passes.require_enough(count, samples)
+        passes.require_distinct(order, count, samples)
+    except PlanError:
+        return False
+    return True
 
 
 def _kind(asked: Kind | None, rows: Sequence[int], samples: Samples, context: AuditContext) -> Kind:
@@ -74,6 +96,12 @@ def exempt(spec: RunSpec) -> str | None:
     """Return MLPerf's name of the model where MLPerf exempts it from TEST04, None of any other."""
     name = spec.parameters.get(_EXEMPT)
     return name if isinstance(name, str) else None
+
+
+def unlike_cost(spec: RunSpec) -> str:
+    """Say that the rows of a reference phase may cost more than the repeated one, "" where the YAML asks for rows."""
+    alike = kind_of(spec) == "twins" or spec.parameters.get(_TEXT) is not True
+    return "" if alike else "rows may cost more or less than the repeated one, whose twins would be longer"
 
 
 def may_differ_in_length(spec: RunSpec) -> bool:

@@ -12,6 +12,7 @@ from pytest_mlperf_audit.audits.test04 import exempt_model, lengths, passes, ref
 from pytest_mlperf_audit.audits.test04.live import Test04
 from pytest_mlperf_audit.audits.test04.mlperf import beside_mlperf
 from pytest_mlperf_audit.audits.test04.ratio import Compared, Probed, throughput_ratio, wants_blocks
+from pytest_mlperf_audit.audits.test04.reference import unlike_cost
 from pytest_mlperf_audit.errors import NoVerdictError, PlanError
 from pytest_mlperf_audit.runs.columns import QueryColumns
 from pytest_mlperf_audit.runs.order import in_turn, without_replacement
@@ -22,6 +23,7 @@ from pytest_mlperf_audit.runs.spec import Concurrency, Load, MaxThroughput, RunS
 S = 10**9
 TEXT = AuditContext(load=MaxThroughput(), api_type="openai", text_output=True)
 VIDEO = AuditContext(load=MaxThroughput(), api_type="videogen")
+LONG = [f"row {number} has more than six words, which may change places" for number in range(64)]
 TWINS: dict[str, Any] = {"order": in_turn([3]), "nonce": "twin"}
 
 
@@ -73,7 +75,7 @@ def measured(
 
 
 def test_texts_are_compared_with_twins_and_videos_with_rows(block, rows):
-    text, repeats, _ = Test04().plan(block(sample_index=3), rows(), TEXT)
+    text, repeats, _ = Test04().plan(block(sample_index=3), rows(prompts=LONG), TEXT)
     assert (text.label, text.n_samples, text.order, text.nonce) == ("reference", 20, in_turn([3]), "twin")
     assert repeats.nonce == "none"
     video = Test04().plan(block(sample_index=3), rows(), VIDEO)[0]
@@ -86,7 +88,7 @@ def test_the_block_may_say_which(block, rows, asked, context, nonce):
 
 
 def test_several_rows_have_their_twins_in_turn(block, rows):
-    assert Test04().plan(block(sample_index=[9, 3]), rows(), TEXT)[0].order == in_turn([9, 3])
+    assert Test04().plan(block(sample_index=[9, 3]), rows(prompts=LONG), TEXT)[0].order == in_turn([9, 3])
 
 
 def test_no_rows_are_needed_for_twins(block, rows):
@@ -97,6 +99,17 @@ def test_no_rows_are_needed_for_twins(block, rows):
 
 def test_the_same_row_twice_does_not_matter_to_twins(block, rows):
     assert Test04().plan(block(), rows(prompts=["one prompt"] * 20), TEXT)[0].nonce == "twin"
+
+
+def test_rows_of_few_words_are_compared_with_rows(block, rows):
+    """Their twins would be longer; where rows will not do, twins do, as the YAML may ask for."""
+    short = Test04().plan(block(), rows(), TEXT)[0]
+    assert (short.order, short.nonce) == (without_replacement(42), "none")
+    assert Test04().plan(block(reference="twins"), rows(), TEXT)[0].nonce == "twin"
+    assert unlike_cost(short) == "rows may cost more or less than the repeated one, whose twins would be longer"
+    for other in (block(reference="rows"), block(reference="twins")):
+        assert unlike_cost(Test04().plan(other, rows(), TEXT)[0]) == ""
+    assert unlike_cost(Test04().plan(block(), rows(), VIDEO)[0]) == ""
 
 
 class _Deaf:
@@ -142,7 +155,7 @@ def test_what_mlperf_compares_is_said(block, rows):
     context = msgspec.structs.replace(TEXT, model="llama3.1-8b")
     of_exempt, plain = (
         measured(nonce="twin", order=planned.order, parameters=planned.parameters)
-        for planned in (Test04().plan(block(), rows(), each)[0] for each in (context, TEXT))
+        for planned in (Test04().plan(block(), rows(prompts=LONG), each)[0] for each in (context, TEXT))
     )
     repeats = measured("output_caching")
     said = beside_mlperf(of_exempt, repeats, None)
