@@ -155,6 +155,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 
     def judge_first(self, evidence: Evidence) -> Judgement:
         """Return what the evidence shows before any second series."""
+        evidence.short_rows = self.short_rows
         if is_hopeless(evidence) or (self.design == "single" and not self.strata and evidence.failed):
             return Judgement("ERROR", reason=evidence.failure_summary())
         if self.design == "single":

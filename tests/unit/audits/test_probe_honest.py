@@ -10,6 +10,7 @@ from msgspec import structs
 
 from pytest_mlperf_audit.audits.probe.conclusion import Conclusion
 from pytest_mlperf_audit.audits.probe.evidence import Evidence
+from pytest_mlperf_audit.runs.script import NO_EDIT
 from pytest_mlperf_audit.runs.spec import Concurrency
 
 MS = 10**6
@@ -195,6 +196,14 @@ def test_twins_with_more_to_read_are_no_proof(reading, settings, seed):
     uncounted = reading(settings, counted=False, seed=seed)
     assert (uncounted.judgement.kinds, uncounted.passed) == ((), None)
     assert "prompts of over six words" in uncounted.reason()
+
+
+def test_single_rows_with_twins_that_have_more_to_read_are_no_proof(probed):
+    """Rows of four words on an endpoint that does not count what it reads, and keeps nothing."""
+    slowed = {"slowed": lambda step, *_: 1.0 if step.edit == NO_EDIT else 1.5}
+    done = probed({"design": "single"}, slowed, n_words=4)
+    assert done.conclusion.passed is None
+    assert "prompts of over six words" in done.conclusion.reason()
 
 
 def test_known_rows_are_found_where_their_twins_cost_the_same(reading):
