@@ -25,6 +25,8 @@ from .verdict import Check, Figure, Verdict
 MAIN_RUN = "performance"
 _FLOOR = "early_stopping"
 
+_NO_ACCURACY = "set 'accuracy: false' for a run that needs no accuracy"
+
 
 class PerformanceBlock(AuditBlock):
     """The settings of the YAML say all of the main run."""
@@ -63,10 +65,14 @@ class Performance(Audit[PerformanceBlock]):
 
 
 class AccuracyBlock(AuditBlock):
-    """One accuracy data set: which, and how often each row is sent. The data sets say it, so no report shows it."""
+    """One accuracy data set: which, and how often each row is sent. The data sets say it, so no report shows it.
+
+    `lacking` are the data sets that must be scored and cannot be, with why; nothing is sent for them.
+    """
 
     test: Literal["accuracy"] = "accuracy"
     num_repeats: int = Field(default=1, exclude=True)
+    lacking: dict[str, str] = Field(default_factory=dict, exclude=True)
 
 
 class Accuracy(Audit[AccuracyBlock]):
@@ -94,13 +100,19 @@ class Accuracy(Audit[AccuracyBlock]):
             )
         ]
 
-    def checks(self, cfg: AccuracyBlock, phases: Sequence[RunSpec]) -> list[str]:  # noqa: ARG002
-        """`completion[..]` and `score[..]` of each data set."""
-        return [f"{name}[{phase.label}]" for phase in phases for name in ("completion", "score")]
+    def checks(self, cfg: AccuracyBlock, phases: Sequence[RunSpec]) -> list[str]:
+        """`completion[..]` and `score[..]` of each data set; of one that cannot be scored the second alone."""
+        names = [f"{name}[{phase.label}]" for phase in phases for name in ("completion", "score")]
+        return names + [f"score[{_label(name)}]" for name in cfg.lacking]
 
-    def verify(self, cfg: AccuracyBlock, runs: Mapping[str, MeasuredPhase]) -> Verdict:  # noqa: ARG002
-        """Every query completed, and each data set's score reaches its threshold."""
-        checks: list[Check] = []
+    def verify(self, cfg: AccuracyBlock, runs: Mapping[str, MeasuredPhase]) -> Verdict:
+        """Every query completed, and each data set's score reaches its threshold; undecided where there is none."""
+        checks: list[Check] = [
+            Check(
+                name=f"score[{_label(name)}]", passed=None, observed=None, limit=None, reason=f"{why}; {_NO_ACCURACY}"
+            )
+            for name, why in cfg.lacking.items()
+        ]
         figures: dict[str, Figure] = {}
         for label, run in runs.items():
             score = score_of(run)
@@ -116,6 +128,11 @@ class Accuracy(Audit[AccuracyBlock]):
 def _label(name: str) -> str:
     """Return a data set's name as a phase's label, which is a directory's name: gpqa::gptoss becomes gpqa-gptoss."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip(".-") or "accuracy"
+
+
+def _unscored(name: str, why: str) -> Check:
+    reason = f"{why}; {_NO_ACCURACY}"
+    return Check(name=f"score[{_label(name)}]", passed=None, observed=None, limit=None, reason=reason)
 
 
 def _has_floor(spec: RunSpec) -> bool:

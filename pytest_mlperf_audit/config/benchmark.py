@@ -75,6 +75,12 @@ class Benchmark(Block):
     audit: Annotated[tuple[AuditBlock, ...], BeforeValidator(_as_list)] = Field(
         default=(), description="One audit, or a list of them"
     )
+    accuracy: bool | None = Field(
+        default=None,
+        description="Whether the accuracy run belongs to this run. true: a data set that cannot be scored, or none at "
+        "all, leaves its test without a verdict; false: there is none. null: true for a submission, else data sets "
+        "that cannot be scored are left out",
+    )
     audit_order: Literal["before", "after"] = Field(
         default="before",
         description="Whether audits are sent before or after the main run; before it, their reference phase finds a "

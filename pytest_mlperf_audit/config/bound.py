@@ -1,4 +1,7 @@
-"""A benchmark as its ruleset binds it: the seeds are the ruleset's, and a submission lasts as long as it says."""
+"""A benchmark as its type and its ruleset bind it.
+
+A submission has an accuracy run; the seeds are the ruleset's, and a submission lasts as long as it says.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,8 @@ def bound(benchmark: Benchmark, where: Callable[..., str]) -> tuple[Benchmark, t
     a division that is not known, and for a ceiling below the ruleset's floor.
     """
     reference = benchmark.submission_ref
+    if benchmark.type == "submission" and benchmark.accuracy is None:
+        benchmark = benchmark.model_copy(update={"accuracy": True})
     if reference is None:
         return benchmark, ()
     ruleset = find_ruleset(reference.ruleset)

@@ -22,7 +22,8 @@ def accuracy_results(accuracy: AuditEntry, empty: dict[str, int]) -> dict[str, A
     """
     phases = [phase for phase in accuracy.phases if phase.judged]
     scores = [accuracy.figures.get(f"score_{phase.label}") for phase in phases]
-    whole = len(phases) == len(accuracy.planned) and all(phase.complete for phase in phases)
+    n_due = sum(check.name.startswith("score[") for check in accuracy.checks)  # one, too, for a set without a scorer
+    whole = len(phases) == len(accuracy.planned) == n_due and all(phase.complete for phase in phases)
     if not whole or any(score is None for score in scores):
         return None
     numbers = [float(score) for score in scores if isinstance(score, (int, float)) and not isinstance(score, bool)]

@@ -15,6 +15,7 @@ import msgspec
 
 from ..audits import registry
 from ..audits.contract import Audit, AuditContext
+from ..audits.main_run import AccuracyBlock
 from ..audits.scored import first_unscorable, scoring_of
 from ..config.benchmark import Benchmark
 from ..config.block import AuditBlock
@@ -183,7 +184,7 @@ class _Groups:
             yield self._planned(audit, cfg, sent, [directory], self._warmup(source, directory / "warmup"))
 
     def _accuracy(self) -> Iterator[PlannedAudit]:
-        audit, cfg = registry.runs()["accuracy"]
+        audit, cfg = registry.runs()["accuracy"][0], accuracy_block(self._benchmark)
         sent = []
         for dataset, scoring in accuracy_runs(self._benchmark):
             source = self._sources.source(dataset)
@@ -191,7 +192,7 @@ class _Groups:
             repeats = dataset.accuracy_config.num_repeats if dataset.accuracy_config else 1
             block = cfg.model_copy(update={"dataset": dataset.name, "num_repeats": repeats})
             sent += [(spec, source) for spec in audit.plan(block, source, self._context)]
-        if sent:
+        if sent or cfg.lacking:
             yield self._planned(audit, cfg, sent, [self._report_dir / audit.id / spec.label for spec, _ in sent])
 
     def _audits(self, requested: Sequence[tuple[Audit[Any], AuditBlock]]) -> list[PlannedAudit]:
@@ -269,18 +270,33 @@ class _Groups:
 
 
 def accuracy_runs(benchmark: Benchmark) -> list[tuple[DatasetConfig, Scoring]]:
-    """Return the accuracy data sets that can be scored, with how."""
+    """Return the accuracy data sets that are sent, with how they are scored."""
     return [
         (dataset, scoring)
         for dataset in benchmark.accuracy_datasets
-        if not isinstance(scoring := scoring_of(dataset), str)
+        if benchmark.accuracy is not False and not isinstance(scoring := scoring_of(dataset), str)
     ]
+
+
+def accuracy_block(benchmark: Benchmark) -> AccuracyBlock:
+    """Return the settings of the accuracy run, with what it needs and lacks."""
+    lacking = dict(_unscorable(benchmark)) if benchmark.accuracy else {}
+    if benchmark.accuracy and not benchmark.accuracy_datasets:
+        lacking["accuracy"] = "the YAML names no data set of type accuracy; add one with accuracy_config"
+    return AccuracyBlock(lacking=lacking)
+
+
+def _unscorable(benchmark: Benchmark) -> Iterator[tuple[str, str]]:
+    """Yield the names of accuracy data sets that cannot be scored, and a sentence on each."""
+    for dataset in benchmark.accuracy_datasets:
+        if isinstance(why := scoring_of(dataset), str):
+            yield dataset.name, f"the accuracy data set {dataset.name!r} cannot be scored: {why}"
 
 
 def _unscored(benchmark: Benchmark) -> list[str]:
-    """Return why accuracy data sets are left out, a sentence for each."""
-    return [
-        f"the accuracy data set {dataset.name!r} is left out: {why}"
-        for dataset in benchmark.accuracy_datasets
-        if isinstance(why := scoring_of(dataset), str)
-    ]
+    """Return what is not scored of the accuracy data sets, a sentence for each."""
+    if benchmark.accuracy is False:
+        return []
+    then = "the run will have no verdict on accuracy" if benchmark.accuracy else "it is left out"
+    lacking = dict(_unscorable(benchmark)) | accuracy_block(benchmark).lacking
+    return [f"{why}; {then}" for why in lacking.values()]

@@ -13,7 +13,7 @@ import msgspec
 from .._version import __version__
 from ..audits import registry
 from ..audits.contract import Audit
-from ..audits.main_run import Accuracy, Performance
+from ..audits.main_run import Accuracy, AccuracyBlock, Performance
 from ..audits.verdict import Check
 from ..config.benchmark import Benchmark
 from ..config.block import AuditBlock
@@ -151,7 +151,7 @@ class Recheck:
         due = [known.get(test, test) for test in blocks]
         if not any(cfg.only for cfg in blocks.values()):
             due += [Performance.id] if config.effective_mode else []
-            due += [Accuracy.id] if groups.accuracy_runs(config) else []
+            due += [Accuracy.id] if groups.accuracy_runs(config) or groups.accuracy_block(config).lacking else []
         for name in due:
             if name not in ids:
                 yield f"config.yaml asks for {name}, which the verdict does not have; one of them was edited"
@@ -214,10 +214,11 @@ class Recheck:
         warmup = next((phases[phase.label] for phase in stored.phases if not phase.judged), None)
         missing = [label for label in stored.planned if label not in places]
         names = tuple(check.name for check in stored.checks)
-        if not missing and judged:
+        if not missing and (judged or stored.id == Accuracy.id):
             names = third_party.checks(audit, cfg, [phase.spec for phase in judged])
         planned = with_beside(PlannedAudit(audit, cfg, judged, names, warmup), self._main_run())
-        return planned, missing if judged or missing else ["of this audit"]
+        sends_nothing = isinstance(cfg, AccuracyBlock) and cfg.lacking and not stored.planned
+        return planned, missing if judged or missing or sends_nothing else ["of this audit"]
 
     def _main_run(self) -> Iterator[PlannedPhase]:
         """Yield the judged phases of the main run."""
@@ -228,6 +229,8 @@ class Recheck:
 
     def _audit_and_block(self, audit_id: str) -> tuple[Audit[Any], AuditBlock]:
         """Return an audit and what the configuration asks of it. Raises RecordError where either is not there."""
+        if audit_id == Accuracy.id:
+            return registry.runs()[audit_id][0], groups.accuracy_block(self._config)
         if audit_id in registry.runs():
             return registry.runs()[audit_id]
         if audit_id not in self._audits:

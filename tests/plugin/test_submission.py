@@ -124,16 +124,81 @@ def test_a_score_below_its_floor_fails(audit, submission, sut):
     result.stdout.fnmatch_lines(["*accuracy score?vbench?: the score of 16 outputs is 71.5, at least 72 needed*"])
 
 
-def test_what_cannot_be_scored_is_left_out_and_said(audit, submission, sut):
+PERFORMANCE = {"name": "perf", "path": "prompts.jsonl"}
+#: Accuracy data sets without which a submission is not whole, and what is said of each.
+LACKING: dict[str, tuple[list[dict[str, object]], str, str]] = {
+    "unknown scorer": (
+        [{"name": "code::x", "type": "accuracy", "accuracy_config": {"eval_method": "code_bench_scorer"}}],
+        "score[code-x]",
+        "the accuracy data set 'code::x' cannot be scored: its eval_method 'code_bench_scorer' needs an external",
+    ),
+    "no path": (
+        [{"name": "aime", "type": "accuracy", "accuracy_config": {"eval_method": "exact_match"}}],
+        "score[aime]",
+        "the accuracy data set 'aime' cannot be scored: it has no path",
+    ),
+    "no scorer": (
+        [{"name": "bare", "path": "prompts.jsonl", "type": "accuracy"}],
+        "score[bare]",
+        "the accuracy data set 'bare' cannot be scored: it has no eval_method",
+    ),
+    "none": ([], "score[accuracy]", "the YAML names no data set of type accuracy"),
+}
+
+
+@pytest.mark.parametrize("case", LACKING)
+def test_a_submission_without_its_accuracy_is_not_green(audit, submission, sut, case):
+    datasets, check, message = LACKING[case]
+    submission(sut, datasets=[PERFORMANCE, *datasets])
+    result = audit.run()
+    assert result.ret == 6, str(result.stdout)
+    result.stdout.fnmatch_lines([f"*{message}*".replace("[", "[[]"), "*set 'accuracy: false' for a run that needs*"])
+    assert statuses(audit) == {"test04": "PASS", "performance": "PASS", "accuracy": "NO_VERDICT"}
+    (entry,) = [entry for entry in audit.verdict()["audits"] if entry["id"] == "accuracy"]
+    assert [(one["name"], one["passed"], one["status"]) for one in entry["checks"]] == [(check, None, "error")]
+    assert not accuracy_results(audit).exists()
+    assert audit.run(f"--mlperf-recheck={audit.report()}", config=None).ret == 6
+    assert "differ" not in str(result.stdout)
+
+
+def test_what_can_be_scored_is_scored_beside_what_cannot(audit, submission, sut):
+    scored = {"command": ["echo", "score: 1"]}
     datasets = [
-        {"name": "perf", "path": "prompts.jsonl"},
-        {"name": "code", "type": "accuracy", "accuracy_config": {"eval_method": "code_bench_scorer"}},
+        PERFORMANCE,
+        {"name": "good", "path": "prompts.jsonl", "type": "accuracy", "accuracy_config": scored},
+        {"name": "aime", "type": "accuracy", "accuracy_config": {"eval_method": "exact_match"}},
     ]
     submission(sut, datasets=datasets)
+    assert audit.run("-m", "accuracy").ret == 6
+    (entry,) = [entry for entry in audit.verdict()["audits"] if entry["id"] == "accuracy"]
+    found = {one["name"]: one["status"] for one in entry["checks"]}
+    assert found == {"completion[good]": "passed", "score[good]": "passed", "score[aime]": "error"}
+    assert not accuracy_results(audit).exists(), "MLPerf's checker would take a part for the whole"
+    assert audit.run(f"--mlperf-recheck={audit.report()}", config=None).ret == 6
+
+
+@pytest.mark.parametrize("case", LACKING)
+def test_a_submission_may_say_that_it_has_no_accuracy(audit, submission, sut, case):
+    submission(sut, datasets=[PERFORMANCE, *LACKING[case][0]], accuracy=False)
     result = audit.run()
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["*the accuracy data set 'code' is left out: *"])
+    assert "cannot be scored" not in str(result.stdout)
     assert statuses(audit) == {"test04": "PASS", "performance": "PASS"}
+
+
+def test_elsewhere_what_cannot_be_scored_is_left_out_and_said(audit, sut):
+    datasets = [PERFORMANCE, *LACKING["unknown scorer"][0]]
+    audit.config(sut, datasets=datasets, audit={"only": False})
+    result = audit.run()
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["*the accuracy data set 'code::x' cannot be scored: *; it is left out*"])
+    assert statuses(audit) == {"test04": "PASS", "performance": "PASS"}
+
+
+def test_an_audit_alone_needs_no_accuracy(audit, submission, sut):
+    submission(sut, datasets=[PERFORMANCE], audit={"only": True})
+    assert audit.run().ret == 0
+    assert statuses(audit) == {"test04": "PASS"}
 
 
 @pytest.mark.parametrize(
