@@ -6,9 +6,9 @@ import re
 
 import msgspec
 
+from ..audits.probe.judges.repeats import BEYOND_REACH, BEYOND_REPEATS
 from ..audits.probe.kinds import TITLES, words
 from ..audits.probe.plan import probe_of
-from ..audits.probe.repeats import BEYOND_REACH, BEYOND_REPEATS
 from ..audits.verdict import ArmSummary, Finding, KindState
 from ..text import plain
 from ..verdicts.document import AuditEntry, CheckEntry, PhaseEntry

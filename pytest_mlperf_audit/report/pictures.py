@@ -9,9 +9,9 @@ import msgspec
 import numpy as np
 from markupsafe import Markup
 
-from ..audits.probe.conclusion import BURSTS, seconds_by_arm
-from ..audits.probe.evidence import Evidence
+from ..audits.probe.arms import BURSTS, seconds_by_arm
 from ..audits.probe.plan import probe_of
+from ..audits.probe.seen.evidence import Evidence
 from ..audits.verdict import ArmSummary, Ratio
 from ..errors import RecordError
 from ..records.log import read_columns, read_queries

@@ -18,9 +18,10 @@ from multiprocessing import Pool
 from operator import add
 from time import perf_counter
 
-from pytest_mlperf_audit.audits.probe.design import DATASET, N_BURSTS, N_SINGLE
+from pytest_mlperf_audit.audits.probe.judges.repeats import BETS, STRATA
 from pytest_mlperf_audit.audits.probe.planned import Probe
-from pytest_mlperf_audit.audits.probe.repeats import BETS, STRATA
+from pytest_mlperf_audit.audits.probe.sent.design import DATASET, N_BURSTS
+from pytest_mlperf_audit.audits.probe.sent.few import N_SINGLE
 from tests.support.simulated_probe import THOROUGH, Tally, planned, simulate
 from tests.support.virtual_sut import NO_CACHE, Cache, Copies, Service, Shape
 

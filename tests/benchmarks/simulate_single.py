@@ -16,8 +16,8 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_mlperf_audit.audits.probe.design import N_SINGLE
-from pytest_mlperf_audit.audits.probe.repeats import _FIRST_ALPHA, _LATER_ALPHA, STRATA
+from pytest_mlperf_audit.audits.probe.judges.repeats import _FIRST_ALPHA, _LATER_ALPHA, STRATA
+from pytest_mlperf_audit.audits.probe.sent.few import N_SINGLE
 from pytest_mlperf_audit.stats.ranks import _u_tail
 
 Floats = NDArray[np.float64]

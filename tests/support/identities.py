@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pytest_mlperf_audit.audits.probe.identity import Identity, identity
+from pytest_mlperf_audit.audits.probe.identity.identity import Identity, identity
 from pytest_mlperf_audit.runs.query import QueryRecord
 
 MISS_S, HIT_S = 0.02, 0.0005

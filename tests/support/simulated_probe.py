@@ -12,9 +12,9 @@ import numpy as np
 import pytest_mlperf_audit.audits.probe.planned as of_plan
 import pytest_mlperf_audit.audits.probe.script as shipped
 from pytest_mlperf_audit.audits.probe.conclusion import Conclusion
-from pytest_mlperf_audit.audits.probe.design import DATASET, MADE_UP, Designer
-from pytest_mlperf_audit.audits.probe.judge import Judgement
+from pytest_mlperf_audit.audits.probe.judges.judgement import Judgement
 from pytest_mlperf_audit.audits.probe.planned import Probe
+from pytest_mlperf_audit.audits.probe.sent.design import DATASET, MADE_UP, Designer
 from pytest_mlperf_audit.audits.probe.settings import KINDS
 from pytest_mlperf_audit.runs.query import QueryRecord
 from tests.support.virtual_sut import Cache, Service, VirtualSut

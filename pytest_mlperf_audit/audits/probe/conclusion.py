@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
@@ -10,15 +10,16 @@ import numpy as np
 
 from ...runs.query import QueryRecord, says_hit
 from ..verdict import ArmSummary, Check, Figure, Finding, KindState
-from .contrasts import LATE, SINGLE, SINGLE_RUN, STARTS, URLS
-from .design import DATASET, MADE_UP
-from .evidence import Evidence, decode_share, first_s, makespan_s, total_s
-from .identity import Identity, identity, with_identity
-from .judge import Judged, Judgement
+from .arms import arms, of_name
+from .identity.identity import Identity, identity, with_identity
+from .identity.known import known_rows
+from .judges.judgement import Judged, Judgement
 from .kinds import TITLES, kinds, why_no_bursts, why_not, words
-from .known import known_rows
-from .naming import reaches_floors
 from .planned import Probe
+from .seen.contrasts import SINGLE, SINGLE_RUN, STARTS
+from .seen.evidence import Evidence, decode_share
+from .seen.naming import reaches_floors
+from .sent.design import MADE_UP
 from .settings import ALPHA, KINDS, Kind
 
 _SAYS: Final[Mapping[Kind, str]] = {
@@ -31,26 +32,7 @@ _SAYS: Final[Mapping[Kind, str]] = {
     "reuse": "an exact repeat comes back {times} as fast as twins with a new beginning",
 }
 _EARLY: Final = "an exact repeat starts {times} as fast as twins that differ in their last word"
-_ARMS: Final[Mapping[str, str]] = {
-    "prime": "first sent in the probe",
-    "R": "exact repeat",
-    "Y": "other last word",
-    "X": "new ending",
-    "P": "new beginning",
-    "N": "new beginning",
-    "S": "all new",
-    "T": "all new, null control",
-    "V": "all new, the URL as it is",
-    "U": "changed URL",
-}
 _PLACE: Final[Mapping[str, int]] = {kind: place for place, kind in enumerate(KINDS)}
-BURSTS: Final = "bursts"
-_OF: Final[Mapping[str, str]] = {MADE_UP: "made-up prompts", DATASET: "the data set's prompts", SINGLE_RUN: SINGLE}
-
-
-def _of_name(of: str) -> str:
-    """Return what was compared, in words."""
-    return _OF.get(of, of)
 
 
 class Conclusion:
@@ -172,7 +154,7 @@ class Conclusion:
         low, high = contrast.effect.low, contrast.effect.high
         return Finding(
             kind=kind,
-            of=_of_name(contrast.of),
+            of=of_name(contrast.of),
             found=judged.named is not None,
             forbidden=kind in self._probe.forbidden,
             sentence=_sentence(judged),
@@ -188,13 +170,7 @@ class Conclusion:
 
     def arms(self) -> tuple[ArmSummary, ...]:
         """Return the medians of each arm, in the order of the design; bursts by their makespan."""
-        rows = [_arm(arm, of, records) for of, arm, records in _by_arm(self.evidence)]
-        for kind, bursts in self.evidence.bursts.items():
-            size = len(bursts[0])
-            what = f"{size} {'identical' if kind == 'same' else 'different'} at once"
-            spans_s = [makespan_s(burst) for burst in bursts]
-            rows.append(ArmSummary(arm=kind, what=what, of=BURSTS, n=len(bursts), median_s=float(np.median(spans_s))))
-        return tuple(rows)
+        return arms(self.evidence)
 
     def figures(self) -> dict[str, Figure]:
         """Return what a program wants to read."""
@@ -241,39 +217,8 @@ class Conclusion:
             return f"{len(evidence.bets)} groups of one repeat and three twins"
         if evidence.single:
             return f"{len(evidence.single['R'])} repeats against {len(evidence.single['P'])} twins"
-        of = " and ".join(_of_name(source) for source in evidence.sources())
+        of = " and ".join(of_name(source) for source in evidence.sources())
         return f"{evidence.n_groups()} groups of {of}"
-
-
-def seconds_by_arm(evidence: Evidence) -> dict[tuple[str, str], list[float]]:
-    """Return the seconds of every query by what it is of and its arm, bursts by their makespan: what `arms` sums up."""
-    seconds = {(of, arm): [total_s(record) for record in records] for of, arm, records in _by_arm(evidence)}
-    return seconds | {(BURSTS, kind): list(map(makespan_s, bursts)) for kind, bursts in evidence.bursts.items()}
-
-
-def _by_arm(evidence: Evidence) -> Iterator[tuple[str, str, list[QueryRecord]]]:
-    blocks = {_OF[of]: groups for of, groups in evidence.groups.items()}
-    alone = {SINGLE if evidence.strata else "one prompt": [evidence.single]} if evidence.single else {}
-    blocks |= alone | {"one group after another": evidence.bets}
-    late = [pair for pairs in evidence.late.values() for pair in pairs]
-    blocks[LATE] = [{"R": [again], "Y": [twin]} for again, twin in late]
-    blocks[URLS] = [evidence.urls]
-    for of, groups in blocks.items():
-        for arm in _ARMS:
-            if records := [record for block in groups for record in block.get(arm, ())]:
-                yield of, arm, records
-
-
-def _arm(arm: str, of: str, records: list[QueryRecord]) -> ArmSummary:
-    streamed = all(record.first_token_ns is not None for record in records)
-    return ArmSummary(
-        arm=arm,
-        what=_ARMS[arm],
-        of=of,
-        n=len(records),
-        median_s=float(np.median([total_s(record) for record in records])),
-        first_token_s=float(np.median([first_s(record) for record in records])) if streamed else None,
-    )
 
 
 def _sentence(judged: Judged) -> str:
@@ -283,7 +228,7 @@ def _sentence(judged: Judged) -> str:
     unlike = "with a new beginning" if apart else "that differ in their last words"
     says = _EARLY if contrast.of == STARTS else _SAYS[contrast.kind if kind == "near_duplicate" else kind]
     seen = says.format(times=f"{contrast.effect.factor:.3g} times", unlike=unlike)
-    where = _of_name(contrast.of)
+    where = of_name(contrast.of)
     if judged.named and judged.p_corrected > ALPHA:
         return f"{TITLES[kind]} on {where}: found by ids, whatever the times show"
     if judged.named:

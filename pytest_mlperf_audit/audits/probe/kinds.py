@@ -12,12 +12,12 @@ import msgspec
 import numpy as np
 
 from ..verdict import KindState, Seen
-from .bursts import queues
-from .contrasts import STARTS, coalescing
-from .design import BURST_SIZES, MADE_UP
-from .evidence import Evidence, has_decode
-from .judge import Judgement
+from .judges.bursts import queues
+from .judges.judgement import Judgement
 from .planned import Probe
+from .seen.contrasts import STARTS, coalescing
+from .seen.evidence import Evidence, has_decode
+from .sent.design import BURST_SIZES, MADE_UP
 from .settings import FLOOR, KINDS, Excluded, Kind
 
 TITLES: Final[Mapping[Kind, str]] = {

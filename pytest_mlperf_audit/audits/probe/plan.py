@@ -18,11 +18,13 @@ from ...runs.script import FEWEST_MOVED
 from ...runs.spec import Concurrency, MaxThroughput, RunSpec
 from ..contract import AuditContext, Samples
 from ..replayed import replayed
-from .apart import MOST_AT_ONCE
-from .design import BURST_SIZES, DATASET, FEWEST_WORDS, MADE_UP, N_SINGLE
+from .judges.repeats import BETS, FEWEST_STRATA, STRATA
 from .planned import Probe
-from .repeats import BETS, FEWEST_STRATA, STRATA
 from .script import script
+from .sent.apart import MOST_AT_ONCE
+from .sent.design import BURST_SIZES, DATASET, MADE_UP
+from .sent.few import N_SINGLE
+from .sent.prompts import FEWEST_WORDS
 from .settings import FEWEST_GROUPS, KINDS, Kind, ProbeSettings
 
 PHASE: Final = "cache_probe"

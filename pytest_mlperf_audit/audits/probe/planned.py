@@ -10,11 +10,14 @@ from typing import Final, Literal
 import msgspec
 
 from ...runs.script import Step
-from . import again, bursts, judge, repeats
-from .apart import N_LATE, N_LATE_AGAIN, N_URLS, mixed
-from .design import DATASET, FEWEST_WORDS, MADE_UP, N_BURSTS, N_RIVALS, N_SINGLE, Designer
-from .evidence import Evidence
-from .judge import Judgement
+from .judges import again, bursts, repeats
+from .judges import groups as judge
+from .judges.judgement import Judgement
+from .seen.evidence import Evidence
+from .sent.apart import N_LATE, N_LATE_AGAIN, N_URLS, mixed
+from .sent.design import DATASET, MADE_UP, N_BURSTS, Designer
+from .sent.few import N_RIVALS, N_SINGLE
+from .sent.prompts import FEWEST_WORDS
 from .settings import ALPHA, Kind
 
 #: Most groups of the anytime design before its looks stood in the plan.

@@ -10,16 +10,19 @@ from msgspec.structs import replace
 
 from ...runs.query import QueryRecord
 from ...runs.script import Round, Script, Step
-from . import again, bursts, contrasts, judge, repeats
-from .apart import LATE_AGAIN, N_LATE, N_LATE_AGAIN, N_URLS, late, urls
-from .contrast import Contrast
-from .contrasts import LATE, SINGLE, SINGLE_RUN, URLS
-from .design import AGAIN, N_SINGLE, Designer
-from .evidence import Evidence, total_s
-from .identity import identity
-from .judge import Judgement
-from .outputs import replays
+from .identity.identity import identity
+from .judges import again, bursts, repeats
+from .judges import groups as judge
+from .judges.judgement import Judgement
 from .planned import Probe, blocks, is_hopeless
+from .seen import contrasts
+from .seen.contrast import Contrast
+from .seen.contrasts import LATE, SINGLE, SINGLE_RUN, URLS
+from .seen.evidence import Evidence, total_s
+from .seen.outputs import replays
+from .sent.apart import LATE_AGAIN, N_LATE, N_LATE_AGAIN, N_URLS, late, urls
+from .sent.design import AGAIN, Designer
+from .sent.few import N_SINGLE
 from .settings import LATE_ALPHAS, URLS_ALPHAS
 from .warm_up import require_taken, warm_up
 

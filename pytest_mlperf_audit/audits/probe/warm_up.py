@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...errors import RefusedError
 from ...runs.query import QueryRecord
 from ...runs.script import Round, Script, Step
-from .design import MADE_UP, Designer
+from .sent.design import MADE_UP, Designer
 
 if TYPE_CHECKING:
     from .planned import Probe

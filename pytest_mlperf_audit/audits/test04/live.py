@@ -23,7 +23,7 @@ from ..completion import phase_check_names, phase_checks
 from ..contract import Audit, AuditContext, Samples
 from ..main_run import MAIN_RUN
 from ..probe.conclusion import Conclusion
-from ..probe.identity import identity
+from ..probe.identity.identity import identity
 from ..probe.kinds import without_probe
 from ..probe.plan import PHASE, TRIAL, as_planned, phase, planned, probe_of, trial_phase
 from ..probe.script import script

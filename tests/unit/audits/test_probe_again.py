@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pytest_mlperf_audit.audits.probe.again import uses
-from pytest_mlperf_audit.audits.probe.design import Designer
-from pytest_mlperf_audit.audits.probe.evidence import Evidence
+from pytest_mlperf_audit.audits.probe.judges.again import uses
 from pytest_mlperf_audit.audits.probe.plan import _plain, as_planned
+from pytest_mlperf_audit.audits.probe.seen.evidence import Evidence
+from pytest_mlperf_audit.audits.probe.sent.design import Designer
 from pytest_mlperf_audit.runs.order import Scripted
 from pytest_mlperf_audit.runs.spec import Concurrency, RunSpec
 

@@ -10,8 +10,8 @@ import pytest
 from msgspec import structs
 
 from pytest_mlperf_audit.audits.probe.conclusion import Conclusion
-from pytest_mlperf_audit.audits.probe.contrasts import LATE, URLS
 from pytest_mlperf_audit.audits.probe.script import script
+from pytest_mlperf_audit.audits.probe.seen.contrasts import LATE, URLS
 from pytest_mlperf_audit.runs.spec import Concurrency
 from tests.support.simulated_probe import planned
 from tests.support.virtual_sut import NO_CACHE, Cache, Service, VirtualSut

@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pytest_mlperf_audit.audits.probe.beginning import nature
 from pytest_mlperf_audit.audits.probe.conclusion import Conclusion
-from pytest_mlperf_audit.audits.probe.evidence import Evidence
 from pytest_mlperf_audit.audits.probe.script import script
+from pytest_mlperf_audit.audits.probe.seen.beginning import nature
+from pytest_mlperf_audit.audits.probe.seen.evidence import Evidence
 from pytest_mlperf_audit.audits.probe.settings import KINDS
 from pytest_mlperf_audit.runs.query import QueryRecord
 from tests.support.simulated_probe import planned

@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from pytest_mlperf_audit.audits.probe import bursts
 from pytest_mlperf_audit.audits.probe.conclusion import Conclusion
+from pytest_mlperf_audit.audits.probe.judges import bursts
 from pytest_mlperf_audit.audits.probe.planned import Probe
 from pytest_mlperf_audit.audits.probe.script import script
 from pytest_mlperf_audit.runs.spec import Concurrency, MaxThroughput

@@ -9,18 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mlperf_audit.audits.probe import design as prompts
-from pytest_mlperf_audit.audits.probe.apart import (
-    LATE_AGAIN,
-    N_LATE,
-    N_LATE_AGAIN,
-    N_URLS,
-    late,
-    mixed,
-    urls,
-)
-from pytest_mlperf_audit.audits.probe.bursts import SIZES
-from pytest_mlperf_audit.audits.probe.design import N_BURSTS, N_BURSTS_BEFORE, N_RIVALS, N_SINGLE, Designer
+from pytest_mlperf_audit.audits.probe.judges.bursts import SIZES
+from pytest_mlperf_audit.audits.probe.sent import prompts
+from pytest_mlperf_audit.audits.probe.sent.apart import LATE_AGAIN, N_LATE, N_LATE_AGAIN, N_URLS, late, mixed, urls
+from pytest_mlperf_audit.audits.probe.sent.design import N_BURSTS, N_BURSTS_BEFORE, Designer
+from pytest_mlperf_audit.audits.probe.sent.few import N_RIVALS, N_SINGLE
 from pytest_mlperf_audit.runs.script import NO_EDIT, Step
 
 ROW = " ".join(f"word{at}" for at in range(40))

@@ -13,9 +13,11 @@ from math import comb
 import numpy as np
 import pytest
 
-from pytest_mlperf_audit.audits.probe import judge, repeats, settings
-from pytest_mlperf_audit.audits.probe.contrast import Contrast
-from pytest_mlperf_audit.audits.probe.design import N_SINGLE
+from pytest_mlperf_audit.audits.probe import settings
+from pytest_mlperf_audit.audits.probe.judges import groups as judge
+from pytest_mlperf_audit.audits.probe.judges import repeats
+from pytest_mlperf_audit.audits.probe.seen.contrast import Contrast
+from pytest_mlperf_audit.audits.probe.sent.few import N_SINGLE
 from pytest_mlperf_audit.stats.ranks import Effect, least_u, stratified_u
 
 SENT = 2 * N_SINGLE

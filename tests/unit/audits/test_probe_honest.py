@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 
 from pytest_mlperf_audit.audits.probe.conclusion import Conclusion
-from pytest_mlperf_audit.audits.probe.evidence import Evidence
+from pytest_mlperf_audit.audits.probe.seen.evidence import Evidence
 from pytest_mlperf_audit.runs.script import NO_EDIT
 from pytest_mlperf_audit.runs.spec import Concurrency
 

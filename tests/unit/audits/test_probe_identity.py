@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_mlperf_audit.audits.probe.identity import Identity, identity
+from pytest_mlperf_audit.audits.probe.identity.identity import Identity, identity
 from pytest_mlperf_audit.runs.query import QueryRecord
 from tests.support.identities import (
     CACHES,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_mlperf_audit.audits.probe.contrast import Contrast
-from pytest_mlperf_audit.audits.probe.design import MADE_UP
-from pytest_mlperf_audit.audits.probe.evidence import Evidence
-from pytest_mlperf_audit.audits.probe.judge import Judged, Judgement
+from pytest_mlperf_audit.audits.probe.judges.judgement import Judged, Judgement
 from pytest_mlperf_audit.audits.probe.kinds import kinds, without_probe, words
 from pytest_mlperf_audit.audits.probe.planned import Probe
+from pytest_mlperf_audit.audits.probe.seen.contrast import Contrast
+from pytest_mlperf_audit.audits.probe.seen.evidence import Evidence
+from pytest_mlperf_audit.audits.probe.sent.design import MADE_UP
 from pytest_mlperf_audit.audits.probe.settings import KINDS, Excluded, Kind
 from pytest_mlperf_audit.stats.ranks import Effect
 

@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from pytest_mlperf_audit.audits.probe.evidence import Evidence
-from pytest_mlperf_audit.audits.probe.judge import Judgement
-from pytest_mlperf_audit.audits.probe.known import known_rows
+from pytest_mlperf_audit.audits.probe.identity.known import known_rows
+from pytest_mlperf_audit.audits.probe.judges.judgement import Judgement
+from pytest_mlperf_audit.audits.probe.seen.evidence import Evidence
 from pytest_mlperf_audit.runs.query import QueryRecord
 
 CLEAN = Judgement("CLEAN")

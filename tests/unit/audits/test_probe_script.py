@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from pytest_mlperf_audit.audits.probe.repeats import BETS
+from pytest_mlperf_audit.audits.probe.judges.repeats import BETS
 from pytest_mlperf_audit.audits.probe.script import script
 from pytest_mlperf_audit.audits.probe.warm_up import trial
 from pytest_mlperf_audit.errors import RefusedError

@@ -8,8 +8,8 @@ from collections import Counter
 import pytest
 
 from pytest_mlperf_audit.audits.probe.conclusion import Conclusion
+from pytest_mlperf_audit.audits.probe.judges.repeats import STRATA
 from pytest_mlperf_audit.audits.probe.planned import Probe
-from pytest_mlperf_audit.audits.probe.repeats import STRATA
 from pytest_mlperf_audit.audits.probe.script import script
 
 VIDEO = {"api_type": "videogen"}

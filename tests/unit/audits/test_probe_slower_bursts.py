@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_mlperf_audit.audits.probe.contrasts import coalescing
-from pytest_mlperf_audit.audits.probe.evidence import Evidence
+from pytest_mlperf_audit.audits.probe.seen.contrasts import coalescing
+from pytest_mlperf_audit.audits.probe.seen.evidence import Evidence
 from pytest_mlperf_audit.runs.query import QueryRecord
 
 

@@ -9,7 +9,7 @@ from statistics import median
 
 import numpy as np
 
-from ...stats.ranks import (
+from ....stats.ranks import (
     Effect,
     Floats,
     leading_run,
@@ -19,8 +19,8 @@ from ...stats.ranks import (
     stratified_effect,
     stratified_u,
 )
+from ..settings import Kind
 from .evidence import Block, Measure, columns
-from .settings import Kind
 
 #: What hits now and then are looked for in: all kinds of prompts together.
 EVERYWHERE = "all prompts"

@@ -22,16 +22,16 @@ from typing import Final
 
 import numpy as np
 
-from ...stats.ranks import Floats, excluded_in_pool_p, excluded_p, wealth
-from . import contrasts
-from .contrast import Contrast
-from .design import N_RIVALS, N_SINGLE
-from .evidence import Block, Evidence, columns, total_s
-from .judge import TOO_FAST, Judged, Judgement, is_too_fast, kinds_of, proofs_of
-from .measures import whole
-from .naming import reaches_floors
-from .outputs import answered_alike, computed_anew
-from .settings import ALPHA, Excluded, Kind
+from ....stats.ranks import Floats, excluded_in_pool_p, excluded_p, wealth
+from ..seen import contrasts
+from ..seen.contrast import Contrast
+from ..seen.evidence import Block, Evidence, columns, total_s
+from ..seen.measures import whole
+from ..seen.naming import reaches_floors
+from ..seen.outputs import answered_alike, computed_anew
+from ..sent.few import N_RIVALS, N_SINGLE
+from ..settings import ALPHA, Excluded, Kind
+from .judgement import TOO_FAST, Judged, Judgement, is_too_fast, kinds_of, proofs_of
 
 #: After how many strata the single design looks for its answer, and the anytime design after how many groups.
 STRATA: Final = (1, 2, 4, 6)

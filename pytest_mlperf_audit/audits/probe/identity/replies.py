@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from ...runs.query import QueryRecord
+from ....runs.query import QueryRecord
 
 #: What to do where ids do not tell.
 CURE_OF_IDS: Final = "give every reply an id of its own, or empty all caches, and run the audit again"

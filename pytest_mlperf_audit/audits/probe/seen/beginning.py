@@ -12,13 +12,13 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from statistics import median
 from typing import NamedTuple
 
-from ...runs.query import QueryRecord
+from ....runs.query import QueryRecord
+from ..sent.design import MADE_UP
+from ..settings import Kind
 from . import contrasts
 from .contrast import Contrast
-from .design import MADE_UP
 from .evidence import Block, Measure, first_s, has_decode, has_few_tokens, is_comparable, total_s
 from .measures import after_first, whole
-from .settings import Kind
 
 _Blocks = Mapping[str, Sequence[Block]]
 

@@ -12,15 +12,15 @@ from dataclasses import replace
 from math import inf, sqrt
 from typing import Final
 
-from ...stats.ranks import Effect
-from . import contrasts
-from .contrast import Contrast
-from .contrasts import LATE, SINGLE, SINGLE_RUN, URLS
-from .evidence import Evidence, total_s
-from .judge import Judged, Judgement
-from .naming import reaches_floors
+from ....stats.ranks import Effect
+from ..seen import contrasts
+from ..seen.contrast import Contrast
+from ..seen.contrasts import LATE, SINGLE, SINGLE_RUN, URLS
+from ..seen.evidence import Evidence, total_s
+from ..seen.naming import reaches_floors
+from ..settings import Kind
+from .judgement import Judged, Judgement
 from .repeats import beat_their_first
-from .settings import Kind
 
 #: A finding by times alone that is as likely by chance as this, or less, needs no second series.
 SURE_P: Final = 0.0005

@@ -11,10 +11,10 @@ from typing import Final
 
 import numpy as np
 
-from ...stats.ranks import stratified_u
-from .design import DATASET
-from .evidence import Block, Evidence, is_comparable, total_s
-from .judge import Judgement
+from ....stats.ranks import stratified_u
+from ..judges.judgement import Judgement
+from ..seen.evidence import Block, Evidence, is_comparable, total_s
+from ..sent.design import DATASET
 
 _FEWEST: Final = 6
 _FASTER: Final = 2.0

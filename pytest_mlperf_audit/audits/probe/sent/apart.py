@@ -13,8 +13,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from ...runs.script import Step
-from ...runs.twins import WORDS
+from ....runs.script import Step
+from ....runs.twins import WORDS
 from .design import MADE_UP, Designer, Parts
 
 #: Groups whose made-up prompts come again, each time beside a twin.

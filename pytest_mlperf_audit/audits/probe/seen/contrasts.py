@@ -8,16 +8,11 @@ from functools import partial
 
 import numpy as np
 
-from ...runs.query import QueryRecord
-from ...stats.ranks import (
-    Floats,
-    least_u,
-    paired_effect,
-    signed_rank,
-    stratified_effect,
-    stratified_u,
-)
-from .apart import LATE_AGAIN
+from ....runs.query import QueryRecord
+from ....stats.ranks import Floats, least_u, paired_effect, signed_rank, stratified_effect, stratified_u
+from ..sent.apart import LATE_AGAIN
+from ..sent.design import DATASET, MADE_UP
+from ..settings import FLOOR
 from .contrast import (
     EVERYWHERE,
     Contrast,
@@ -31,7 +26,6 @@ from .contrast import (
     u_test,
     within_strata,
 )
-from .design import DATASET, MADE_UP
 from .evidence import (
     Block,
     Evidence,
@@ -45,7 +39,6 @@ from .evidence import (
     total_s,
 )
 from .measures import after_first, per_prompt_token, replay_measures, whole
-from .settings import FLOOR
 
 #: Where repeats of made-up prompts are compared by when they start, beside what comes after that.
 STARTS = "made-up prompts, first token"

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
+from ..sent.design import DATASET, MADE_UP
+from ..settings import FLOOR, FLOOR_S, Kind
 from . import contrasts
 from .beginning import Nature, nature, reported
 from .contrast import EVERYWHERE, Contrast
 from .contrasts import STARTS
-from .design import DATASET, MADE_UP
 from .evidence import DECODE_SHARE, Block, decode_share, first_s, has_decode
-from .settings import FLOOR, FLOOR_S, Kind
 
 _NEAR, _PREFIX = f"near_duplicate[{MADE_UP}]", f"prefix[{MADE_UP}]"
 _RESPONSE, _SPORADIC = f"response[{MADE_UP}]", f"response[{EVERYWHERE}]"

@@ -10,14 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 from itertools import pairwise
-from math import log
 from typing import Final, NamedTuple
 
-import numpy as np
-
-from ...runs.query import QueryRecord
-from ...stats.ranks import stratified_u
-from .evidence import Block, total_s
+from ..seen.outputs import surely_faster
 from .replies import CURE_OF_IDS, Sent
 
 #: So many different requests without a shared id show that ids tell replies apart.
@@ -30,9 +25,6 @@ _NEARLY_ALL: Final = 0.8
 _MANY: Final = 20
 _UNDER_LOAD: Final = 4
 
-#: Replays are so many times as fast as what was computed, and that surely.
-_FASTER: Final = 1.5
-_SURE: Final = 0.005
 
 _Pair = tuple[Sent, Sent]
 
@@ -170,32 +162,4 @@ def _are_faster(found: Sequence[_Pair], told: Sequence[Sent]) -> bool:
     """Whether repeats of the probe that are replays came back faster than its fresh requests."""
     again = [one.record for one, _ in found if one.arm == "R" and one.one_by_one]
     fresh = [one.record for one in told if one.fresh and one.one_by_one]
-    return len(again) >= _FEWEST and _surely_faster(again, fresh)
-
-
-def faster_replays(blocks: Sequence[Block]) -> bool:
-    """Whether repeats that bear the id of their first reply came back faster than all other queries of their blocks.
-
-    Where some repeats do and others do not, ids may be made from the request and one of several servers, or the time.
-    """
-    replayed: list[QueryRecord] = []
-    others: list[QueryRecord] = []
-    for block in blocks:
-        first: dict[str, QueryRecord] = {}
-        for record in (record for arm, sent in block.items() if arm != "R" for record in sent):
-            first.setdefault(record.request, record)
-            others.append(record)
-        for again in block.get("R", ()):
-            kept = first.get(again.request)
-            is_replay = kept is not None and (kept.reply_id, kept.reply) == (again.reply_id, again.reply)
-            (replayed if is_replay else others).append(again)
-    return _surely_faster(replayed, others)
-
-
-def _surely_faster(replayed: Sequence[QueryRecord], others: Sequence[QueryRecord]) -> bool:
-    """Whether replays came back faster by far, as is not by chance: Mann-Whitney, and medians."""
-    if not replayed or not others:
-        return False
-    fast, slow = (np.log([list(map(total_s, records))]) for records in (replayed, others))
-    is_far = float(np.median(slow) - np.median(fast)) >= log(_FASTER)
-    return is_far and stratified_u(fast, slow) <= _SURE
+    return len(again) >= _FEWEST and surely_faster(again, fresh)

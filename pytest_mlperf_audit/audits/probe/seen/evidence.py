@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ...runs.query import QueryRecord, is_turned_away, refusal
-from ...stats.ranks import Floats
-from .design import AGAIN, DATASET, MADE_UP
+from ....runs.query import QueryRecord, is_turned_away, refusal
+from ....stats.ranks import Floats
+from ..sent.design import AGAIN, DATASET, MADE_UP
 
 Measure = Callable[[QueryRecord], float]
 Block = dict[str, list[QueryRecord]]

@@ -9,21 +9,19 @@ A speed-up also has to reach the floors, so that what is statistically real and 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
-from ...stats.ranks import Floats, excluded_together_p, holm
-from . import bursts, contrasts
-from .apart import LATE_AGAIN
-from .beginning import reported
-from .contrast import EVERYWHERE, Contrast
-from .contrasts import LATE, STARTS, URLS
-from .design import DATASET, MADE_UP
-from .evidence import Block, Evidence
-from .naming import named, reaches_floors
-from .outputs import replays, shared_ids
-from .replays import faster_replays
-from .settings import (
+from ....stats.ranks import Floats, excluded_together_p, holm
+from ..seen import contrasts
+from ..seen.beginning import reported
+from ..seen.contrast import EVERYWHERE, Contrast
+from ..seen.contrasts import LATE, URLS
+from ..seen.evidence import Evidence
+from ..seen.naming import named, reaches_floors
+from ..sent.apart import LATE_AGAIN
+from ..sent.design import DATASET, MADE_UP
+from ..settings import (
     ALPHA,
     FLOOR,
     FLOOR_S,
@@ -34,8 +32,8 @@ from .settings import (
     Excluded,
     Kind,
 )
-
-_Word = Literal["ERROR", "CACHE", "INCONCLUSIVE", "CLEAN"]
+from . import bursts
+from .judgement import TOO_FAST, Judged, Judgement, Word, is_too_fast, kinds_of, proofs_of
 
 #: A contrast is clear when its speed-up is below the floor, or as likely by chance as this.
 _CLEAR_P = 0.05
@@ -49,11 +47,6 @@ _NO_KIND = (
 )
 #: A wider cache is suspected, never found, from this p on.
 _SUSPECT_P = 0.02
-_DERIVED_IDS = (
-    "every repeat came back under the id of its first reply, though no faster: the endpoint derives ids from the "
-    "request, or replays at its own pace"
-)
-TOO_FAST = "a sure difference is one of less than a millisecond: the endpoint answers too fast to be judged from here"
 _KNOWN_ROWS = (
     "rows of the data set come back faster than their twins, but no faster than when first sent: the endpoint knew "
     "them, or twins have more to read; prompts of over six words, or replies that count prompt tokens, would tell"
@@ -68,16 +61,6 @@ _FEW_FAILURES = 2
 _FAILURE_SHARE = 0.10
 
 
-@dataclass(frozen=True)
-class Judged:
-    """A contrast with its corrected p. `found` is what tests say, `named` what is left when one explains another."""
-
-    contrast: Contrast
-    p_corrected: float
-    found: bool
-    named: Kind | None = None
-
-
 #: What is looked for: a look before the last needs one of the first _N_SURE to be excluded to be CLEAN, the last any.
 _CLAIMS = tuple(Excluded(times, share, "repeats") for times, share in ((1.5, 0.5), (2.0, 0.5), (3.0, 0.5), (2.0, 1.0)))
 _N_SURE = 2
@@ -87,31 +70,6 @@ _NO_POWER = (
     "latencies spread so widely that even a cache which makes repeats twice as fast may be there; set probe.groups to "
     "more (96), or audit a quieter system"
 )
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What the evidence shows. `settled`: no more queries are needed. `may_be`: what reuse is, if it has no name.
-
-    `told`: ids or token counts say what was found, not times alone.
-    """
-
-    word: _Word
-    judged: tuple[Judged, ...] = ()
-    proofs: tuple[str, ...] = ()
-    kinds: tuple[Kind, ...] = ()
-    settled: bool = True
-    null_p: float | None = None
-    reason: str = ""
-    notes: tuple[str, ...] = field(default=())
-    may_be: tuple[Kind, ...] = ()
-    told: bool = False
-    excluded: Mapping[Kind, Excluded] = field(default_factory=dict)
-
-    def proved(self, forbidden: Sequence[Kind]) -> tuple[Kind, ...]:
-        """Return the forbidden kinds that are found; reuse without a name only where all it may be is forbidden."""
-        any_is = set(self.may_be) <= set(forbidden)
-        return tuple(kind for kind in self.kinds if kind in forbidden and (any_is or kind != "reuse"))
 
 
 def too_many_failures(evidence: Evidence) -> bool:
@@ -230,7 +188,7 @@ def _clean(
     if evidence.apart and excluded is None:
         reason = _NO_POWER if last else "the budget ended before an answer"
         return Judgement("INCONCLUSIVE", judged, settled=last, reason=reason, **kept)
-    word: _Word = "CLEAN" if settled else "INCONCLUSIVE"
+    word: Word = "CLEAN" if settled else "INCONCLUSIVE"
     reason = "" if settled else "the budget ended before an answer"
     bounds: dict[Kind, Excluded] = {"response": excluded} if excluded else {}
     return Judgement(word, judged, settled=settled, reason=reason, excluded=bounds, **kept)
@@ -274,12 +232,6 @@ def _is_clear(contrast: Contrast) -> bool:
     return not lucky and (contrast.p > _CLEAR_P or not reaches_floors(contrast))
 
 
-def is_too_fast(one: Judged) -> bool:
-    """Whether a contrast is sure and large, and only the floor in seconds keeps it from being a finding."""
-    sure = one.p_corrected <= ALPHA and one.contrast.effect.factor >= FLOOR and one.contrast.kind != "coalescing"
-    return sure and not one.found and one.contrast.gain_s < FLOOR_S
-
-
 def _is_suspected(one: Judged) -> bool:
     """Whether late repeats are more often among the fastest than chance explains well, and by far."""
     contrast = one.contrast
@@ -291,14 +243,6 @@ def _may_be_known(one: Judged) -> bool:
     return one.contrast.held_back and one.p_corrected <= ALPHA and reaches_floors(one.contrast)
 
 
-def kinds_of(judged: Sequence[Judged], proofs: Sequence[str]) -> tuple[Kind, ...]:
-    """Return the kinds that are named; replayed ids without one are a response cache."""
-    kinds: dict[Kind, None] = {one.named: None for one in judged if one.named}
-    if proofs and not kinds:
-        kinds["response"] = None
-    return tuple(kinds)
-
-
 def _replayed(evidence: Evidence, n_groups: int, judged: Sequence[Judged]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     proofs: list[str] = []
     notes: list[str] = []
@@ -307,27 +251,6 @@ def _replayed(evidence: Evidence, n_groups: int, judged: Sequence[Judged]) -> tu
         proofs += proved
         notes += noted
     return tuple(proofs), tuple(notes)
-
-
-def proofs_of(blocks: Sequence[Block], judged: Sequence[Judged], of: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what reply ids prove, and what they only suggest.
-
-    An endpoint may draw ids from few numbers, from the clock, or from the request, and what serves it or the time
-    besides. So an id proves a replay only where ids tell all other replies apart, and where what came back under it was
-    also faster. What ids show of several phases is for `identity`.
-    """
-    if shared := shared_ids(blocks):
-        return (), (f"{shared} ids stand on replies to different requests: not unique, or replies that were reused",)
-    again = [replayed for block in blocks for replayed in replays(block)]
-    n_replayed = sum(again)
-    compared = [one for one in judged if one.contrast.kind == "response"]
-    responses = [one for one in compared if not of or one.contrast.of in (of, EVERYWHERE)]
-    faster = [*responses, *(one for one in judged if one.contrast.of == STARTS and of == MADE_UP)]
-    if n_replayed > 1 and (any(one.found for one in responses) or (n_replayed < len(again) and faster_replays(blocks))):
-        return (f"{n_replayed} of {len(again)} repeats came back under the id of an earlier reply",), ()
-    if n_replayed and n_replayed == len(again) and not any(reaches_floors(one.contrast) for one in faster):
-        return (), (_DERIVED_IDS,)
-    return (), ()
 
 
 def _null(evidence: Evidence, n_groups: int) -> tuple[float | None, bool]:

@@ -7,10 +7,10 @@ from math import comb
 from statistics import median
 from typing import Final, NamedTuple
 
-from ...runs.query import says_hit
-from .evidence import total_s
+from ....runs.query import says_hit
+from ..seen.evidence import total_s
+from ..settings import Kind
 from .replies import CURE_OF_IDS, Sent
-from .settings import Kind
 
 _FEWEST: Final = 3
 #: What was computed is slower than what was borrowed: by this factor, and that surely.

@@ -15,15 +15,15 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from ...runs.query import QueryRecord
-from ...runs.script import Round, Step
-from ...stats.ranks import excluded_p
-from . import contrasts
-from .design import BURST_SIZES, MADE_UP, N_BURSTS, N_BURSTS_BEFORE, Designer
-from .evidence import Block, Evidence, makespan_s, total_s
-from .naming import reaches_floors
-from .outputs import shared_ids
-from .settings import ALPHA, BURST_ALPHA, Excluded, Kind
+from ....runs.query import QueryRecord
+from ....runs.script import Round, Step
+from ....stats.ranks import excluded_p
+from ..seen import contrasts
+from ..seen.evidence import Block, Evidence, makespan_s, total_s
+from ..seen.naming import reaches_floors
+from ..seen.outputs import shared_ids
+from ..sent.design import BURST_SIZES, MADE_UP, N_BURSTS, N_BURSTS_BEFORE, Designer
+from ..settings import ALPHA, BURST_ALPHA, Excluded, Kind
 
 #: Sizes that are tried, as far as the plan allows, and how often each.
 SIZES: Final = (4, 8, 16, 32, 64, 128)

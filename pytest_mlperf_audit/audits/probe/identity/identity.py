@@ -19,12 +19,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from ...runs.query import QueryRecord, says_hit
+from ....runs.query import QueryRecord, says_hit
+from ..judges.judgement import Judgement
+from ..settings import Kind
 from .borrowed import borrowed
-from .judge import Judgement
 from .replays import replays
 from .replies import Sent, completed
-from .settings import Kind
 
 #: Of fewer different requests nothing is concluded; two may well be answered alike.
 _FEWEST_REQUESTS: Final = 4

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import log
+from typing import Final
 
-from ...runs.query import QueryRecord
-from .evidence import Block
+import numpy as np
+
+from ....runs.query import QueryRecord
+from ....stats.ranks import stratified_u
+from .evidence import Block, total_s
 
 #: Of fewer different requests two may well be answered alike.
 _FEWEST_ALIKE = 4
+#: Replays are so many times as fast as what was computed, and that surely.
+_FASTER: Final = 1.5
+_SURE: Final = 0.005
 
 
 def replays(block: Block) -> list[bool]:
@@ -51,3 +59,31 @@ def shared_ids(blocks: Sequence[Block]) -> int:
         if record.reply_id:
             of_request.setdefault(record.reply_id, set()).add(record.request)
     return sum(len(requests) > 1 for requests in of_request.values())
+
+
+def faster_replays(blocks: Sequence[Block]) -> bool:
+    """Whether repeats that bear the id of their first reply came back faster than all other queries of their blocks.
+
+    Where some repeats do and others do not, ids may be made from the request and one of several servers, or the time.
+    """
+    replayed: list[QueryRecord] = []
+    others: list[QueryRecord] = []
+    for block in blocks:
+        first: dict[str, QueryRecord] = {}
+        for record in (record for arm, sent in block.items() if arm != "R" for record in sent):
+            first.setdefault(record.request, record)
+            others.append(record)
+        for again in block.get("R", ()):
+            kept = first.get(again.request)
+            is_replay = kept is not None and (kept.reply_id, kept.reply) == (again.reply_id, again.reply)
+            (replayed if is_replay else others).append(again)
+    return surely_faster(replayed, others)
+
+
+def surely_faster(replayed: Sequence[QueryRecord], others: Sequence[QueryRecord]) -> bool:
+    """Whether replays came back faster by far, as is not by chance: Mann-Whitney, and medians."""
+    if not replayed or not others:
+        return False
+    fast, slow = (np.log([list(map(total_s, records))]) for records in (replayed, others))
+    is_far = float(np.median(slow) - np.median(fast)) >= log(_FASTER)
+    return is_far and stratified_u(fast, slow) <= _SURE

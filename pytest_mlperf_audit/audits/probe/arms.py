@@ -1,0 +1,76 @@
+"""The arms of a probe as rows: what was sent, how often, and the medians of how long it took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import numpy as np
+
+from ...runs.query import QueryRecord
+from ..verdict import ArmSummary
+from .seen.contrasts import LATE, SINGLE, SINGLE_RUN, URLS
+from .seen.evidence import Evidence, first_s, makespan_s, total_s
+from .sent.design import DATASET, MADE_UP
+
+_ARMS: Final[Mapping[str, str]] = {
+    "prime": "first sent in the probe",
+    "R": "exact repeat",
+    "Y": "other last word",
+    "X": "new ending",
+    "P": "new beginning",
+    "N": "new beginning",
+    "S": "all new",
+    "T": "all new, null control",
+    "V": "all new, the URL as it is",
+    "U": "changed URL",
+}
+BURSTS: Final = "bursts"
+_OF: Final[Mapping[str, str]] = {MADE_UP: "made-up prompts", DATASET: "the data set's prompts", SINGLE_RUN: SINGLE}
+
+
+def of_name(of: str) -> str:
+    """Return what was compared, in words."""
+    return _OF.get(of, of)
+
+
+def arms(evidence: Evidence) -> tuple[ArmSummary, ...]:
+    """Return the medians of each arm, in the order of the design; bursts by their makespan."""
+    rows = [_arm(arm, of, records) for of, arm, records in _by_arm(evidence)]
+    for kind, bursts in evidence.bursts.items():
+        size = len(bursts[0])
+        what = f"{size} {'identical' if kind == 'same' else 'different'} at once"
+        spans_s = [makespan_s(burst) for burst in bursts]
+        rows.append(ArmSummary(arm=kind, what=what, of=BURSTS, n=len(bursts), median_s=float(np.median(spans_s))))
+    return tuple(rows)
+
+
+def seconds_by_arm(evidence: Evidence) -> dict[tuple[str, str], list[float]]:
+    """Return the seconds of every query by what it is of and its arm, bursts by their makespan: what `arms` sums up."""
+    seconds = {(of, arm): [total_s(record) for record in records] for of, arm, records in _by_arm(evidence)}
+    return seconds | {(BURSTS, kind): list(map(makespan_s, bursts)) for kind, bursts in evidence.bursts.items()}
+
+
+def _by_arm(evidence: Evidence) -> Iterator[tuple[str, str, list[QueryRecord]]]:
+    blocks = {_OF[of]: groups for of, groups in evidence.groups.items()}
+    alone = {SINGLE if evidence.strata else "one prompt": [evidence.single]} if evidence.single else {}
+    blocks |= alone | {"one group after another": evidence.bets}
+    late = [pair for pairs in evidence.late.values() for pair in pairs]
+    blocks[LATE] = [{"R": [again], "Y": [twin]} for again, twin in late]
+    blocks[URLS] = [evidence.urls]
+    for of, groups in blocks.items():
+        for arm in _ARMS:
+            if records := [record for block in groups for record in block.get(arm, ())]:
+                yield of, arm, records
+
+
+def _arm(arm: str, of: str, records: list[QueryRecord]) -> ArmSummary:
+    streamed = all(record.first_token_ns is not None for record in records)
+    return ArmSummary(
+        arm=arm,
+        what=_ARMS[arm],
+        of=of,
+        n=len(records),
+        median_s=float(np.median([total_s(record) for record in records])),
+        first_token_s=float(np.median([first_s(record) for record in records])) if streamed else None,
+    )
