@@ -65,8 +65,8 @@ def parse_verify_performance(data: bytes) -> RecordedPerformance:
     return RecordedPerformance(
         verdict=_verdict_of_performance(lines),
         started=any(lines),
-        reference_score=scores.get("reference score"),
-        audit_score=scores.get("test score"),
+        reference_score=scores.get("reference score", scores.get("test04-a score")),
+        audit_score=scores.get("test score", scores.get("test04-b score")),
         n_errors=sum(int(found[1]) for line in lines if (found := _ERRORS.match(line))),
     )
 
@@ -96,6 +96,11 @@ class VerifyRecord(msgspec.Struct, frozen=True, kw_only=True):
         """Return a field as a number, None where it is absent or is none."""
         value = self.fields.get(name, "")
         return float(value) if _NUMBER.fullmatch(value) and isfinite(float(value)) else None
+
+    def number_of(self, name: str, unit: str) -> float | None:
+        """Return a field as the number before a unit, `0.10%`, None where it is absent or is none."""
+        value = self.fields.get(name, "").removesuffix(unit).strip()
+        return float(value) if _NUMBER.fullmatch(value) else None
 
     def count(self, name: str) -> int | None:
         """Return a field as a whole number, None where it is absent or is none."""

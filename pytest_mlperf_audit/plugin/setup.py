@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ..audits.shipped import SHIPPED
+from ..audits.shipped import ONLY_PUBLISHED, SHIPPED
 from ..errors import UserError
 from . import options
 from .fixtures import NEED_ENDPOINT
@@ -90,7 +90,7 @@ def _configure_audits(config: pytest.Config, paths: list[Path], finished: list[P
     third_parties = len(config.hook.pytest_mlperf_audits.get_hookimpls()) > 1
     if not (paths or finished or third_parties or config.getoption("markers", default=False)):
         # Reading the audits' titles would import them, which a session without a YAML need not pay for.
-        for audit_id in SHIPPED:
+        for audit_id in (*SHIPPED, *ONLY_PUBLISHED):
             config.addinivalue_line("markers", f"{audit_id}: checks of the audit {audit_id}")
         return
     from ..audits import registry
@@ -98,6 +98,8 @@ def _configure_audits(config: pytest.Config, paths: list[Path], finished: list[P
     audits = registry.gather(audit for offered in config.hook.pytest_mlperf_audits() for audit in offered)
     for audit in audits.values():
         config.addinivalue_line("markers", f"{audit.id}: checks of {audit.title}")
+    for audit_id in ONLY_PUBLISHED:
+        config.addinivalue_line("markers", f"{audit_id}: checks of the audit {audit_id}")
     if paths:
         _plan_runs(config, paths, audits)
     if finished:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ..audits.published.case import AuditDirectory, CaseOutcome
-from ..audits.published.tree import find_audits
+from ..audits.published.tree import Survey, survey
 from ..audits.verdict import Figure
 from ..errors import ConfigError
 from ..report import ci_summary
@@ -34,12 +34,17 @@ CASE = "mlperf_case"
 
 @dataclass(frozen=True)
 class Round:
-    """A submission tree. `audits` are all that were found, `named` those that arguments name: all, without any."""
+    """A submission tree. `found` is what is in it, `named` are the audits that arguments name: all, without any."""
 
     tree: Path
-    audits: tuple[AuditDirectory, ...]
+    found: Survey
     named: tuple[AuditDirectory, ...]
     report_dir: Path
+
+    @property
+    def audits(self) -> list[AuditDirectory]:
+        """All audits that were found, and those that the round requires and lacks."""
+        return self.found.audits
 
     def groups(self) -> Iterator[tuple[str, list[AuditDirectory]]]:
         """Yield each scenario's audits, so that one node of the collection holds those of one directory."""
@@ -90,6 +95,7 @@ class RoundAccount:
             [self._cases[node_id] for node_id in self._ids if node_id in self._cases],
             tree=str(found.tree),
             found=len(found.audits),
+            survey=found.found,
             started_at=self._started_at,
             finished_at=self._clock.now(),
             environment=self._environment,
@@ -125,15 +131,15 @@ def find_rounds(trees: Sequence[Path], report_dir: Path) -> list[Round]:
     seen: dict[str, Path] = {}
     for tree, place in zip(trees, _places(trees, report_dir), strict=True):
         require_collectable(tree, "--mlperf-results")
-        audits = tuple(find_audits(tree))
-        for audit in audits:
+        found = survey(tree)
+        for audit in found.audits:
             if audit.case in seen:
                 raise ConfigError(
                     f"--mlperf-results: {seen[audit.case]} and {tree} both hold {audit.case}, so their tests would "
                     "have the same ids; re-verify one after the other"
                 )
-        seen |= {audit.case: tree for audit in audits}
-        rounds.append(Round(tree, audits, audits, place))
+        seen |= {audit.case: tree for audit in found.audits}
+        rounds.append(Round(tree, found, tuple(found.audits), place))
     return rounds
 
 

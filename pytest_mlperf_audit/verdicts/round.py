@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, get_args
 import msgspec
 
 from ..audits.published.case import CaseOutcome, CaseStatus
+from ..audits.published.tree import Survey
 from ..audits.verdict import Figure
 from ..records.files import write_atomic
 from .document import DISTRIBUTION, THIS_TOOL, RunStatus, Tool, storable
@@ -23,7 +24,9 @@ STATUSES: Final[tuple[CaseStatus, ...]] = get_args(CaseStatus)
 class RoundDocument(msgspec.Struct, frozen=True, kw_only=True):
     """What a submission tree came to. `found` counts its audit directories, `cases` are those that were judged.
 
-    `counts` are cases by status; `differences` counts the cases where upstream's scripts say otherwise.
+    `counts` are cases by status; `differences` counts the cases where upstream's scripts say otherwise. `round` is the
+    one that the tree is of, as `v6.0`, "" where it is not known; `remark` says why absent audits were not looked for.
+    `not_judged` counts the directories of tests that no case was made of, by name.
     """
 
     schema_version: int
@@ -38,6 +41,9 @@ class RoundDocument(msgspec.Struct, frozen=True, kw_only=True):
     counts: dict[str, int]
     differences: int
     cases: tuple[CaseOutcome, ...]
+    round: str = ""
+    not_judged: dict[str, int] = {}
+    remark: str = ""
 
 
 def describe(
@@ -48,6 +54,7 @@ def describe(
     started_at: str,
     finished_at: str,
     environment: dict[str, Figure],
+    survey: Survey | None = None,
 ) -> RoundDocument:
     """Return the document of the cases that were judged, in the order of their ids."""
     ordered = tuple(sorted(cases, key=lambda case: case.id))
@@ -62,6 +69,9 @@ def describe(
         finished_at=finished_at,
         environment=environment,
         found=found,
+        round=survey.round if survey else "",
+        not_judged=survey.not_judged if survey else {},
+        remark=survey.remark if survey else "",
         counts={status: counts[status] for status in STATUSES},
         differences=sum(bool(case.differences) for case in ordered),
         cases=ordered,

@@ -20,7 +20,7 @@ BROKEN = "open/Dell EMC/R760/resnet50/Offline"
 @pytest.fixture
 def tree(audit) -> Submission:
     """Five audits: two that pass, one that fails, one without a reference run, one whose log is cut short."""
-    made = Submission(audit.path / "v5.1")
+    made = Submission(audit.path / "v3.1")
     made.test04(GOOD)
     made.test04(CACHING, ratio=1.5)
     made.test04(OTHER, ratio=1.15)
@@ -36,12 +36,12 @@ def results(audit, tree: Submission):  # noqa: ARG001 - the tree must be there
     """Run a session over the tree."""
 
     def run(*args: str | Path):
-        return audit.run("--mlperf-results=v5.1", *args, config=None)
+        return audit.run("--mlperf-results=v3.1", *args, config=None)
 
     return run
 
 
-def document(audit, name: str = "v5.1") -> dict[str, Any]:
+def document(audit, name: str = "v3.1") -> dict[str, Any]:
     return dict(json.loads((audit.report(name) / "verdict.json").read_text()))
 
 
@@ -70,7 +70,7 @@ def test_each_audit_directory_is_a_test(results, audit, spread):
         ALONE: "SKIPPED",
         BROKEN: "NO_VERDICT",
     }
-    assert (audit.report("v5.1") / "report.html").stat().st_size > 10_000
+    assert (audit.report("v3.1") / "report.html").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,9 @@ def test_each_audit_directory_is_a_test(results, audit, spread):
         (["closed"], 2),
         (["closed/NVIDIA/H200x8"], 2),
         (["open/Dell EMC", f"{CACHING}::test04"], 4),
-        (["v5.1/closed"], 2),
-        (["v5.1/closed/NVIDIA/results/H200x8/resnet50/Server"], 1),
-        (["v5.1"], 5),
+        (["v3.1/closed"], 2),
+        (["v3.1/closed/NVIDIA/results/H200x8/resnet50/Server"], 1),
+        (["v3.1"], 5),
     ],
     ids=str,
 )
@@ -104,6 +104,29 @@ def test_ids_as_arguments_run_those_alone(results, audit, lone_or_spread):
     result.assert_outcomes(passed=2)
     found = document(audit)
     assert (found["status"], found["found"], len(found["cases"])) == ("INCOMPLETE", 5, 2)
+
+
+def test_a_required_audit_that_is_absent_fails_and_others_are_counted(audit, lone_or_spread):
+    made = Submission(audit.path / "inference_results_v5.1")
+    made.test04(GOOD)
+    for name in ("TEST05", "TEST99"):
+        (made.compliance(GOOD) / name).mkdir()
+    result = audit.run("--mlperf-results=inference_results_v5.1", "-rA", *lone_or_spread, config=None)
+    assert result.ret == 1
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines_random(
+        [
+            f"FAILED {GOOD}::test01 - Failed: test01 MLPerf v5.1 requires TEST01 of resnet50 in the closed division*",
+            "2 directories were not judged: 1 TEST05, 1 TEST99.",
+        ]
+    )
+    found = document(audit, "inference_results_v5.1")
+    assert (found["round"], found["not_judged"], found["remark"]) == ("v5.1", {"TEST05": 1, "TEST99": 1}, "")
+    assert (found["status"], found["found"]) == ("FAIL", 2)
+
+
+def test_a_round_whose_requirements_are_not_known_is_said(results):
+    results("-k", "NVIDIA").stdout.fnmatch_lines(["Which audits v3.1 requires is not known here (v5.0, *"])
 
 
 def test_an_id_that_is_not_there(results):
@@ -146,13 +169,13 @@ def test_junit_carries_the_figures(results, audit):
 def test_where_the_report_goes(results, audit):
     results("--mlperf-report-dir=elsewhere")
     assert (audit.path / "elsewhere/verdict.json").is_file()
-    assert not audit.report("v5.1").exists()
+    assert not audit.report("v3.1").exists()
 
 
 def test_an_earlier_report_is_kept(results, audit):
     results()
     results()
-    assert (audit.path / "mlperf-reports/v5.1.1/verdict.json").is_file()
+    assert (audit.path / "mlperf-reports/v3.1.1/verdict.json").is_file()
 
 
 def test_nothing_is_written_into_the_tree(results, tree: Submission):
@@ -161,7 +184,7 @@ def test_nothing_is_written_into_the_tree(results, tree: Submission):
     assert {path: path.stat().st_mtime_ns for path in tree.path.rglob("*")} == before
 
 
-@pytest.mark.parametrize("place", [".", "v5.1", "v5.1/closed"])
+@pytest.mark.parametrize("place", [".", "v3.1", "v3.1/closed"])
 def test_from_any_directory(audit, tree, monkeypatch, place: str):
     monkeypatch.chdir(audit.path / place)
     result = audit.run(f"--mlperf-results={tree.path}", "-k", "Server", config=None)
@@ -178,15 +201,15 @@ def test_a_tree_in_a_directory_that_pytest_ignores(audit, name: str):
 @pytest.mark.usefixtures("tree")
 def test_several_trees(audit):
     Submission(audit.path / "v4").test04("closed/AMD/MI300X/resnet50/Offline")
-    result = audit.run("--mlperf-results=v5.1", "--mlperf-results=v4", "--mlperf-report-dir=both", config=None)
+    result = audit.run("--mlperf-results=v3.1", "--mlperf-results=v4", "--mlperf-report-dir=both", config=None)
     result.assert_outcomes(passed=3, failed=1, errors=1, skipped=1)
     assert json.loads((audit.path / "both/v4/verdict.json").read_text())["status"] == "PASS"
-    assert json.loads((audit.path / "both/v5.1/verdict.json").read_text())["status"] == "FAIL"
+    assert json.loads((audit.path / "both/v3.1/verdict.json").read_text())["status"] == "FAIL"
 
 
 @pytest.mark.usefixtures("tree")
 def test_the_ini_twin(audit):
-    (audit.path / "pytest.ini").write_text("[pytest]\nmlperf_results = v5.1\n")
+    (audit.path / "pytest.ini").write_text("[pytest]\nmlperf_results = v3.1\n")
     audit.run(config=None).assert_outcomes(passed=2, failed=1, errors=1, skipped=1)
     (audit.path / "test_own.py").write_text("def test_own(): pass\n")
     audit.run("test_own.py", config=None).assert_outcomes(passed=1)
@@ -195,7 +218,7 @@ def test_the_ini_twin(audit):
 @pytest.mark.usefixtures("tree")
 def test_beside_the_users_own_tests(audit):
     (audit.path / "test_own.py").write_text("def test_own(): pass\n")
-    audit.run("--mlperf-results=v5.1", "test_own.py", config=None).assert_outcomes(
+    audit.run("--mlperf-results=v3.1", "test_own.py", config=None).assert_outcomes(
         passed=3, failed=1, errors=1, skipped=1
     )
 
@@ -221,7 +244,7 @@ def test_a_report_directory_that_cannot_be_written(results, audit):
 @pytest.mark.usefixtures("tree")
 def test_a_live_run_beside_it(audit, sut):
     audit.config(sut)
-    result = audit.run("--mlperf-results=v5.1", "-k", "throughput_ratio or NVIDIA")
+    result = audit.run("--mlperf-results=v3.1", "-k", "throughput_ratio or NVIDIA")
     result.assert_outcomes(passed=2, failed=1, deselected=7)
     assert document(audit)["counts"]["FAIL"] == 1
 
@@ -235,6 +258,6 @@ def test_a_job_summary(results, audit, monkeypatch):
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(audit.path / "summary.md"))
     results()
     text = (audit.path / "summary.md").read_text()
-    assert "## FAIL: v5.1" in text
+    assert "## FAIL: v3.1" in text
     assert text.count("\n| FAIL |") == 1
     assert text.count("\n| NO VERDICT |") == 1

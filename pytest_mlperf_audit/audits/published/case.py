@@ -87,7 +87,8 @@ class CaseOutcome(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.case}::{self.test}"
 
 
-Layout = Literal["classic", "endpoints"]
+#: "absent" is that of an audit which the round requires, and which was not published.
+Layout = Literal["classic", "endpoints", "absent"]
 
 
 class Defect(msgspec.Struct, frozen=True):
@@ -107,7 +108,8 @@ class AuditDirectory:
     """Where one audit lies. Names are those of the directories, in their own spelling, made readable.
 
     `path` is the TEST0x directory, or the file audit_<name>.json of an endpoints submission. `results` is the scenario
-    directory that holds `performance/run_1` and `accuracy`, whether it exists or not. `case` is unique in the tree.
+    directory that holds `performance/run_1` and `accuracy`, whether it exists or not; of a pair TEST04-A and TEST04-B
+    it is the former, `path` the latter. `case` is unique in the tree. `round` is as `v6.0`, "" where it is not known.
     """
 
     case: str
@@ -121,6 +123,7 @@ class AuditDirectory:
     results: Path
     tree: Path
     layout: Layout = "classic"
+    round: str = ""
 
     @property
     def base(self) -> Path:
@@ -263,7 +266,7 @@ def verify(found: AuditDirectory) -> CaseOutcome:
 
     A test's folder has a `published.py` with `verify(found) -> Reverified`, imported when it is first needed.
     """
-    name = ".endpoints_audit" if found.layout == "endpoints" else f"..{found.test}.published"
+    name = {"endpoints": ".endpoints_audit", "absent": ".absent"}.get(found.layout, f"..{found.test}.published")
     module = import_module(name, __package__)
     try:
         shown: Reverified = module.verify(found)

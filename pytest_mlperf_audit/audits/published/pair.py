@@ -135,14 +135,19 @@ def of_detail(name: str, log: Detail) -> Run:
     )
 
 
-def of_summary(name: str, log: Summary, *, as_rate: bool) -> Run:
+def of_summary(name: str, log: Summary, *, as_rate: bool, of_pair: bool = False) -> Run:
     """Return the run that a summary is of, scored as LoadGen has it, or `as_rate`: by queries/s in every scenario.
+
+    With `of_pair` it is one of TEST04-A and TEST04-B, and scored as their script had it: Server by the samples that
+    were scheduled, and latencies by the percentile where so few queries allow no estimate.
 
     A log without an early-stopping estimate is asked for its writer, by the detail log beside it.
     """
     score, unit = rate_of(log) if as_rate else score_of(log), _unit(log.scenario, "queries/s" if as_rate else "ns")
     writer = writer_of(Path(log.path).with_name(DETAIL)) if not log.early_stopping_ns else Writer()
     old = is_latency(log.scenario) and not writer.has_early_stopping
+    if of_pair:
+        score = _score_of_pair(log, score)
     if old and (score := score_before_early_stopping(log)):
         unit = STREAMS if log.scenario == "MultiStream" else unit
         score = NS_PER_S / score if as_rate and unit != STREAMS else score
@@ -166,6 +171,15 @@ def of_summary(name: str, log: Summary, *, as_rate: bool) -> Run:
         is_text=writer.is_text,
         is_scored_as_of_old=old,
     )
+
+
+def _score_of_pair(log: Summary, score: float | None) -> float | None:
+    """Return the score in queries/s of TEST04-A or TEST04-B, where `score` is that of today."""
+    if log.scenario == "Server":
+        return log.scheduled_samples_per_second
+    percentile = {"SingleStream": log.percentile_90_latency_ns, "MultiStream": log.percentile_99_latency_ns}
+    ns = percentile.get(log.scenario or "")
+    return NS_PER_S / ns if score is None and ns else score
 
 
 def _unit(scenario: str | None, of_latency: str) -> str:

@@ -10,8 +10,9 @@ The tree may be a round, a division, a submitter, or any directory below; what i
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
@@ -22,15 +23,22 @@ from ...records.files import walk
 from ...text import readable
 from ..shipped import mlperf_names, published_tests
 from .case import AuditDirectory, Layout
+from .pair import RUN, SUMMARY
+from .required import AUDITED_DIVISIONS, known_rounds, required_tests, round_by_seeds, round_named
 
-#: The audits that can be re-verified; TEST08 is no HTTP inference, TEST05 and TEST03 were withdrawn.
+#: The audits that can be re-verified; TEST05 and TEST03 were withdrawn.
 TESTS: Final = published_tests()
 
 #: Names of the endpoints tool's audits, as the submission checker maps them (ENDPOINTS_COMPLIANCE_MAPPING).
 _ENDPOINTS_NAMES: Final = mlperf_names()
 
-#: Those of other tests are left alone as well.
-_TEST_DIRECTORY = re.compile(r"test[0-9]{2}", re.IGNORECASE)
+#: What is named like a test is no directory of the submission's own; it is counted where it is not judged.
+_TEST_DIRECTORY = re.compile(r"test[0-9]{2}(?:[-_][a-z0-9]{1,4})?", re.IGNORECASE)
+#: TEST04 until v2.0: different samples, each once, and one sample again and again.
+_PAIR: Final = ("TEST04-A", "TEST04-B")
+#: Rounds with audits in compliance/; <system>/<benchmark>/<scenario> is below results/.
+_IN_COMPLIANCE: Final = {"v5.0", "v5.1"}
+_BELOW_RESULTS: Final = 3
 _AUDIT_FILE = re.compile(r"audit_(?P<name>[A-Za-z0-9_]+)\.json")
 #: Below an audit and a run there are no further audits; in a submitter's own code there may be thousands of files.
 _BARREN: Final = {"performance", "accuracy", "code", "documentation", "systems", "measurements", "power", ".git"}
@@ -40,37 +48,71 @@ _COMPLIANCE, _RESULTS = "compliance", "results"
 _ROOTS: Final = {_COMPLIANCE, _RESULTS}
 
 
-def find_audits(tree: Path) -> list[AuditDirectory]:
-    """Return every audit directory below `tree`, in path order.
+@dataclass(frozen=True)
+class Survey:
+    """What was found below a tree: its audits in path order, those that the round requires and lacks among them.
 
-    Raises ConfigError when `tree` is no directory, cannot be read, or holds no audit.
+    `not_judged` counts the directories named like tests that no audit was made of, by name. `round` is as `v6.0`, ""
+    where neither the tree's name nor the runs' seeds tell; `remark` says why absent audits could not be looked for.
+    """
+
+    audits: list[AuditDirectory]
+    not_judged: dict[str, int]
+    round: str = ""
+    remark: str = ""
+
+
+@dataclass
+class _Walk:
+    """What a walk through a tree came upon. `scenarios` are directories of results, by their division and benchmark."""
+
+    audits: list[AuditDirectory] = field(default_factory=list)
+    not_judged: Counter[str] = field(default_factory=Counter)
+    scenarios: list[Path] = field(default_factory=list)
+
+
+def find_audits(tree: Path) -> list[AuditDirectory]:
+    """Return every audit directory below `tree`, as `survey` does."""
+    return survey(tree).audits
+
+
+def survey(tree: Path) -> Survey:
+    """Return what is below `tree`.
+
+    Raises ConfigError when `tree` is no directory, cannot be read, or holds no audit and lacks none.
     """
     if not tree.is_dir():
         what = "is a file" if tree.exists() else "does not exist"
         raise ConfigError(f"--mlperf-results: {tree} {what}; give a directory of a submission, or of a whole round")
     _names.cache_clear()
-    found = sorted(_audits(tree), key=lambda audit: (audit.case, audit.test, audit.layout))
+    walked = _walk(tree)
+    name = round_named(tree) or round_by_seeds(path / RUN / SUMMARY for path in walked.scenarios)
+    found = [replace(audit, round=name) for audit in walked.audits]
+    if name in known_rounds():
+        found += _absent(tree, walked, name)
+    found.sort(key=lambda audit: (audit.case, audit.test, audit.layout))
     if not found:
         names = " or ".join(", ".join(TESTS).upper().rsplit(", ", 1))
         raise ConfigError(
             f"--mlperf-results: no audit was found in {tree}: there is neither a directory {names} nor a file "
             "audit/audit_<name>.json below it; give a directory of a submission"
         )
-    return list(_unique(found))
+    return Survey(list(_unique(found)), dict(sorted(walked.not_judged.items())), name, _remark(walked, name))
 
 
-def _audits(tree: Path) -> Iterator[AuditDirectory]:
+def _walk(tree: Path) -> _Walk:
+    walked = _Walk()
     unreadable: list[OSError] = []
     for here, names, files in walk(tree, unreadable.append, links=True):
         tests = [name for name in names if name.lower() in TESTS or _TEST_DIRECTORY.fullmatch(name)]
-        for name in tests:
-            if name.lower() in TESTS:
-                yield _audit(tree, here / name, here, name.lower(), "classic")
+        if tests:
+            _take_tests(tree, here, tests, walked)
         if here.name == "audit":
-            for name in files:
-                if match := _AUDIT_FILE.fullmatch(name):
-                    test = _ENDPOINTS_NAMES.get(match["name"], match["name"])
-                    yield _audit(tree, here / name, here.parent, test, "endpoints")
+            for match in filter(None, map(_AUDIT_FILE.fullmatch, files)):
+                test = _ENDPOINTS_NAMES.get(match["name"], match["name"])
+                walked.audits.append(_audit(tree, here / match[0], here.parent, test, "endpoints"))
+        if "performance" in names:
+            walked.scenarios.append(here)
         names[:] = [name for name in names if name not in tests and not _is_barren(here, name, len(tree.parts))]
     if unreadable:
         error = unreadable[0]
@@ -78,6 +120,64 @@ def _audits(tree: Path) -> Iterator[AuditDirectory]:
             f"--mlperf-results: {readable(str(error.filename)):.300} cannot be read ({error.strerror}); mend its "
             "permissions, or take it out of the tree"
         )
+    walked.scenarios.sort()
+    return walked
+
+
+def _take_tests(tree: Path, here: Path, tests: list[str], walked: _Walk) -> None:
+    for name in tests:
+        if name.lower() in TESTS:
+            walked.audits.append(_audit(tree, here / name, here, name.lower(), "classic"))
+        elif name.upper() not in _PAIR:
+            walked.not_judged[name.upper()] += 1
+    if any(name.upper() in _PAIR for name in tests):
+        walked.audits.append(_pair(tree, here, tests))
+
+
+def _pair(tree: Path, here: Path, tests: list[str]) -> AuditDirectory:
+    """Return TEST04 as it was until v2.0: the run of one sample is compared with one of different samples."""
+    reference, audit = (next((here / name for name in tests if name.upper() == of), here / of) for of in _PAIR)
+    return replace(_audit(tree, audit, here, "test04", "classic"), results=reference)
+
+
+def _absent(tree: Path, walked: _Walk, name: str) -> Iterator[AuditDirectory]:
+    """Yield the audits that the round requires of a result below `tree`, and that are not there."""
+    there = {(audit.results, audit.test) for audit in walked.audits}
+    for scenario in walked.scenarios:
+        place = _audit(tree, scenario / "TEST01", scenario, "test01", "absent")
+        below = scenario.parts[scenario.parts.index(_RESULTS) + 1 :] if _RESULTS in scenario.parts else ()
+        if place.division not in AUDITED_DIVISIONS or len(below) != _BELOW_RESULTS:
+            continue
+        is_endpoints = _is_endpoints(scenario)
+        for test in required_tests(name, place.benchmark, is_endpoints=is_endpoints):
+            if (scenario, test) not in there:
+                path = _expected(scenario, test, name, is_endpoints=is_endpoints)
+                yield replace(place, test=test, path=path, round=name)
+
+
+def _is_endpoints(scenario: Path) -> bool:
+    """Whether a result has the endpoints tool's files, and none of LoadGen's."""
+    return (scenario / "performance/result_summary.json").exists() and not (scenario / RUN).exists()
+
+
+def _expected(scenario: Path, test: str, name: str, *, is_endpoints: bool) -> Path:
+    """Return where an audit of a result would be: beside results/ in compliance/ until v5.1, else in the result."""
+    if is_endpoints:
+        names = {of: name for name, of in _ENDPOINTS_NAMES.items()}
+        return scenario / "audit" / f"audit_{names[test]}.json"
+    at = len(scenario.parts) - _BELOW_RESULTS - 1
+    if name in _IN_COMPLIANCE:
+        scenario = Path(*scenario.parts[:at], _COMPLIANCE, *scenario.parts[at + 1 :])
+    return scenario / test.upper()
+
+
+def _remark(walked: _Walk, name: str) -> str:
+    """Return why absent audits were not looked for, "" where they were."""
+    if name in known_rounds():
+        return "" if walked.scenarios else "no results/ is below the tree, so absent audits were not looked for"
+    of = f"{name} requires" if name else "the round requires"
+    cure = "" if name else "; name the directory like its round, inference_results_v6.0, to have them looked for"
+    return f"which audits {of} is not known here ({', '.join(known_rounds())} are), so absent ones do not fail{cure}"
 
 
 def _is_barren(here: Path, name: str, n_tree: int) -> bool:
@@ -115,7 +215,7 @@ def _audit(tree: Path, path: Path, scenario: Path, test: str, layout: Layout) ->
 
 def _root(parts: tuple[str, ...], n_tree: int) -> int | None:
     """Return where `compliance` or `results` stands in a path: the first below the tree, else the last above it."""
-    roots = [index for index, part in enumerate(parts) if part in _ROOTS]
+    roots = [index for index, part in enumerate(parts) if part in _ROOTS or (part == "audit" and index >= n_tree)]
     below = [index for index in roots if index >= n_tree]
     return below[0] if below else roots[-1] if roots else None
 

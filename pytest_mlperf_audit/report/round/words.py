@@ -40,12 +40,26 @@ def summary(document: RoundDocument) -> str:
         f"{len(document.cases):,} of {document.found:,} audit directories of {len(systems):,} systems by "
         f"{len(submitters):,} submitters: {counts(document)}."
     )
+    sentence = " ".join(filter(None, (sentence, not_judged(document), _sentence(document.remark))))
     if not document.differences:
         return sentence
     return (
         f"{sentence} In {cases(document.differences)} MLCommons' own scripts, run today, say otherwise; the defect "
         "that explains it is named beside each."
     )
+
+
+def not_judged(document: RoundDocument) -> str:
+    """Return how many directories of tests were not judged, by name, as a sentence; "" where all were."""
+    if not document.not_judged:
+        return ""
+    total = sum(document.not_judged.values())
+    named = ", ".join(f"{count:,} {plain(name, 40)}" for name, count in document.not_judged.items())
+    return f"{total:,} {'directory was' if total == 1 else 'directories were'} not judged: {named}."
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{plain(text[1:], _LIMIT)}." if text else ""
 
 
 def ratio(case: CaseOutcome) -> str:
@@ -109,6 +123,8 @@ def terminal_lines(document: RoundDocument) -> Iterator[tuple[str, str]]:
         yield f"  {STATUS_WORDS[case.status]} {plain(case.id, _LIMIT)}: {first_sentence(case.reason)}", "fail"
     if len(bad) > _MOST_LISTED:
         yield f"  and {len(bad) - _MOST_LISTED:,} more; the report lists all", "fail"
+    for told in filter(None, (not_judged(document), _sentence(document.remark))):
+        yield from ((line, "warn") for line in textwrap.wrap(told, _WIDTH))
     if document.differences:
         yield f"upstream's scripts say otherwise in {cases(document.differences)}:", "warn"
         for script, sentence, count in defects(document):

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from pytest_mlperf_audit.audits.published.case import CaseOutcome, verify
-from pytest_mlperf_audit.audits.published.tree import find_audits
+from pytest_mlperf_audit.audits.published.tree import find_audits, survey
 from pytest_mlperf_audit.errors import ConfigError
 from tests.support.submission import Submission
 
@@ -19,7 +19,7 @@ CASE = "closed/Some Company/H200x8_TRT/resnet50/Offline"
 @pytest.fixture
 def old(tmp_path: Path) -> Submission:
     """A tree as of v5.1 and older."""
-    return Submission(tmp_path / "v5.1")
+    return Submission(tmp_path / "v3.1")
 
 
 def test_the_old_layout(old: Submission):
@@ -91,10 +91,12 @@ def test_other_tests_and_other_files_are_left_alone(tmp_path: Path):
     tree = Submission(tmp_path)
     tree.test04(CASE)
     scenario = tree.compliance(CASE)
-    for name in ("TEST05", "TEST08", "TEST99", "TEST04-A", "notes"):
+    for name in ("TEST05", "test05_sr", "TEST99", "notes"):
         (scenario / name).mkdir()
     (tmp_path / "closed/Some Company/code/x/TEST04").mkdir(parents=True)
-    assert [audit.test for audit in find_audits(tmp_path)] == ["test04"]
+    found = survey(tmp_path)
+    assert [audit.test for audit in found.audits] == ["test04"]
+    assert found.not_judged == {"TEST05": 1, "TEST05_SR": 1, "TEST99": 1}
 
 
 @pytest.mark.parametrize("code", ["src/x/compliance/TEST06", "tools/compliance/nvidia/TEST06", "code/TEST04"])
