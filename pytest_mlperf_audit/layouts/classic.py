@@ -130,12 +130,12 @@ def _accuracy_text(accuracy: AuditEntry, phase: PhaseEntry, writer: Writer, sha2
     metrics = {name: float(value) for name, value in figures.items() if isinstance(value, (int, float))}
     model = find_model(writer.declared.benchmark)
     types = model.accuracy_types if model else ()
-    if "TOKENS_PER_SAMPLE" in types and phase.figures.output_tokens and phase.figures.n_completed:
-        metrics.setdefault("tokens_per_sample", phase.figures.output_tokens / phase.figures.n_completed)
-    if "GEN_LEN" in types and "gen_len" not in metrics:
-        outputs = (query.output or "" for query in read_queries(directory / QUERIES_FILE))
-        metrics["gen_len"] = float(sum(len(output.strip()) for output in outputs))
     scored = read_score(directory)
     printed = scored.output_tail if scored else ""
+    if "TOKENS_PER_SAMPLE" in types and "tokens_per_sample" not in printed and phase.figures.output_tokens:
+        metrics.setdefault("tokens_per_sample", phase.figures.output_tokens / max(1, phase.figures.n_completed))
+    if "GEN_LEN" in types and "gen_len" not in metrics and "gen_len" not in printed:
+        outputs = (query.output or "" for query in read_queries(directory / QUERIES_FILE))
+        metrics["gen_len"] = float(sum(len(output.strip()) for output in outputs))
     score = metrics.pop("score")
     return accuracy_text(types, score, metrics, printed=printed, sha256=sha256)

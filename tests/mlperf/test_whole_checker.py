@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
-from pathlib import Path
 
 import pytest
 
-from tests.support.submission_tree import add_videos, checker_says, tree_of
+from tests.support.submission_tree import SEEDS, add_videos, checker_says, layout_of, tree_of
 
-#: The seeds of v6.1, which naming the ruleset fixes. A YAML has those of one version; v6.0 is told to expect them.
-SEEDS = {
-    "qsl_rng_seed": 2085463073848966840,
-    "sample_index_rng_seed": 2747215439041700203,
-    "schedule_rng_seed": 16159082839903944936,
-}
 MODEL = "wan-2.2-t2v-a14b"
 ROWS = 248
-#: What only LoadGen's layout has, and only that of the endpoints tool.
-CLASSIC = (
-    "performance/run_1", "user.conf", "TEST04", "accuracy/accuracy.txt", "accuracy/mlperf_log_accuracy.json",
-    "accuracy/mlperf_log_detail.txt", "accuracy/mlperf_log_summary.txt",
-)  # fmt: skip
-ENDPOINTS = ("performance/result_summary.json", "accuracy/accuracy_results.json", "audit")
 
 
 def submission(audit, sut, scenario, prompts="prompts.jsonl"):
@@ -46,16 +32,6 @@ def submission(audit, sut, scenario, prompts="prompts.jsonl"):
         settings={"runtime": {"min_duration_ms": 0}, **load},
     )
     return audit.report(scenario)
-
-
-def layout_of(report: Path, layout: str, root: Path) -> Path:
-    """Return a copy of a report directory that was written in both layouts, without the other one's files."""
-    copy = root / layout / report.name
-    shutil.copytree(report, copy)
-    for name in {"classic": ENDPOINTS, "endpoints": CLASSIC, "both": ()}[layout]:
-        path = copy / name
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    return copy
 
 
 @pytest.mark.parametrize("cached", [False, True], ids=["honest", "caching"])

@@ -10,6 +10,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+#: The seeds of v6.1, which naming the ruleset fixes. A YAML has those of one version; v6.0 is told to expect them.
+SEEDS = {
+    "qsl_rng_seed": 2085463073848966840,
+    "sample_index_rng_seed": 2747215439041700203,
+    "schedule_rng_seed": 16159082839903944936,
+}
+#: What only LoadGen's layout has, and only that of the endpoints tool.
+_CLASSIC = (
+    *("performance/run_1", "user.conf", "TEST01", "TEST04", "TEST06", "TEST07", "TEST09"),
+    *("accuracy/accuracy.txt", "accuracy/mlperf_log_accuracy.json"),
+    *("accuracy/mlperf_log_detail.txt", "accuracy/mlperf_log_summary.txt"),
+)
+_ENDPOINTS = ("performance/result_summary.json", "accuracy/accuracy_results.json", "audit")
 _ASK = Path(__file__).with_name("ask_checker.py")
 #: What a system's and a scenario's description must have: mlcommons/inference `submission_checker/constants.py`.
 _SYSTEM = """
@@ -43,6 +56,19 @@ def tree_of(root: Path, model: str, reports: Mapping[str, Path], *, system_type:
     (submitter / "systems/our_system.json").write_text(json.dumps(system))
     (submitter / "src").mkdir()
     return root
+
+
+def layout_of(report: Path, layout: str, root: Path) -> Path:
+    """Return a copy of a report directory that was written in both layouts, without the other one's files."""
+    copy = root / layout / report.name
+    shutil.copytree(report, copy)
+    for name in {"classic": _ENDPOINTS, "endpoints": _CLASSIC, "both": ()}[layout]:
+        path = copy / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    return copy
 
 
 def add_videos(report: Path) -> None:
