@@ -44,6 +44,9 @@ audit:
 ## Rules of the file
 
 * **Paths** of data sets are looked up beside the YAML first, then in the working directory.
+* **Data sets known by name alone** (`name: cnn_dailymail::llama3_8b`, without a path) are looked up in the directory
+  that `--mlperf-data-dir=DIR` names: MLPerf's own files (`cnn_eval.json`), those that the endpoints tool leaves in its
+  `dataset_cache`, or `NAME.jsonl` (`cnn_dailymail-llama3_8b.jsonl`, `cnn_dailymail.jsonl`). Nothing is downloaded.
 * **Variables**: `${NAME}` and `${NAME:-default}` in any value are replaced from the environment (`$NAME` too, as in the
   endpoints tool); the default holds when the variable is unset or empty. An unset variable without a default is an
   error. Write `$$` for a dollar sign. Inside `[ ]` and `{ }`, put `${NAME}` in quotes.

@@ -46,7 +46,7 @@ def scoring_of(config: DatasetConfig) -> Scoring | str:
     if method == "rouge" and (problem := metrics.rouge_problem()):
         return problem
     if config.path is None:
-        return "it has no path; give the file of its rows"
+        return "it has no path; give the file of its rows, or the directory that holds it by --mlperf-data-dir"
     return Scoring(
         method=method,
         extractor=own,

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from .dataset import Dataset, load_dataset
+from .named import find_named
 
-__all__ = ["Dataset", "load_dataset"]
+__all__ = ["Dataset", "find_named", "load_dataset"]

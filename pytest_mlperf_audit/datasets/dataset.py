@@ -110,7 +110,7 @@ def load_dataset(config: DatasetConfig, search: Sequence[Path]) -> Dataset:
     rows = _Rows()
     try:
         for row, line, raw in read(path):
-            mapped = renamed(row, parser, f"{path} {unit} {line}")
+            mapped = _mapped(row, parser, f"{path} {unit} {line}")
             try:
                 rows.append(mapped, line, raw if mapped is row else None)
             except (TypeError, ValueError, OverflowError) as error:
@@ -136,8 +136,8 @@ def _require_enough(config: DatasetConfig, path: Path, n_rows: int) -> None:
 def _find(config: DatasetConfig, search: Iterable[Path]) -> Path:
     if config.path is None:
         raise DatasetError(
-            f"data set {config.name!r}: has no path; data sets known by name alone belong to the endpoints tool, "
-            "so give the path of a JSONL, JSON, CSV, TSV or Parquet file"
+            f"data set {config.name!r}: has no path, and nothing is downloaded; name the directory that holds its file "
+            "by --mlperf-data-dir, or give the path of a JSONL, JSON, CSV, TSV or Parquet file"
         )
     wanted = config.path.expanduser()
     places = [wanted] if wanted.is_absolute() else list(dict.fromkeys(directory / wanted for directory in search))
@@ -176,6 +176,17 @@ _LIKELY = ("prompt", "text", "question", "caption", "instruction", "content", "a
 _ABSENT = object()
 
 
+def _mapped(row: dict[str, Any], parser: Mapping[str, str], where: str) -> dict[str, Any]:
+    """Return `row` as `renamed` does, where `parser` may also name the prompt that a row has under another name.
+
+    The endpoints tool's files do: their `parser: {input: prompt}` reads the prompt that the tool has made.
+    """
+    if "prompt" in parser.values() and "prompt" not in row:
+        row = renamed(row, {}, where)
+    mapped = renamed(row, parser, where)
+    return renamed(mapped, {}, where) if "prompt" in parser.values() else mapped
+
+
 def renamed(row: dict[str, Any], parser: Mapping[str, str], where: str) -> dict[str, Any]:
     """Return `row` with the columns of `parser` (new name: name in the file) renamed; the same object if none is.
 
@@ -200,6 +211,8 @@ def renamed(row: dict[str, Any], parser: Mapping[str, str], where: str) -> dict[
 
 def _instruction(row: Mapping[str, Any]) -> str:
     given = row.get("input")
+    if isinstance(given, str) and "{input}" in row["instruction"]:  # as in MLPerf's own cnn_eval.json
+        return str(row["instruction"].replace("{input}", given))
     return "\n\n".join(filter(None, (row["instruction"], given if isinstance(given, str) else None)))
 
 

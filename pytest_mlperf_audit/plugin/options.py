@@ -34,6 +34,12 @@ def add_options(parser: pytest.Parser) -> None:
     )
     group.addoption("--mlperf-report-dir", metavar="DIR", default=None, help="write verdict, report and records here")
     group.addoption(
+        "--mlperf-data-dir",
+        metavar="DIR",
+        default=None,
+        help="look for data sets that the YAML knows by name alone in this directory; nothing is downloaded",
+    )
+    group.addoption(
         "--mlperf-plan",
         action="store_true",
         default=False,
@@ -68,6 +74,7 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("mlperf_config", "YAMLs whose audits to run (default of --mlperf-config)", type="paths", default=[])
     parser.addini("mlperf_endpoint", "endpoint to audit instead of the YAML's", default="")
     parser.addini("mlperf_report_dir", "directory of verdict, report and records", default="")
+    parser.addini("mlperf_data_dir", "directory of data sets that YAMLs know by name alone", default="")
     parser.addini("mlperf_layout", "which of MLPerf's submission files to write", default=LAYOUTS[0])
 
 
@@ -129,9 +136,18 @@ def endpoint(config: pytest.Config) -> str | None:
 
 def report_dir(config: pytest.Config) -> Path | None:
     """Return the report directory asked for: the option's relative to the working directory, the ini's to its file."""
-    if given := config.getoption("mlperf_report_dir"):
+    return _directory(config, "mlperf_report_dir")
+
+
+def data_dir(config: pytest.Config) -> Path | None:
+    """Return the directory of data sets, relative as the report directory is."""
+    return _directory(config, "mlperf_data_dir")
+
+
+def _directory(config: pytest.Config, name: str) -> Path | None:
+    if given := config.getoption(name):
         return Path(config.invocation_params.dir, given).resolve()
-    declared = str(config.getini("mlperf_report_dir")).strip()
+    declared = str(config.getini(name)).strip()
     base = config.inipath.parent if config.inipath else config.invocation_params.dir
     return Path(base, declared).resolve() if declared else None
 

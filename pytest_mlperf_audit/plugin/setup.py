@@ -117,6 +117,7 @@ def _plan_runs(config: pytest.Config, paths: list[Path], audits: Registry) -> No
         configs=tuple(paths),
         endpoint=options.endpoint(config),
         report_dir=options.report_dir(config),
+        data_dir=options.data_dir(config),
         cwd=Path(config.invocation_params.dir),
         rootpath=config.rootpath,
         environ=os.environ,

@@ -61,6 +61,7 @@ def run_audits(
     *,
     endpoint: str | None = None,
     report_dir: str | os.PathLike[str] | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
     layout: Layout = "endpoints",
     audits: Iterable[Audit[Any]] = (),
     adapters: Iterable[type[EndpointAdapter]] = (),
@@ -69,9 +70,9 @@ def run_audits(
 ) -> VerdictDocument:
     """Run every audit of a YAML, as `pytest --mlperf-config` does, and return what verdict.json then holds.
 
-    `endpoint`, `report_dir` and `layout` are the options of these names. `audits` and `adapters` are offered beside the
-    shipped ones; `between_phases(before, after, urls)` is called between two phases. `tell` gets lines on what will
-    run, and on the first query.
+    `endpoint`, `report_dir`, `data_dir` and `layout` are the options of these names. `audits` and `adapters` are
+    offered beside the shipped ones; `between_phases(before, after, urls)` is called between two phases. `tell` gets
+    lines on what will run, and on the first query.
 
     A phase that crashes is no error but a verdict: `status` is then NO_VERDICT, and the audit's `reason` says why.
     Raises UserError where the run cannot start, ReportDirError also where the report cannot be written, RecordError
@@ -84,6 +85,7 @@ def run_audits(
         configs=(Path(os.path.abspath(config)),),  # noqa: PTH100 - a symbolic link keeps its own name
         endpoint=endpoint,
         report_dir=Path(report_dir).resolve() if report_dir is not None else None,
+        data_dir=Path(data_dir).resolve() if data_dir is not None else None,
         cwd=cwd,
         rootpath=cwd,
         environ=os.environ,

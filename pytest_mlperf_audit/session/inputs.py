@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from ..config.dataset import DatasetConfig
 from ..config.endpoint import EndpointConfig, without_query
 from ..config.load import LoadedConfig
-from ..datasets import load_dataset
+from ..datasets import find_named, load_dataset
 from ..endpoints.base import EndpointAdapter
 from ..endpoints.simulated.model import with_known_prompts
 from ..endpoints.source import RequestSource
@@ -59,6 +59,34 @@ def with_prompts_found(loaded: LoadedConfig, cwd: Path) -> LoadedConfig:
         where = loaded.where("endpoint_config", "simulated", "known_prompts")
         raise DatasetError(f"{where}: {error}") from error
     return _with_endpoint(loaded, config)
+
+
+def with_data_found(loaded: LoadedConfig, directory: Path | None) -> LoadedConfig:
+    """Return the configuration with a path for each data set that --mlperf-data-dir has by its name.
+
+    Raises DatasetError where the performance data set is not there; an accuracy data set is left without a path.
+    """
+    if directory is None:
+        return loaded
+    if not directory.is_dir():
+        raise ConfigError(f"--mlperf-data-dir: {directory} is no directory; name the one that holds the data sets")
+    datasets, warnings = [], list(loaded.warnings)
+    for at, config in enumerate(loaded.benchmark.datasets):
+        datasets.append(config)
+        if config.path is not None or not config.name:
+            continue
+        try:
+            path, columns = find_named(config.name, directory)
+        except DatasetError as error:
+            told = f"{loaded.where('datasets', at)}: {error}"
+            if config.type == "performance":
+                raise DatasetError(told) from error
+            warnings.append(told)
+            continue
+        parser = {**columns, **(config.parser or {})} or None
+        datasets[-1] = config.model_copy(update={"path": path, "parser": parser})
+    benchmark = loaded.benchmark.model_copy(update={"datasets": tuple(datasets)})
+    return replace(loaded, benchmark=benchmark, warnings=tuple(warnings))
 
 
 def _with_endpoint(loaded: LoadedConfig, config: EndpointConfig) -> LoadedConfig:

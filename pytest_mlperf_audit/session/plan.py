@@ -33,7 +33,7 @@ from ..runs.spec import Concurrency, Load, MaxThroughput, Poisson, RunSpec, Scor
 from . import third_party
 from .commands import Between, Hook
 from .crews import each_share
-from .inputs import Adapters, Sources, redirected, target_of, with_prompts_found
+from .inputs import Adapters, Sources, redirected, target_of, with_data_found, with_prompts_found
 from .judge import PlannedAudit, with_beside
 from .places import check_disjoint, check_harmless
 from .run import AuditRun
@@ -52,6 +52,7 @@ class Request:
     rootpath: Path
     environ: Mapping[str, str]
     between: Hook | None = None
+    data_dir: Path | None = None
 
 
 def plan_runs(request: Request, audits: registry.Registry, adapters: Adapters) -> list[AuditRun]:
@@ -65,7 +66,7 @@ def _plan_run(path: Path, request: Request, audits: registry.Registry, adapters:
     loaded = load_config(path, registry.models(audits), environ=request.environ)
     if request.endpoint:
         loaded = redirected(loaded, request.endpoint)
-    loaded = with_prompts_found(loaded, request.cwd)
+    loaded = with_prompts_found(with_data_found(loaded, request.data_dir), request.cwd)
     sources = Sources(loaded, adapters, request.cwd)
     report_dir = _report_dir(path, loaded.benchmark, request)
     groups = _Groups(loaded, sources, report_dir)

@@ -46,8 +46,8 @@ def test_a_missing_file_names_every_place(tmp_path: Path):
 def test_no_path():
     message = fault_of(DatasetConfig(name="open_orca::llama2_70b"))
     assert message == (
-        "data set 'open_orca::llama2_70b': has no path; data sets known by name alone belong to the endpoints tool, "
-        "so give the path of a JSONL, JSON, CSV, TSV or Parquet file"
+        "data set 'open_orca::llama2_70b': has no path, and nothing is downloaded; name the directory that holds its "
+        "file by --mlperf-data-dir, or give the path of a JSONL, JSON, CSV, TSV or Parquet file"
     )
 
 
