@@ -16,6 +16,7 @@ from .block import AuditBlock, Block, Problem, reject_all
 from .dataset import DatasetConfig
 from .endpoint import EndpointConfig
 from .model_params import Generation, ModelParams
+from .rolling import RollingSubmission
 from .scenario import Scenario, mlperf_scenario
 from .settings import Settings
 from .yaml_source import KeyPath
@@ -68,6 +69,9 @@ class Benchmark(Block):
         default=None, description="How a submission is driven; required when type is submission"
     )
     submission_ref: SubmissionRef | None = Field(default=None, description="Benchmark and ruleset submitted to")
+    rolling_submission: RollingSubmission | None = Field(
+        default=None, description="Files of a rolling submission to MLPerf Endpoints: what no run knows of them"
+    )
     model_params: ModelParams = Field(default_factory=ModelParams, description="The model and its settings")
     datasets: tuple[DatasetConfig, ...] = Field(
         default=(), description="Data sets; exactly one of type performance, unless type is eval"

@@ -15,6 +15,7 @@ from ..config.redact import resolved_yaml
 from ..layouts import classic as classic_layout
 from ..layouts import endpoints as endpoints_layout
 from ..layouts.result_summary import run_config
+from ..layouts.rolling import write_point
 from ..load.loop import loop_name
 from ..loadgen.phase_log import Declared
 from ..report.write import write_report
@@ -102,6 +103,7 @@ def _write_mlperf_files(run: AuditRun, verdict: VerdictDocument, layout: str) ->
     if layout in ("endpoints", "both"):
         for audit in verdict.audits:
             _write_endpoints(run, audit, verdict)
+        write_point(verdict, run.benchmark, run.source.dataset.name, run.report_dir)
     if layout in ("classic", "both"):
         classic_layout.write_classic_files(verdict, _declared(run, verdict), run.report_dir)
 
