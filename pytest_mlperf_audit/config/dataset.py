@@ -62,6 +62,11 @@ class AccuracyConfig(Block):
     threshold: float | None = Field(
         default=None, description="Least score of the accuracy check; null: the score is reported and not judged"
     )
+    videos: Path | None = Field(
+        default=None,
+        description="Directory that a videogen endpoint writes into, as seen from here, relative to the YAML's "
+        "directory: the sample videos that MLPerf wants are copied from it to accuracy/videos",
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -61,6 +61,17 @@ def with_prompts_found(loaded: LoadedConfig, cwd: Path) -> LoadedConfig:
     return _with_endpoint(loaded, config)
 
 
+def require_videos(loaded: LoadedConfig) -> None:
+    """Raise ConfigError for an accuracy_config.videos that is no directory."""
+    for at, dataset in enumerate(loaded.benchmark.datasets):
+        videos = dataset.accuracy_config.videos if dataset.accuracy_config else None
+        if videos is not None and not (directory := loaded.path.parent / videos).is_dir():
+            raise ConfigError(
+                f"{loaded.where('datasets', at, 'accuracy_config', 'videos')}: {directory} is no directory; name the "
+                "one that the endpoint writes its videos into"
+            )
+
+
 def with_data_found(loaded: LoadedConfig, directory: Path | None) -> LoadedConfig:
     """Return the configuration with a path for each data set that --mlperf-data-dir has by its name.
 

@@ -5,7 +5,7 @@ MLPerf's files come first, then verdict.json with the digests of all, then repor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
 
 import msgspec
@@ -16,6 +16,7 @@ from ..layouts import classic as classic_layout
 from ..layouts import endpoints as endpoints_layout
 from ..layouts.result_summary import run_config
 from ..layouts.rolling import write_point
+from ..layouts.videos import keep_videos, sample_rows, without_videos
 from ..load.loop import loop_name
 from ..loadgen.phase_log import Declared
 from ..report.write import write_report
@@ -93,10 +94,25 @@ def write_files(run: AuditRun, verdict: VerdictDocument, layout: str) -> Verdict
     """
     if not verdict.simulated:
         _write_mlperf_files(run, verdict, layout)
-        if layout in ("classic", "both") and (gap := classic_layout.unwritten_runs(verdict)):
-            verdict = msgspec.structs.replace(verdict, warnings=(*verdict.warnings, gap))
+        gaps = [classic_layout.unwritten_runs(verdict) if layout in ("classic", "both") else "", *_videos(run, verdict)]
+        verdict = msgspec.structs.replace(verdict, warnings=(*verdict.warnings, *filter(None, gaps)))
     write_report(verdict, run.report_dir)
     return verdict
+
+
+def _videos(run: AuditRun, verdict: VerdictDocument) -> Iterator[str]:
+    """Keep the sample videos of an accuracy run, and yield what is missing of them."""
+    accuracy = next((audit for audit in verdict.audits if audit.kind == "accuracy" and audit.status == "PASS"), None)
+    reference = run.benchmark.submission_ref
+    rows = sample_rows(_benchmark_name(run), reference.ruleset if reference else "")
+    if accuracy is None or not rows:
+        return
+    lacking = list(rows)
+    for dataset in run.benchmark.accuracy_datasets:
+        if dataset.accuracy_config and (videos := dataset.accuracy_config.videos):
+            lacking = keep_videos(accuracy, tuple(lacking), run.path.parent / videos, run.report_dir)
+    if lacking and run.benchmark.type == "submission":
+        yield without_videos(lacking)
 
 
 def _write_mlperf_files(run: AuditRun, verdict: VerdictDocument, layout: str) -> None:

@@ -33,7 +33,7 @@ from ..runs.spec import Concurrency, Load, MaxThroughput, Poisson, RunSpec, Scor
 from . import third_party
 from .commands import Between, Hook
 from .crews import each_share
-from .inputs import Adapters, Sources, redirected, target_of, with_data_found, with_prompts_found
+from .inputs import Adapters, Sources, redirected, require_videos, target_of, with_data_found, with_prompts_found
 from .judge import PlannedAudit, with_beside
 from .places import check_disjoint, check_harmless
 from .run import AuditRun
@@ -67,6 +67,7 @@ def _plan_run(path: Path, request: Request, audits: registry.Registry, adapters:
     if request.endpoint:
         loaded = redirected(loaded, request.endpoint)
     loaded = with_prompts_found(with_data_found(loaded, request.data_dir), request.cwd)
+    require_videos(loaded)
     sources = Sources(loaded, adapters, request.cwd)
     report_dir = _report_dir(path, loaded.benchmark, request)
     groups = _Groups(loaded, sources, report_dir)

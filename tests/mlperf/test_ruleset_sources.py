@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_mlperf_audit.config.rulesets import RULESETS, find_ruleset, least_offline_samples, required_audits
+from pytest_mlperf_audit.layouts.videos import sample_rows
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +53,11 @@ def test_the_newest_seeds_are_loadgens_own(upstream: Path) -> None:
         ("schedule_rng_seed", ruleset.seeds.schedule),
     ):
         assert int(found[name]) == seed
+
+
+def test_the_sample_videos_are_the_checkers(checker: dict[str, Any]) -> None:
+    for benchmark, versions in checker["REQUIRED_ACC_BENCHMARK"].items():
+        for version, wanted in versions.items():
+            if "videos" in wanted:
+                rows = sample_rows(benchmark, f"mlperf-inference-{version}")
+                assert list(rows) == [int(row) for row in wanted["videos"]]

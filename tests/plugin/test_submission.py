@@ -242,3 +242,26 @@ def test_several_audits_of_several_data_sets(audit, submission, sut):
     found = statuses(audit)
     assert found["test04"] == "PASS"
     assert found["test01"] in {"PASS", "FAIL"}
+
+
+def test_sample_videos_are_kept_or_missed_by_name(audit, sut):
+    """WAN2.2's checker looks for ten videos by their rows; the rest of the answer is in unit/layouts/test_videos.py."""
+    scorer = {"ground_truth": "prompt", "command": ["echo", "vbench_score: 70.48"]}
+    blocks = {
+        "type": "submission",
+        "benchmark_mode": "offline",
+        "submission_ref": {"model": "wan-2.2-t2v-a14b", "ruleset": "mlperf-inference-v6.1"},
+        "settings": {"runtime": {"min_duration_ms": 0}},
+        "audit": {"only": False},
+    }
+    accuracy = {"name": "vbench", "path": "prompts.jsonl", "type": "accuracy", "accuracy_config": scorer}
+    audit.config(sut, datasets=[{"path": "prompts.jsonl"}, accuracy], **blocks)
+    assert audit.run("-m", "accuracy").ret == 0
+    (warning,) = (each for each in audit.verdict()["warnings"] if "accuracy/videos" in each)
+    assert "lacks the videos of 10 rows" in warning
+    accuracy["accuracy_config"] = {**scorer, "videos": "nowhere"}
+    audit.config(sut, datasets=[{"path": "prompts.jsonl"}, accuracy], **blocks)
+    received, result = sut.received, audit.run()
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*datasets*accuracy_config.videos: *nowhere is no directory; *"])
+    assert sut.received == received
