@@ -72,6 +72,8 @@ class Recorder:
             session.exitstatus = pytest.ExitCode.INTERRUPTED
         if session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED} and self._without_verdict():
             session.exitstatus = EXIT_NO_VERDICT
+        elif session.exitstatus == pytest.ExitCode.OK and self._has_failed():
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -92,6 +94,10 @@ class Recorder:
         """Stop what the session of the runs started."""
         if self._session:
             self._session.close()
+
+    def _has_failed(self) -> bool:
+        """Whether what was found across cases fails, though each test passed."""
+        return any("FAIL" in account.statuses for account in self._accounts)
 
     def _without_verdict(self) -> bool:
         """Whether something has no verdict while no audit failed, or no report; never where another test failed."""

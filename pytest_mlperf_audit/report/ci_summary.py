@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 
 from ..text import plain
 from ..verdicts.document import AuditEntry, CheckEntry, PhaseEntry, VerdictDocument
+from ..verdicts.review import Finding
 from ..verdicts.round import RoundDocument
 from . import findings, ratios
 from .clean import number, seconds
@@ -35,8 +36,8 @@ def markdown(run: VerdictDocument) -> str:
 
 def round_markdown(document: RoundDocument) -> str:
     """Return the job summary of a submission tree: its status, its counts, and a table of what did not pass."""
-    wrong = [case for case in document.cases if case.status in ("FAIL", "NO_VERDICT")]
-    rows = [(STATUS_WORDS[case.status], _text(case.id, 200), _text(case.reason, 300)) for case in wrong[:_MAX_CHECKS]]
+    wrong = document.findings
+    rows = [(STATUS_WORDS[one.status], _audits(one), _text(one.sentence, 300)) for one in wrong[:_MAX_CHECKS]]
     name = _text(PurePath(document.tree).name, 120)
     lines = [
         f"## {STATUS_WORDS[document.status]}: {name}",
@@ -48,6 +49,13 @@ def round_markdown(document: RoundDocument) -> str:
     if len(wrong) > _MAX_CHECKS:
         lines += ["", f"and {len(wrong) - _MAX_CHECKS} more"]
     return "\n".join(lines) + "\n"
+
+
+def _audits(finding: Finding) -> str:
+    """Return the one audit of a finding, or how many of which kind there are."""
+    if len(finding.cases) == 1:
+        return _text(finding.cases[0], 200)
+    return f"{len(finding.cases)} x {_text(finding.kind, 80)}, {_text(finding.cases[0], 200)} …"
 
 
 def append(text: str, path: Path) -> None:

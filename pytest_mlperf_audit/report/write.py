@@ -23,10 +23,16 @@ def write_report(document: VerdictDocument, report_dir: Path) -> Path:
 
 
 def write_round_report(document: RoundDocument, report_dir: Path) -> Path:
-    """Write a round's verdict.json and then report.html, each atomically; return the report's path. Raises OSError."""
+    """Write a round's verdict.json, its sheets and then report.html, each atomically; return the report's path.
+
+    Raises OSError.
+    """
     from .round.html import render  # noqa: PLC0415 - as above
+    from .round.sheets import sheets  # noqa: PLC0415
 
     write_round(document, report_dir / VERDICT_FILE)
+    for name, content in sheets(document):
+        write_atomic(report_dir / name, content.encode())
     return _write_page(report_dir, render(document))
 
 

@@ -72,8 +72,9 @@ class RoundAccount:
 
     @property
     def statuses(self) -> Iterable[str]:
-        """The statuses of the cases that were judged."""
-        return {case.status for case in self._cases.values()}
+        """The statuses of the cases that were judged, and of what was found across them."""
+        across = self._document.findings if self._document else ()
+        return {case.status for case in self._cases.values()} | {finding.status for finding in across}
 
     def start(self) -> None:
         """Claim the report directory, so that nothing is judged in vain. Raises ReportDirError."""

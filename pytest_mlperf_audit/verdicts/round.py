@@ -15,6 +15,7 @@ from ..audits.verdict import Figure
 from ..records.files import write_atomic
 from .document import DISTRIBUTION, THIS_TOOL, RunStatus, Tool, storable
 from .files import document_schema
+from .review import Cell, Finding, findings, matrix
 
 SCHEMA_VERSION: Final = 1
 SCHEMA_FILE: Final = Path(__file__).with_name("round.schema.json")
@@ -26,7 +27,8 @@ class RoundDocument(msgspec.Struct, frozen=True, kw_only=True):
 
     `counts` are cases by status; `differences` counts the cases where upstream's scripts say otherwise. `round` is the
     one that the tree is of, as `v6.0`, "" where it is not known; `remark` says why absent audits were not looked for.
-    `not_judged` counts the directories of tests that no case was made of, by name.
+    `not_judged` counts the directories of tests that no case was made of, by name. `findings` are what to act on: runs
+    that stand for several results, failures and doubts by kind; `matrix` counts cases by submitter and benchmark.
     """
 
     schema_version: int
@@ -44,6 +46,8 @@ class RoundDocument(msgspec.Struct, frozen=True, kw_only=True):
     round: str = ""
     not_judged: dict[str, int] = {}
     remark: str = ""
+    findings: tuple[Finding, ...] = ()
+    matrix: tuple[Cell, ...] = ()
 
 
 def describe(
@@ -58,12 +62,13 @@ def describe(
 ) -> RoundDocument:
     """Return the document of the cases that were judged, in the order of their ids."""
     ordered = tuple(sorted(cases, key=lambda case: case.id))
+    found_out = findings(ordered)
     counts = Counter(case.status for case in ordered)
     raw = RoundDocument(
         schema_version=SCHEMA_VERSION,
         kind="round",
         tool=THIS_TOOL,
-        status=round_status(ordered, found),
+        status=round_status(ordered, found, found_out),
         tree=tree,
         started_at=started_at,
         finished_at=finished_at,
@@ -72,6 +77,8 @@ def describe(
         round=survey.round if survey else "",
         not_judged=survey.not_judged if survey else {},
         remark=survey.remark if survey else "",
+        findings=found_out,
+        matrix=matrix(ordered),
         counts={status: counts[status] for status in STATUSES},
         differences=sum(bool(case.differences) for case in ordered),
         cases=ordered,
@@ -79,12 +86,12 @@ def describe(
     return msgspec.convert(storable(msgspec.to_builtins(raw)), RoundDocument)
 
 
-def round_status(cases: Sequence[CaseOutcome], found: int) -> RunStatus:
-    """Return the worst of the cases; PASS only when every audit directory that was found passed.
+def round_status(cases: Sequence[CaseOutcome], found: int, found_out: Iterable[Finding] = ()) -> RunStatus:
+    """Return the worst of the cases and of what was found across them; PASS only when every audit directory passed.
 
     INCOMPLETE: cases passed, and others were skipped or not selected. NOT_RUN: none was judged.
     """
-    statuses = {case.status for case in cases}
+    statuses = {case.status for case in cases} | {finding.status for finding in found_out}
     if "FAIL" in statuses:
         return "FAIL"
     if "NO_VERDICT" in statuses:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.submission import Submission
+from tests.support.submission import Submission, summary
 
 GOOD = "closed/NVIDIA/H200x8/resnet50/Offline"
 CACHING = "closed/NVIDIA/H200x8/resnet50/Server"
@@ -116,13 +116,36 @@ def test_a_required_audit_that_is_absent_fails_and_others_are_counted(audit, lon
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines_random(
         [
-            f"FAILED {GOOD}::test01 - Failed: test01 MLPerf v5.1 requires TEST01 of resnet50 in the closed division*",
+            f"FAILED {GOOD}::test01 - Failed: test01 MLPerf *",
+            f"  FAIL {GOOD}::test01: MLPerf v5.1 requires TEST01 of resnet50 in the closed division, and there is no *",
             "2 directories were not judged: 1 TEST05, 1 TEST99.",
         ]
     )
     found = document(audit, "inference_results_v5.1")
     assert (found["round"], found["not_judged"], found["remark"]) == ("v5.1", {"TEST05": 1, "TEST99": 1}, "")
     assert (found["status"], found["found"]) == ("FAIL", 2)
+
+
+def test_a_log_copied_from_another_submitter_fails_though_each_audit_passes(audit, lone_or_spread):
+    made = Submission(audit.path / "v3.1")
+    latencies = "Mean latency (ns)               : 1402310993711\n50.00 percentile latency (ns)   : 139800123211{}\n"
+    for number, who in enumerate(("NVIDIA", "Other")):
+        case = f"open/{who}/sys/resnet50/Offline"
+        made.reference(case, text=summary() + latencies.format(number).replace("1402", f"150{number}"))
+        made.audit(case, text=summary(score=101, same=True) + latencies.format(2))
+    result = audit.run("--mlperf-results=v3.1", *lone_or_spread, config=None)
+    result.assert_outcomes(passed=2)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(
+        [
+            "FAIL: 2 passed",
+            "  FAIL 2 x one run for several submitters: the same runs stand for NVIDIA and Other: 2 results rest on *",
+            "      open/NVIDIA/sys/resnet50/Offline::test04",
+        ]
+    )
+    found = document(audit)
+    assert (found["status"], found["findings"][0]["kind"]) == ("FAIL", "one run for several submitters")
+    assert (audit.report("v3.1") / "findings.csv").read_text().count("one run for several submitters") == 2
 
 
 def test_a_round_whose_requirements_are_not_known_is_said(results):

@@ -55,12 +55,24 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str
 
 
+class RunPrint(msgspec.Struct, frozen=True, kw_only=True):
+    """By what one run is known again: where its log lies within the round, and latencies of it in ns.
+
+    `role` is reference or audit. Two logs that share three latencies to the nanosecond are of one run.
+    """
+
+    role: Literal["reference", "audit"]
+    log: str
+    latencies_ns: tuple[int, ...]
+
+
 class CaseOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """One audit directory. `directory` is relative to the tree; `scenario` is its directory's name, in its spelling.
 
     `case` is the path of the pytest id without the test, `test` its last part: test04. `log_scenario` is what the log
     itself says, None where it says nothing. `recorded` is the verdict in the submitter's own verify files, "" without
-    one. `figures` hold what there is of: reference_score, audit_score, ratio, limit_ratio.
+    one. `figures` hold what there is of: reference_score, audit_score, ratio, limit_ratio. `runs` are those that the
+    audit rests on, as far as their logs have latencies.
     """
 
     case: str
@@ -80,6 +92,7 @@ class CaseOutcome(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     upstream: tuple[Upstream, ...] = ()
     differences: tuple[Difference, ...] = ()
+    runs: tuple[RunPrint, ...] = ()
 
     @property
     def id(self) -> str:
@@ -148,6 +161,7 @@ class Reverified(msgspec.Struct, kw_only=True):
     notes: list[str] = []
     upstream: list[Upstream] = []
     defects: list[Defect] = []
+    runs: list[RunPrint] = []
 
 
 _UNEXPLAINED = Defect("", "", "no known defect of the script explains it")
@@ -183,6 +197,7 @@ def outcome(found: AuditDirectory, shown: Reverified) -> CaseOutcome:
         ),
         upstream=tuple(shown.upstream),
         differences=() if status == "SKIPPED" else tuple(_differences(shown)),
+        runs=tuple(shown.runs),
     )
 
 
@@ -245,6 +260,7 @@ def together(parts: Iterable[Reverified]) -> Reverified:
         whole.notes += part.notes
         whole.upstream += part.upstream
         whole.defects += part.defects
+        whole.runs += part.runs
         whole.figures |= part.figures
         whole.log_scenario = whole.log_scenario or part.log_scenario
         for name in ("skipped", "reason", "recorded"):

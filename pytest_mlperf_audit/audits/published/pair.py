@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -10,9 +12,9 @@ from ...loadgen.detail import SCORE_KEYS, Detail
 from ...loadgen.summary import Summary
 from ...loadgen.text import Quirks
 from ...loadgen.version import Writer, version_has_early_stopping, writer_of
-from ...text import plain
+from ...text import plain, readable
 from ..verdict import Check, Figure
-from .case import AuditDirectory, Reverified
+from .case import AuditDirectory, Reverified, RunPrint
 from .score import (
     NS_PER_S,
     SCENARIOS,
@@ -31,6 +33,9 @@ RUN: Final = Path("performance/run_1")
 SUMMARY: Final = "mlperf_log_summary.txt"
 DETAIL: Final = "mlperf_log_detail.txt"
 
+#: Of both kinds of log; with fewer latencies no run is known again.
+_KNOWN_BY = re.compile(r"(?:result_)?(?:min|max|mean|50.00.percentile|90.00.percentile)(?:_latency_ns)?", re.IGNORECASE)
+_FEWEST: Final = 3
 #: What of a detail log one run is known by.
 _LATENCIES: Final = tuple(
     f"result_{what}_latency_ns" for what in ("min", "max", "mean", "50.00_percentile", "90.00_percentile")
@@ -205,6 +210,27 @@ def figures(pair: Pair, score: Check) -> dict[str, Figure]:
         "limit_ratio": 1 + pair.reference.tolerance if before else None,
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def prints(found: AuditDirectory, runs: Iterable[tuple[Run, Path]]) -> list[RunPrint]:
+    """Return by what each run is known again, with the log that it was read from; nothing of one without latencies."""
+    return [
+        RunPrint(
+            role="reference" if run.name == "reference" else "audit",
+            log=readable((log.relative_to(found.base) if log.is_relative_to(found.base) else log).as_posix()),
+            latencies_ns=latencies,
+        )
+        for run, log in runs
+        if len(latencies := tuple(sorted({ns for name, ns in run.latencies_ns if _KNOWN_BY.fullmatch(name)})))
+        >= _FEWEST
+    ]
+
+
+def prints_of(found: AuditDirectory, summary: Summary | None) -> list[RunPrint]:
+    """Return by what an audit run alone is known again, by its summary; nothing without one."""
+    if summary is None:
+        return []
+    return prints(found, [(of_summary("audit", summary, as_rate=False), found.path / RUN)])
 
 
 def systems_note(pair: Pair) -> list[str]:

@@ -115,6 +115,7 @@ def _performance(found: AuditDirectory, directories: tuple[Path, Path]) -> Rever
     shown = Reverified(
         checks=checks, log_scenario=pair.scenario, figures=runs.figures(pair, checks[-1]), notes=_notes(pair)
     )
+    shown.runs = runs.prints(found, zip(pair, directories, strict=True))
     if logs == {DETAIL} and not any(run.is_scored_as_of_old for run in pair):  # today's script is for today's logs
         _ask_upstream(shown, directories)
     return shown

@@ -55,8 +55,7 @@ def verify(found: AuditDirectory) -> Reverified:
     audit is skipped, and says what it came to.
     """
     paths = found.results / RUN / SUMMARY, found.path / RUN / SUMMARY
-    of_pair = found.results.name.upper().startswith("TEST04")  # of TEST04-A and TEST04-B the former has the record
-    recorded, unreadable = _recorded((found.results if of_pair else found.path) / "verify_performance.txt")
+    recorded, unreadable = _recorded((found.results if _is_pair(found) else found.path) / "verify_performance.txt")
     try:
         reference, audit = (read(path, LIMIT_BYTES) for path in paths)
     except RecordError as error:
@@ -65,13 +64,18 @@ def verify(found: AuditDirectory) -> Reverified:
     if reference is None or audit is None:
         shown = _without(found, paths, reference, audit)
     else:
-        shown = _judged(paths, reference, audit, of_pair=of_pair)
+        shown = _judged(found, paths, reference, audit)
     shown.recorded = recorded.verdict
     if (model := exempt_model(found.benchmark)) and status_of(shown.checks) == "FAIL":
         _exempt(shown, model)
     shown.notes += unreadable
     shown.notes += notes.of_record(recorded, shown, (partial(_score_lines, reference), partial(_score_lines, audit)))
     return shown
+
+
+def _is_pair(found: AuditDirectory) -> bool:
+    """Whether an audit is TEST04-A with TEST04-B, of which the former is the reference and has the record."""
+    return found.results.name.upper().startswith("TEST04")
 
 
 def _exempt(shown: Reverified, model: str) -> None:
@@ -112,12 +116,13 @@ def _without(
     return shown
 
 
-def _judged(paths: tuple[Path, Path], reference: bytes, audit: bytes, *, of_pair: bool) -> Reverified:
+def _judged(found: AuditDirectory, paths: tuple[Path, Path], reference: bytes, audit: bytes) -> Reverified:
     """Judge two summaries.
 
     The runs of a pair TEST04-A and TEST04-B are as short as they come, so that LoadGen calls them INVALID, and were
     compared all the same, in Server by the samples that were scheduled. Today's script is for today's TEST04.
     """
+    of_pair = _is_pair(found)
     summaries = _Summaries(parse_summary(reference, str(paths[0])), parse_summary(audit, str(paths[1])))
     pair = Pair(
         runs.of_summary("reference", summaries.reference, as_rate=True, of_pair=of_pair),
@@ -134,6 +139,7 @@ def _judged(paths: tuple[Path, Path], reference: bytes, audit: bytes, *, of_pair
         checks=[check for check in checks if not (of_pair and check.name == "valid")],
         log_scenario=pair.scenario,
         figures=_figures(pair, summaries, checks[-1]),
+        runs=runs.prints(found, zip(pair, (path.parent for path in paths), strict=True)),
     )
     if not of_pair:
         said, shown.defects = upstream.said(reference, audit, summaries)

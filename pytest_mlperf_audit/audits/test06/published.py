@@ -10,6 +10,7 @@ from ...loadgen.accuracy_log import Entry
 from ..models import find_model
 from ..published.accuracy_logs import ACCURACY_LOG, recorded, sample_name, summary_of, take_whole, undecided
 from ..published.case import AuditDirectory, Reverified
+from ..published.pair import prints_of
 from ..tokens import TokenRules
 from ..verdict import Check
 from . import SAMPLES, upstream
@@ -29,11 +30,14 @@ def verify(found: AuditDirectory) -> Reverified:
     """
     model = find_model(found.benchmark)
     eos_ids = model.eos_ids if model else None
-    scenarios = [run.scenario for run in map(summary_of, (found.path, found.results)) if run and run.scenario]
+    audit = summary_of(found.path)
+    scenarios = [run.scenario for run in (audit, summary_of(found.results)) if run and run.scenario]
     first_needed = any(name.lower() != "offline" for name in scenarios or [found.scenario])
     rules = TokenRules(eos_ids, first_token_needed=first_needed)
     shown = Reverified(
-        log_scenario=scenarios[0] if scenarios else None, recorded=recorded(found, "verify_accuracy.txt")
+        log_scenario=scenarios[0] if scenarios else None,
+        recorded=recorded(found, "verify_accuracy.txt"),
+        runs=prints_of(found, audit),
     )
 
     def take(entry: Entry) -> None:

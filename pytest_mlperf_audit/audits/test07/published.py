@@ -23,7 +23,7 @@ from ..published.accuracy_logs import (
     undecided,
 )
 from ..published.case import AuditDirectory, Reverified
-from ..published.pair import RUN
+from ..published.pair import RUN, prints_of
 from ..scored import SampleCount
 from ..verdict import Check
 from . import Threshold, threshold_of, upstream
@@ -53,6 +53,7 @@ def verify(found: AuditDirectory) -> Reverified:
         log_scenario=summary.scenario if summary else None,
         recorded=record.verdict if record else "",
         notes=[_NOT_RECOMPUTED],
+        runs=prints_of(found, summary),
     )
     shown.checks = [*_samples(found, wanted, record, shown.notes), _accuracy(found, wanted, record, shown.notes)]
     if record:

@@ -20,6 +20,7 @@ from ..published.accuracy_logs import (
     undecided,
 )
 from ..published.case import AuditDirectory, Reverified
+from ..published.pair import prints_of
 from ..scored import SampleCount
 from ..tokens import TokenRules
 from ..verdict import Check
@@ -38,7 +39,11 @@ def verify(found: AuditDirectory) -> Reverified:
     bounds = bounds_of(found.benchmark)
     record = record_of(found.path, _VERIFY_FILE)
     summary = summary_of(found.path)
-    shown = Reverified(log_scenario=summary.scenario if summary else None, recorded=record.verdict if record else "")
+    shown = Reverified(
+        log_scenario=summary.scenario if summary else None,
+        recorded=record.verdict if record else "",
+        runs=prints_of(found, summary),
+    )
     if bounds is None:
         shown.checks = [undecided("output_length", f"TEST09's bounds for {found.benchmark} are not known here")]
         return shown

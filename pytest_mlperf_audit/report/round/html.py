@@ -45,6 +45,31 @@ class _Submitter(msgspec.Struct, frozen=True):
     notes: list[tuple[str, str]]
 
 
+class _Listed(msgspec.Struct, frozen=True):
+    """A case of a finding, and what is said of it alone."""
+
+    id: str
+    ratio: str
+    lines: list[str]
+
+
+class _Finding(msgspec.Struct, frozen=True):
+    """What to act on: `lines` are said of all its cases, `cases` beside that each of its own."""
+
+    status: str
+    kind: str
+    sentence: str
+    lines: list[str]
+    cases: list[_Listed]
+
+
+class _Grid(msgspec.Struct, frozen=True):
+    """The matrix: a row of each submitter, with what its audits of each benchmark came to, "" without any."""
+
+    benchmarks: list[str]
+    rows: list[tuple[str, list[tuple[str, str]]]]
+
+
 class _Histogram(msgspec.Struct, frozen=True):
     """The ratios of one test: how many, and the chart."""
 
@@ -62,11 +87,37 @@ def render(document: RoundDocument) -> str:
         run=document,
         words=words,
         tests=tests,
-        bad=[case for case in document.cases if case.status in _BAD],
+        findings=list(_findings(document)),
+        grid=_grid(document),
         differing=[case for case in document.cases if case.differences],
         submitters=list(_submitters(document, tests)),
         histograms=list(_histograms(document)),
     )
+
+
+def _findings(document: RoundDocument) -> Iterator[_Finding]:
+    by_id = {case.id: case for case in document.cases}
+    for finding in document.findings:
+        mine = [by_id[case] for case in finding.cases]
+        remarks = [list(words.remarks(case)) for case in mine]
+        # What was found across cases is no matter of what is said of each.
+        common = [] if finding.logs else [line for line in remarks[0] if all(line in of_case for of_case in remarks)]
+        listed = []
+        for case, of_case in zip(mine, remarks, strict=True):
+            own = [] if finding.whole else [case.reason]
+            own += [] if finding.logs else [line for line in of_case if line not in common]
+            listed.append(_Listed(case.id, words.ratio(case), own))
+        yield _Finding(finding.status, finding.kind, finding.sentence, common, listed)
+
+
+def _grid(document: RoundDocument) -> _Grid:
+    benchmarks = sorted({cell.benchmark for cell in document.matrix})
+    rows: dict[str, dict[str, tuple[str, str]]] = {}
+    for cell in document.matrix:
+        worst = next(status for status in (*_BAD, "PASS", "SKIPPED") if cell.counts.get(status))
+        row = rows.setdefault(f"{cell.division}/{cell.submitter}", {})
+        row[cell.benchmark] = worst, words.of_counts(cell.counts)
+    return _Grid(benchmarks, [(name, [row.get(one, ("", "")) for one in benchmarks]) for name, row in rows.items()])
 
 
 def _submitters(document: RoundDocument, tests: list[str]) -> Iterator[_Submitter]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from ...audits.published.case import CaseOutcome, Upstream
@@ -14,7 +14,8 @@ from ..clean import apart, first_sentence, number
 from ..words import STATUS_WORDS
 
 _WIDTH: Final = 100
-_MOST_LISTED: Final = 20
+_MOST_LISTED: Final = 12
+_MOST_OF_KIND: Final = 3
 _LIMIT: Final = 300
 
 
@@ -27,9 +28,13 @@ def counts(document: RoundDocument) -> str:
 
 def counted(cases: Sequence[CaseOutcome]) -> str:
     """Return '128 passed, 2 failed' of some cases."""
+    return of_counts(Counter(case.status for case in cases))
+
+
+def of_counts(statuses: Mapping[str, int]) -> str:
+    """Return '128 passed, 2 failed' of cases counted by status."""
     words = {"PASS": "passed", "FAIL": "failed", "NO_VERDICT": "without a verdict", "SKIPPED": "skipped"}
-    statuses: Counter[str] = Counter(case.status for case in cases)
-    return ", ".join(f"{statuses[status]:,} {word}" for status, word in words.items() if statuses[status])
+    return ", ".join(f"{statuses[status]:,} {word}" for status, word in words.items() if statuses.get(status))
 
 
 def summary(document: RoundDocument) -> str:
@@ -118,11 +123,7 @@ def terminal_lines(document: RoundDocument) -> Iterator[tuple[str, str]]:
     """Yield the lines of the terminal summary and their kinds: pass, fail, warn, plain."""
     kind = {"PASS": "pass", "FAIL": "fail", "NO_VERDICT": "fail", "INCOMPLETE": "warn"}.get(document.status, "plain")
     yield f"{STATUS_WORDS[document.status]}: {counts(document)}", kind
-    bad = [case for case in document.cases if case.status in ("FAIL", "NO_VERDICT")]
-    for case in bad[:_MOST_LISTED]:
-        yield f"  {STATUS_WORDS[case.status]} {plain(case.id, _LIMIT)}: {first_sentence(case.reason)}", "fail"
-    if len(bad) > _MOST_LISTED:
-        yield f"  and {len(bad) - _MOST_LISTED:,} more; the report lists all", "fail"
+    yield from ((line, "fail") for line in _finding_lines(document))
     for told in filter(None, (not_judged(document), _sentence(document.remark))):
         yield from ((line, "warn") for line in textwrap.wrap(told, _WIDTH))
     if document.differences:
@@ -130,6 +131,23 @@ def terminal_lines(document: RoundDocument) -> Iterator[tuple[str, str]]:
         for script, sentence, count in defects(document):
             wrapped = textwrap.wrap(f"{count:,} x {script}: {sentence}", _WIDTH - 4)
             yield from ((f"  {'  ' if index else ''}{line}", "warn") for index, line in enumerate(wrapped))
+
+
+def _finding_lines(document: RoundDocument) -> Iterator[str]:
+    """Yield what to act on, by kind, as far as a screen holds it."""
+    shown = document.findings[:_MOST_LISTED]
+    for finding in shown:
+        status, ids = STATUS_WORDS[finding.status], [plain(case, _LIMIT) for case in finding.cases]
+        sentence = first_sentence(finding.sentence)
+        if len(ids) == 1:
+            yield f"  {status} {ids[0]}: {sentence}"
+            continue
+        yield f"  {status} {len(ids):,} x {plain(finding.kind, 60)}: {sentence}"
+        yield from (f"      {case}" for case in ids[:_MOST_OF_KIND])
+        if len(ids) > _MOST_OF_KIND:
+            yield f"      and {len(ids) - _MOST_OF_KIND:,} more"
+    if more := len(document.findings) - len(shown):
+        yield f"  and {more:,} more kinds; the report lists all"
 
 
 def cases(count: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 
 import jsonschema
@@ -66,11 +67,45 @@ def test_the_summary_counts():
 
 
 def test_the_terminal_names_what_did_not_pass_and_each_defect_once():
-    lines = [line for line, _ in words.terminal_lines(a_round([case(n, "NO_VERDICT") for n in range(30)]))]
-    assert lines[0] == "NO VERDICT: 30 without a verdict"
-    assert sum(line.startswith("  NO VERDICT closed/") for line in lines) == 20
-    assert "  and 10 more; the report lists all" in lines
+    cases = [*(case(n, "NO_VERDICT") for n in range(30)), case(31, "FAIL")]
+    lines = [line for line, _ in words.terminal_lines(a_round(cases))]
+    assert lines[0] == "FAIL: 1 failed, 30 without a verdict"
+    assert lines[1].startswith(f"  FAIL {case(31).id}: 131 queries/s repeating one sample")
+    assert lines[2] == "  NO VERDICT 30 x test04: the summary of the audit run is cut short"
+    assert sum(line.startswith("      closed/") for line in lines) == 3
+    assert "      and 27 more" in lines
     assert lines[-1] == "  30 x TEST04/verify_performance.py: a log without a score line counts as a score of 0"
+
+
+def test_a_screen_holds_a_dozen_kinds():
+    words_of = "abcdefghijklmnopqrst"
+    lines = [
+        line for line, _ in words.terminal_lines(a_round([case(n, "FAIL", reason=w) for n, w in enumerate(words_of)]))
+    ]
+    assert sum(line.startswith("  FAIL closed/") for line in lines) == 12
+    assert "  and 8 more kinds; the report lists all" in lines
+
+
+def test_the_page_says_equal_sentences_once_and_has_the_matrix():
+    document = a_round([case(n, "NO_VERDICT") for n in range(30)])
+    page = render(document)
+    assert page.count("its last line is missing") == 1
+    assert page.count("a log without a score line counts as a score of 0") == 2  # here, and where upstream differs
+    assert "<h2>Submitters and benchmarks</h2>" in page
+    assert "2 without a verdict" in page
+
+
+def test_sheets_for_a_spreadsheet(tmp_path):
+    hostile = case(0, "FAIL", reason="=HYPERLINK(1)", submitter='a "quoted", name')
+    write_round_report(a_round([hostile, case(1)]), tmp_path)
+    rows = {
+        name: list(csv.reader((tmp_path / f"{name}.csv").read_text().splitlines()))
+        for name in ("cases", "findings", "matrix")
+    }
+    assert [len(of_file) for of_file in rows.values()] == [3, 2, 3]
+    assert rows["findings"][1] == ["1", "FAIL", "test04", "'=HYPERLINK(1)", hostile.id]
+    assert rows["matrix"][0] == ["division", "submitter", "benchmark", "PASS", "FAIL", "NO_VERDICT", "SKIPPED"]
+    assert rows["matrix"][2][1] == 'a "quoted", name'
 
 
 def test_the_account_of_a_case():
