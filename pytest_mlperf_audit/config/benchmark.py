@@ -184,6 +184,11 @@ class Benchmark(Block):
         return tuple(dataset for dataset in self.datasets if dataset.type == "accuracy")
 
     @property
+    def scored_datasets(self) -> tuple[DatasetConfig, ...]:
+        """Those of the accuracy run: all of type accuracy but for those of audits alone."""
+        return tuple(dataset for dataset in self.accuracy_datasets if dataset.accuracy_run)
+
+    @property
     def performance_dataset(self) -> DatasetConfig:
         """The data set that audits and the main run use; ConfigError when there is none (`eval`)."""
         for dataset in self.datasets:

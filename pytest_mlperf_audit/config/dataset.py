@@ -126,6 +126,11 @@ class DatasetConfig(Block):
     )
     eval_method: str | None = Field(default=None, description="Scorer of an accuracy data set (older form)")
     accuracy_config: AccuracyConfig | None = Field(default=None, description="How an accuracy data set is scored")
+    accuracy_run: bool = Field(
+        default=True,
+        description="Whether the accuracy run sends this accuracy data set; false: it is for an audit alone, as the "
+        "990 samples of TEST07 are",
+    )
     generation_config_override: Generation | None = Field(
         default=None, description="Keys of model_params that differ for this data set"
     )

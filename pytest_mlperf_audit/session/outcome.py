@@ -108,7 +108,7 @@ def _videos(run: AuditRun, verdict: VerdictDocument) -> Iterator[str]:
     if accuracy is None or not rows:
         return
     lacking = list(rows)
-    for dataset in run.benchmark.accuracy_datasets:
+    for dataset in run.benchmark.scored_datasets:
         if dataset.accuracy_config and (videos := dataset.accuracy_config.videos):
             lacking = keep_videos(accuracy, tuple(lacking), run.path.parent / videos, run.report_dir)
     if lacking and run.benchmark.type == "submission":

@@ -275,7 +275,7 @@ def accuracy_runs(benchmark: Benchmark) -> list[tuple[DatasetConfig, Scoring]]:
     """Return the accuracy data sets that are sent, with how they are scored."""
     return [
         (dataset, scoring)
-        for dataset in benchmark.accuracy_datasets
+        for dataset in benchmark.scored_datasets
         if benchmark.accuracy is not False and not isinstance(scoring := scoring_of(dataset), str)
     ]
 
@@ -283,14 +283,14 @@ def accuracy_runs(benchmark: Benchmark) -> list[tuple[DatasetConfig, Scoring]]:
 def accuracy_block(benchmark: Benchmark) -> AccuracyBlock:
     """Return the settings of the accuracy run, with what it needs and lacks."""
     lacking = dict(_unscorable(benchmark)) if benchmark.accuracy else {}
-    if benchmark.accuracy and not benchmark.accuracy_datasets:
+    if benchmark.accuracy and not benchmark.scored_datasets:
         lacking["accuracy"] = "the YAML names no data set of type accuracy; add one with accuracy_config"
     return AccuracyBlock(lacking=lacking)
 
 
 def _unscorable(benchmark: Benchmark) -> Iterator[tuple[str, str]]:
     """Yield the names of accuracy data sets that cannot be scored, and a sentence on each."""
-    for dataset in benchmark.accuracy_datasets:
+    for dataset in benchmark.scored_datasets:
         if isinstance(why := scoring_of(dataset), str):
             yield dataset.name, f"the accuracy data set {dataset.name!r} cannot be scored: {why}"
 

@@ -265,3 +265,15 @@ def test_sample_videos_are_kept_or_missed_by_name(audit, sut):
     assert result.ret == 4
     result.stderr.fnmatch_lines(["*datasets*accuracy_config.videos: *nowhere is no directory; *"])
     assert sut.received == received
+
+
+def test_a_data_set_of_an_audit_alone_is_not_sent_by_the_accuracy_run(audit, submission, sut):
+    scorer = {"ground_truth": "prompt", "command": ["echo", "vbench_score: 70.48"]}
+    alone = {"name": "exam", "path": "prompts.jsonl", "type": "accuracy", "accuracy_run": False}
+    whole = {"name": "vbench", "path": "prompts.jsonl", "type": "accuracy", "accuracy_config": scorer}
+    submission(sut, datasets=[{"path": "prompts.jsonl"}, whole, {**alone, "accuracy_config": scorer}])
+    assert audit.run("-m", "accuracy").ret == 0
+    assert sut.received == 16
+    assert [score["dataset_name"] for score in json.loads(accuracy_results(audit).read_text())["accuracy_scores"]] == [
+        "vbench"
+    ]
