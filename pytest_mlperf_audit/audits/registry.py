@@ -60,6 +60,11 @@ def models(audits: Mapping[str, Audit[Any]]) -> dict[str, type[AuditBlock]]:
     return {name: audit.config for name, audit in audits.items()}
 
 
+def entry_id(audit: Audit[Any], cfg: AuditBlock) -> str:
+    """Return the id of an entry of `audit:` in test ids and files: the audit's, and its own name where it has one."""
+    return f"{audit.id}-{cfg.name}" if cfg.name else audit.id
+
+
 def find(audits: Mapping[str, Audit[Any]], test: str) -> Audit[Any]:
     """Return the audit that `test:` names, by id or alias. Raises KeyError."""
     for audit in audits.values():

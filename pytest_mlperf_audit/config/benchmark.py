@@ -74,7 +74,7 @@ class Benchmark(Block):
     )
     model_params: ModelParams = Field(default_factory=ModelParams, description="The model and its settings")
     datasets: tuple[DatasetConfig, ...] = Field(
-        default=(), description="Data sets; exactly one of type performance, unless type is eval"
+        default=(), description="Data sets. The main run, and audits that name none, use the first of type performance"
     )
     audit: Annotated[tuple[AuditBlock, ...], BeforeValidator(_as_list)] = Field(
         default=(), description="One audit, or a list of them"
@@ -153,23 +153,27 @@ class Benchmark(Block):
         performance = [at for at, dataset in enumerate(self.datasets) if dataset.type == "performance"]
         if not performance and self.type != "eval":
             yield ("datasets",), "one data set of type performance is needed; add it with its path"
+        asked_for = {block.dataset for block in self.audit}
         for at in performance[1:]:
-            yield (
-                ("datasets", at, "type"),
-                f"a second performance data set, beside datasets[{performance[0]}]; keep one",
-            )
+            if self.datasets[at].name not in asked_for:
+                what = f"a second performance data set, beside datasets[{performance[0]}], which the main run uses"
+                yield ("datasets", at, "type"), f"{what}; name it in an audit's dataset, or keep one"
 
     def _audit_problems(self) -> Iterator[Problem]:
         seen: set[object] = set()
+        names: set[str] = set()
         for at, block in enumerate(self.audit):
             audit = block.test if type(block) is AuditBlock else type(block)
             if block.dataset and block.dataset not in {dataset.name for dataset in self.datasets}:
                 known = ", ".join(dataset.name for dataset in self.datasets)
                 yield ("audit", at, "dataset"), f"no data set is called {block.dataset!r}; there are {known}"
-            if audit in seen:
-                cure = "; one block with sample_index: [..] covers several indices"
+            if (audit, block.name) in seen and block.name is None:
+                cure = "; give each a name, or cover several indices by one block with sample_index: [..]"
                 yield ("audit", at, "test"), f"{block.test} is asked for twice{cure}"
-            seen.add(audit)
+            seen.add((audit, block.name))
+            if block.name in names:
+                yield ("audit", at, "name"), f"a second audit called {block.name!r}; rename one"
+            names |= {block.name} if block.name else set()
 
     @property
     def effective_mode(self) -> _Mode | None:

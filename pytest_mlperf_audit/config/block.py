@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, NoReturn, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
+from typing_extensions import Self
 
 _MAX_DIGITS = 20
 _TOO_LARGE = re.compile(rf"\s*[+-]?[0-9_]{{{_MAX_DIGITS + 1},}}(?:\.0*)?\s*", re.ASCII)
@@ -51,14 +52,42 @@ class Block(BaseModel):
         return data
 
 
+_MARKER = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
+#: Markers of pytest's own and of ours.
+_TAKEN = re.compile(
+    r"skip|skipif|xfail|parametrize|usefixtures|filterwarnings|tryfirst|trylast|mlperf|performance|accuracy|"
+    r"cache_probe|required|test\d\d"
+)
+
+
 class AuditBlock(Block):
     """An entry of `audit:`, the base of every audit's own; a subclass narrows `test` to a Literal of id and aliases."""
 
     test: str = Field(description="Which audit to run")
+    name: str | None = Field(
+        default=None,
+        description="Name of this entry, where a test is asked for more than once: test04 called short is test04-short "
+        "in test ids and files, and -m short selects it",
+    )
     only: bool = Field(default=False, description="Run the audit alone, without the main performance run")
     dataset: str | None = Field(
         default=None, description="Name of the data set whose rows are sent (default: the performance data set)"
     )
+
+    @model_validator(mode="after")
+    def _is_fit_for_a_marker(self) -> Self:
+        if self.name is not None and not is_entry_name(self.name):
+            reject(
+                "is a marker, and part of test ids and file names; use letters, digits and _, a letter first, and no "
+                "name that pytest or an audit has",
+                at=["name"],
+            )
+        return self
+
+
+def is_entry_name(name: str) -> bool:
+    """Whether an entry of `audit:` may be called so."""
+    return bool(_MARKER.fullmatch(name)) and not _TAKEN.fullmatch(name)
 
 
 def _is_too_large(value: Any) -> bool:

@@ -110,7 +110,8 @@ class DatasetConfig(Block):
 
     name: str = Field(default="", description="Name in reports; default: the file's name without its suffix")
     type: Literal["performance", "accuracy"] = Field(
-        default="performance", description="What the rows are for; audits use the performance data set"
+        default="performance",
+        description="What the rows are for; audits that name no data set use the first of type performance",
     )
     path: Path | None = Field(
         default=None, description="File of rows, relative to the YAML's directory or else the working directory"

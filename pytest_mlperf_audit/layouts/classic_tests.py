@@ -42,10 +42,10 @@ def write_test(audit: AuditEntry, writer: Writer) -> list[Path]:
 
     Raises RecordError and OSError.
     """
-    write = _WRITERS.get(audit.id)
+    write = _WRITERS.get(audit.test)
     if write is None:
         return []
-    place = writer.report_dir / audit.id.upper()
+    place = writer.report_dir / (audit.test.upper() + audit.id.removeprefix(audit.test))
     for name in ("verify_accuracy.txt", "verify_performance.txt", "verify_output_len.txt"):
         (place / name).unlink(missing_ok=True)  # an old verdict must not stand beside new logs
     return list(write(audit, writer, place))

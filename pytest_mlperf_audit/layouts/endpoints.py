@@ -57,7 +57,7 @@ def audit_files(audit: AuditEntry, report_dir: Path) -> dict[str, bytes]:
     """
     if audit.mlperf_name is None or audit.status not in ("PASS", "FAIL"):
         return {}
-    result, marker = _file_names(audit.mlperf_name)
+    result, marker = _file_names(audit)
     if not served_for_real(audit.phases, report_dir):
         raise ValueError(f"audit {audit.id}: only phases run against a real endpoint give a submission file")
     return {
@@ -72,11 +72,16 @@ def served_for_real(phases: Sequence[PhaseEntry], report_dir: Path) -> bool:
     return bool(records) and all(record is not None and not record.simulated for record in records)
 
 
-def _file_names(mlperf_name: str) -> tuple[str, str]:
-    """Return the names of an audit's JSON and marker. Raises ValueError for a name that can be part of neither."""
+def _file_names(audit: AuditEntry) -> tuple[str, str]:
+    """Return the names of an audit's JSON and marker, of an entry with a name of its own in a folder of its own.
+
+    The checker looks for one file of a test. Raises ValueError for a name that can be part of neither.
+    """
+    mlperf_name = audit.mlperf_name or ""
     if not MLPERF_NAME.fullmatch(mlperf_name):
         raise ValueError(f"mlperf_name {mlperf_name!r}: use lower-case letters, digits and _")
-    return f"audit_{mlperf_name}.json", f"verify_{mlperf_name.upper()}.txt"
+    folder = f"{audit.id}/" if audit.name else ""
+    return f"{folder}audit_{mlperf_name}.json", f"{folder}verify_{mlperf_name.upper()}.txt"
 
 
 def audit_result(audit: AuditEntry) -> dict[str, Any]:
@@ -214,7 +219,7 @@ def _unsaid(terms: Terms) -> Terms:
 def _audit_differences(audit: AuditEntry, report_dir: Path, terms: Terms) -> Iterator[str]:
     if audit.mlperf_name is None:
         return
-    there = [name for name in _file_names(audit.mlperf_name) if (report_dir / "audit" / name).is_file()]
+    there = [name for name in _file_names(audit) if (report_dir / "audit" / name).is_file()]
     real = served_for_real(audit.phases, report_dir)
     due = audit_files(audit, report_dir) if real else {}
     for name in there:

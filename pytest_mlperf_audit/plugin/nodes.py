@@ -87,7 +87,7 @@ class AuditFile(CheckFile):
 
     @override
     def groups(self) -> Iterable[_Group]:
-        return [_Group(planned.id, planned.audit.title, planned.checks, (planned.id,)) for planned in self.run.plans]
+        return [_Group(planned.id, planned.audit.title, planned.checks, planned.markers) for planned in self.run.plans]
 
     @override
     def prepared(self, item: pytest.Item) -> Callable[[], None]:
@@ -139,11 +139,11 @@ class RecheckFile(CheckFile):
             RECORDS,
             "The run as a whole",
             tuple(names_of_records(self.recheck)),
-            marked={f"{AUDIT}[{entry.id}]": entry.id for entry in audits if known(entry.id)},
+            marked={f"{AUDIT}[{entry.id}]": entry.test for entry in audits if known(entry.id)},
         )
         for entry in audits:
             # An audit that nobody offers has no marker, and --strict-markers would end the session.
-            markers = (entry.id,) if known(entry.id) else ()
+            markers = tuple(filter(None, (entry.test, entry.name))) if known(entry.id) else ()
             yield _Group(entry.id, entry.title, tuple(check.name for check in entry.checks), markers)
 
     @override

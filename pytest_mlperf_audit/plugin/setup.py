@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -125,6 +125,7 @@ def _plan_runs(config: pytest.Config, paths: list[Path], audits: Registry) -> No
     )
     config.stash[RUNS] = runs = plan_runs(request, audits, adapters)
     for run in runs:
+        _register(config, {planned.cfg.name: planned.id for planned in run.plans})
         run.without_limit = partial(without_limit, config)
         if _is_worker(config):
             join_session(run, config)
@@ -139,12 +140,21 @@ def _between_phases(config: pytest.Config) -> Callable[[str, str, tuple[str, ...
     return lambda before, after, urls: hook(before=before, after=after, urls=urls)
 
 
+def _register(config: pytest.Config, entries: Mapping[str | None, str]) -> None:
+    """Register the markers that are names which a YAML gives to its audits."""
+    for name, entry in entries.items():
+        if name:
+            config.addinivalue_line("markers", f"{name}: checks of {entry}")
+
+
 def _find_finished(config: pytest.Config, directories: list[Path], audits: Registry) -> None:
     from ..session.finished import find
     from ..session.plan import node_id
     from ..session.recheck import Recheck
 
     rechecks = [Recheck(find(directory), audits) for directory in directories]
+    for recheck in rechecks:
+        _register(config, {entry.name: entry.id for entry in recheck.run.stored.audits} if recheck.run.stored else {})
     files = [recheck.run.verdict_file for recheck in rechecks]
     config.stash[RECHECKS] = [
         (recheck, node_id(file, config.rootpath)) for recheck, file in zip(rechecks, files, strict=True)

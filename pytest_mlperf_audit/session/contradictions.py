@@ -33,7 +33,7 @@ def contradictions(entry: AuditEntry, run: VerdictDocument, directory: Path, loa
     """
     yield from _time_contradictions(entry.phases, run)
     for phase in entry.phases:
-        if entry.id in _LOADED and phase.judged and not phase.scripted and phase.spec.load != load:
+        if entry.test in _LOADED and phase.judged and not phase.scripted and phase.spec.load != load:
             yield f"phase {phase.label} was driven as {phase.spec.load}, config.yaml asks for {load}"
         yield from _ending_contradictions(phase)
         yield from _query_contradictions(phase, directory / phase.directory / QUERIES_FILE)

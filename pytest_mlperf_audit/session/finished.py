@@ -12,7 +12,7 @@ from pydantic import ConfigDict
 
 from ..audits import registry
 from ..config.benchmark import Benchmark
-from ..config.block import AuditBlock
+from ..config.block import AuditBlock, is_entry_name
 from ..config.load import load_config
 from ..errors import ConfigError, RecordError
 from ..records.files import read_limited, walk
@@ -60,7 +60,7 @@ class FinishedRun:
 
         Raises RecordError.
         """
-        ids = [audit.id for audit in self.stored.audits] if self.stored else []
+        ids = [audit.test for audit in self.stored.audits] if self.stored else []
         known = {**audits, **registry.runs()}
         unknown: dict[str, type[AuditBlock]] = {name: _Unknown for name in ids if name not in known}
         _require_regular(self.config_file)
@@ -180,6 +180,8 @@ def _require_sound(stored: VerdictDocument, path: Path) -> None:
     if len(set(ids)) < len(ids) or RECORDS in ids or not all(map(third_party.LABEL.fullmatch, ids)):
         raise RecordError(f"{path}: its audits are called {ids!r:.200}, which cannot be; the file was edited")
     for audit in stored.audits:
+        if audit.name and not (is_entry_name(audit.name) and audit.id.endswith(f"-{audit.name}")):
+            raise RecordError(f"{path}: {audit.id} is called {audit.name!r:.80}, which cannot be; the file was edited")
         _require_names(audit, path)
         labels = [phase.label for phase in audit.phases]
         if len(set(labels)) < len(labels):

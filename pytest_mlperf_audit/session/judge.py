@@ -42,8 +42,13 @@ class PlannedAudit:
 
     @property
     def id(self) -> str:
-        """The audit's id: its marker, and the class in its tests' ids."""
-        return self.audit.id
+        """The entry's id, which is the class in its tests' ids: the audit's, and the entry's own name."""
+        return registry.entry_id(self.audit, self.cfg)
+
+    @property
+    def markers(self) -> tuple[str, ...]:
+        """The markers of its tests: the audit's id, and the entry's own name."""
+        return (self.audit.id, self.cfg.name) if self.cfg.name else (self.audit.id,)
 
     @property
     def specs(self) -> tuple[RunSpec, ...]:
@@ -182,6 +187,7 @@ def audit_entry(
     status = audit_status(statuses_of, no_verdict=broken, measured=verdict is not None)
     entry = AuditEntry(
         id=planned.id,
+        name=planned.cfg.name or "",
         title=planned.audit.title,
         status=status,
         is_audit=planned.audit.id not in registry.runs(),
@@ -232,7 +238,7 @@ def phase_records(planned: PlannedAudit) -> Iterator[tuple[PlannedPhase, PhaseRe
 
 def settings(cfg: AuditBlock) -> dict[str, Figure]:
     """Return the settings of an audit's block; those of a block within carry its key: probe.design."""
-    return dict(_flat(cfg.model_dump(mode="json", exclude={"test", "only"})))
+    return dict(_flat(cfg.model_dump(mode="json", exclude={"test", "only", "name"})))
 
 
 def _flat(values: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, Figure]]:

@@ -15,11 +15,9 @@ import msgspec
 
 from ..audits import registry
 from ..audits.contract import Audit, AuditContext
-from ..audits.main_run import AccuracyBlock
 from ..audits.scored import first_unscorable, scoring_of
 from ..config.benchmark import Benchmark
 from ..config.block import AuditBlock
-from ..config.dataset import DatasetConfig
 from ..config.load import LoadedConfig, load_config
 from ..config.settings import Settings
 from ..endpoints.source import RequestSource
@@ -31,6 +29,7 @@ from ..load.target import Target, unused_proxy, used_proxy
 from ..runs.order import without_replacement
 from ..runs.spec import Concurrency, Load, MaxThroughput, Poisson, RunSpec, Scoring
 from . import third_party
+from .accuracy import accuracy_block, accuracy_runs, unscored
 from .commands import Between, Hook
 from .crews import each_share
 from .inputs import Adapters, Sources, redirected, require_videos, target_of, with_data_found, with_prompts_found
@@ -88,7 +87,7 @@ def _plan_run(path: Path, request: Request, audits: registry.Registry, adapters:
             loaded.benchmark.settings.between_phases, request.between, path.parent, request.environ, hidden.redact
         ),
         left_out=(
-            *_unscored(loaded.benchmark),
+            *unscored(loaded.benchmark),
             *lacking(loaded.benchmark, plans),
             *sources.warnings,
             *groups.warnings,
@@ -201,12 +200,14 @@ class _Groups:
         sources = [self._sources.of(cfg.dataset) for _, cfg in requested]
         drawn = [self._specs(audit, cfg, source) for (audit, cfg), source in zip(requested, sources, strict=True)]
         labels = Counter(spec.label for specs in drawn for spec in specs)
+        self.warnings += _known_rows(requested)
         planned = []
         for (audit, cfg), source, specs in zip(requested, sources, drawn, strict=True):
             # Two audits may both have a phase called "reference"; then the directory says whose.
-            names = [spec.label if labels[spec.label] == 1 else f"{audit.id}.{spec.label}" for spec in specs]
+            entry = registry.entry_id(audit, cfg)
+            names = [spec.label if labels[spec.label] == 1 else f"{entry}.{spec.label}" for spec in specs]
             directories = [self._report_dir / "audit" / name for name in names]
-            warmup = self._warmup(source, self._report_dir / "audit" / f"{audit.id}.warmup")
+            warmup = self._warmup(source, self._report_dir / "audit" / f"{entry}.warmup")
             planned.append(self._planned(audit, cfg, [(spec, source) for spec in specs], directories, warmup))
         return planned
 
@@ -219,7 +220,8 @@ class _Groups:
                     self._require_scorable(spec.scoring, source)
         except PlanError as error:
             raise PlanError(f"{self._loaded.where('audit')}: {error}") from error
-        self.warnings += [f"{audit.id}: {each}" for each in third_party.warnings(audit, cfg, specs, source)]
+        entry = registry.entry_id(audit, cfg)
+        self.warnings += [f"{entry}: {each}" for each in third_party.warnings(audit, cfg, specs, source)]
         return [msgspec.structs.replace(spec, dataset=cfg.dataset or "") for spec in specs]
 
     def _require_scorable(self, scoring: Scoring, source: RequestSource) -> None:
@@ -271,34 +273,14 @@ class _Groups:
         return PlannedPhase(spec, directory, source=source)
 
 
-def accuracy_runs(benchmark: Benchmark) -> list[tuple[DatasetConfig, Scoring]]:
-    """Return the accuracy data sets that are sent, with how they are scored."""
-    return [
-        (dataset, scoring)
-        for dataset in benchmark.scored_datasets
-        if benchmark.accuracy is not False and not isinstance(scoring := scoring_of(dataset), str)
-    ]
-
-
-def accuracy_block(benchmark: Benchmark) -> AccuracyBlock:
-    """Return the settings of the accuracy run, with what it needs and lacks."""
-    lacking = dict(_unscorable(benchmark)) if benchmark.accuracy else {}
-    if benchmark.accuracy and not benchmark.scored_datasets:
-        lacking["accuracy"] = "the YAML names no data set of type accuracy; add one with accuracy_config"
-    return AccuracyBlock(lacking=lacking)
-
-
-def _unscorable(benchmark: Benchmark) -> Iterator[tuple[str, str]]:
-    """Yield the names of accuracy data sets that cannot be scored, and a sentence on each."""
-    for dataset in benchmark.scored_datasets:
-        if isinstance(why := scoring_of(dataset), str):
-            yield dataset.name, f"the accuracy data set {dataset.name!r} cannot be scored: {why}"
-
-
-def _unscored(benchmark: Benchmark) -> list[str]:
-    """Return what is not scored of the accuracy data sets, a sentence for each."""
-    if benchmark.accuracy is False:
-        return []
-    then = "the run will have no verdict on accuracy" if benchmark.accuracy else "it is left out"
-    lacking = dict(_unscorable(benchmark)) | accuracy_block(benchmark).lacking
-    return [f"{why}; {then}" for why in lacking.values()]
+def _known_rows(requested: Sequence[tuple[Audit[Any], AuditBlock]]) -> Iterator[str]:
+    """Yield a sentence on each entry that sends rows which an earlier entry of the same audit has sent."""
+    seen: dict[tuple[str, str | None], str] = {}
+    for audit, cfg in requested:
+        entry, key = registry.entry_id(audit, cfg), (audit.id, cfg.dataset)
+        first = seen.setdefault(key, entry)
+        if first != entry:
+            yield (
+                f"{entry} sends rows of the data set that {first} sends before it, so that a cache may know them; give "
+                "it a data set of its own, or look at the first alone"
+            )

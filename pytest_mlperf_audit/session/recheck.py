@@ -37,6 +37,7 @@ from ..verdicts.document import (
 from ..verdicts.files import NO_ARTIFACTS, seal_problem
 from . import plan as groups
 from . import third_party
+from .accuracy import accuracy_block, accuracy_runs
 from .contradictions import contradictions
 from .finished import FinishedRun
 from .judge import PlannedAudit, audit_entry, judge, phase_records, with_beside
@@ -91,7 +92,7 @@ class Recheck:
 
     def knows(self, audit_id: str) -> bool:
         """Whether an audit of this id can be judged here."""
-        return audit_id in registry.runs() or audit_id in self._audits
+        return audit_id in registry.runs() or self.entry(audit_id).test in self._audits
 
     def entry(self, audit_id: str) -> AuditEntry:
         """Return a stored audit."""
@@ -146,12 +147,11 @@ class Recheck:
     def _left_out(self) -> Iterator[str]:
         """Yield the audits, and the main run, that the configuration asks for and the verdict does not have."""
         ids, config = {entry.id for entry in self.stored.audits}, self._config
-        blocks = {cfg.test: cfg for cfg in config.audit}
-        known = {name: audit.id for audit in self._audits.values() for name in (audit.id, *audit.aliases)}
-        due = [known.get(test, test) for test in blocks]
-        if not any(cfg.only for cfg in blocks.values()):
+        known = {name: audit for audit in self._audits.values() for name in (audit.id, *audit.aliases)}
+        due = [registry.entry_id(known[cfg.test], cfg) if cfg.test in known else cfg.test for cfg in config.audit]
+        if not any(cfg.only for cfg in config.audit):
             due += [Performance.id] if config.effective_mode else []
-            due += [Accuracy.id] if groups.accuracy_runs(config) or groups.accuracy_block(config).lacking else []
+            due += [Accuracy.id] if accuracy_runs(config) or accuracy_block(config).lacking else []
         for name in due:
             if name not in ids:
                 yield f"config.yaml asks for {name}, which the verdict does not have; one of them was edited"
@@ -207,7 +207,7 @@ class Recheck:
 
     def _planned(self, stored: AuditEntry) -> tuple[PlannedAudit, list[str]]:
         """Return the audit as it was planned, and the labels of phases that it needs and that were not run."""
-        audit, cfg = self._audit_and_block(stored.id)
+        audit, cfg = self._audit_and_block(stored)
         places = {phase.label: self.run.phase_directory(phase.directory) for phase in stored.phases}
         phases = {phase.label: PlannedPhase(phase.spec, places[phase.label]) for phase in stored.phases}
         judged = tuple(phases[phase.label] for phase in stored.phases if phase.judged)
@@ -227,20 +227,21 @@ class Recheck:
                 if phase.judged:
                     yield PlannedPhase(phase.spec, self.run.phase_directory(phase.directory))
 
-    def _audit_and_block(self, audit_id: str) -> tuple[Audit[Any], AuditBlock]:
+    def _audit_and_block(self, stored: AuditEntry) -> tuple[Audit[Any], AuditBlock]:
         """Return an audit and what the configuration asks of it. Raises RecordError where either is not there."""
+        audit_id = stored.id
         if audit_id == Accuracy.id:
-            return registry.runs()[audit_id][0], groups.accuracy_block(self._config)
+            return registry.runs()[audit_id][0], accuracy_block(self._config)
         if audit_id in registry.runs():
             return registry.runs()[audit_id]
-        if audit_id not in self._audits:
+        if stored.test not in self._audits:
             raise RecordError(
-                f"audit {audit_id} is not known here, so its records cannot be judged; known are "
+                f"audit {stored.test} is not known here, so its records cannot be judged; known are "
                 f"{', '.join(sorted(self._audits))}. Run where the plugin or conftest.py that offers it is loaded"
             )
-        audit = self._audits[audit_id]
+        audit = self._audits[stored.test]
         for cfg in self._config.audit:
-            if cfg.test in (audit.id, *audit.aliases):
+            if cfg.test in (audit.id, *audit.aliases) and registry.entry_id(audit, cfg) == audit_id:
                 return audit, cfg
         raise RecordError(
             f"{self.run.config_file}: asks for no audit {audit_id}, which the verdict has; one of them was edited"

@@ -10,7 +10,6 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from time import perf_counter_ns
 
 from ..audits.verdict import Verdict
 from ..config.benchmark import Benchmark
@@ -18,12 +17,10 @@ from ..config.load import LoadedConfig
 from ..endpoints.source import RequestSource
 from ..errors import NoVerdictError
 from ..load.group import PlannedPhase, run_group
-from ..load.patience import Patience
 from ..load.pattern import NoFilesError, out_of_files
 from ..load.progress import Progress, ProgressFile
 from ..load.target import Target
 from ..loadgen.accuracy_log import write_accuracy_log
-from ..records.files import write_atomic
 from ..records.log import read_queries
 from ..records.store import QUERIES_FILE
 from ..runs.clock import Clock
@@ -34,7 +31,7 @@ from .crews import Crews
 from .judge import PlannedAudit, complete_records, judge, measured_phases
 from .locks import endpoint_lock, measuring, processes_measuring
 from .scorer import run_command
-from .sending import groups, record_of, redrawn, to_be_scored
+from .sending import groups, patience_of, record_of, redrawn, to_be_scored
 
 #: LoadGen's name of the log of outputs, which external scorers are given.
 ACCURACY_LOG = "mlperf_log_accuracy.json"
@@ -213,7 +210,7 @@ class AuditRun:
             if self.between and before:
                 self.between(before, group[0].spec.label, target.urls)
             sent = [redrawn(planned, phase) for phase in group]
-            patience = self._patience()
+            patience = patience_of(self.benchmark.settings.timeouts, self._prepared() / f"began-{self.key}")
             if why := patience.over():
                 raise NoVerdictError(why)
             records = run_group(
@@ -230,17 +227,6 @@ class AuditRun:
                 return False
             before = group[-1].spec.label
         return True
-
-    def _patience(self) -> Patience:
-        """Return how long phases may take. The run's time begins when this is first asked, in whichever process."""
-        waits = self.benchmark.settings.timeouts
-        until_ns, limit_s = None, waits.run_timeout_s
-        if limit_s is not None:
-            began = self._prepared() / f"began-{self.key}"
-            if not began.exists():  # the endpoint's lock is held, so that no other process writes it
-                write_atomic(began, str(perf_counter_ns()).encode())
-            until_ns = int(began.read_text()) + round(limit_s * 1e9)
-        return Patience(until_ns, limit_s or 0.0, waits.endpoint_response_idle_timeout_s)
 
     def _wants(self, planned: PlannedAudit, phase: PlannedPhase) -> bool:
         """Whether a conditional phase is to be sent; where not, every process of the session is told.

@@ -6,10 +6,15 @@ import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from time import perf_counter_ns
 
 import msgspec
 
+from ..config.settings import Timeouts
 from ..load.group import PlannedPhase
+from ..load.patience import Patience
+from ..records.files import write_atomic
 from ..records.store import SCORE_FILE, read_phase
 from ..runs.order import Scripted
 from ..runs.phase import PhaseRecord
@@ -58,3 +63,16 @@ def _script(planned: PlannedAudit, phase: PlannedPhase, spec: RunSpec) -> Callab
         return None
     assert phase.source is not None, "a phase of an audit is planned with its rows"
     return partial(third_party.script, planned.audit, planned.cfg, spec, phase.source)
+
+
+def patience_of(waits: Timeouts, began: Path) -> Patience:
+    """Return how long phases may take. The run's time begins when this is first asked, in whichever process.
+
+    `began` is the file that tells the others; who asks holds the endpoint's lock.
+    """
+    if waits.run_timeout_s is None:
+        return Patience(idle_s=waits.endpoint_response_idle_timeout_s)
+    if not began.exists():
+        write_atomic(began, str(perf_counter_ns()).encode())
+    until_ns = int(began.read_text()) + round(waits.run_timeout_s * 1e9)
+    return Patience(until_ns, waits.run_timeout_s, waits.endpoint_response_idle_timeout_s)

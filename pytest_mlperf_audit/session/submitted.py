@@ -16,7 +16,7 @@ def lacking(benchmark: Benchmark, plans: Sequence[PlannedAudit]) -> Iterator[str
     ruleset = find_ruleset(reference.ruleset) if reference else None
     if benchmark.type != "submission" or reference is None or ruleset is None:
         return
-    planned = {one.id for one in plans}
+    planned = {one.audit.id for one in plans}
     for test in required_audits(ruleset, reference.model, reference.division):
         if test not in planned:
             cure = f"add it to `audit:`, as '- test: {test}'" if test in SHIPPED else "it is not among the audits here"

@@ -137,6 +137,8 @@ class PhaseEntry(msgspec.Struct, frozen=True, kw_only=True):
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     """An audit, or the main performance run (`is_audit` false). `figures` is evidence and decides nothing.
 
+    `name` is the entry's own, "" without one; then `id` is the test's and that: test04-short.
+
     `findings` are the comparisons of a scripted phase, `arms` the kinds of queries that it compared; `diffs` show
     outputs that should be equal and are not. `planned` are the labels of the phases that it needs, run or not. `ratios`
     are throughput ratios against their limits. `kinds` say of each kind of cache what is known.
@@ -159,6 +161,12 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     planned: tuple[str, ...] = ()
     ratios: tuple[Ratio, ...] = ()
     kinds: tuple[KindState, ...] = ()
+    name: str = ""
+
+    @property
+    def test(self) -> str:
+        """Which audit it is an entry of."""
+        return self.id.removesuffix(f"-{self.name}") if self.name else self.id
 
     @property
     def kind(self) -> RunKind:

@@ -164,13 +164,13 @@ MISTAKES = {
     ),
     "two performance data sets": (
         "  - path: more.jsonl\n    type: performance\n",
-        "wan22.yaml:7: datasets[1].type: a second performance data set, beside datasets[0]; keep one",
+        "wan22.yaml:7: datasets[1].type: a second performance data set, beside datasets[0], which the main run uses",
     ),
     "the same audit twice, under two names": (
         "audit:\n  - test: test04\n    samples: 4\n  - test: output_caching_test\n    samples: 4\n",
         (
-            "wan22.yaml:9: audit[1].test: output_caching_test is asked for twice; "
-            "one block with sample_index: [..] covers several indices"
+            "wan22.yaml:9: audit[1].test: output_caching_test is asked for twice; give each a name, "
+            "or cover several indices by one block with sample_index: [..]"
         ),
     ),
     "an override that is not one": (
