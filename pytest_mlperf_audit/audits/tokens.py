@@ -221,8 +221,12 @@ def _samples_logged(n: int) -> Check:
 
 def trailing(ids: Ids, wanted: AbstractSet[int]) -> int:
     """Return how many tokens at the end are among the wanted ones; index 0 counts."""
-    other = np.flatnonzero(~np.isin(ids, sorted(wanted)))
-    return len(ids) - (int(other[-1]) + 1 if other.size else 0)
+    count = 0  # hardly ever more than one: a loop from the end is faster than a look at all
+    for token in reversed(ids):
+        if int(token) not in wanted:
+            break
+        count += 1
+    return count
 
 
 def _check(name: str, n: int, wrong: _Tally, missing: Iterable[tuple[str, _Tally]], fine: str, bad: str) -> Check:

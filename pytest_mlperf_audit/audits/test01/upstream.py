@@ -81,6 +81,18 @@ _LAST_KEYS: Final = (
 )
 
 
+class _Seen(msgspec.Struct):
+    """An event; its value, megabytes sometimes, is passed over."""
+
+    key: str
+    metadata: Any = None
+
+
+_seen_decoder = msgspec.json.Decoder(_Seen)
+#: Python refuses a number of more digits, and msgspec need not.
+_MOST_DIGITS: Final = 640
+
+
 @dataclass
 class _Log:
     """One log as the script sees it. `first` has the first event of each key that it asks for.
@@ -127,6 +139,10 @@ class _Log:
                 self._take(line.rstrip()[len(marker) :])
 
     def _take(self, text: str) -> None:
+        if (seen := _seen(text)) is not None:
+            self.keys.add(seen.key)
+            self.errors.append(seen.metadata)
+            return
         try:
             event = json.loads(text)
             self.keys.add(event["key"])
@@ -164,6 +180,21 @@ class _Log:
 
     def _crash(self, what: str, defect: Defect) -> End:
         return End("CRASH", f"the {self.run} run's detail log {what}, and it ends with a traceback", defect)
+
+
+def _seen(text: str) -> _Seen | None:
+    """Return an event whose value the script does not ask for, read fast; None for any other, and for odd ones."""
+    try:
+        seen = _seen_decoder.decode(text)
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+        return None
+    return None if seen.key in _NEEDED or _may_be_too_long(text) else seen
+
+
+def _may_be_too_long(text: str) -> bool:
+    """Whether a text may hold a number of more digits than Python reads: such a one fills one of these pieces."""
+    half = _MOST_DIGITS // 2
+    return any(text[at : at + half].isdigit() for at in range(0, len(text) - half, half))
 
 
 def _is_json(text: str) -> bool:
