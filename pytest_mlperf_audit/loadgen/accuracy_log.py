@@ -81,6 +81,10 @@ class AccuracyLog:
         """Return the entries. Raises RecordError, naming the file and where, for what is no whole accuracy log."""
         return map(self._entry, self._values)
 
+    def with_raw(self) -> Iterator[tuple[Entry, Any]]:
+        """Return the entries, each with the JSON value that it was read from. Raises as iterating does."""
+        return ((self._entry(value), value) for value in self._values)
+
     def _entry(self, value: Any) -> Entry:
         try:
             return _entry_of(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ...errors import RecordError
 from ...loadgen.accuracy_log import AccuracyLog, Entry, read_hash, read_truncated
@@ -23,8 +23,16 @@ class TruncatedLogError(RecordError):
     """The log was cut for publication, as MLPerf's rules have it, or is not in this copy of the submission."""
 
 
-def take_whole(path: Path, take: Callable[[Entry], None], *, may_lack: bool = False) -> AccuracyLog:
+def take_whole(
+    path: Path,
+    take: Callable[[Entry], None],
+    *,
+    may_lack: bool = False,
+    take_raw: Callable[[Entry, Any], None] | None = None,
+) -> AccuracyLog:
     """Hand every entry of a log to `take`; return the log, whose sha256 is then known.
+
+    `take_raw` gets each with the JSON value that it was read from, for who judges by that, so that one reading does.
 
     Raises TruncatedLogError for one cut for publication, and with `may_lack` for one that is not there; RecordError for
     one that is not whole.
@@ -36,8 +44,13 @@ def take_whole(path: Path, take: Callable[[Entry], None], *, may_lack: bool = Fa
             f"{path} was cut for publication to 4096 bytes of either end; judge the submitter's whole log"
         )
     log = AccuracyLog(path)
-    for entry in log:
+    if take_raw is None:
+        for entry in log:
+            take(entry)
+        return log
+    for entry, raw in log.with_raw():
         take(entry)
+        take_raw(entry, raw)
     return log
 
 

@@ -45,8 +45,9 @@ def verify(found: AuditDirectory) -> Reverified:
 
     log = found.path / ACCURACY_LOG
     unreadable = ""
+    script, is_fed = upstream.Script(rules, first_needed=first_needed), False
     try:
-        take_whole(log, take)
+        is_fed = take_whole(log, take, take_raw=script.take_entry).array
     except RecordError as error:
         unreadable = str(error)
         shown.checks = [undecided("samples", unreadable)]
@@ -54,7 +55,9 @@ def verify(found: AuditDirectory) -> Reverified:
         shown.checks, shown.figures = _checks(rules), rules.figures
         shown.notes = _notes(rules, found, eos_known=eos_ids is not None)
     if log.is_file():
-        said, shown.defects = upstream.said(log, rules, first_needed=first_needed, readable=not unreadable)
+        if not is_fed:
+            script = upstream.Script(rules, first_needed=first_needed)
+        said, shown.defects = upstream.said(log, script, is_fed=is_fed, readable=not unreadable)
         shown.upstream = [said]
     return shown
 

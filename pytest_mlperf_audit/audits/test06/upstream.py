@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from ...errors import RecordError
+from ...loadgen.accuracy_log import Entry
 from ...loadgen.json_stream import JsonStream
 from ..published.case import Defect, Upstream, UpstreamVerdict
 from ..tokens import Ids, TokenRules, trailing
@@ -63,14 +64,14 @@ CHECKS: Final = ("samples", "first_token", "eos", "token_count")
 _FAULTS: Final = (KeyError, TypeError, ValueError, OverflowError)
 
 
-def said(log: Path, rules: TokenRules, *, first_needed: bool, readable: bool) -> tuple[Upstream, list[Defect]]:
+def said(log: Path, script: Script, *, is_fed: bool, readable: bool) -> tuple[Upstream, list[Defect]]:
     """Return the script's word on a log, and which of its defects the log hits.
 
-    `rules` have taken in the same log; `readable` is whether it is an accuracy log to us.
+    `is_fed` says that `script` has taken in the log already, entry by entry; `readable` is whether it is an accuracy
+    log to us.
     """
-    script = _Script(rules, first_needed=first_needed)
     try:
-        for sample in _samples(log):
+        for sample in () if is_fed else _samples(log):
             script.take(sample)
     except RecordError:
         return _upstream("CRASH", "the log is no JSON that it can read"), []
@@ -104,8 +105,19 @@ def _samples(log: Path) -> Iterator[Any]:
                 raise _NotArrayError
 
 
-class _Script:
-    """The script's three checks, each of which stops at the first sample that decides it."""
+def _ids(bytes_of: Callable[[str], bytes | None], name: str) -> Ids | None:
+    """Return what the script reads of a member of a sample, None where it ends in an exception."""
+    try:
+        return np.frombuffer(bytes_of(name), np.int32)  # type: ignore[arg-type]  # None is one of the faults
+    except _FAULTS:
+        return None
+
+
+class Script:
+    """The script's three checks, each of which stops at the first sample that decides it.
+
+    `rules` take in the same log.
+    """
 
     def __init__(self, rules: TokenRules, *, first_needed: bool) -> None:
         self._rules = rules
@@ -116,15 +128,21 @@ class _Script:
         self._hit: dict[str, Defect] = {}
 
     def take(self, sample: Any) -> None:
+        """Take in one sample, as the log has it."""
+        self._take(sample, lambda name: bytes.fromhex(sample[name]))
+
+    def take_entry(self, entry: Entry, sample: Any) -> None:
+        """Take in one sample whose bytes were decoded by our reader."""
+        known = {"data": entry.data, "token_data": entry.token_data}
+        self._take(sample, lambda name: known[name])
+
+    def _take(self, sample: Any, bytes_of: Callable[[str], bytes | None]) -> None:
         self._n += 1
-        try:
-            ids: Ids | None = np.frombuffer(bytes.fromhex(sample["data"]), np.int32)
-        except _FAULTS:
-            ids = None
+        ids = _ids(bytes_of, "data")
         if self._eos:
             self._eos = ids is not None and self._take_end(ids)
         if self._first and self._first_needed:
-            self._first = self._take_first(ids, sample)
+            self._first = self._take_first(ids, _ids(bytes_of, "token_data"))
         if self._length and not self._crashed:
             self._take_length(ids, sample)
 
@@ -141,10 +159,8 @@ class _Script:
             self._note(_ONE_EOS)
         return fine
 
-    def _take_first(self, ids: Ids | None, sample: Any) -> bool:
-        try:
-            first = np.frombuffer(bytes.fromhex(sample["token_data"]), np.int32)
-        except _FAULTS:
+    def _take_first(self, ids: Ids | None, first: Ids | None) -> bool:
+        if first is None:
             self._note(_NO_FIRST)
             return False
         if ids is None:
@@ -169,6 +185,7 @@ class _Script:
         self._hit[defect.name] = defect
 
     def verdict(self) -> tuple[UpstreamVerdict, str]:
+        """Return the script's verdict on what it took in, and why."""
         if self._crashed:
             return "CRASH", "its length check meets a sample without a token count, or of half a token"
         if not self._n:
@@ -183,6 +200,7 @@ class _Script:
         return "PASS", f"it finds no fault with {self._n} samples read as int32 that end in token {_EOS_ID}"
 
     def defects(self) -> list[Defect]:
+        """Return those of its defects that the samples hit."""
         found = dict(self._hit)
         if not self._n:
             found[_EMPTY_LOG.name] = _EMPTY_LOG
