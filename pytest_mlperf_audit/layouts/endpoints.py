@@ -27,6 +27,7 @@ from ..records.store import QUERIES_FILE, read_phase
 from ..verdicts.differences import Terms, differences
 from ..verdicts.document import AuditEntry, PhaseEntry, VerdictDocument
 from .accuracy_results import accuracy_results, count_empty
+from .phase_config import phase_config
 from .result_summary import RENAMED, report_text, result_summary
 
 _RESULT_SUMMARY = Path("performance") / "result_summary.json"
@@ -127,13 +128,13 @@ def write_phase_files(
 ) -> None:
     """Write what the endpoints tool leaves of each phase of an audit, in the phase's directory.
 
-    `yaml` is the configuration of a phase. Phases whose queries a script chose have none of it, since their figures as
+    `yaml` is the run's configuration. Phases whose queries a script chose have none of it, since their figures as
     a whole say nothing. Raises RecordError and OSError.
     """
     for phase in audit.timed:
         place = report_dir / phase.directory
         write_result_summary(phase, run, report_dir, config, place)
-        write_atomic(place / "config.yaml", yaml.encode())
+        write_atomic(place / "config.yaml", phase_config(yaml, phase.spec.n_samples).encode())
 
 
 def _accuracy_results(accuracy: AuditEntry, report_dir: Path) -> dict[str, Any] | None:

@@ -128,8 +128,7 @@ def _write_endpoints(run: AuditRun, audit: AuditEntry, verdict: VerdictDocument)
     config = run_config(run.benchmark)
     if audit.is_audit:
         if endpoints_layout.write_audit_files(audit, run.report_dir):
-            of_phase = run.benchmark.model_copy(update={"audit": ()})
-            text = resolved_yaml(of_phase, run.loaded.written, run.loaded.secrets)
+            text = resolved_yaml(run.benchmark, run.loaded.written, run.loaded.secrets)
             endpoints_layout.write_phase_files(audit, verdict, run.report_dir, config, text)
     elif audit.kind == "accuracy":
         endpoints_layout.write_accuracy_results(audit, run.report_dir)

@@ -9,6 +9,7 @@ import sys
 import msgspec
 import numpy as np
 import pytest
+import yaml
 
 from pytest_mlperf_audit.errors import RecordError
 from pytest_mlperf_audit.layouts.endpoints import (
@@ -43,6 +44,19 @@ SERIES_KEYS = [
     *("percentiles", "early_stopping_percentiles", "histogram"),
 ]
 PERCENTILES = ["99.9", "99.0", "97.0", "95.0", "90.0", "80.0", "75.0", "50.0", "25.0", "10.0", "5.0", "1.0"]
+
+
+#: What the endpoints tool does not know is left out of a phase's configuration, and what is not the phase's.
+RESOLVED = """
+type: offline
+datasets:
+  - {name: perf, type: performance, path: a.jsonl, accuracy_run: true}
+  - {name: exam, type: accuracy, path: b.jsonl}
+audit: {test: test04}
+accuracy: true
+settings: {runtime: {scheduler_random_seed: 7, qsl_rng_seed: 5, n_samples_to_issue: 9}, between_phases: null}
+endpoint_config: {endpoints: ["http://a"], api_type: openai, metrics: []}
+"""
 
 
 def _audit(make_run, **asked):
@@ -177,11 +191,16 @@ def test_both_layouts_of_one_run_name_one_scenario(make_run, make_phase, tmp_pat
 def test_each_phase_of_an_audit_has_the_peers_files(make_run, tmp_path):
     """As the endpoints tool leaves them: audit/<phase>/performance/result_summary.json, config.yaml, report.txt."""
     run = make_run()
-    write_phase_files(run.audits[0], run, tmp_path, CONFIG, "type: offline\n")
+    write_phase_files(run.audits[0], run, tmp_path, CONFIG, RESOLVED)
     for phase in ("reference", "output_caching"):
         place = tmp_path / "audit" / phase
         assert json.loads((place / "performance/result_summary.json").read_bytes())["n_samples_issued"] == 64
-        assert (place / "config.yaml").read_text() == "type: offline\n"
+        assert yaml.safe_load((place / "config.yaml").read_text()) == {
+            "type": "offline",
+            "datasets": [{"name": "perf", "type": "performance", "path": "a.jsonl"}],
+            "settings": {"runtime": {"n_samples_to_issue": 64, "scheduler_random_seed": 7}},
+            "endpoint_config": {"endpoints": ["http://a"], "api_type": "openai"},
+        }
         assert (place / "report.txt").exists()
 
 
