@@ -39,9 +39,9 @@ def planned(asked: Kind | None, rows: Sequence[int], count: int, samples: Sample
     """
     kind = _kind(asked, rows, samples, context)
     order = without_replacement(context.sample_order_seed, wrap=context.min_duration_ms > 0)
-    if kind == "twins" and asked is None and _has_short(rows, samples) and _are_distinct(order, count, samples):
-        kind = "rows"
-    if kind == "twins":
+    may_be_short = kind == "twins" and asked is None and _has_short(rows, samples)
+    too_short = may_be_short and _are_distinct(order, count, samples)
+    if kind == "twins" and not too_short:
         parameters: dict[str, Parameter] = {_TEXT: context.text_output}
         if name := exempt_model(context.model):
             parameters[_EXEMPT] = name
@@ -49,14 +49,14 @@ def planned(asked: Kind | None, rows: Sequence[int], count: int, samples: Sample
     passes.require_enough(count, samples)
     passes.require_distinct(order, count, samples)
     parameters = passes.parameters(len(samples)) if order.wrap else {}
-    if asked is None and context.text_output:
+    if too_short:
         parameters[_TEXT] = True
     return context.phase(LABEL, count, order=order, parameters=parameters)
 
 
 def _has_short(rows: Sequence[int], samples: Samples) -> bool:
-    """Whether a repeated row has so few words that its twins would have more, and cost more."""
-    return any(samples.n_words(row) < _FEWEST_WORDS for row in rows)
+    """Whether a repeated row has so few words that its twins would have more, and cost more; 0: not known."""
+    return any(0 < samples.n_words(row) < _FEWEST_WORDS for row in rows)
 
 
 def _are_distinct(order: WithoutReplacement, count: int, samples: Samples) -> bool:

@@ -128,8 +128,16 @@ class _Deaf:
         return str(index)
 
 
+def test_a_row_whose_words_are_not_known_is_not_short(block, rows, monkeypatch):
+    """As behind an adapter whose rows have their prompt in a column of its own."""
+    samples = rows()
+    monkeypatch.setattr(samples, "n_words", lambda _: 0)
+    assert Test04().plan(block(), samples, TEXT)[0].nonce == "twin"
+
+
 def test_an_adapter_that_leaves_edits_out_has_no_twins(block):
-    assert Test04().plan(block(), _Deaf(), TEXT)[0].nonce == "none"
+    of_rows = Test04().plan(block(), _Deaf(), TEXT)[0]
+    assert (of_rows.nonce, unlike_cost(of_rows)) == ("none", "")
     with pytest.raises(PlanError, match=r"reference: twins: .* have encode\(\) apply its edit, or set reference: rows"):
         Test04().plan(block(reference="twins"), _Deaf(), TEXT)
 
