@@ -33,7 +33,7 @@ from ..settings import (
     Kind,
 )
 from . import bursts
-from .judgement import TOO_FAST, Judged, Judgement, Word, is_too_fast, kinds_of, proofs_of
+from .judgement import TOO_FAST, Judged, Judgement, Word, is_too_fast, kinds_of, proofs_of, told_by_ids
 
 #: A contrast is clear when its speed-up is below the floor, or as likely by chance as this.
 _CLEAR_P = 0.05
@@ -148,7 +148,7 @@ def _look(evidence: Evidence, n_groups: int, n_looks: int, *, last: bool, thorou
     if kinds:
         clear = all(_is_clear(one.contrast) for one in judged if not one.found)
         settled, reason = (last or clear, "") if nature.kind else (False, nature.why)
-        of_ids = bool(shared or told or nature.told)
+        of_ids = bool(shared or told or nature.told or _told_by_ids(evidence, n_groups))
         return Judgement("CACHE", tuple(judged), proofs, kinds, settled, null[0], reason, notes, nature.may_be, of_ids)
     if doubt := _doubt(judged, last=last):
         return Judgement("INCONCLUSIVE", tuple(judged), settled=last, null_p=null[0], reason=doubt, notes=notes)
@@ -251,6 +251,10 @@ def _replayed(evidence: Evidence, n_groups: int, judged: Sequence[Judged]) -> tu
         proofs += proved
         notes += noted
     return tuple(proofs), tuple(notes)
+
+
+def _told_by_ids(evidence: Evidence, n_groups: int) -> bool:
+    return any(told_by_ids(evidence.groups[of][:n_groups]) for of in evidence.sources())
 
 
 def _null(evidence: Evidence, n_groups: int) -> tuple[float | None, bool]:

@@ -85,8 +85,14 @@ def proofs_of(blocks: Sequence[Block], judged: Sequence[Judged], of: str) -> tup
     compared = [one for one in judged if one.contrast.kind == "response"]
     responses = [one for one in compared if not of or one.contrast.of in (of, EVERYWHERE)]
     faster = [*responses, *(one for one in judged if one.contrast.of == STARTS and of == MADE_UP)]
-    if n_replayed > 1 and (any(one.found for one in responses) or (n_replayed < len(again) and faster_replays(blocks))):
+    if n_replayed > 1 and (any(one.found for one in responses) or told_by_ids(blocks)):
         return (f"{n_replayed} of {len(again)} repeats came back under the id of an earlier reply",), ()
     if n_replayed and n_replayed == len(again) and not any(reaches_floors(one.contrast) for one in faster):
         return (), (_DERIVED_IDS,)
     return (), ()
+
+
+def told_by_ids(blocks: Sequence[Block]) -> bool:
+    """Whether ids alone prove replays: they come back for some repeats and not for others, and those are faster."""
+    again = [replayed for block in blocks for replayed in replays(block)]
+    return 1 < sum(again) < len(again) and not shared_ids(blocks) and faster_replays(blocks)

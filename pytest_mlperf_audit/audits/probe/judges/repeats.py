@@ -31,7 +31,7 @@ from ..seen.naming import reaches_floors
 from ..seen.outputs import answered_alike, computed_anew
 from ..sent.few import N_RIVALS, N_SINGLE
 from ..settings import ALPHA, Excluded, Kind
-from .judgement import TOO_FAST, Judged, Judgement, is_too_fast, kinds_of, proofs_of
+from .judgement import TOO_FAST, Judged, Judgement, is_too_fast, kinds_of, proofs_of, told_by_ids
 
 #: After how many strata the single design looks for its answer, and the anytime design after how many groups.
 STRATA: Final = (1, 2, 4, 6)
@@ -122,7 +122,7 @@ def _look(evidence: Evidence, n_strata: int, n_prompts: int, *, last: bool) -> J
         doubted = tuple(replace(one, found=False, named=None) for one in judged)
         return Judgement("INCONCLUSIVE", doubted, settled=last, reason=_NEW_OUTPUTS, notes=notes)
     if kinds:
-        return Judgement("CACHE", tuple(judged), proofs, kinds, notes=notes)
+        return Judgement("CACHE", tuple(judged), proofs, kinds, notes=notes, told=told_by_ids([sent]))
     if n_alike := answered_alike(blocks):
         return Judgement("INCONCLUSIVE", tuple(judged), reason=_ONE_REPLY.format(n=n_alike), notes=notes)
     if any(is_too_fast(one) for one in judged):
