@@ -119,7 +119,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
         if self.design == "anytime":
             return 0
         if self.design == "single":
-            return N_SINGLE * ((self.strata[-1] + 1) // 2) + 2 * N_SINGLE * again.STRATA
+            return N_SINGLE * ((self.strata[-1] + 1) // 2) + 2 * N_SINGLE * repeats.STRATA[-1]
         at_once = 2 * N_BURSTS * max(self.burst_sizes(), default=0)
         return max((self.looks[-1] + again.SPARE) * self.group_size(), at_once, N_LATE_AGAIN, 2 * N_URLS)
 
@@ -207,8 +207,17 @@ def _group_size(sources: tuple[str, ...], primes: int, url: bool, *, apart: bool
 
 def is_hopeless(evidence: Evidence) -> bool:
     """Whether too many queries failed, or too few but in every group, as where one arm is always turned down."""
-    lost = any(evidence.n_lost[source] >= _LOST and not evidence.groups[source] for source in evidence.sources())
-    return lost or judge.too_many_failures(evidence)
+    return _is_lost(evidence) or judge.too_many_failures(evidence)
+
+
+def _is_lost(evidence: Evidence) -> bool:
+    return any(evidence.n_lost[source] >= _LOST and not evidence.groups[source] for source in evidence.sources())
+
+
+def ends_again(evidence: Evidence) -> bool:
+    """Whether the endpoint does not take the second series: a burst was refused, or queries fail."""
+    second = evidence.again
+    return second is not None and (bool(second.burst_refused) or _is_lost(second) or is_hopeless(evidence))
 
 
 def blocks(designer: Designer, sources: Sequence[str], group: int, *, apart: bool) -> list[tuple[Step, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from itertools import count
+from itertools import count, pairwise
 from typing import Final
 
 from msgspec.structs import replace
@@ -14,7 +14,7 @@ from .identity.identity import identity
 from .judges import again, bursts, repeats
 from .judges import groups as judge
 from .judges.judgement import Judgement
-from .planned import Probe, blocks, is_hopeless
+from .planned import Probe, blocks, ends_again, is_hopeless
 from .seen import contrasts
 from .seen.contrast import Contrast
 from .seen.contrasts import LATE, SINGLE, SINGLE_RUN, URLS
@@ -207,7 +207,7 @@ class _Session:
         designer = self._probe.designer(self._seed + 1)
         for look in self._looks_again(contrast, designer):
             for steps, at_once in look:
-                if not self._may_spend(len(steps)):
+                if not self._may_spend(len(steps)) or ends_again(self._evidence):
                     return
                 marked = [replace(step, tag=step.tag.replace("/", f"{AGAIN}/", 1)) for step in steps]
                 yield from self._send(marked, at_once=at_once)
@@ -218,13 +218,15 @@ class _Session:
         """Yield what to send up to each look at the second series: rounds, and whether their queries go at once."""
         probe, evidence = self._probe, self._evidence
         if contrast.of in (SINGLE, SINGLE_RUN):
+            looks = again.looks_again(contrast, probe.looks)
             primes, *strata = designer.strata_again(
-                again.STRATA,
+                looks[-1],
                 uses=again.uses(evidence),
                 twins=again.of_twins(evidence),
                 made_up=probe.only_made_up,
             )
-            yield from ([(primes, False), (strata[0], False)], *([(steps, False)] for steps in strata[1:]))
+            yield [(primes, False)]
+            yield from ([(steps, False) for steps in strata[since:until]] for since, until in pairwise((0, *looks)))
         elif contrast.kind == "coalescing":
             same = evidence.bursts.get("same") or evidence.identical
             yield [(steps, True) for steps in designer.bursts(len(same[0]), apart=True)]

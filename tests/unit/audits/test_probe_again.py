@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from pytest_mlperf_audit.audits.probe.judges.again import uses
+import pytest
+
+from pytest_mlperf_audit.audits.probe.judges.again import in_question, uses
+from pytest_mlperf_audit.audits.probe.judges.repeats import single_judgement
 from pytest_mlperf_audit.audits.probe.plan import _plain, as_planned
 from pytest_mlperf_audit.audits.probe.seen.evidence import Evidence
 from pytest_mlperf_audit.audits.probe.sent.design import Designer
 from pytest_mlperf_audit.runs.order import Scripted
+from pytest_mlperf_audit.runs.query import QueryRecord
 from pytest_mlperf_audit.runs.spec import Concurrency, RunSpec
 
 VIDEO = {"api_type": "videogen"}
@@ -34,7 +38,7 @@ def test_luck_accuses_nobody(probed):
     assert "a second series, of fresh prompts, does not say so (p 0." in run.conclusion.reason()
     (response, *_) = run.conclusion.kinds
     assert (response.state, response.why) == ("undecided", run.conclusion.judgement.reason)
-    assert len(second(run)) == 5 + 3 * 10
+    assert len(second(run)) == 5 + 6 * 10
 
 
 def test_what_comes_again_is_found(probed):
@@ -49,6 +53,43 @@ def test_repeats_far_apart_from_every_twin_need_no_second_series(probed):
     assert second(probed(**VIDEO, sut={"cache": "exact"})) == []
     assert second(probed(**VIDEO, sut={"slowed": lucky("R", 0.45, twice=True)})) == []
     assert second(probed(**VIDEO, sut={"slowed": lucky("R", 0.55, twice=True)})) != []
+
+
+ALTERNATE = "RPRPRPRPRP"
+SHUFFLED = "RPPRRPRPPR"
+SLOW, FAST, IN_TURN = "sssss", "fffff", "sfsfs"
+
+
+def one_stratum(primes: str, order: str) -> Evidence:
+    """Five first sendings, slow or fast, then a stratum whose repeats are all fast and whose twins are all slow."""
+    sent = [(f"s0/prime {pace}", at) for at, pace in enumerate(primes)]
+    sent += [(f"s1/{arm} {'f' if arm == 'R' else 's'}", 5 + at) for at, arm in enumerate(order)]
+    records = []
+    for (tag, pace), at in ((told.split(), at) for told, at in sent):
+        took_ns = 10**9 if pace == "f" else 3 * 10**9
+        prompt = str(at) if tag != "s1/R" else str(sum(arm == "R" for arm in order[: at - 5]))
+        records.append(QueryRecord(query=at, sample=0, issued_ns=0, completed_ns=took_ns, request=prompt, tag=tag))
+    return Evidence.of(records)
+
+
+@pytest.mark.parametrize(
+    ("primes", "order", "doubtful"),
+    [
+        (SLOW, SHUFFLED, False),
+        (SLOW, ALTERNATE, False),
+        (FAST, SHUFFLED, False),
+        (IN_TURN, ALTERNATE, True),
+        (IN_TURN, SHUFFLED, True),
+        (SLOW, "PPPPPRRRRR", True),
+        (FAST, "RRRRRPPPPP", True),
+    ],
+)
+def test_two_paces_of_a_server_are_no_gap(primes, order, doubtful):
+    """One order of 252 has every repeat on the faster of two replicas that take turns, or behind a change of pace."""
+    evidence = one_stratum(primes, order)
+    judgement = single_judgement(evidence, (1, 2, 4, 6), 5)
+    assert judgement.proved(("response",))
+    assert (in_question(judgement, evidence, ("response",)) is not None) == doubtful
 
 
 def test_a_prompt_is_primed_as_often_as_those_that_were_found():
@@ -91,11 +132,51 @@ def test_a_budget_that_ends_before_it_leaves_the_question_open(probed):
     assert "a second series, of fresh prompts, could not be sent whole" in run.conclusion.reason()
 
 
-def test_a_second_series_that_fails_accuses_nobody(probed):
+def test_a_second_series_that_fails_accuses_nobody_and_ends(probed):
     fails = {"fail": lambda step, _: "timeout" if "+/" in step.tag else ""}
     run = probed(**VIDEO, sut={"slowed": lucky("R", 0.7, twice=True), **fails})
     assert run.conclusion.passed is None
-    assert len(run.conclusion.evidence.failed) == len(second(run))
+    assert len(run.conclusion.evidence.failed) == len(second(run)) == 5
+    changed = probed(sut={"slowed": lucky("V", 0.5, twice=True), **fails})
+    assert changed.conclusion.passed is None
+    assert "could not be sent whole (16 of its queries failed: timeout)" in changed.conclusion.reason()
+
+
+def test_a_burst_of_the_second_series_that_is_refused_ends_it(probed):
+    refuses = {"fail": lambda step, _: "http_429" if step.tag.startswith("b") and "+/" in step.tag else ""}
+    coalescing = {"cache": "coalesce", "lanes": 4, "miss_s": 0.3, "cv": 0.3, "seed": 0}
+    run = probed(sut={**coalescing, **refuses}, seed=0, **EIGHT)
+    assert (run.conclusion.passed, len(second(run))) == (None, 8)
+    assert "(the endpoint answers http_429 to 8 of 8 queries at once; set max_burst" in run.conclusion.reason()
+
+
+def test_groups_of_the_second_series_that_all_fail_end_it(probed):
+    def slowed(step, text, at):
+        return lucky("R", 0.75)(step, text, at) if step.tag.startswith(("m", "d")) else 1.0
+
+    def fails(step, _):
+        return "timeout" if step.tag.startswith("m") and "+/Y" in step.tag else ""
+
+    ran = [probed(sut={"cv": 0.2, "slowed": slowed, "seed": seed, "fail": fails}, seed=seed) for seed in range(6)]
+    sent = [second(run) for run in ran if second(run)]
+    assert sent
+    for tags in sent:
+        assert len({tag.partition("/")[0] for tag in tags if tag.startswith("m")}) <= 4
+
+
+def test_ids_of_some_repeats_need_no_second_series(probed):
+    """They come back for some repeats and not for others, which are slower: that is proof whatever the times say."""
+    run = probed(**VIDEO, sut={"slowed": lucky("R", 0.6)})
+    records = run.sut.records[:16]
+    first = {record.request: record for record in records if not (record.tag or "").endswith("/R")}
+    for record in records:
+        record.reply_id, record.reply = f"id {record.query}", f"output {record.request}"
+    for record in [record for record in records if (record.tag or "").endswith("/R")][:4]:
+        record.reply_id = first[record.request].reply_id
+    evidence = Evidence.of(records)
+    judgement = run.probe.judge_first(evidence)
+    assert judgement.proved(("response",))
+    assert in_question(judgement, evidence, ("response",)) is None
 
 
 def test_ids_that_tell_need_no_second_series(probed):

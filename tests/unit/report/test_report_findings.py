@@ -301,7 +301,7 @@ def test_the_phase_table_has_no_throughput_for_a_script(make_probed):
     assert (rows["Latency p50"][probe], rows["Window"][probe], rows["Latency CV"][probe]) == ("", "", "")
     assert (rows["Sent"][probe], rows["Failed"][probe], rows["Duration"][probe]) == ("25", "0", "1 s")
     assert rows["Asked for"][trial] == "1 query"
-    assert rows["Asked for"][probe] == "15 to 132 queries, one after another, and in bursts of up to 2"
+    assert rows["Asked for"][probe] == "15 to 162 queries, one after another, and in bursts of up to 2"
 
 
 def test_the_ci_summary_has_no_throughput_for_a_script(make_probe):

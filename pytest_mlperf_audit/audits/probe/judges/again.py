@@ -16,11 +16,12 @@ from ....stats.ranks import Effect
 from ..seen import contrasts
 from ..seen.contrast import Contrast
 from ..seen.contrasts import LATE, SINGLE, SINGLE_RUN, URLS
-from ..seen.evidence import Evidence, total_s
+from ..seen.evidence import Block, Evidence, total_s
 from ..seen.naming import reaches_floors
+from ..sent.design import AGAIN
 from ..settings import Kind
 from .judgement import Judged, Judgement
-from .repeats import beat_their_first
+from .repeats import STRATA, beat_their_first
 
 #: A finding by times alone that is as likely by chance as this, or less, needs no second series.
 SURE_P: Final = 0.0005
@@ -28,14 +29,12 @@ SURE_P: Final = 0.0005
 ANYTIME_P: Final = 0.001
 #: Error of the second series, all its looks together.
 AGAIN_P: Final = 0.05
-#: Strata of the second series where few prompts are repeated. Else it has the looks at groups that the first has.
-STRATA: Final = 3
 #: Groups of the second series that may take the place of those with a failed query.
 SPARE: Final = 2
-#: Tests of the single design's second series: one after the first stratum, two after each other.
-_N_TESTS: Final = 5
-#: Repeats and twins that are apart by this factor, every one of them, are beyond doubt: five against five are so by
-#: chance in fewer than one of ten thousand runs.
+#: Tests of the single design's second series: one after the first stratum, two at each later look.
+_N_TESTS: Final = 2 * len(STRATA) - 1
+#: Repeats and twins that are apart by this factor, every one of them, are beyond doubt where the first sendings are all
+#: on one side as well: a server with two paces brings that about by chance in fewer than one of ten thousand runs.
 _GAP: Final = 2.0
 _FEW: Final = (SINGLE, SINGLE_RUN)
 
@@ -52,15 +51,26 @@ def in_question(judgement: Judgement, evidence: Evidence, forbidden: Sequence[Ki
 
 def _is_sure(one: Judged, evidence: Evidence) -> bool:
     """Whether times are beyond doubt. The prompts of the single design are few, so there only a gap will do."""
-    if one.contrast.of in _FEW:
-        again, twins = (list(map(total_s, evidence.single[arm])) for arm in "RP")
-        return max(again) * _GAP <= min(twins)
-    return one.p_corrected <= SURE_P
+    return _are_far_apart(evidence.single) if one.contrast.of in _FEW else one.p_corrected <= SURE_P
+
+
+def _are_far_apart(sent: Block) -> bool:
+    """Whether a gap lies between repeats and twins that no two paces of a server bring about.
+
+    Replicas that take turns split the first sendings, too; a pace that changes once has all repeats on one side of it.
+    """
+    again, twins, first = ([total_s(record) for record in sent[arm]] for arm in ("R", "P", "prime"))
+    if max(again) * _GAP > min(twins):
+        return False
+    middle_s = sqrt(max(again) * min(twins))
+    at = [[record.query for record in sent[arm]] for arm in "RP"]
+    is_one_change = max(at[0]) < min(at[1]) or max(at[1]) < min(at[0])
+    return len({one > middle_s for one in first}) == 1 and not is_one_change
 
 
 def looks_again(contrast: Contrast, looks: Sequence[int]) -> Sequence[int]:
     """Return after how many groups, or strata, of the second series its answer is looked for; `looks`: of the first."""
-    return tuple(range(1, STRATA + 1)) if contrast.of in _FEW else looks
+    return STRATA if contrast.of in _FEW else looks
 
 
 def uses(evidence: Evidence) -> int:
@@ -138,9 +148,19 @@ def judged(judgement: Judgement, evidence: Evidence, forbidden: Sequence[Kind], 
     tested = _tested(contrast, evidence, looks_again(contrast, looks))
     seen = f"does not say so (p {min(one.p for one in tested):.2g})" if tested else "could not be sent whole"
     reason = (
-        f"repeats were faster by their times alone, and a second series, of fresh prompts, {seen}: chance, or a cache "
-        "that serves now and then; run the audit again, on a quieter system and with no limit on the probe's queries"
+        f"repeats were faster by their times alone, and a second series, of fresh prompts, {seen}{_failed(evidence)}: "
+        "chance, or a cache that serves now and then; run the audit again, on a quieter system and with no limit on "
+        "the probe's queries"
     )
     return replace(
         judgement, word="INCONCLUSIVE", judged=doubted, proofs=(), kinds=(), settled=True, reason=reason, may_be=()
     )
+
+
+def _failed(evidence: Evidence) -> str:
+    """Say what failed in the second series, "" for nothing."""
+    second = evidence.again
+    if second and second.burst_refused:
+        return f" (the endpoint answers {second.burst_refused} queries at once; set max_burst to what it takes)"
+    failed = [record for record in evidence.failed if AGAIN in (record.tag or "")]
+    return f" ({len(failed)} of its queries failed: {failed[0].outcome})" if failed else ""
