@@ -49,7 +49,8 @@ class Samples(Protocol):
 class AuditContext(msgspec.Struct, frozen=True, kw_only=True):
     """What the YAML asks of every phase: the load, the seeds, the duration floor and ceiling in ms; and for whom.
 
-    `ruleset` and `division` are those of `submission_ref`, "" and None without one; `api_type` is the wire format,
+    `ruleset` and `division` are those of `submission_ref`, "" and None without one; `salt_seed` is that of the salt
+    that the ruleset asks for in the performance run, None where it asks for none; `api_type` is the wire format,
     `text_output` whether its replies are texts, `streaming` whether they are streamed, `model` the benchmark's name of
     the model. `scorings` say of each accuracy data set, by name, how its outputs are scored, or why they cannot be.
     """
@@ -64,6 +65,7 @@ class AuditContext(msgspec.Struct, frozen=True, kw_only=True):
     n_samples_to_issue: int | None = None
     ruleset: str = ""
     division: str | None = None
+    salt_seed: int | None = None
     api_type: str = ""
     text_output: bool = False
     streaming: bool = False

@@ -24,6 +24,10 @@ from .verdict import Check, Figure, Verdict
 #: The label of the main run's phase.
 MAIN_RUN = "performance"
 _FLOOR = "early_stopping"
+#: Rules of MLPerf Endpoints v1.0 (endpoints_rules.md § 2.9.5.1 and § 6.4).
+_SALTED = "salted"
+_PASSES = "whole_passes"
+_ROWS = "n_rows"
 
 _NO_ACCURACY = "set 'accuracy: false' for a run that needs no accuracy"
 
@@ -40,22 +44,32 @@ class Performance(Audit[PerformanceBlock]):
     id = "performance"
     title = "Main performance run"
     config = PerformanceBlock
+    first_time = frozenset({_SALTED})
 
     def plan(self, cfg: PerformanceBlock, samples: Samples, context: AuditContext) -> list[RunSpec]:  # noqa: ARG002
         """One phase over shuffled rows, shuffled anew when they are used up, as MLPerf's LoadGen does."""
         order = without_replacement(context.sample_order_seed, wrap=True)
-        return [context.phase(MAIN_RUN, context.n_samples_to_issue or len(samples), order=order)]
+        n_samples = context.n_samples_to_issue or len(samples)
+        if context.salt_seed is None:
+            return [context.phase(MAIN_RUN, n_samples, order=order)]
+        salt = {"nonce": "salt", "nonce_seed": context.salt_seed, "parameters": {_ROWS: len(samples)}}
+        return [context.phase(MAIN_RUN, n_samples, order=order, **salt)]
 
     def checks(self, cfg: PerformanceBlock, phases: Sequence[RunSpec]) -> list[str]:  # noqa: ARG002
-        """`completion` and `count`; `duration` where the YAML sets a floor; `early_stopping` where LoadGen has one."""
+        """`completion` and `count`; `duration` where the YAML sets a floor; `early_stopping` where LoadGen has one.
+
+        Under the rules of Endpoints v1.0 `salted` and `whole_passes`, too.
+        """
         (spec,) = phases
-        names = ["completion", "count"]
+        names = ["completion", "count", *([_SALTED, _PASSES] if spec.nonce == "salt" else [])]
         return names + [name for name, due in (("duration", spec.min_duration_ms), (_FLOOR, _has_floor(spec))) if due]
 
     def verify(self, cfg: PerformanceBlock, runs: Mapping[str, MeasuredPhase]) -> Verdict:  # noqa: ARG002
         """Every query was sent and completed; the floors held."""
         run = runs[MAIN_RUN]
         checks = [completion(run, 1.0, name="completion"), _count(run)]
+        if run.spec.nonce == "salt":
+            checks += [_salted(run), _whole_passes(run)]
         if run.spec.min_duration_ms:
             checks.append(duration(run, name="duration"))
         if _has_floor(run.spec):
@@ -144,6 +158,33 @@ def _count(run: MeasuredPhase) -> Check:
     issued, asked = run.figures.n_issued, run.spec.n_samples
     reason = f"{issued} queries were issued, {asked} asked for"
     return Check(name="count", passed=issued >= asked, observed=issued, limit=asked, reason=reason)
+
+
+def _salted(run: MeasuredPhase) -> Check:
+    """Require that no two queries were the same on the wire, by digests of their bytes; undecided where some were."""
+    issued, distinct = run.figures.n_issued, run.figures.n_distinct_requests
+    salted = "64 random bits between system prompt and user text, by the seed of the ruleset's seed set"
+    if distinct == issued:
+        reason = f"{issued} queries, no two the same on the wire: each has {salted}"
+    else:
+        reason = (
+            f"{distinct} different requests in {issued} queries, where each was to have {salted}; the endpoint adapter "
+            "must apply the edit that encode() is given to the prompt"
+        )
+    return Check(name=_SALTED, passed=distinct == issued or None, observed=distinct, limit=issued, reason=reason)
+
+
+def _whole_passes(run: MeasuredPhase) -> Check:
+    """Require that the rows were sent equally often; undecided where not, for the system did nothing wrong."""
+    issued, n_rows = run.figures.n_issued, int(str(run.spec.parameters[_ROWS]))
+    whole = issued > 0 and issued % n_rows == 0
+    reason = f"{issued} queries of {n_rows} rows are {issued / n_rows:.6g} passes over the data set"
+    if not whole:
+        reason += (
+            "; the rules of Endpoints ask for a whole number: set n_samples_to_issue to a multiple of the rows that "
+            "lasts longer than min_duration_ms"
+        )
+    return Check(name=_PASSES, passed=whole or None, observed=issued, limit=n_rows, reason=reason)
 
 
 def _early_stopping(run: MeasuredPhase) -> Check:

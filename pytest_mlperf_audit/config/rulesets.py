@@ -239,6 +239,12 @@ def allowed_caches(ruleset: str, division: str | None = None) -> frozenset[str] 
     return found.allowed if found else frozenset()
 
 
+def salt_seed(name: str) -> int | None:
+    """Return the seed of the salt that a ruleset asks for, of its seed set; None where it asks for none."""
+    ruleset = find_ruleset(name)
+    return ruleset.seeds.sample_index if ruleset and ruleset.salted else None
+
+
 def required_audits(ruleset: Ruleset, benchmark: str, division: str | None = None) -> tuple[str, ...]:
     """Return the ids of the tests that a benchmark must pass, as `test04`, in order; none where the division has none.
 

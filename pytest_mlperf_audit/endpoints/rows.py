@@ -93,6 +93,19 @@ def ids_problem(column: str, ids: Any, what: str = "not a list of token ids") ->
     return None if ids else f"no token ids in column {column!r}"
 
 
+def unsaltable(row: Row) -> str | None:
+    """Return why no salt can stand between a row's system prompt and its user text, or None.
+
+    As in the endpoints tool (`Dataset.validate_saltable`), a prompt of token ids has no such place that is known; of
+    several turns of the user, the first would go unsalted.
+    """
+    if column := next((column for column in ("input_tokens", "token_ids") if row.get(column) is not None), None):
+        return f"its prompt is the token ids of {column!r}, in which the user's part cannot be told"
+    turns = row.get("messages")
+    users = [turn for turn in turns if isinstance(turn, dict) and turn.get("role") == "user"] if turns else []
+    return f"it has {len(users)} messages of the user" if len(users) > 1 else None
+
+
 def edited(ids: list[int], edit: Edit) -> list[int]:
     """Return the changed token ids of a prompt, as Edit.apply does with words; its own ids stay as they are."""
     if edit.moved and (rearranged := edit.rearrange(ids)) is not None:

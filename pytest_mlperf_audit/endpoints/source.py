@@ -16,6 +16,7 @@ from ..runs.script import NO_EDIT, Edit
 from ..runs.spec import Keep
 from ..text import printable
 from .base import EndpointAdapter, Reply, Row
+from .rows import unsaltable
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -128,6 +129,15 @@ class RequestSource:
             if problem := self.adapter.problem(row):
                 raise DatasetError(
                     f"{self.where(index)}: cannot be sent to api_type {self.adapter.api_type}: {problem}{_cure(row)}"
+                )
+
+    def require_saltable(self, by: str) -> None:
+        """Raise DatasetError, naming file and line, for the first row that cannot be salted as `by` asks."""
+        for index in range(len(self)):
+            if problem := unsaltable(self.dataset[index]):
+                raise DatasetError(
+                    f"{self.where(index)}: {by} asks for a salt between system prompt and user text in the performance "
+                    f"run, and {problem}; give rows with a column 'prompt', or with one message of the user"
                 )
 
     def model_warning(self) -> str | None:

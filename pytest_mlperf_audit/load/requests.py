@@ -68,4 +68,5 @@ def _edits(spec: RunSpec) -> Iterator[Edit]:
         return twins(spec.nonce_seed)
     rng = random.Random(spec.nonce_seed)  # noqa: S311 - recorded, so that a run can be reproduced
     nonces = (f"{rng.getrandbits(64):016x}" for _ in itertools.count())
-    return (Edit(lead=text) if spec.nonce == "prefix" else Edit(tail=text) for text in nonces)
+    kinds = {"prefix": "lead", "salt": "head", "suffix": "tail"}
+    return (Edit(**{kinds[spec.nonce]: text}) for text in nonces)  # type: ignore[arg-type]

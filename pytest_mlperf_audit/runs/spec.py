@@ -12,7 +12,7 @@ from .order import SampleOrder, Scripted
 
 Parameter = bool | int | float | str | list[int | str] | None
 
-_Nonce = Literal["none", "prefix", "suffix", "twin"]
+_Nonce = Literal["none", "prefix", "suffix", "twin", "salt"]
 
 
 class MaxThroughput(msgspec.Struct, frozen=True, tag_field="type", tag="max_throughput"):
@@ -121,6 +121,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     `nonce` makes every query new by 64 bits, drawn from `nonce_seed`: as a word before the prompt (prefix) or behind it
     (suffix), or as plain words in place of its first, so that it costs as much as the row (twin; see `runs.twins`).
+    A `salt` stands between system prompt and user text, and its seed is planned, as MLPerf Endpoints asks.
 
     `dataset` names the data set whose rows are sent, "" for the performance data set. `parameters` are what the audit
     planned with and needs to judge the phase without the YAML: a model's EOS ids, bounds, a threshold.

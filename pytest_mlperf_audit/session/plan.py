@@ -19,6 +19,7 @@ from ..audits.scored import first_unscorable, scoring_of
 from ..config.benchmark import Benchmark
 from ..config.block import AuditBlock
 from ..config.load import LoadedConfig, load_config
+from ..config.rulesets import salt_seed
 from ..config.settings import Settings
 from ..endpoints.source import RequestSource
 from ..errors import ConfigError, DatasetError, PlanError
@@ -140,6 +141,7 @@ def context(benchmark: Benchmark) -> AuditContext:
         n_samples_to_issue=runtime.n_samples_to_issue,
         ruleset=benchmark.submission_ref.ruleset if benchmark.submission_ref else "",
         division=benchmark.submission_ref.division if benchmark.submission_ref else None,
+        salt_seed=salt_seed(benchmark.submission_ref.ruleset) if benchmark.submission_ref else None,
         api_type=benchmark.endpoint_config.api_type,
         streaming=benchmark.streaming,
         model=benchmark.submission_ref.model if benchmark.submission_ref else benchmark.model_params.name,
@@ -180,6 +182,8 @@ class _Groups:
     def _performance(self) -> Iterator[PlannedAudit]:
         if self._benchmark.effective_mode:
             audit, cfg, source = *registry.runs()["performance"], self._sources.of(None)
+            if self._context.salt_seed is not None:
+                source.require_saltable(f"the ruleset {self._context.ruleset}")
             directory = self._report_dir / audit.id
             sent = [(spec, source) for spec in self._specs(audit, cfg, source)]
             yield self._planned(audit, cfg, sent, [directory], self._warmup(source, directory / "warmup"))

@@ -50,9 +50,9 @@ def redrawn(planned: PlannedAudit, phase: PlannedPhase) -> PlannedPhase:
     """Return a phase as it is to be sent now, with a seed that was never used.
 
     With the seed of an attempt that was cut short, a cache would know the very prompts that no cache can know. The
-    record's spec has the seed that was drawn; `require_planned` compares the rest.
+    record's spec has the seed that was drawn; `require_planned` compares the rest. A salt's seed is the ruleset's.
     """
-    if phase.spec.nonce == "none" and not isinstance(phase.spec.order, Scripted):
+    if phase.spec.nonce in ("none", "salt") and not isinstance(phase.spec.order, Scripted):
         return phase
     spec = msgspec.structs.replace(phase.spec, nonce_seed=secrets.randbits(63))
     return replace(phase, spec=spec, script=_script(planned, phase, spec))

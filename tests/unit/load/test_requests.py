@@ -17,6 +17,9 @@ from pytest_mlperf_audit.runs.order import in_turn, with_replacement, without_re
 from pytest_mlperf_audit.runs.script import NO_EDIT, Step
 from pytest_mlperf_audit.runs.spec import Concurrency, RunSpec
 
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
+TEXT = {"type": "text", "text": "why?"}
+
 
 @pytest.fixture
 def source(tmp_path):
@@ -31,7 +34,7 @@ def spec(order, **changed) -> RunSpec:
 
 
 @pytest.mark.parametrize("order", [without_replacement(3, wrap=True), with_replacement(3), in_turn([6, 2])])
-@pytest.mark.parametrize("nonce", ["none", "prefix", "suffix", "twin"])
+@pytest.mark.parametrize("nonce", ["none", "prefix", "suffix", "twin", "salt"])
 def test_a_position_has_one_request_whoever_sends_those_before_it(source, order, nonce):
     planned = spec(order, nonce=nonce, nonce_seed=5)
     alone = [Requests(planned, source).step(0)]
@@ -42,6 +45,33 @@ def test_a_position_has_one_request_whoever_sends_those_before_it(source, order,
         some = Requests(planned, source)
         assert [some.step(position) for position in range(worker, 20, 3)] == steps[worker::3]
     assert len({step.edit for step in steps}) == (1 if nonce == "none" else 20)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"system": "Be brief.", "prompt": "why?"},
+        {"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "why?"}]},
+        {"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": [IMAGE, TEXT]}]},
+    ],
+    ids=["prompt", "messages", "parts"],
+)
+def test_a_salt_stands_between_system_prompt_and_user_text(tmp_path, row):
+    """MLPerf Endpoints, endpoints_rules.md 2.9.5.1: 64 bits at least, seeded, the system prompt a shared prefix."""
+    path = tmp_path / "rows.jsonl"
+    path.write_text((json.dumps(row) + "\n") * 4)
+    rows = load_dataset(DatasetConfig(name="rows", path=path), [tmp_path])
+    source = RequestSource(rows, OpenAIChatAdapter(ModelParams(name="m")))
+    planned = Requests(spec(in_turn(range(4)), nonce="salt", nonce_seed=7), source)
+    salts = set()
+    for position in range(20):
+        system, user = json.loads(planned.request(planned.step(position)).body)["messages"]
+        assert system == {"role": "system", "content": "Be brief."}
+        content = user["content"] if isinstance(user["content"], str) else user["content"][1]["text"]
+        salt, text = content.split(maxsplit=1)
+        assert (len(bytes.fromhex(salt)) * 8, text) == (64, "why?")
+        salts.add(salt)
+    assert len(salts) == 20, "of rows that are alike, too"
 
 
 def test_a_request_is_encoded_once_and_is_the_source_s_own(source, monkeypatch):
