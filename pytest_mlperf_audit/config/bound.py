@@ -62,9 +62,9 @@ def _seeded(benchmark: Benchmark, ruleset: Ruleset, where: Callable[..., str]) -
 
 def _lasting(benchmark: Benchmark, ruleset: Ruleset, where: Callable[..., str]) -> tuple[Benchmark, list[str]]:
     reference, runtime = benchmark.submission_ref, benchmark.settings.runtime
-    floor_ms = ruleset.min_duration_ms
-    if benchmark.type != "submission" or not reference or reference.model in ruleset.no_floor:
+    if benchmark.type != "submission" or not reference:
         return benchmark, []
+    floor_ms = ruleset.floor_ms(reference.model, benchmark.settings.load_pattern.target_concurrency)
     if "min_duration_ms" in runtime.model_fields_set:
         if runtime.min_duration_ms >= floor_ms:
             return benchmark, []

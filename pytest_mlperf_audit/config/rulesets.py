@@ -44,7 +44,9 @@ class Division:
 class Ruleset:
     """A round's or a cohort's rules.
 
-    `min_duration_ms` is that of a performance run; `no_floor` are the benchmarks without one. `audits` are the
+    `min_duration_ms` is that of a performance run; `no_floor` are the benchmarks without one, and `longer` says above
+    which concurrency it is how many ms. `points`: a run is a point of a curve, at a fixed concurrency, with streamed
+    replies. `audits` are the
     benchmarks that must pass a test, by the test's id, under the submission checker's names. `offline_samples` are the
     fewest samples of a closed Offline run, by benchmark. The first of `divisions` holds where none is named. `salted`
     says that each prompt of the performance run must carry a salt.
@@ -56,9 +58,19 @@ class Ruleset:
     divisions: tuple[Division, ...]
     min_duration_ms: int = 0
     no_floor: frozenset[str] = frozenset()
+    longer: tuple[int, int] | None = None
+    points: bool = False
     audits: Mapping[str, frozenset[str]] = field(default_factory=dict)
     offline_samples: Mapping[str, int] = field(default_factory=dict)
     salted: bool = False
+
+    def floor_ms(self, benchmark: str, concurrency: int | None) -> int:
+        """Return how long a performance run must last, at a concurrency where it has one."""
+        if benchmark in self.no_floor:
+            return 0
+        if self.longer and concurrency is not None and concurrency > self.longer[0]:
+            return self.longer[1]
+        return self.min_duration_ms
 
     def division(self, name: str | None) -> Division | None:
         """Return a division by name, the first without one, None where there is none of that name."""
@@ -132,6 +144,8 @@ def _inference(version: str, seeds: Seeds, audits: Mapping[str, frozenset[str]],
     )
 
 
+#: Above the Ultra Low Concurrency region a point lasts 20 minutes.
+_LONGER = (32, 1_200_000)
 _PREFIX = frozenset({"prefix"})
 _ENDPOINTS = (
     Division(name="standardized-cop", allowed=_PREFIX),
@@ -198,6 +212,8 @@ RULESETS: Final = (
         seeds=Seeds(schedule=10487924139932647040, sample_index=586478644936801402, model=9315206023656308754),
         divisions=_ENDPOINTS,
         min_duration_ms=_TEN_MINUTES_MS,
+        longer=_LONGER,
+        points=True,
         salted=True,
     ),
     Ruleset(
@@ -205,6 +221,8 @@ RULESETS: Final = (
         seeds=Seeds(schedule=42, sample_index=42, model=42),
         divisions=_ENDPOINTS,
         min_duration_ms=_TEN_MINUTES_MS,
+        longer=_LONGER,
+        points=True,
     ),
     Ruleset(
         name="mlperf-edge-v0.1",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ..audits import registry
 from ..audits.shipped import SHIPPED
 from ..config.benchmark import Benchmark
-from ..config.rulesets import find_ruleset, least_offline_samples, required_audits
+from ..config.rulesets import Ruleset, find_ruleset, least_offline_samples, required_audits
 from .judge import PlannedAudit
 
 
@@ -21,6 +22,8 @@ def lacking(benchmark: Benchmark, plans: Sequence[PlannedAudit]) -> Iterator[str
         if test not in planned:
             cure = f"add it to `audit:`, as '- test: {test}'" if test in SHIPPED else "it is not among the audits here"
             yield f"{ruleset.name} requires {test.upper()} of {reference.model}, and this run has none; {cure}"
+    if ruleset.points:
+        yield from _of_a_point(benchmark, ruleset, any(one.audit.id not in registry.runs() for one in plans))
     least = least_offline_samples(ruleset, reference.model, reference.division)
     for one in plans:
         n_samples = min((spec.n_samples for spec in one.specs), default=0)
@@ -29,3 +32,21 @@ def lacking(benchmark: Benchmark, plans: Sequence[PlannedAudit]) -> Iterator[str
                 f"{ruleset.name} asks for {least} samples or more in an Offline run of {reference.model}, and this one "
                 f"has {n_samples}; raise n_samples_to_issue, or use a larger data set"
             )
+
+
+def _of_a_point(benchmark: Benchmark, ruleset: Ruleset, has_audit: bool) -> Iterator[str]:
+    """Yield what a measurement point lacks of what endpoints_rules.md asks for (§ 2.5, § 6.1, § 6.5)."""
+    pattern, reference = benchmark.settings.load_pattern.type, benchmark.submission_ref
+    if pattern == "poisson":
+        yield (
+            f"{ruleset.name} takes points at a fixed concurrency, and this run has poisson arrivals; set load_pattern: "
+            "{type: concurrency, target_concurrency: N}"
+        )
+    if not benchmark.streaming:
+        yield f"{ruleset.name} asks for streamed replies, and this run has none; set model_params.streaming: on"
+    division = ruleset.division(reference.division if reference else None)
+    if division and division.audited and not has_audit:
+        yield (
+            f"{ruleset.name} asks for audits in the division {division.name}, and this run has none; add "
+            "'audit: {test: cache_probe}'"
+        )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import runpy
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from pytest_mlperf_audit.config.rulesets import RULESETS, find_ruleset, least_offline_samples, required_audits
 from pytest_mlperf_audit.layouts.videos import sample_rows
@@ -61,3 +63,16 @@ def test_the_sample_videos_are_the_checkers(checker: dict[str, Any]) -> None:
             if "videos" in wanted:
                 rows = sample_rows(benchmark, f"mlperf-inference-{version}")
                 assert list(rows) == [int(row) for row in wanted["videos"]]
+
+
+def test_the_seed_sets_of_endpoints_are_the_published_ones() -> None:
+    checkout = os.environ.get("MLPERF_ENDPOINTS_POLICIES")
+    if not checkout:
+        pytest.skip("set MLPERF_ENDPOINTS_POLICIES to a checkout of mlcommons/endpoints_policies to compare with it")
+    cohort = yaml.safe_load(Path(checkout, "seedset.yaml").read_text())["cohort"]
+    for published in cohort["seed_sets"]:
+        ruleset = find_ruleset(f"mlperf-endpoints-v{cohort['version']}-{cohort['cohort-id']}-{published['id']}")
+        assert ruleset is not None
+        assert ruleset.seeds.schedule == published["scheduler_rng_seed"]
+        assert ruleset.seeds.sample_index == published["sample_index_rng_seed"]
+        assert ruleset.seeds.model == published["model_seed"]

@@ -8,6 +8,8 @@ import yaml
 V6_1 = {"model": "wan-2.2-t2v-a14b", "ruleset": "mlperf-inference-v6.1"}
 SAMPLE_INDEX = 2747215439041700203
 SUBMISSION = {"type": "submission", "benchmark_mode": "offline", "submission_ref": V6_1}
+POISSON = {"type": "poisson", "target_qps": 5}
+CLOSED = {"type": "concurrency", "target_concurrency": 2}
 SHORT = {"runtime": {"min_duration_ms": 0, "dataloader_random_seed": 7}}
 
 
@@ -64,3 +66,39 @@ def test_a_submission_that_has_all_is_not_told_of_anything(audit, sut):
     shown = str(audit.run("--mlperf-plan").stdout)
     assert "mlperf-inference-v6.1" not in shown
     assert shown.count("at least 600 s") >= 3, "both phases of the audit, and the performance run"
+
+
+@pytest.mark.parametrize(
+    ("load", "streaming", "audit_block", "division", "said"),
+    [
+        (
+            {"type": "poisson", "target_qps": 5},
+            "off",
+            None,
+            None,
+            ["poisson arrivals", "streamed replies", "audits in"],
+        ),
+        ({"type": "concurrency", "target_concurrency": 2}, "on", {"test": "cache_probe"}, "serviced", []),
+        ({"type": "concurrency", "target_concurrency": 2}, "on", None, "serviced", ["audits in the division serviced"]),
+        ({"type": "concurrency", "target_concurrency": 2}, "on", None, "rdi", []),
+    ],
+)
+def test_what_a_point_of_endpoints_lacks(audit, load, streaming, audit_block, division, said):
+    reference = {"model": "llama3.1-8b", "ruleset": "mlperf-endpoints-current", "division": division}
+    audit.config(
+        None,
+        type="submission",
+        benchmark_mode="online",
+        accuracy=False,
+        submission_ref=reference,
+        audit=audit_block,
+        model_params={"name": "m", "streaming": streaming},
+        endpoint_config={"api_type": "openai", "simulated": {"service_time_ms": 1}},
+        settings={"load_pattern": load},
+    )
+    result = audit.run("--mlperf-plan")
+    assert result.ret == 0
+    told = [line for line in result.outlines if "mlperf-endpoints-v1.0-2026-10-C1-A" in line]
+    assert len(told) == len(said)
+    for part, line in zip(said, told, strict=True):
+        assert part in line

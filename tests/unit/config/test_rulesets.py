@@ -76,6 +76,19 @@ def test_a_submission_lasts_as_long_as_its_ruleset_says_unless_the_file_does(loa
         assert said == [f"wan22.yaml:6: settings.runtime.min_duration_ms: {told}"]
 
 
+@pytest.mark.parametrize(("concurrency", "floor_ms"), [(1, 600_000), (32, 600_000), (33, 1_200_000)])
+def test_a_point_of_endpoints_lasts_longer_above_the_lowest_region(load, concurrency, floor_ms):
+    settings = f"{{load_pattern: {{type: concurrency, target_concurrency: {concurrency}}}}}"
+    of_endpoints = text("mlperf-endpoints-current", settings=settings).replace("mode: offline", "mode: online")
+    assert load(of_endpoints).benchmark.settings.runtime.min_duration_ms == floor_ms
+
+
+@pytest.mark.parametrize(("model", "floor_ms"), [("e2e-rag-db", 0), ("e2e-rag-qna", 0), ("whisper", 600_000)])
+def test_a_benchmark_of_one_pass_has_no_floor(load, model, floor_ms):
+    loaded = load(text().replace("wan-2.2-t2v-a14b", model))
+    assert loaded.benchmark.settings.runtime.min_duration_ms == floor_ms
+
+
 def test_a_ceiling_below_the_rulesets_floor_is_a_fault(fault):
     message = fault(text(settings="{runtime: {max_duration_ms: 60s}}"))
     assert message == (
