@@ -71,16 +71,10 @@ def test_a_submission_that_has_all_is_not_told_of_anything(audit, sut):
 @pytest.mark.parametrize(
     ("load", "streaming", "audit_block", "division", "said"),
     [
-        (
-            {"type": "poisson", "target_qps": 5},
-            "off",
-            None,
-            None,
-            ["poisson arrivals", "streamed replies", "audits in"],
-        ),
-        ({"type": "concurrency", "target_concurrency": 2}, "on", {"test": "cache_probe"}, "serviced", []),
-        ({"type": "concurrency", "target_concurrency": 2}, "on", None, "serviced", ["audits in the division serviced"]),
-        ({"type": "concurrency", "target_concurrency": 2}, "on", None, "rdi", []),
+        (POISSON, "off", None, None, ["poisson arrivals", "streamed replies", "audits in the division standardized"]),
+        (CLOSED, "on", {"only": False}, "serviced", []),
+        (CLOSED, "on", None, "serviced", ["audits in the division serviced"]),
+        (CLOSED, "on", None, "rdi", []),
     ],
 )
 def test_what_a_point_of_endpoints_lacks(audit, load, streaming, audit_block, division, said):
