@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.curve_tree import write_curve
 from tests.support.submission import Submission, summary
 
 GOOD = "closed/NVIDIA/H200x8/resnet50/Offline"
@@ -284,3 +285,17 @@ def test_a_job_summary(results, audit, monkeypatch):
     assert "## FAIL: v3.1" in text
     assert text.count("\n| FAIL |") == 1
     assert text.count("\n| NO VERDICT |") == 1
+
+
+def test_a_submission_to_endpoints_is_judged_rule_by_rule(pytester):
+    def short(concurrency, files):
+        if concurrency == 64:
+            files["result_summary.json"]["duration_ns"] = 30 * 10**9
+
+    write_curve(pytester.path, short)
+    result = pytester.runpytest("--mlperf-results=acme", "-rA")
+    result.assert_outcomes(passed=14, failed=2, skipped=1)  # so short a run has another throughput, too
+    result.stdout.fnmatch_lines(
+        ["  FAIL acme/sub-1/H200x8/gpt-oss-120b::duration: r64: measured for 30 s, 1200 are due*"],
+    )
+    assert "audits the round requires" not in result.stdout.str()

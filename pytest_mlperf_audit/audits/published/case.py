@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -100,8 +100,8 @@ class CaseOutcome(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.case}::{self.test}"
 
 
-#: "absent" is that of an audit which the round requires, and which was not published.
-Layout = Literal["classic", "endpoints", "absent"]
+#: "absent" is that of an audit which the round requires, and which was not published; "curve" that of a rule on points.
+Layout = Literal["classic", "endpoints", "absent", "curve"]
 
 
 class Defect(msgspec.Struct, frozen=True):
@@ -277,12 +277,15 @@ class End(Exception):  # noqa: N818  it is how the script ends, which may be no 
         self.verdict, self.reason, self.defect = verdict, reason, defect
 
 
+_MODULES: Final = {"endpoints": ".endpoints_audit", "absent": ".absent", "curve": "..curves.published"}
+
+
 def verify(found: AuditDirectory) -> CaseOutcome:
     """Return what an audit directory came to. Files that cannot be read leave no verdict, and never raise.
 
     A test's folder has a `published.py` with `verify(found) -> Reverified`, imported when it is first needed.
     """
-    name = {"endpoints": ".endpoints_audit", "absent": ".absent"}.get(found.layout, f"..{found.test}.published")
+    name = _MODULES.get(found.layout, f"..{found.test}.published")
     module = import_module(name, __package__)
     try:
         shown: Reverified = module.verify(found)

@@ -3,6 +3,7 @@
     <division>/<submitter>/compliance/<system>/<benchmark>/<scenario>/TEST04/     v5.1 and older, reference in results/
     <division>/<submitter>/results/<system>/<benchmark>/<scenario>/TEST04/        v6.0 on
     <division>/<submitter>/results/<system>/<benchmark>/<scenario>/audit/audit_output_caching_test.json    endpoints
+    <organization>/<submission>/results/<system>/<model>/r<N>/    a curve of points (MLPerf Endpoints)
 
 The tree may be a round, a division, a submitter, or any directory below; what is above it still names it.
 """
@@ -21,6 +22,7 @@ from typing import Final
 from ...errors import ConfigError
 from ...records.files import walk
 from ...text import readable
+from ..curves.place import is_curve, tests_of
 from ..shipped import mlperf_names, published_tests
 from .case import AuditDirectory, Layout
 from .pair import RUN, SUMMARY
@@ -94,8 +96,8 @@ def survey(tree: Path) -> Survey:
     if not found:
         names = " or ".join(", ".join(TESTS).upper().rsplit(", ", 1))
         raise ConfigError(
-            f"--mlperf-results: no audit was found in {tree}: there is neither a directory {names} nor a file "
-            "audit/audit_<name>.json below it; give a directory of a submission"
+            f"--mlperf-results: no audit was found in {tree}: there is no directory {names}, no file "
+            "audit/audit_<name>.json and no point <system>/<model>/r<N>/ below it; give a directory of a submission"
         )
     return Survey(list(_unique(found)), dict(sorted(walked.not_judged.items())), name, _remark(walked, name))
 
@@ -107,6 +109,9 @@ def _walk(tree: Path) -> _Walk:
         tests = [name for name in names if name.lower() in TESTS or _TEST_DIRECTORY.fullmatch(name)]
         if tests:
             _take_tests(tree, here, tests, walked)
+        if is_curve(here, names):
+            walked.audits += tests_of(tree, here)
+            names.clear()
         if here.name == "audit":
             for match in filter(None, map(_AUDIT_FILE.fullmatch, files)):
                 test = _ENDPOINTS_NAMES.get(match["name"], match["name"])
@@ -172,7 +177,9 @@ def _expected(scenario: Path, test: str, name: str, *, is_endpoints: bool) -> Pa
 
 
 def _remark(walked: _Walk, name: str) -> str:
-    """Return why absent audits were not looked for, "" where they were."""
+    """Return why absent audits were not looked for, "" where they were, or where there are curves alone."""
+    if walked.audits and all(audit.layout == "curve" for audit in walked.audits):
+        return ""
     if name in known_rounds():
         return "" if walked.scenarios else "no results/ is below the tree, so absent audits were not looked for"
     of = f"{name} requires" if name else "the round requires"

@@ -1,0 +1,64 @@
+"""What a submission shows of caching: the salt of its prompts, and its request logs, where it holds any.
+
+A curve of summaries cannot show a cache, so without logs nothing is judged, and the verdict says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from ...errors import RecordError
+from ...records.log import read_queries
+from ..probe.identity.identity import identity
+from ..verdict import Check
+from .findings import judged
+from .point import Curve
+
+#: This tool's own log of queries.
+_LOG: Final = "queries.jsonl"
+_NO_LOGS: Final = (
+    "the submission holds no request logs, so it cannot show whether replies were cached; audit the endpoint itself "
+    "with cache_probe, or ask for a run with logs"
+)
+_NO_SALT: Final = (
+    "no config.yaml of a point says whether its prompts were salted, so that they share no prefix but the system "
+    "prompt; ask the submitter"
+)
+
+
+def caching(curve: Curve) -> Check | str:
+    """Judge the ids and outputs of all logged queries; without any log, return what to say instead."""
+    logs = [point.directory / _LOG for point in curve.points if (point.directory / _LOG).is_file()]
+    if not logs:
+        return _NO_LOGS
+    try:
+        found = identity([list(read_queries(log)) for log in logs])
+    except RecordError as error:
+        return judged("caching", "2.2.1", "", unknown=[str(error)])
+    unknown = [found.doubt] if found.doubt else []
+    fine = f"no reply of {len(logs)} logs bears the id and output of another request's"
+    return judged("caching", "2.2.1", fine, list(found.proofs.values()), unknown)
+
+
+def salt(curve: Curve) -> Check | str:
+    """Every performance run salted its prompts, as far as its configuration says."""
+    said = {point.name: list(_salts(point.config)) for point in curve.points}
+    if not any(said.values()):
+        return _NO_SALT
+    wrong = [f"{name}: config.yaml says that prompts were not salted" for name, found in said.items() if False in found]
+    unknown = [f"{name}: config.yaml does not say whether they were" for name, found in said.items() if not found]
+    return judged("salt", "2.9.5.1", "prompts were salted at all points", wrong, unknown)
+
+
+def _salts(data: Any, *, of_warm_up: bool = False) -> Iterator[bool]:
+    """Yield what a configuration says of the salt of its performance run; that of the warm-up is another one."""
+    if isinstance(data, Mapping):
+        for key, one in data.items():
+            if key in ("salt", "enable_salt") and isinstance(one, bool) and not of_warm_up:
+                yield one
+            else:
+                yield from _salts(one, of_warm_up=of_warm_up or key == "warmup")
+    elif isinstance(data, list):
+        for one in data:
+            yield from _salts(one, of_warm_up=of_warm_up)
