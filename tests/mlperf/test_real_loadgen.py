@@ -193,7 +193,11 @@ def test_loadgens_logs_are_read_whole_and_say_what_was_configured(tree, scenario
 @pytest.mark.parametrize("scenario", SCENARIOS)
 @pytest.mark.parametrize(("submitter", "status"), [("Honest", "PASS"), ("Caching", "FAIL")])
 def test_loadgens_runs_are_judged_right_and_upstream_agrees(tree, upstream, tmp_path, scenario, submitter, status):
-    (found,) = [audit for audit in find_audits(tree) if (audit.submitter, audit.scenario) == (submitter, scenario)]
+    found = next(
+        audit
+        for audit in find_audits(tree)
+        if (audit.submitter, audit.scenario, audit.test) == (submitter, scenario, "test04")
+    )
     judged = verify(found)
     assert (judged.status, judged.differences) == (status, ()), judged.reason
     ran = subprocess.run(
