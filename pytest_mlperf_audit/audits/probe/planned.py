@@ -125,8 +125,8 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def n_bets(self) -> int:
-        """Most groups of the anytime design."""
-        return self.bets[-1] if self.bets else _BETS_OF_BEFORE
+        """Most groups of the anytime design: twice as many as its looks, for bets that have not lost by then."""
+        return (1 + self.again) * self.bets[-1] if self.bets else _BETS_OF_BEFORE
 
     def burst_sizes(self) -> tuple[int, ...]:
         """Return the sizes of bursts to try, from the smallest on."""
@@ -168,7 +168,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
         if evidence.bets or self.design == "anytime":
             if not self.bets:
                 return repeats.bets_judgement_of_before(evidence, self.n_bets)
-            return repeats.bets_judgement(evidence, self.bets, again.ANYTIME_P if self.again else ALPHA)
+            return repeats.bets_judgement(evidence, self.bets, self.n_bets, again.ANYTIME_P if self.again else ALPHA)
         judgement = self.judge_groups(evidence)
         if evidence.by_mean and any(one.contrast.kind == "coalescing" and not one.found for one in judgement.judged):
             judgement = replace(judgement, excluded={**judgement.excluded, **bursts.excluded(evidence)})

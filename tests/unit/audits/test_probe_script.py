@@ -269,6 +269,21 @@ def test_bets_by_name(probed):
     assert (run.conclusion.word, run.conclusion.figures()["probe_groups"]) == ("CACHE: response", 6)
 
 
+def test_bets_that_have_not_lost_go_on_behind_the_last_look(probed):
+    """Three bets in five are won: they have grown by then, and are not yet sure. Those of an honest server end."""
+
+    def hits(step, *_):
+        block, _, arm = step.tag.partition("/")
+        return 1.0 if arm != "R" else 3.0 if int(block[1:]) % 5 % 2 else 0.1
+
+    run = probed({"design": "anytime"}, sut={"slowed": hits})
+    assert run.conclusion.proved == ("response",)
+    assert len(run.conclusion.evidence.bets) == 41
+    honest = probed({"design": "anytime"}, sut={"cv": 0.4})
+    assert honest.conclusion.passed is None
+    assert len(honest.conclusion.evidence.bets) == 24
+
+
 def test_bets_with_a_failure_go_on_and_with_many_do_not(probed):
     one = probed({"design": "anytime"}, sut={"cache": "exact", "fail": fails_on("P", first=1)})
     assert one.conclusion.proved == ("response",)

@@ -184,12 +184,15 @@ def _undecided(judgement: Judgement, excludes: _Test, error: float, *, last: boo
     return replace(judgement, settled=last, reason=reason, excluded={"response": Excluded(times, share, "repeats")})
 
 
-def bets_judgement(evidence: Evidence, looks: Sequence[int], alpha: float = ALPHA) -> Judgement:
-    """Judge the anytime design: an e-process against `alpha`, valid whenever it is stopped, and looks for CLEAN."""
+def bets_judgement(evidence: Evidence, looks: Sequence[int], most: int, alpha: float = ALPHA) -> Judgement:
+    """Judge the anytime design: an e-process against `alpha`, valid whenever it is stopped, and looks for CLEAN.
+
+    Behind the last look it goes on, up to `most` groups, while the bets have lost nothing on the whole.
+    """
     blocks = evidence.bets
     if not blocks:
         return Judgement("INCONCLUSIVE", settled=False, reason=_ENDED)
-    judgement, _ = _bet(blocks, alpha)
+    judgement, money = _bet(blocks, alpha)
     if judgement.kinds or judgement.reason:
         return judgement
     judgement = replace(judgement, word="INCONCLUSIVE", settled=False, reason=_ENDED)
@@ -202,7 +205,8 @@ def bets_judgement(evidence: Evidence, looks: Sequence[int], alpha: float = ALPH
         judgement = _excluding(judgement, _within(again, twins), error, spread, last=last)
         if judgement.word == "CLEAN":
             return replace(judgement, settled=True)
-    return judgement
+    goes_on = judgement.settled and money >= 1 and len(blocks) < most
+    return replace(judgement, settled=False) if goes_on else judgement
 
 
 def _within(again: Floats, twins: Floats) -> _Test:
