@@ -21,7 +21,8 @@ def plain(text: str, limit: int = 500, *, ending: str = "…") -> str:
     'all [31m well'
     """
     head = text[: 4 * limit]  # enough for a short line, however long the text from outside is
-    line = " ".join("".join(char if char.isprintable() else " " for char in head).split())
+    shown = head if head.isprintable() else "".join(char if char.isprintable() else " " for char in head)
+    line = " ".join(shown.split())
     return line if len(line) <= limit and len(head) == len(text) else line[: limit - len(ending)].rstrip() + ending
 
 

@@ -20,7 +20,7 @@ from ..report.round import words
 from ..report.write import write_round_report
 from ..runs.clock import Clock
 from ..text import readable
-from ..verdicts.document import storable
+from ..verdicts.document import encoded
 from ..verdicts.round import RoundDocument, describe
 from .account import Report, append_to_step_summary, unwritten
 from .places import claim, require_collectable
@@ -120,7 +120,7 @@ class RoundAccount:
 
 def carried(outcome: CaseOutcome) -> str:
     """Return a case's outcome as a report carries it."""
-    return msgspec.json.encode(storable(msgspec.to_builtins(outcome))).decode()
+    return encoded(outcome).decode()
 
 
 def find_rounds(trees: Sequence[Path], report_dir: Path) -> list[Round]:

@@ -264,6 +264,14 @@ def _numbered(audit: AuditEntry) -> AuditEntry:
     )
 
 
+def encoded(value: Any) -> bytes:
+    """Return a value as JSON that can be stored, as `storable` has it."""
+    try:
+        return msgspec.json.encode(value)  # which makes null of NaN and infinity
+    except UnicodeEncodeError:  # at a lone surrogate
+        return msgspec.json.encode(storable(msgspec.to_builtins(value)))
+
+
 def storable(value: Any) -> Any:
     """Replace what JSON cannot hold, at any depth: NaN and infinity by None, lone surrogates by question marks."""
     if isinstance(value, dict):

@@ -13,7 +13,7 @@ from ..audits.published.case import CaseOutcome, CaseStatus
 from ..audits.published.tree import Survey
 from ..audits.verdict import Figure
 from ..records.files import write_atomic
-from .document import DISTRIBUTION, THIS_TOOL, RunStatus, Tool, storable
+from .document import DISTRIBUTION, THIS_TOOL, RunStatus, Tool, encoded
 from .files import document_schema
 from .review import Cell, Finding, findings, matrix
 
@@ -83,7 +83,7 @@ def describe(
         differences=sum(bool(case.differences) for case in ordered),
         cases=ordered,
     )
-    return msgspec.convert(storable(msgspec.to_builtins(raw)), RoundDocument)
+    return msgspec.json.decode(encoded(raw), type=RoundDocument)
 
 
 def round_status(cases: Sequence[CaseOutcome], found: int, found_out: Iterable[Finding] = ()) -> RunStatus:

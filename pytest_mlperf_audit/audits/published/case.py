@@ -176,7 +176,8 @@ def outcome(found: AuditDirectory, shown: Reverified) -> CaseOutcome:
     if shown.skipped and status != "FAIL":
         status = "SKIPPED"
     reason = shown.skipped if status == "SKIPPED" else shown.reason or _reason(shown.checks)
-    checks = tuple(msgspec.structs.replace(check, reason=_within(found, check.reason)) for check in shown.checks)
+    base = f"{found.base}/"
+    checks = tuple(_named_within(base, check) for check in shown.checks)
     return CaseOutcome(
         case=found.case,
         test=found.test,
@@ -187,13 +188,13 @@ def outcome(found: AuditDirectory, shown: Reverified) -> CaseOutcome:
         scenario=found.scenario,
         directory=readable(found.path.relative_to(found.tree).as_posix()),
         status=status,
-        reason=_within(found, reason),
+        reason=reason.replace(base, ""),
         log_scenario=shown.log_scenario,
         recorded=shown.recorded,
         checks=checks,
         figures=shown.figures,
         notes=tuple(
-            _within(found, note) for note in (*shown.notes, *_scenario_note(found.scenario, shown.log_scenario))
+            note.replace(base, "") for note in (*shown.notes, *_scenario_note(found.scenario, shown.log_scenario))
         ),
         upstream=tuple(shown.upstream),
         differences=() if status == "SKIPPED" else tuple(_differences(shown)),
@@ -201,9 +202,9 @@ def outcome(found: AuditDirectory, shown: Reverified) -> CaseOutcome:
     )
 
 
-def _within(found: AuditDirectory, text: str) -> str:
-    """Return a text with its paths as they are within the round: a reviewer's own directories are nobody's business."""
-    return text.replace(f"{found.base}/", "")
+def _named_within(base: str, check: Check) -> Check:
+    """Return a check with its paths as they are within the round: a reviewer's directories are nobody's business."""
+    return msgspec.structs.replace(check, reason=check.reason.replace(base, "")) if base in check.reason else check
 
 
 def _scenario_note(directory: str, log: str | None) -> list[str]:

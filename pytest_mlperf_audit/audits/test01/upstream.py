@@ -194,7 +194,7 @@ def _seen(text: str) -> _Seen | None:
 def _may_be_too_long(text: str) -> bool:
     """Whether a text may hold a number of more digits than Python reads: such a one fills one of these pieces."""
     half = _MOST_DIGITS // 2
-    return any(text[at : at + half].isdigit() for at in range(0, len(text) - half, half))
+    return len(text) >= _MOST_DIGITS and any(text[at : at + half].isdigit() for at in range(0, len(text) - half, half))
 
 
 def _is_json(text: str) -> bool:
