@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from typing_extensions import Self
 
 from .block import Block, DurationMs, reject
@@ -54,10 +54,20 @@ class Runtime(Block):
         return self
 
 
+def _known_pattern(name: Any) -> Any:
+    """Refuse the endpoints tool's pattern of conversations in plain words; it is no slip of the pen."""
+    if name == "agentic_inference":
+        reject(
+            "conversations of several turns are not sent here, where each query stands alone; use concurrency, with "
+            "rows of single requests"
+        )
+    return name
+
+
 class LoadPattern(Block):
     """How queries are issued."""
 
-    type: Pattern = Field(
+    type: Annotated[Pattern, BeforeValidator(_known_pattern)] = Field(
         default="max_throughput",
         description="max_throughput: all at once (Offline); concurrency: a fixed number in flight (1: SingleStream); "
         "poisson: random arrivals at a mean rate (Server), for main runs only",

@@ -15,8 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pytest_mlperf_audit.audits import registry
 from pytest_mlperf_audit.config.endpoint import SimulatedConfig
+from pytest_mlperf_audit.endpoints import registry as adapters
 from pytest_mlperf_audit.endpoints.simulated.process import start
+from pytest_mlperf_audit.errors import UserError
+from pytest_mlperf_audit.session.inputs import gather_adapters
+from pytest_mlperf_audit.session.plan import Request, plan_runs
 
 _MIRROR = Path(__file__).parents[3] / ".mirror/mlcommons+endpoints/repo"
 _WAN = "examples/09_Wan22_VideoGen_Example"
@@ -82,3 +87,54 @@ def test_it_runs_unchanged(audit, simulated, path, audits):
     expected = {name: "NO_VERDICT" if name == "accuracy" else "PASS" for name in audits}
     assert statuses == expected, "\n".join(result.outlines[-30:])
     assert result.ret == (6 if "accuracy" in audits else 0)
+
+
+#: What keeps an example or a template of the endpoints tool from being planned: a line each.
+_NOT_HERE = (
+    "conversations of several turns are not sent here",  # agentic inference
+    "has no path, and nothing is downloaded",  # data sets known by name, without --mlperf-data-dir
+    "no such file; looked for",  # a template's placeholder, or data that the tool's repository does not hold
+    "has no 'prompt'",  # the stand-in rows are not those of the example
+)
+
+
+@pytest.mark.usefixtures("data")
+def test_every_example_and_template_is_planned_or_one_line_says_why_not(audit, tmp_path):
+    planned, refused = [], {}
+    for path in every_yaml():
+        (audit.path / Path(path).name).write_text(example(path))
+        request = Request(
+            configs=(audit.path / Path(path).name,),
+            endpoint="http://127.0.0.1:9",
+            report_dir=tmp_path / "report",
+            cwd=audit.path,
+            rootpath=audit.path,
+            environ={},
+        )
+        try:
+            plan_runs(request, registry.shipped(), gather_adapters(adapters.shipped()))
+        except UserError as error:
+            refused[path] = str(error)
+        else:
+            planned.append(path)
+    assert len(planned) + len(refused) >= 27
+    assert len(planned) >= 10, refused
+    for path, why in refused.items():
+        assert "\n" not in why, path
+        assert any(part in why for part in _NOT_HERE), (path, why)
+
+
+def every_yaml() -> list[str]:
+    """Return the paths of the endpoints tool's example and template YAMLs."""
+    if checkout := os.environ.get("MLPERF_ENDPOINTS"):
+        root = Path(checkout)
+        found = [*root.glob("examples/**/*.yaml"), *root.glob("src/inference_endpoint/config/templates/*.yaml")]
+        return sorted(path.relative_to(root).as_posix() for path in found)
+    if not _MIRROR.is_dir():
+        pytest.skip("set MLPERF_ENDPOINTS to a checkout of mlcommons/endpoints to load its examples")
+    listed = subprocess.run(
+        ["git", "--git-dir", str(_MIRROR), "ls-tree", "-r", "--name-only", "HEAD"],
+        capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    places = ("examples/", "src/inference_endpoint/config/templates/")
+    return sorted(path for path in listed if path.startswith(places) and path.endswith(".yaml"))
