@@ -83,8 +83,8 @@ MISTAKES = {
     "a load pattern of the endpoints tool that is not supported": (
         "settings:\n  load_pattern:\n    type: agentic_inference\n",
         (
-            "wan22.yaml:8: settings.load_pattern.type: 'agentic_inference' is not one of max_throughput, "
-            "concurrency, poisson"
+            "wan22.yaml:8: settings.load_pattern.type: conversations of several turns are not sent here, "
+            "where each query stands alone; use concurrency"
         ),
     ),
     "not a flag": (
