@@ -58,3 +58,15 @@ def test_mlcommons_whole_checker_takes_a_submission_for_what_it_is(audit, start_
             assert set(answer["accepted"]) == (set(reports) if accepted else set()), (layout, version)
             if cached and layout != "endpoints":
                 assert any("Compliance test performance check" in line for line in answer["errors"])
+
+
+@pytest.mark.parametrize("layout", ["classic", "both"])
+def test_a_run_that_is_no_whole_submission_ends_no_checker(audit, sut, upstream, tmp_path, layout):
+    """A performance log without an accuracy log beside it ended it in a traceback, for every submission of a tree."""
+    report = submission(audit, sut, "Offline")
+    audit.rows(70)
+    audit.run(f"--mlperf-layout={layout}", "-m", "not accuracy", config="Offline.yaml")
+    tree = tree_of(tmp_path / "tree", MODEL, {"Offline": report})
+    for version in ("v6.0", "v6.1"):
+        answer = checker_says(upstream, tree, version)
+        assert (answer["status"], answer["refused"]) == (1, ["Offline"])
