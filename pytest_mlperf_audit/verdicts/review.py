@@ -27,7 +27,7 @@ _SCENARIOS: Final = {"interactive": "server", "multistreeam": "multistream"}
 #: From the scenario of a run to that of a result.
 _INFERRED: Final = {("singlestream", "multistream"), ("multistream", "offline"), ("singlestream", "offline")}
 #: What differs between sentences of one kind: figures, names and paths.
-_SPECIFIC = re.compile(r"\S*[0-9/]\S*")
+_SPECIFIC = re.compile(r"(?<!\S)(?!\(?(?:TEST[0-9]{2}|v[0-9]+\.[0-9]+)\b)\S*[0-9/]\S*")
 _BAD: Final[tuple[CaseStatus, ...]] = ("FAIL", "NO_VERDICT")
 _PLACES: Final = ("submitter", "system", "benchmark", "scenario")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,27 @@ def test_v6_0_did_not_ask_loadgen_to_issue_each_sample_once(
 def test_v6_0_needs_the_whole_record_too(tmp_path: Path, lacking: str) -> None:
     log = log_bytes(gpqa())
     assert judged07(tmp_path, truncated(log), **{**v6_0_files(log), lacking: b""}).status == "NO_VERDICT"
+
+
+def test_the_name_of_the_tree_tells_the_round_too(tmp_path: Path) -> None:
+    log = log_bytes(gpqa())
+    files = {**v6_0_files(log), SUMMARY: V6_0.replace(b"2465351861681999779", b"1"), LOG: truncated(log)}
+    found = audit_directory(tmp_path, "TEST07", files, benchmark="gpt-oss-120b", scenario="Offline")
+    assert outcome(found, test07.verify(found)).status == "NO_VERDICT"
+    assert outcome(found, test07.verify(replace(found, round="v6.0"))).status == "PASS"
+
+
+@pytest.mark.parametrize(
+    ("grouped", "status"),
+    [({"gpqa_diamond": 990}, "PASS"), ({"aime25": 54, "gpqa_diamond": 200, "livecodebench_v6": 736}, "NO_VERDICT")],
+)
+def test_a_score_of_other_data_reaches_no_threshold(tmp_path: Path, grouped: dict[str, int], status: str) -> None:
+    stamp = "2026-02-13 17:37:09,939 - INFO - "
+    lines = [f"{stamp}Grouped entries by dataset:", *(f"{stamp}  {name}: {n} entries" for name, n in grouped.items())]
+    lines += [f"{stamp}Total entries: 990", f"{stamp}Processing MLPerf log entries by dataset...", ""]
+    came = judged07(tmp_path, log_bytes(gpqa()), "\n".join(lines).encode() + record07())
+    assert came.status == status, came.reason
+    assert ("54 of aime25, 736 of livecodebench_v6" in came.reason) is (status != "PASS")
 
 
 def test_a_whole_log_of_v6_0_may_repeat_a_sample(tmp_path: Path) -> None:

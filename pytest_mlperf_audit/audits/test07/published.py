@@ -30,8 +30,11 @@ from . import Threshold, threshold_of, upstream
 
 _VERIFY_FILE = "verify_accuracy.txt"
 DETAIL: Final = RUN / "mlperf_log_detail.txt"
+#: What the accuracy script of gpt-oss-120b prints of each data set, behind a time and "INFO".
+_OF_DATA_SET = re.compile(r"\s([a-z][\w.-]{1,60}): ([0-9]{1,9}) entries$", re.MULTILINE)
 _QUERIES, _PER_QUERY = "result_query_count", "effective_samples_per_query"
-#: qsl_rng_seed of v6.0 (submission_checker/constants.py, seeds).
+_V6_0: Final = "v6.0"
+#: Its qsl_rng_seed (submission_checker/constants.py, seeds).
 _V6_0_SEED: Final = 2465351861681999779
 _NOT_RECOMPUTED = (
     "the score is the submitter's: to compute it again needs the benchmark's accuracy script and its reference data"
@@ -122,6 +125,13 @@ def _n_loaded(record: VerifyRecord | None) -> int | None:
     return int(loaded[1]) if loaded else None
 
 
+def _other_data(record: VerifyRecord, wanted: Threshold) -> dict[str, int]:
+    """Return how many entries the accuracy script says are of data sets that TEST07's threshold is not for."""
+    grouped = record.text.partition("Grouped entries by dataset")[2].partition("Processing")[0]
+    found = {match[1]: int(match[2]) for match in _OF_DATA_SET.finditer(grouped)}
+    return {name: n for name, n in found.items() if name != wanted.dataset}
+
+
 def _n_issued(found: AuditDirectory) -> int | None:
     """Return how many samples LoadGen's detail log says that the run issued, None where it does not say."""
     said = peek(found.path / DETAIL, frozenset((_QUERIES, _PER_QUERY)))
@@ -132,9 +142,11 @@ def _n_issued(found: AuditDirectory) -> int | None:
 def is_issued_once(found: AuditDirectory) -> bool:
     """Return whether the round asks LoadGen to issue each sample once: those after v6.0 do.
 
-    Source: mlcommons/inference d8230cdd, `performance_issue_unique` in TEST07's audit.config. A run is known for one of
-    v6.0 by the seeds that round had.
+    Source: mlcommons/inference d8230cdd, `performance_issue_unique` in TEST07's audit.config. A run in a tree that
+    names no round is known for one of v6.0 by the seeds that round had.
     """
+    if found.round:
+        return found.round != _V6_0
     summary = summary_of(found.path)
     return summary is None or summary.qsl_rng_seed != _V6_0_SEED
 
@@ -146,6 +158,12 @@ def _accuracy(found: AuditDirectory, wanted: Threshold | None, record: VerifyRec
     used = record.number("Accuracy threshold")
     if wanted is None:
         return undecided("accuracy", f"the threshold of TEST07 for {found.benchmark} is not known here")
+    if others := _other_data(record, wanted):
+        told = ", ".join(f"{n} of {name}" for name, n in others.items())
+        reason = (
+            f"the recorded score {score:g} is of other data, too ({told}): MLPerf's threshold is for {wanted.dataset}"
+        )
+        return undecided("accuracy", f"{reason}; run the audit on that data set")
     if used is not None and used < wanted.score:
         notes.append(f"the submitter's script was run with the threshold {used:g}, MLPerf's is {wanted.score:g}")
     printed = upstream.printed_score(record)

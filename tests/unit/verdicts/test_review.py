@@ -114,6 +114,12 @@ def test_findings_are_by_kind_failures_first_and_equal_sentences_once() -> None:
     ]
 
 
+def test_tests_and_rounds_stay_in_what_many_have_in_common() -> None:
+    reasons = [f"MLPerf v6.0 requires TEST06 of llama2-70b-9{n} in closed, and there is no a/TEST06" for n in (8, 9)]
+    (found,) = findings([case(n, "FAIL", reason=reason) for n, reason in enumerate(reasons)])
+    assert found.sentence == "MLPerf v6.0 requires TEST06 of … in closed, and there is no …"
+
+
 def test_the_matrix_counts_by_submitter_and_benchmark() -> None:
     cells = matrix([case(0), case(0, "FAIL", test="test01"), case(1), case(9)])
     assert [(cell.submitter, cell.benchmark, cell.counts) for cell in cells] == [
