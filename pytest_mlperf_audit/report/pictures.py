@@ -103,7 +103,7 @@ def _rows(arms: Sequence[ArmSummary], known_s: Mapping[tuple[str, str], charts.F
 
 
 def _caption(of: str) -> str:
-    what = "whole bursts, from the first query to the last reply" if of == BURSTS else "single queries"
+    what = "whole bursts, from the first query to the last reply" if of.startswith(BURSTS) else "single queries"
     return f"{plain(of, 80).capitalize()}: latency of {what}; a bar marks the median"
 
 

@@ -26,6 +26,7 @@ _ARMS: Final[Mapping[str, str]] = {
     "U": "changed URL",
 }
 BURSTS: Final = "bursts"
+_AGAIN: Final = ", second series"
 _OF: Final[Mapping[str, str]] = {MADE_UP: "made-up prompts", DATASET: "the data set's prompts", SINGLE_RUN: SINGLE}
 
 
@@ -35,20 +36,31 @@ def of_name(of: str) -> str:
 
 
 def arms(evidence: Evidence) -> tuple[ArmSummary, ...]:
-    """Return the medians of each arm, in the order of the design; bursts by their makespan."""
-    rows = [_arm(arm, of, records) for of, arm, records in _by_arm(evidence)]
-    for kind, bursts in evidence.bursts.items():
-        size = len(bursts[0])
-        what = f"{size} {'identical' if kind == 'same' else 'different'} at once"
-        spans_s = [makespan_s(burst) for burst in bursts]
-        rows.append(ArmSummary(arm=kind, what=what, of=BURSTS, n=len(bursts), median_s=float(np.median(spans_s))))
-    return tuple(rows)
+    """Return the medians of each arm, in the order of the design, those of a second series last; bursts by makespan."""
+    return tuple(row for series, sent in _series(evidence) for row in _rows(series, sent))
 
 
 def seconds_by_arm(evidence: Evidence) -> dict[tuple[str, str], list[float]]:
     """Return the seconds of every query by what it is of and its arm, bursts by their makespan: what `arms` sums up."""
-    seconds = {(of, arm): [total_s(record) for record in records] for of, arm, records in _by_arm(evidence)}
-    return seconds | {(BURSTS, kind): list(map(makespan_s, bursts)) for kind, bursts in evidence.bursts.items()}
+    seconds: dict[tuple[str, str], list[float]] = {}
+    for series, sent in _series(evidence):
+        seconds |= {(of + series, arm): [total_s(record) for record in records] for of, arm, records in _by_arm(sent)}
+        seconds |= {(BURSTS + series, kind): list(map(makespan_s, bursts)) for kind, bursts in sent.bursts.items()}
+    return seconds
+
+
+def _series(evidence: Evidence) -> list[tuple[str, Evidence]]:
+    """Return what was sent, and what the second series has, each with what stands behind the name of its prompts."""
+    return [("", evidence), *([(_AGAIN, evidence.again)] if evidence.again else [])]
+
+
+def _rows(series: str, evidence: Evidence) -> Iterator[ArmSummary]:
+    for of, arm, records in _by_arm(evidence):
+        yield _arm(arm, of + series, records)
+    for kind, bursts in evidence.bursts.items():
+        what = f"{len(bursts[0])} {'identical' if kind == 'same' else 'different'} at once"
+        median_s = float(np.median(list(map(makespan_s, bursts))))
+        yield ArmSummary(arm=kind, what=what, of=BURSTS + series, n=len(bursts), median_s=median_s)
 
 
 def _by_arm(evidence: Evidence) -> Iterator[tuple[str, str, list[QueryRecord]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_mlperf_audit.audits.probe.arms import seconds_by_arm
 from pytest_mlperf_audit.audits.probe.judges.again import in_question, uses
 from pytest_mlperf_audit.audits.probe.judges.repeats import single_judgement
 from pytest_mlperf_audit.audits.probe.plan import _plain, as_planned
@@ -47,6 +48,19 @@ def test_what_comes_again_is_found(probed):
     assert "a second series, of fresh prompts, says the same: 1.43 times (p 0.004)" in run.conclusion.reason()
     assert len(run.sut.records) == 16 + 5 + 10
     assert set(second(run)) == {"s0+/prime", "s1+/R", "s1+/P"}
+
+
+def test_the_report_has_its_queries(probed):
+    again = probed(**VIDEO, sut={"slowed": lucky("R", 0.7, twice=True)})
+    arms = {(arm.of, arm.arm): arm.n for arm in again.conclusion.arms()}
+    of = "single prompts"
+    assert arms == {(name, arm): 5 for name in (of, f"{of}, second series") for arm in ("prime", "R", "P")}
+    coalescing = {"cache": "coalesce", "lanes": 4, "miss_s": 0.3, "cv": 0.3, "seed": 0}
+    run = probed(sut=coalescing, seed=0, **EIGHT)
+    shown = {(arm.of, arm.arm): arm.n for arm in run.conclusion.arms()}
+    seconds = seconds_by_arm(run.conclusion.evidence)
+    assert shown["bursts, second series", "same"] == 10
+    assert {name: len(values) for name, values in seconds.items()} == shown
 
 
 def test_repeats_far_apart_from_every_twin_need_no_second_series(probed):
