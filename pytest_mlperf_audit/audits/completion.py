@@ -14,6 +14,7 @@ import msgspec
 from ..runs.phase import MeasuredPhase
 from ..runs.query import is_turned_away, n_turned_away, refusal
 from ..runs.spec import RunSpec
+from .unsent import unsent
 from .verdict import Check
 
 
@@ -22,17 +23,19 @@ def completion(run: MeasuredPhase, min_completion: float, *, name: str) -> Check
 
     The requested count is the plan's, so that queries never issued count against the phase as failed ones do.
     A phase longer than its count, because of a duration floor, owes the same share of what it issued. Undecided where
-    it fails only by queries that were turned away.
+    it fails only by queries that were turned away. Turns of a conversation behind one that failed were never sent.
     """
-    figures = run.figures
+    figures, lost = run.figures, unsent(run)
     requested, needed = _requested(run), _needed(run, min_completion)
     reason = f"{figures.n_completed} of {requested} queries completed, at least {needed} needed"
     if figures.failures:
         reason += "; failed: " + ", ".join(f"{count} {reason}" for reason, count in figures.failures.items())
-    if figures.n_issued < run.spec.n_samples:
-        reason += f"; {run.spec.n_samples - figures.n_issued} never sent ({_why_stopped(run)})"
+    if lost.behind:
+        reason += f"; {lost.behind} never sent, behind a turn of their conversation that failed"
+    if (more := requested - figures.n_issued - lost.behind) > 0:
+        reason += f"; {more} never sent ({_why_stopped(run)})"
     passed: bool | None = figures.n_completed >= needed
-    if not passed and figures.n_completed + n_turned_away(figures.failures) >= needed:
+    if not passed and figures.n_completed + n_turned_away(figures.failures) + lost.refused >= needed:
         passed, reason = None, f"{reason}; {_server_words(run)}"
     return Check(name=name, passed=passed, observed=figures.n_completed, limit=needed, reason=reason)
 
@@ -81,7 +84,7 @@ def duration(run: MeasuredPhase, *, name: str) -> Check:
 
 
 def _requested(run: MeasuredPhase) -> int:
-    return max(run.spec.n_samples, run.figures.n_issued)
+    return max(run.spec.n_samples - unsent(run).unwanted, run.figures.n_issued)
 
 
 def _needed(run: MeasuredPhase, min_completion: float) -> int:
@@ -101,4 +104,6 @@ def _why_stopped(run: MeasuredPhase) -> str:
         "samples_exhausted": "every distinct row had been sent; a longer phase needs a larger data set",
         "abort": "the endpoint stopped accepting connections",
         "script": "its script ended it",
+        "failed_turns": "conversations ended at a turn that failed",
+        "window": "stop_issuing_on_first_user_complete ended it",
     }[run.record.stopped_by]

@@ -6,7 +6,7 @@ No `audit:` block asks for them: `registry.runs` has them, and no other audit ma
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -15,10 +15,12 @@ from ..config.block import AuditBlock
 from ..runs.order import without_replacement
 from ..runs.phase import MeasuredPhase
 from ..runs.spec import Keep, RunSpec
+from ..runs.trajectories import Trajectories
 from ..stats.percentiles import P90_FLOOR
-from .completion import completion, duration, unless_turned_away
+from .completion import completion, duration, in_doubt, unless_turned_away
 from .contract import Audit, AuditContext, Samples
 from .scored import score_check, score_figures, score_of, scoring_for
+from .unsent import unsent
 from .verdict import Check, Figure, Verdict
 
 #: The label of the main run's phase.
@@ -47,7 +49,10 @@ class Performance(Audit[PerformanceBlock]):
     first_time = frozenset({_SALTED})
 
     def plan(self, cfg: PerformanceBlock, samples: Samples, context: AuditContext) -> list[RunSpec]:  # noqa: ARG002
-        """One phase over shuffled rows, shuffled anew when they are used up, as MLPerf's LoadGen does."""
+        """One phase over shuffled rows, shuffled anew when they are used up, as LoadGen does; or of conversations."""
+        if (played := context.trajectories) is not None:
+            rows = {} if context.salt_seed is None else {_ROWS: len(played.turns)}
+            return [context.phase(MAIN_RUN, played.n_turns, order=played, parameters=rows)]
         order = without_replacement(context.sample_order_seed, wrap=True)
         n_samples = context.n_samples_to_issue or len(samples)
         if context.salt_seed is None:
@@ -61,14 +66,14 @@ class Performance(Audit[PerformanceBlock]):
         Under the rules of Endpoints v1.0 `salted` and `whole_passes`, too.
         """
         (spec,) = phases
-        names = ["completion", "count", *([_SALTED, _PASSES] if spec.nonce == "salt" else [])]
+        names = ["completion", "count", *([_SALTED, _PASSES] if _ROWS in spec.parameters else [])]
         return names + [name for name, due in (("duration", spec.min_duration_ms), (_FLOOR, _has_floor(spec))) if due]
 
     def verify(self, cfg: PerformanceBlock, runs: Mapping[str, MeasuredPhase]) -> Verdict:  # noqa: ARG002
         """Every query was sent and completed; the floors held."""
         run = runs[MAIN_RUN]
         checks = [completion(run, 1.0, name="completion"), _count(run)]
-        if run.spec.nonce == "salt":
+        if _ROWS in run.spec.parameters:
             checks += [_salted(run), _whole_passes(run)]
         if run.spec.min_duration_ms:
             checks.append(duration(run, name="duration"))
@@ -155,15 +160,20 @@ def _has_floor(spec: RunSpec) -> bool:
 
 
 def _count(run: MeasuredPhase) -> Check:
-    issued, asked = run.figures.n_issued, run.spec.n_samples
+    lost = unsent(run)
+    issued, asked = run.figures.n_issued, run.spec.n_samples - lost.unwanted
     reason = f"{issued} queries were issued, {asked} asked for"
-    return Check(name="count", passed=issued >= asked, observed=issued, limit=asked, reason=reason)
+    check = Check(name="count", passed=issued >= asked, observed=issued, limit=asked, reason=reason)
+    return in_doubt(check, lost.refused) if not check.passed and issued + lost.refused >= asked else check
 
 
 def _salted(run: MeasuredPhase) -> Check:
     """Require that no two queries were the same on the wire, by digests of their bytes; undecided where some were."""
     issued, distinct = run.figures.n_issued, run.figures.n_distinct_requests
-    salted = "64 random bits between system prompt and user text, by the seed of the ruleset's seed set"
+    where = "between system prompt and user text"
+    if isinstance(run.spec.order, Trajectories):
+        where = "behind its system prompt, of its conversation, and as many before it, of its pass over the data set"
+    salted = f"64 random bits {where}, by the seed of the ruleset's seed set"
     if distinct == issued:
         reason = f"{issued} queries, no two the same on the wire: each has {salted}"
     else:
@@ -177,6 +187,8 @@ def _salted(run: MeasuredPhase) -> Check:
 def _whole_passes(run: MeasuredPhase) -> Check:
     """Require that the rows were sent equally often; undecided where not, for the system did nothing wrong."""
     issued, n_rows = run.figures.n_issued, int(str(run.spec.parameters[_ROWS]))
+    if isinstance(run.spec.order, Trajectories):
+        return _whole_passes_of(run, run.spec.order)
     whole = issued > 0 and issued % n_rows == 0
     reason = f"{issued} queries of {n_rows} rows are {issued / n_rows:.6g} passes over the data set"
     if not whole:
@@ -185,6 +197,19 @@ def _whole_passes(run: MeasuredPhase) -> Check:
             "lasts longer than min_duration_ms"
         )
     return Check(name=_PASSES, passed=whole or None, observed=issued, limit=n_rows, reason=reason)
+
+
+def _whole_passes_of(run: MeasuredPhase, order: Trajectories) -> Check:
+    """Require that the conversations were played equally often, and all their turns were sent."""
+    n, issued = len(order.turns), run.figures.n_issued
+    whole = order.count % n == 0 and issued >= order.n_turns
+    reason = f"{order.count} of {n} conversations are {order.count / n:.6g} passes over the data set"
+    if not whole:
+        reason += (
+            f", of whose {order.n_turns} turns {issued} were sent; the rules ask for all turns of a whole number: set "
+            "num_trajectories_to_issue to a multiple of the conversations"
+        )
+    return Check(name=_PASSES, passed=whole or None, observed=order.count, limit=n, reason=reason)
 
 
 def _early_stopping(run: MeasuredPhase) -> Check:
@@ -197,6 +222,33 @@ def _early_stopping(run: MeasuredPhase) -> Check:
 
 
 def _notes(run: MeasuredPhase) -> tuple[str, ...]:
+    return (*_of_conversations(run), *_single_stream(run))
+
+
+def _of_conversations(run: MeasuredPhase) -> Iterator[str]:
+    """Yield what there is to know of a run that played conversations."""
+    order, figures = run.spec.order, run.figures
+    if not isinstance(order, Trajectories):
+        return
+    if figures.n_late:
+        yield (
+            f"{figures.n_late} turns were sent when the first slot had no next conversation to play: they are recorded "
+            f"and must complete, and no rate and no latency counts them; the measured time has "
+            f"{figures.n_issued - figures.n_late} turns"
+        )
+    if unwanted := unsent(run).unwanted:
+        yield (
+            f"{unwanted} turns were not sent, as stop_issuing_on_first_user_complete asks; such a run is no official "
+            "submission"
+        )
+    if order.salt_seed is not None:
+        yield (
+            "each conversation's system prompt carried a salt of 64 bits before it and another behind it, by the seed "
+            f"{order.salt_seed}"
+        )
+
+
+def _single_stream(run: MeasuredPhase) -> tuple[str, ...]:
     if run.spec.load.scenario != "SingleStream" or run.spec.n_samples >= P90_FLOOR:
         return ()
     note = (

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationError, create_model, mode
 from typing_extensions import Self
 
 from ..errors import ConfigError
+from .agentic import AgenticInference
 from .block import AuditBlock, Block, Problem, reject_all
 from .dataset import DatasetConfig
 from .endpoint import EndpointConfig
@@ -105,10 +106,23 @@ class Benchmark(Block):
         return self
 
     @model_validator(mode="after")
+    def _conversations_played(self) -> Self:
+        """Have the data set that the main run plays say how, by the defaults if by nothing else."""
+        performance = next((at for at, dataset in enumerate(self.datasets) if dataset.type == "performance"), None)
+        if performance is not None and self.settings.load_pattern.type == "agentic_inference":
+            played = self.datasets[performance]
+            block = played.agentic_inference or AgenticInference()
+            changed = played.model_copy(update={"agentic_inference": block})
+            datasets = (*self.datasets[:performance], changed, *self.datasets[performance + 1 :])
+            object.__setattr__(self, "datasets", datasets)  # frozen for everyone else
+        return self
+
+    @model_validator(mode="after")
     def _blocks_agree(self) -> Self:
         problems = [
             *self._model_problems(),
             *self._load_problems(),
+            *self._conversation_problems(),
             *self._dataset_problems(),
             *self._audit_problems(),
         ]
@@ -138,6 +152,33 @@ class Benchmark(Block):
             yield at, f"an offline benchmark needs max_throughput, not {load}; change it, or the type to online"
         if self.effective_mode == "online" and load == "max_throughput":
             yield at, "an online benchmark needs concurrency or poisson; change it, or the type to offline"
+
+    def _conversation_problems(self) -> Iterator[Problem]:
+        settings, plays = self.settings, self.settings.load_pattern.type == "agentic_inference"
+        for at, dataset in enumerate(self.datasets):
+            where = ("datasets", at, "agentic_inference")
+            if (block := dataset.agentic_inference) is None:
+                continue
+            if dataset.type == "accuracy":
+                yield (
+                    where,
+                    "conversations are played in the performance run alone; take it out of an accuracy data set",
+                )
+            elif not plays:
+                load = f"load_pattern {settings.load_pattern.type}"
+                yield where, f"is for the load_pattern agentic_inference, and this is {load}; change one of them"
+            given = {name.lower() for name in self.endpoint_config.headers}
+            for number, name in enumerate(block.routing_headers):
+                if name.lower() in given:
+                    yield (*where, "routing_headers", number), "is among endpoint_config.headers, too; take one out"
+        if not plays:
+            return
+        if settings.client.num_workers > 1 or settings.client.hosts:
+            key = "hosts" if settings.client.hosts else "num_workers"
+            yield ("settings", "client", key), "conversations are played by one process; take it out"
+        if settings.runtime.n_samples_to_issue is not None:
+            cure = "use num_trajectories_to_issue of the data set's agentic_inference"
+            yield ("settings", "runtime", "n_samples_to_issue"), f"has no meaning for conversations; {cure}"
 
     def _dataset_problems(self) -> Iterator[Problem]:
         seen: dict[tuple[str, str], int] = {}

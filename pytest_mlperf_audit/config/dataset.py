@@ -12,6 +12,7 @@ from typing_extensions import Self
 
 from ..scoring.extract import ExtractorName
 from ..text import nearest
+from .agentic import AgenticInference
 from .block import Block, DurationMs, Problem, reject_all
 from .model_params import Generation, ModelParams
 
@@ -131,6 +132,11 @@ class DatasetConfig(Block):
         default=True,
         description="Whether the accuracy run sends this accuracy data set; false: it is for an audit alone, as the "
         "990 samples of TEST07 are",
+    )
+    agentic_inference: AgenticInference | None = Field(
+        default=None,
+        description="The file holds conversations, a message a line, and this is how they are played; null: as the "
+        "defaults say under load_pattern agentic_inference, else the file holds no conversations",
     )
     generation_config_override: Generation | None = Field(
         default=None, description="Keys of model_params that differ for this data set"

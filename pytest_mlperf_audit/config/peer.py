@@ -50,7 +50,6 @@ IGNORED: Final[tuple[KeyPath, ...]] = (
     ("model_params", "osl_distribution"),
     ("model_params", "tokenizer_name"),
     ("datasets", "*", "generate_params"),
-    ("datasets", "*", "agentic_inference"),
     ("datasets", "*", "generation_config_override", "osl_distribution"),
     ("settings", "metrics"),
     ("settings", "metrics_tokenizer_workers"),

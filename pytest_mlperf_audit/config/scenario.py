@@ -26,12 +26,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-Pattern = Literal["max_throughput", "concurrency", "poisson"]
+Pattern = Literal["max_throughput", "concurrency", "poisson", "agentic_inference"]
+_CLOSED = ("concurrency", "agentic_inference")
 Scenario = Literal["Offline", "SingleStream", "Server"]
 
 
 def mlperf_scenario(pattern: Pattern, in_flight: int | None = None) -> Scenario:
-    """Return the scenario of a load pattern; `in_flight` is the number that `concurrency` keeps in flight."""
+    """Return the scenario of a load pattern; `in_flight` is the number that it keeps in flight.
+
+    `agentic_inference` has as many turns in flight, each sent as the one before it completes.
+    """
     if pattern == "poisson":
         return "Server"
-    return "SingleStream" if pattern == "concurrency" and in_flight == 1 else "Offline"
+    return "SingleStream" if pattern in _CLOSED and in_flight == 1 else "Offline"

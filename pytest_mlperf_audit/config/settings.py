@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 from typing_extensions import Self
 
 from .block import Block, DurationMs, reject
@@ -54,29 +54,23 @@ class Runtime(Block):
         return self
 
 
-def _known_pattern(name: Any) -> Any:
-    """Refuse the endpoints tool's pattern of conversations in plain words; it is no slip of the pen."""
-    if name == "agentic_inference":
-        reject(
-            "conversations of several turns are not sent here, where each query stands alone; use concurrency, with "
-            "rows of single requests"
-        )
-    return name
-
-
 class LoadPattern(Block):
     """How queries are issued."""
 
-    type: Annotated[Pattern, BeforeValidator(_known_pattern)] = Field(
+    type: Pattern = Field(
         default="max_throughput",
         description="max_throughput: all at once (Offline); concurrency: a fixed number in flight (1: SingleStream); "
-        "poisson: random arrivals at a mean rate (Server), for main runs only",
+        "poisson: random arrivals at a mean rate (Server), for main runs only; agentic_inference: so many "
+        "conversations at a time, turn by turn (docs/multi-turn.md)",
     )
     target_qps: float | None = Field(
         default=None, gt=0, description="Mean arrival rate in queries per second; required by poisson"
     )
     target_concurrency: int | None = Field(
-        default=None, gt=0, description="Queries in flight at any time; required by concurrency"
+        default=None,
+        gt=0,
+        description="Queries in flight at any time, or conversations played at a time; required by concurrency and "
+        "agentic_inference",
     )
 
     @model_validator(mode="after")
@@ -86,6 +80,12 @@ class LoadPattern(Block):
         if self.type == "concurrency" and self.target_concurrency is None:
             reject(
                 "concurrency needs target_concurrency, the queries in flight; add 'target_concurrency: 1', say",
+                at=["type"],
+            )
+        if self.type == "agentic_inference" and self.target_concurrency is None:
+            reject(
+                "agentic_inference needs target_concurrency, the conversations played at a time; add "
+                "'target_concurrency: 8', say",
                 at=["type"],
             )
         return self

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from .conversations import Conversations, load_conversations
 from .dataset import Dataset, load_dataset
 from .named import find_named
 
-__all__ = ["Dataset", "find_named", "load_dataset"]
+__all__ = ["Conversations", "Dataset", "find_named", "load_conversations", "load_dataset"]

@@ -20,7 +20,7 @@ _DECODE = msgspec.json.Decoder(dict[str, Any]).decode
 _ENCODE = msgspec.json.Encoder().encode
 
 
-class _Rows:
+class Rows:
     """An append-only list of JSON objects; `line` is where a row began in its file, or its number in it."""
 
     def __init__(self) -> None:
@@ -68,9 +68,14 @@ class _Rows:
 
 
 class Dataset:
-    """Rows of a file, by index from 0. The file is not read again after loading."""
+    """Rows of a file, by index from 0. The file is not read again after loading.
 
-    def __init__(self, name: str, path: Path, rows: _Rows, unit: str) -> None:
+    `of_conversations` says that each is a turn of a recorded conversation, with the history before it.
+    """
+
+    of_conversations = False
+
+    def __init__(self, name: str, path: Path, rows: Rows, unit: str) -> None:
         self.name = name
         self.path = path
         self._rows = rows
@@ -82,6 +87,14 @@ class Dataset:
     def __getitem__(self, index: int) -> Mapping[str, Any]:
         return self._rows[index]
 
+    def column(self, index: int, name: str) -> Any:
+        """Return what row `index` has in a column, None where it has nothing."""
+        return self[index].get(name)
+
+    def to_check(self, index: int) -> Mapping[str, Any]:
+        """Return what is to be looked at to know whether row `index` can be sent."""
+        return self[index]
+
     def pieces(self, n_bytes: int) -> Iterator[tuple[bytes, tuple[int, ...]]]:
         """Yield all rows as JSON, about `n_bytes` at a time, with the length of each, for another process."""
         return self._rows.pieces(n_bytes)
@@ -89,7 +102,7 @@ class Dataset:
     @classmethod
     def of_pieces(cls, name: str, pieces: Iterable[tuple[bytes, Iterable[int]]]) -> Self:
         """Return the data set that `pieces` come from."""
-        rows = _Rows()
+        rows = Rows()
         for raw, lengths in pieces:
             rows.add_piece(raw, lengths)
         return cls(name, Path(name), rows, "row")
@@ -104,10 +117,10 @@ def load_dataset(config: DatasetConfig, search: Sequence[Path]) -> Dataset:
 
     Raises DatasetError: no path, no such file, not this format, a bad row (with its line), too few rows.
     """
-    path = _find(config, search)
-    read, unit = READERS[_format(config, path)]
+    path = find_file(config, search)
+    read, unit = READERS[format_of(config, path)]
     parser = config.parser or {}
-    rows = _Rows()
+    rows = Rows()
     try:
         for row, line, raw in read(path):
             mapped = _mapped(row, parser, f"{path} {unit} {line}")
@@ -133,7 +146,8 @@ def _require_enough(config: DatasetConfig, path: Path, n_rows: int) -> None:
         )
 
 
-def _find(config: DatasetConfig, search: Iterable[Path]) -> Path:
+def find_file(config: DatasetConfig, search: Iterable[Path]) -> Path:
+    """Return the file of a data set; see `load_dataset`. Raises DatasetError."""
     if config.path is None:
         raise DatasetError(
             f"data set {config.name!r}: has no path, and nothing is downloaded; name the directory that holds its file "
@@ -153,7 +167,8 @@ def _find(config: DatasetConfig, search: Iterable[Path]) -> Path:
     raise DatasetError(f"data set {config.name!r}: no such file; looked for {looked}; correct path, or put it there")
 
 
-def _format(config: DatasetConfig, path: Path) -> str:
+def format_of(config: DatasetConfig, path: Path) -> str:
+    """Return the format of a file, as the YAML has it or by its suffix. Raises DatasetError."""
     if config.format is not None:
         return config.format
     suffix = path.suffix.lower().removeprefix(".")

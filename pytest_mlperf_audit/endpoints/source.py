@@ -14,6 +14,7 @@ from ..datasets.dataset import listed, parser_line
 from ..errors import DatasetError, PlanError
 from ..runs.script import NO_EDIT, Edit
 from ..runs.spec import Keep
+from ..runs.trajectories import Salt
 from ..text import printable
 from .base import EndpointAdapter, Reply, Row
 from .rows import unsaltable
@@ -92,7 +93,7 @@ class RequestSource:
 
     def value(self, index: int, column: str) -> str | None:
         """Return what the data set says of row `index` in a column, as text; None where it says nothing."""
-        value = self.dataset[index].get(column)
+        value = self.dataset.column(index, column)
         return None if value is None else str(value)
 
     def __len__(self) -> int:
@@ -102,11 +103,22 @@ class RequestSource:
         """Return the request body of row `index`; equal arguments give equal bytes."""
         return self.adapter.encode(self.dataset[index], edit)
 
-    def digest(self, body: bytes, query: str = "") -> str:
-        """Return 128 bits, in hex, that identify a request: method, path, query, headers without credentials, body."""
+    def salted(self, index: int, salt: Salt) -> bytes:
+        """Return the request body of row `index`, its system prompt salted."""
+        row = self.dataset[index]
+        body = self.adapter.encode({**row, "messages": salt.applied(row["messages"])})
+        if not all(part.encode() in body for part in salt):
+            raise ValueError("the endpoint adapter does not send the system prompt as it is, which carries the salt")
+        return body
+
+    def digest(self, body: bytes, query: str = "", headers: bytes = b"") -> str:
+        """Return 128 bits, in hex, that identify a request: method, path, query, headers without credentials, body.
+
+        `headers` are lines that its head has besides.
+        """
         hasher = self._head.copy()
-        if query:
-            hasher.update(f"?{query}\r\n".encode())
+        if query or headers:
+            hasher.update(f"?{query}\r\n".encode() + headers)
         hasher.update(body)
         return hasher.hexdigest()[:32]
 
@@ -125,7 +137,7 @@ class RequestSource:
     def check_rows(self) -> None:
         """Raise DatasetError, naming file and line, for the first row that cannot be sent."""
         for index in range(len(self)):
-            row = self.dataset[index]
+            row = self.dataset.to_check(index)
             if problem := self.adapter.problem(row):
                 raise DatasetError(
                     f"{self.where(index)}: cannot be sent to api_type {self.adapter.api_type}: {problem}{_cure(row)}"
@@ -143,8 +155,8 @@ class RequestSource:
     def model_warning(self) -> str | None:
         """Return a sentence about rows that name another model than the YAML, which is then asked for, or None."""
         own = self.adapter.params.name
-        rows = (self.dataset[index] for index in range(len(self)))
-        others = Counter(str(row["model"]) for row in rows if row.get("model") not in {None, own})
+        named = (self.dataset.column(index, "model") for index in range(len(self)))
+        others = Counter(str(model) for model in named if model not in {None, own})
         if not others or self.adapter.api_type not in _ROWS_NAME_MODELS:
             return None
         model, _ = others.most_common(1)[0]

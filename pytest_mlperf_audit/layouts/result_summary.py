@@ -52,27 +52,29 @@ def result_summary(
 ) -> dict[str, Any]:
     """Return a phase's summary. `records` are its queries once more, for what columns do not hold.
 
-    It names the scenario, since the checker would take the YAML's `type` for it, be it "submission". Offline is written
-    as there, "offline", where tokens were counted: only so does the checker not ask for tokens a second by a key that
-    no endpoints submission has (constants.py, RESULT_FIELD_BENCHMARK_OVERWRITE).
+    Late turns of conversations are left out, as in the endpoints tool. It names the scenario, since the checker would
+    take the YAML's `type` for it, be it "submission". Offline is written as there, "offline", where tokens were
+    counted: only so does the checker not ask for tokens a second by a key that no endpoints submission has
+    (constants.py, RESULT_FIELD_BENCHMARK_OVERWRITE).
     """
-    figures = phase.figures
+    figures, queries = phase.figures, queries.timed()
     ok, issued_ns, completed_ns, tokens = queries.ok, queries.issued_ns, queries.completed_ns, queries.tokens
     streamed = ok & (queries.first_token_ns >= 0)
     decoded = streamed & (tokens > 1)
     after_first_ns = (completed_ns - queries.first_token_ns)[decoded] / (tokens[decoded] - 1)
     window_s = figures.window_s
-    counted = _Counted.of(records)
+    counted = _Counted.of(record for record in records if not record.late)
+    n_issued, n_completed = len(queries), figures.n_completed - figures.n_late_completed
     scenario = phase.spec.load.scenario
     return {
         "version": f"pytest-mlperf-audit {__version__}",
         "git_sha": None,
         "test_started_at": _epoch_ns(phase.started_at),
         "test_datetime": phase.started_at,
-        "n_samples_issued": figures.n_issued,
-        "n_samples_completed": figures.n_completed,
-        "n_samples_failed": figures.n_failed,
-        "failures": figures.failures,
+        "n_samples_issued": n_issued,
+        "n_samples_completed": n_completed,
+        "n_samples_failed": n_issued - n_completed,
+        "failures": queries.failures(),
         "duration_ns": None if window_s is None else round(window_s * 1e9),
         "state": "complete" if phase.complete else "interrupted",
         "complete": phase.complete,

@@ -198,7 +198,7 @@ class Post(_Carried):
             carrier.pool.keep(connection, carrier.loop.time())
             self._leave()
             return
-        request = self._address.post(self._message.body, self._message.query)
+        request = self._address.post(self._message.body, self._message.query, self._message.headers)
         self.begin(connection, request, reply, self._due_s, carrier.max_reply_bytes)
 
     @override

@@ -12,6 +12,7 @@ from typing import Protocol
 from ..runs.order import Scripted, order_length
 from ..runs.phase import StoppedBy
 from ..runs.spec import RunSpec
+from ..runs.trajectories import Trajectories
 from .tally import Tally
 
 
@@ -42,7 +43,8 @@ class LocalDealer:
         self.stopped_by: StoppedBy = "count"
         self._tally = tally
         self._least = spec.n_samples
-        self._most = None if isinstance(spec.order, Scripted) else order_length(spec.order, n_rows)
+        order = spec.order
+        self._most = None if isinstance(order, Scripted | Trajectories) else order_length(order, n_rows)
         self._floor_ns = spec.min_duration_ms * 1_000_000
         self._ceiling_ns = spec.max_duration_ms * 1_000_000
         self._next = 0

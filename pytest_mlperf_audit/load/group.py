@@ -24,6 +24,7 @@ from ..runs.clock import Clock
 from ..runs.phase import ClientState, PhaseFigures, PhaseRecord, figures
 from ..runs.script import Script
 from ..runs.spec import RunSpec
+from ..runs.trajectories import Trajectories
 from .client_state import ClientWatch
 from .http import HttpTransport
 from .loop import run_until_done
@@ -34,6 +35,7 @@ from .phase import Phase
 from .progress import Progress
 from .scripted import ScriptedPhase
 from .target import Target
+from .trajectory_phase import TrajectoryPhase
 from .transport import Transport
 
 if TYPE_CHECKING:
@@ -147,7 +149,7 @@ def _transport(source: RequestSource, target: Target) -> HttpTransport:
 
 def _joint(planned: PlannedPhase, source: RequestSource, crew: Crew | None) -> JointPhase | None:
     """Return a phase for the crew, None for one that this process sends alone."""
-    if crew is None or planned.script is not None:
+    if crew is None or planned.script is not None or isinstance(planned.spec.order, Trajectories):
         return None
     return crew.phase(
         planned.spec, source if planned.source is None else planned.source, planned.directory / QUERIES_FILE
@@ -159,6 +161,8 @@ async def _alone(planned: PlannedPhase, source: RequestSource, target: Target, t
     await transport.connect(in_flight(planned.spec))
     source = source if planned.source is None else planned.source
     log = QueryLog(planned.directory / QUERIES_FILE)
+    if isinstance(planned.spec.order, Trajectories):
+        return TrajectoryPhase(planned.spec, source, target, transport, log)
     if planned.script is None:
         return Phase(planned.spec, source, target, transport, log)
     return ScriptedPhase(planned.spec, planned.script, source, target, transport, log)

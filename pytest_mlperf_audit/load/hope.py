@@ -6,6 +6,7 @@ from ..errors import RefusedError
 from ..runs.order import Scripted
 from ..runs.query import NO_ACCESS, PROXY, RATE_LIMITED, QueryRecord, refusal
 from ..runs.spec import RunSpec
+from ..runs.trajectories import Trajectories
 
 #: A phase ends when so many queries, the first that it sent, are refused in one way.
 FIRST_QUERIES = 10
@@ -33,7 +34,8 @@ class Hope:
         self._label, self._api_type = label, api_type
         self._gave_ids = False
         # A script ends by itself where it sees few queries fail, and knows better what to say of them.
-        self._first = FIRST_QUERIES if isinstance(spec.order, Scripted) else min(FIRST_QUERIES, spec.n_samples)
+        surely = spec.order.count if isinstance(spec.order, Trajectories) else spec.n_samples
+        self._first = FIRST_QUERIES if isinstance(spec.order, Scripted) else min(FIRST_QUERIES, surely)
         self._limit_s = spec.query_timeout_s or 0.0
         self._latest_completed = -1
         self._n_refused = 0

@@ -172,8 +172,11 @@ class Phase:
         over: Callable[[Exchange, BaseException | None], None],
         due_ns: int | None = None,
         request: Request | None = None,
-    ) -> None:
-        """Issue one query, as `request` where that is at hand; `over` is called when it has ended."""
+    ) -> QueryRecord:
+        """Issue one query, as `request` where that is at hand, and return its record, to which more may be added now.
+
+        `over` is called when it has ended.
+        """
         tally, request = self._tally, request or self._requests.request(step)
         now_ns = perf_counter_ns()
         if not tally.zero_ns:
@@ -190,8 +193,9 @@ class Phase:
         exchange = Exchange(self._recorder, record, keep, over)
         tally.n_issued += 1
         self._in_flight[exchange] = self._transport.post(
-            Message(request.body, step.query, step.route), exchange, self.spec.query_timeout_s
+            Message(request.body, step.query, step.route, request.headers), exchange, self.spec.query_timeout_s
         )
+        return record
 
     def _note_sent(self, exchange: Exchange, defect: BaseException | None) -> None:
         """Take in a query that has ended, and issue the next one in its place."""

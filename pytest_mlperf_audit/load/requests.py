@@ -12,6 +12,7 @@ from ..endpoints.source import RequestSource
 from ..runs.order import Scripted
 from ..runs.script import NO_EDIT, Edit, Step
 from ..runs.spec import RunSpec
+from ..runs.trajectories import Trajectories
 from ..runs.twins import twins
 
 #: Requests that are sent as they stand in the data set are kept, since an audit repeats them; so many bytes of them.
@@ -19,10 +20,11 @@ _MOST_KEPT_BYTES = 64 * 2**20
 
 
 class Request(NamedTuple):
-    """A request's body, and the digest that identifies the whole request."""
+    """A request's body, the digest that identifies the whole request, and lines that its head has besides."""
 
     body: bytes
     digest: str
+    headers: bytes = b""
 
 
 class Requests:
@@ -30,7 +32,7 @@ class Requests:
 
     def __init__(self, spec: RunSpec, source: RequestSource) -> None:
         self._source = source
-        self._rows = iter(()) if isinstance(spec.order, Scripted) else spec.order.indices(len(source))
+        self._rows = iter(()) if isinstance(spec.order, Scripted | Trajectories) else spec.order.indices(len(source))
         self._edits = _edits(spec)
         self._at = 0
         self._kept: OrderedDict[tuple[int, str], Request] = OrderedDict()

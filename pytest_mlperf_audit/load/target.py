@@ -120,10 +120,11 @@ class Address:
     post_tail: bytes
     get_head: bytes
 
-    def post(self, body: bytes, query: str = "") -> bytes:
-        """Return a whole POST request, `query` added to the URL's query string."""
+    def post(self, body: bytes, query: str = "", headers: bytes = b"") -> bytes:
+        """Return a whole POST request, `query` added to the URL's query string, `headers` to the end of its head."""
         joint = b"" if not query else b"&" if b"?" in self.target else b"?"
-        return b"POST %b%b%b%b%d\r\n\r\n%b" % (self.target, joint, query.encode(), self.post_tail, len(body), body)
+        head = (self.target, joint, query.encode(), self.post_tail, len(body), headers)
+        return b"POST %b%b%b%b%d\r\n%b\r\n%b" % (*head, body)
 
 
 def addresses(target: Target, path: str, headers: Mapping[str, str]) -> tuple[Address, ...]:

@@ -20,11 +20,15 @@ class TransportError(Exception):
 
 
 class Message(NamedTuple):
-    """A query as a transport sends it. `query` goes into the URL; `route` picks an address, None takes turns."""
+    """A query as a transport sends it. `query` goes into the URL; `route` picks an address, None takes turns.
+
+    `headers` are lines of its own head, each with its end.
+    """
 
     body: bytes
     query: str = ""
     route: int | None = None
+    headers: bytes = b""
 
 
 class Connections(NamedTuple):

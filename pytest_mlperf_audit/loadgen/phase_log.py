@@ -92,12 +92,17 @@ class PhaseLog:
     @property
     def n_queries(self) -> int:
         """LoadGen's queries: Offline is one query of many samples."""
-        return 1 if self.scenario == "Offline" else self.record.figures.n_issued
+        return 1 if self.scenario == "Offline" else self._n_issued
+
+    @property
+    def _n_issued(self) -> int:
+        """Queries that were issued while it was measured."""
+        return self.record.figures.n_issued - self.record.figures.n_late
 
     @property
     def samples_per_query(self) -> int:
         """Samples in each query as issued."""
-        return self.record.figures.n_issued if self.scenario == "Offline" else 1
+        return self._n_issued if self.scenario == "Offline" else 1
 
     @property
     def perf_constraints_met(self) -> bool:
@@ -206,7 +211,7 @@ def phase_log(
     mode: Mode = "PerformanceOnly",
 ) -> PhaseLog:
     """Return the logs' content; `duration_met` and `queries_met` are the verdict's own checks of this phase."""
-    scenario = record.spec.load.scenario
+    scenario, queries = record.spec.load.scenario, queries.timed()
     issued_ns, completed_ns, ok = queries.issued_ns, queries.completed_ns, queries.ok
     latencies_ns = np.sort((completed_ns - issued_ns)[ok])
     last = int(issued_ns.argmax()) if len(queries) else None

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from ..runs.order import InTurn, Scripted, Single, WithoutReplacement, WithReplacement
 from ..runs.phase import ClientState
 from ..runs.spec import Concurrency, MaxThroughput, RunSpec
+from ..runs.trajectories import Trajectories
 from ..stats.percentiles import LatencySummary
 from ..text import plain
 from ..verdicts.document import PhaseEntry
@@ -26,7 +27,12 @@ def phase_rows(phases: Sequence[PhaseEntry]) -> list[_Row]:
 
 def workload(spec: RunSpec) -> str:
     """Say what a phase was asked to send: a count, which rows, and under which load."""
-    parts = [_sent_one_by_one(spec)] if isinstance(spec.order, Scripted) else [_rows(spec), _load(spec)]
+    if isinstance(spec.order, Scripted):
+        parts = [_sent_one_by_one(spec)]
+    elif isinstance(spec.order, Trajectories):
+        parts = [_conversations(spec, spec.order)]
+    else:
+        parts = [_rows(spec), _load(spec)]
     if spec.min_duration_ms:
         parts.append(f"for at least {_span(spec.min_duration_ms)}")
     if spec.max_duration_ms:
@@ -41,6 +47,12 @@ def failures(phase: PhaseEntry) -> str:
         return "0"
     reasons = ", ".join(f"{count:,} {plain(reason, 40)}" for reason, count in figures.failures.items())
     return f"{figures.n_failed:,} ({reasons})" if reasons else f"{figures.n_failed:,}"
+
+
+def _conversations(spec: RunSpec, order: Trajectories) -> str:
+    at_once = f", {spec.load.target:,} at a time" if isinstance(spec.load, Concurrency) else ""
+    salted = ", salted" if order.salt_seed is not None else ""
+    return f"{order.count:,} conversations of {spec.n_samples:,} turns{at_once}{salted}"
 
 
 def _rows(spec: RunSpec) -> str:
@@ -145,6 +157,7 @@ _PHASE_CELLS: tuple[tuple[str, _Cell], ...] = (
     ("Sent", lambda phase: number(phase.figures.n_issued)),
     ("Completed", lambda phase: number(phase.figures.n_completed)),
     ("Failed", failures),
+    ("Late, in no rate", lambda phase: number(phase.figures.n_late) if phase.figures.n_late else ""),
     ("Throughput", _timed(_throughput)),
     ("Slowest / fastest tenth", _timed(_tenths)),
     ("Window", _timed(lambda phase: seconds(phase.figures.window_s) if phase.figures.window_s else "")),

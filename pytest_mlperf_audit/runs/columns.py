@@ -109,6 +109,7 @@ class QueryColumns:
         self._codes = {COMPLETED: _COMPLETED}
         self.cached_tokens = 0
         self.models: dict[str, int] = {}
+        self.late_from_ns: int | None = None
         for batch in _batches(records):
             self.extend(batch)
 
@@ -138,6 +139,8 @@ class QueryColumns:
         for one in records:
             if one.model:
                 self._count_model(one.model)
+            if one.late and (self.late_from_ns is None or one.issued_ns < self.late_from_ns):
+                self.late_from_ns = one.issued_ns
 
     def _count_model(self, model: str) -> None:
         """Count a reply by the model that it names; one that names ever new ones does not fill the memory."""
@@ -194,6 +197,10 @@ class QueryColumns:
         found._requests.add_bytes(digests[chosen].tobytes())
         found.outcomes, found._codes = list(self.outcomes), dict(self._codes)
         return found
+
+    def timed(self) -> QueryColumns:
+        """Return the queries that were issued while it was measured: all, but for late turns of conversations."""
+        return self if self.late_from_ns is None else self.where(self.issued_ns < self.late_from_ns)
 
     def latencies_s(self) -> NDArray[np.float64]:
         """Latency in seconds of each completed query."""

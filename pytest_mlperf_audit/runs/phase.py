@@ -39,7 +39,7 @@ class ServerCounters(msgspec.Struct, frozen=True, kw_only=True):
 Status = Literal["complete", "interrupted", "endpoint_lost", "undrained", "crashed", "refused"]
 
 #: What ended the issuing of queries.
-StoppedBy = Literal["count", "ceiling", "samples_exhausted", "abort", "script"]
+StoppedBy = Literal["count", "ceiling", "samples_exhausted", "abort", "script", "failed_turns", "window"]
 
 
 _TENTHS: Final = 10
@@ -53,6 +53,10 @@ class PhaseFigures(msgspec.Struct, frozen=True, kw_only=True):
     model that they name. `most_in_flight` are queries that were issued and not over, at most; `qps_by_tenth` are
     completed queries a second in each tenth of the window, empty where nothing completed. Both are missing (0, empty)
     in records of before they were computed.
+
+    Turns of conversations that were issued late, when the first slot had no next trajectory, count in `n_issued`,
+    `n_completed`, `failures` and what is distinct, and in no other figure; `n_late` are these, `n_late_completed` those
+    of them that completed.
     """
 
     n_issued: int
@@ -72,6 +76,8 @@ class PhaseFigures(msgspec.Struct, frozen=True, kw_only=True):
     models: dict[str, int] = {}
     most_in_flight: int = 0
     qps_by_tenth: tuple[float, ...] = ()
+    n_late: int = 0
+    n_late_completed: int = 0
 
     @property
     def n_failed(self) -> int:
@@ -160,33 +166,37 @@ def figures(queries: QueryColumns, load: Load) -> PhaseFigures:
     one, so that neither client start-up nor a late failure changes a throughput.
     """
     n_issued = len(queries)
-    ok = queries.ok
-    n_completed = int(ok.sum())
+    n_completed = int(queries.ok.sum())
+    timed = queries.timed()
+    ok = timed.ok
+    n_timed = int(ok.sum())
     # One column after the other, since of many millions a few at once are too many.
-    window_s, issue_span_s = _spans_s(queries, ok)
-    latencies_s = queries.latencies_s()
-    latency = summarize(latencies_s) if n_completed else None
+    window_s, issue_span_s = _spans_s(timed, ok)
+    latencies_s = timed.latencies_s()
+    latency = summarize(latencies_s) if n_timed else None
     early_s = percentile_estimate(latencies_s, 0.90) if load.scenario == "SingleStream" else None
     del latencies_s
-    first_token_s = _first_token_s(queries, ok)
+    first_token_s = _first_token_s(timed, ok)
     return PhaseFigures(
         n_issued=n_issued,
         n_completed=n_completed,
         failures=queries.failures(),
         window_s=window_s,
         issue_span_s=issue_span_s,
-        qps=n_completed / window_s if window_s else None,
+        qps=n_timed / window_s if window_s else None,
         latency=latency,
         time_to_first_token=summarize(first_token_s) if first_token_s.size else None,
         early_stopping_p90_s=early_s,
         n_distinct_requests=queries.distinct_requests(),
         n_distinct_samples=len(np.unique(queries.samples)),
         first_request=queries.first_request(),
-        output_tokens=_output_tokens(queries, ok),
+        output_tokens=_output_tokens(timed, ok),
         cached_tokens=queries.cached_tokens,
         models=dict(sorted(queries.models.items())),
         most_in_flight=_most_in_flight(queries),
-        qps_by_tenth=_qps_by_tenth(queries, window_s) if window_s else (),
+        qps_by_tenth=_qps_by_tenth(timed, window_s) if window_s else (),
+        n_late=n_issued - len(timed),
+        n_late_completed=n_completed - n_timed,
     )
 
 

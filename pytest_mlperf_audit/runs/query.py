@@ -47,6 +47,9 @@ class QueryRecord(msgspec.Struct, omit_defaults=True, gc=False):
     reply says it comes from, `prompt_tokens` what it says the prompt has. `worker` is the number of the process that
     sent it, where several did.
 
+    Of a turn of a conversation, `conversation` is its trajectory's id and `turn` its number in the file; `late` says
+    that it was issued when the measured time was over.
+
     Only where the phase keeps them: `output`, the text; `output_ids`, its tokens, and `first_ids`, those of the first
     piece of a streamed reply; `ids_from`, the local tokenizer that made them of the text, where one did; `expected`,
     what the data set says of the row in the column that the phase names.
@@ -79,6 +82,9 @@ class QueryRecord(msgspec.Struct, omit_defaults=True, gc=False):
     cache_header: str | None = None
     resent: bool = False
     worker: int = 0
+    conversation: str | None = None
+    turn: int | None = None
+    late: bool = False
 
     @property
     def ok(self) -> bool:
@@ -102,6 +108,9 @@ def without_reply(record: QueryRecord, outcome: str, detail: str) -> QueryRecord
         tag=record.tag,
         resent=record.resent,
         worker=record.worker,
+        conversation=record.conversation,
+        turn=record.turn,
+        late=record.late,
     )
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from ..config.scenario import Scenario, mlperf_scenario
 from .order import SampleOrder, Scripted
+from .trajectories import Trajectories
 
 Parameter = bool | int | float | str | list[int | str] | None
 
@@ -119,6 +120,9 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     at most `drain_timeout_s` (None: without limit). A scripted phase sends at most `n_samples` queries, at most as many
     at once as its load says, and ends when its script does.
 
+    Of trajectories, `n_samples` are the turns of all, the load says how many are played at once, and a turn that has
+    failed ends its own; see `runs.trajectories`.
+
     `nonce` makes every query new by 64 bits, drawn from `nonce_seed`: as a word before the prompt (prefix) or behind it
     (suffix), or as plain words in place of its first, so that it costs as much as the row (twin; see `runs.twins`).
     A `salt` stands between system prompt and user text, and its seed is planned, as MLPerf Endpoints asks.
@@ -130,7 +134,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     label: str
     n_samples: int
-    order: SampleOrder | Scripted
+    order: SampleOrder | Scripted | Trajectories
     load: Load
     min_duration_ms: int = 0
     max_duration_ms: int = 0

@@ -18,7 +18,9 @@ from ..records.store import QUERIES_FILE
 from ..runs.order import InTurn, SampleOrder, Scripted, Sequential, Single, WithoutReplacement
 from ..runs.query import QueryRecord
 from ..runs.spec import Load, RunSpec
+from ..runs.trajectories import Trajectories
 from ..verdicts.document import AuditEntry, PhaseEntry, VerdictDocument
+from .turns import Turns
 
 #: Clocks are set while a run lasts, and times are told to the millisecond.
 _SLACK: Final = timedelta(seconds=2)
@@ -82,10 +84,14 @@ def _query_contradictions(phase: PhaseEntry, path: Path) -> Iterator[str]:
         yield f"the queries of phase {phase.label} took {window_s:.6g} s, the phase itself {phase.duration_s:.6g} s"
     seen = bytearray(phase.figures.n_issued)
     rows: set[int] = set()
+    turns = Turns(phase.spec.order) if isinstance(phase.spec.order, Trajectories) else None
     for record in read_queries(path):
-        if wrong := _wrong_with_query(record, phase.spec, seen, rows):
+        wrong = _wrong_with_query(record, phase.spec, seen, rows)
+        if wrong := wrong or (turns.wrong_with(record) if turns else ""):
             yield f"phase {phase.label}: {wrong}"
             return
+    if turns and phase.status == "complete" and (wrong := turns.wrong_at_end()):
+        yield f"phase {phase.label}: {wrong}"
 
 
 def _wrong_with_query(record: QueryRecord, spec: RunSpec, seen: bytearray, rows: set[int]) -> str:
@@ -103,7 +109,7 @@ def _wrong_with_query(record: QueryRecord, spec: RunSpec, seen: bytearray, rows:
 
 def _wrong_with_row(record: QueryRecord, spec: RunSpec, rows: set[int]) -> str:
     order, row = spec.order, record.sample
-    if isinstance(order, Scripted):
+    if isinstance(order, Scripted | Trajectories):
         return ""
     due = _due_row(order, record.query)
     if due is not None and row != due:

@@ -16,6 +16,7 @@ from ..load.pattern import wanted_by
 from ..load.target import Target
 from ..runs.order import Scripted
 from ..runs.spec import Poisson, RunSpec
+from ..runs.trajectories import Trajectories
 
 if TYPE_CHECKING:
     from ..load.workers.crew import Crew
@@ -80,7 +81,7 @@ class Crews:
 def crew_specs(benchmark: Benchmark, phases: Iterable[PlannedPhase]) -> tuple[str, ...]:
     """Return where the processes run that send these phases; none where this process sends alone."""
     specs = [phase.spec for phase in shared(phases)]
-    if not specs:
+    if not specs or benchmark.settings.load_pattern.type == "agentic_inference":
         return ()
     client, simulated = benchmark.settings.client, not benchmark.endpoint_config.endpoints
     most = max(_MANY if isinstance(spec.load, Poisson) else wanted_by(spec) for spec in specs)
@@ -108,14 +109,16 @@ def each_share(benchmark: Benchmark, phases: Sequence[PlannedPhase]) -> list[Run
     from ..load.workers.shares import shares
 
     return [
-        spec if isinstance(spec.order, Scripted) else msgspec.structs.replace(spec, load=shares(spec, n_workers)[0])
+        spec
+        if isinstance(spec.order, Scripted | Trajectories)
+        else msgspec.structs.replace(spec, load=shares(spec, n_workers)[0])
         for spec in (phase.spec for phase in phases)
     ]
 
 
 def shared(phases: Iterable[PlannedPhase]) -> list[PlannedPhase]:
-    """Return the phases that processes may share: a script sees each reply before it sends the next query."""
-    return [phase for phase in phases if not isinstance(phase.spec.order, Scripted)]
+    """Return the phases that processes may share: scripts and conversations see each reply before the next query."""
+    return [phase for phase in phases if not isinstance(phase.spec.order, Scripted | Trajectories)]
 
 
 def _all_phases(run: AuditRun) -> list[PlannedPhase]:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from ..config.dataset import DatasetConfig
 from ..config.endpoint import EndpointConfig, without_query
 from ..config.load import LoadedConfig
-from ..datasets import find_named, load_dataset
+from ..datasets import Conversations, find_named, load_conversations, load_dataset
 from ..endpoints.base import EndpointAdapter
 from ..endpoints.simulated.model import with_known_prompts
 from ..endpoints.source import RequestSource
@@ -184,6 +184,7 @@ class Sources:
         self._cwd = cwd
         self._adapter = _adapter(loaded, adapters)
         self._sources: dict[tuple[str, str], RequestSource] = {}
+        self._prompts: dict[str, RequestSource] = {}
 
     @property
     def text_output(self) -> bool:
@@ -209,12 +210,27 @@ class Sources:
         named = [dataset for dataset in benchmark.datasets if dataset.name == name]
         return self.source(max(named, key=lambda dataset: dataset.type == "accuracy"))
 
+    def prompts(self, name: str | None) -> RequestSource:
+        """Return a data set by name as single prompts: of conversations, the middle turn of each.
+
+        Turns of one conversation share their history, and what a system has kept of one helps with the next, which is
+        allowed; so no two of them are among an audit's rows.
+        """
+        source = self.of(name)
+        if not isinstance(source.dataset, Conversations):
+            return source
+        if (found := self._prompts.get(source.dataset.name)) is None:
+            found = RequestSource(source.dataset.of_each(), source.adapter, search=source.search)
+            self._prompts[source.dataset.name] = found
+        return found
+
     def source(self, config: DatasetConfig) -> RequestSource:
         """Return a data set as requests. Raises ConfigError or DatasetError."""
         key = (config.type, config.name)
         if key not in self._sources:
             benchmark = self._loaded.benchmark
-            dataset = load_dataset(config, [self._loaded.path.parent, self._cwd])
+            load = load_dataset if config.agentic_inference is None else load_conversations
+            dataset = load(config, [self._loaded.path.parent, self._cwd])
             adapter = self._adapter(config.params(benchmark.model_params), streaming=benchmark.streaming)
             source = RequestSource(dataset, adapter, search=[self._loaded.path.parent, self._cwd])
             source.check_rows()

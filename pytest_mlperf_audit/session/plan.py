@@ -36,6 +36,7 @@ from .crews import each_share
 from .inputs import Adapters, Sources, redirected, require_videos, target_of, with_data_found, with_prompts_found
 from .judge import PlannedAudit, with_beside
 from .places import check_disjoint, check_harmless
+from .played import played, unscored_turns
 from .run import AuditRun
 from .scorer import command_problem
 from .submitted import lacking
@@ -89,6 +90,7 @@ def _plan_run(path: Path, request: Request, audits: registry.Registry, adapters:
         ),
         left_out=(
             *unscored(loaded.benchmark),
+            *unscored_turns(loaded.benchmark),
             *lacking(loaded.benchmark, plans),
             *sources.warnings,
             *groups.warnings,
@@ -151,7 +153,7 @@ def context(benchmark: Benchmark) -> AuditContext:
 
 def _load(settings: Settings) -> Load:
     pattern = settings.load_pattern
-    if pattern.type == "concurrency":
+    if pattern.type in ("concurrency", "agentic_inference"):
         return Concurrency(target=pattern.target_concurrency or 1)
     if pattern.type == "poisson":
         return Poisson(target_qps=pattern.target_qps or 1.0, seed=settings.runtime.scheduler_random_seed)
@@ -182,10 +184,11 @@ class _Groups:
     def _performance(self) -> Iterator[PlannedAudit]:
         if self._benchmark.effective_mode:
             audit, cfg, source = *registry.runs()["performance"], self._sources.of(None)
-            if self._context.salt_seed is not None:
+            if self._context.salt_seed is not None and not source.dataset.of_conversations:
                 source.require_saltable(f"the ruleset {self._context.ruleset}")
             directory = self._report_dir / audit.id
-            sent = [(spec, source) for spec in self._specs(audit, cfg, source)]
+            context = played(self._loaded, source, self._context)
+            sent = [(spec, source) for spec in self._specs(audit, cfg, source, context)]
             yield self._planned(audit, cfg, sent, [directory], self._warmup(source, directory / "warmup"))
 
     def _accuracy(self) -> Iterator[PlannedAudit]:
@@ -201,7 +204,7 @@ class _Groups:
             yield self._planned(audit, cfg, sent, [self._report_dir / audit.id / spec.label for spec, _ in sent])
 
     def _audits(self, requested: Sequence[tuple[Audit[Any], AuditBlock]]) -> list[PlannedAudit]:
-        sources = [self._sources.of(cfg.dataset) for _, cfg in requested]
+        sources = [self._sources.prompts(cfg.dataset) for _, cfg in requested]
         drawn = [self._specs(audit, cfg, source) for (audit, cfg), source in zip(requested, sources, strict=True)]
         labels = Counter(spec.label for specs in drawn for spec in specs)
         self.warnings += _known_rows(requested)
@@ -215,9 +218,12 @@ class _Groups:
             planned.append(self._planned(audit, cfg, [(spec, source) for spec in specs], directories, warmup))
         return planned
 
-    def _specs(self, audit: Audit[Any], cfg: AuditBlock, source: RequestSource) -> list[RunSpec]:
+    def _specs(
+        self, audit: Audit[Any], cfg: AuditBlock, source: RequestSource, context: AuditContext | None = None
+    ) -> list[RunSpec]:
+        of_rows = msgspec.structs.replace(self._context, conversations=source.dataset.of_conversations)
         try:
-            specs = third_party.plan(audit, cfg, source, self._context)
+            specs = third_party.plan(audit, cfg, source, context or of_rows)
             for spec in specs:
                 source.keeping(spec.keep)
                 if spec.scoring:

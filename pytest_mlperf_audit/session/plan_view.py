@@ -9,6 +9,7 @@ from ..endpoints.source import RequestSource
 from ..report.tables import workload
 from ..runs.order import Scripted
 from ..runs.spec import Concurrency, MaxThroughput, RunSpec
+from ..runs.trajectories import Trajectories
 from ..text import plain
 from .crews import crew_specs, crew_text
 from .display import span
@@ -96,6 +97,8 @@ def _load_text(spec: RunSpec) -> str:
     if isinstance(spec.load, MaxThroughput):
         return "max_throughput"
     if isinstance(spec.load, Concurrency):
+        if isinstance(spec.order, Trajectories):
+            return f"{spec.order.count} conversations, {spec.load.target} at a time"
         return "SingleStream" if spec.load.target == 1 else f"concurrency {spec.load.target}"
     return f"poisson {spec.load.target_qps:g}/s"
 

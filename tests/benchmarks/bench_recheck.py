@@ -35,11 +35,12 @@ from pytest_mlperf_audit.layouts.endpoints import write_audit_files
 from pytest_mlperf_audit.load.group import PlannedPhase
 from pytest_mlperf_audit.records.log import QueryLog
 from pytest_mlperf_audit.records.store import QUERIES_FILE, write_phase
-from pytest_mlperf_audit.runs.order import Single
+from pytest_mlperf_audit.runs.order import Scripted, Single
 from pytest_mlperf_audit.runs.phase import PhaseRecord, figures
 from pytest_mlperf_audit.runs.query import QueryRecord
 from pytest_mlperf_audit.runs.script import NO_EDIT, Edit
 from pytest_mlperf_audit.runs.spec import RunSpec
+from pytest_mlperf_audit.runs.trajectories import Trajectories
 from pytest_mlperf_audit.session import third_party
 from pytest_mlperf_audit.session.finished import find
 from pytest_mlperf_audit.session.judge import PlannedAudit, audit_entry, judge
@@ -84,7 +85,7 @@ def queries(spec: RunSpec, rows: int, seed: int) -> Iterator[QueryRecord]:
     """Yield a phase's records as 64 lanes of 20 ms would leave them."""
     took_ns = np.random.default_rng(seed).lognormal(np.log(20e6), 0.1, spec.n_samples).astype(np.int64)
     free_ns = [0] * LANES
-    order = spec.order.indices(rows) if not hasattr(spec.order, "parameters") else iter(())
+    order = iter(()) if isinstance(spec.order, Scripted | Trajectories) else spec.order.indices(rows)
     for query, row in zip(range(spec.n_samples), order, strict=False):
         lane = query % LANES
         issued, free_ns[lane] = free_ns[lane], free_ns[lane] + int(took_ns[query])

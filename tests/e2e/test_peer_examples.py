@@ -91,7 +91,6 @@ def test_it_runs_unchanged(audit, simulated, path, audits):
 
 #: What keeps an example or a template of the endpoints tool from being planned: a line each.
 _NOT_HERE = (
-    "conversations of several turns are not sent here",  # agentic inference
     "has no path, and nothing is downloaded",  # data sets known by name, without --mlperf-data-dir
     "no such file; looked for",  # a template's placeholder, or data that the tool's repository does not hold
     "has no 'prompt'",  # the stand-in rows are not those of the example

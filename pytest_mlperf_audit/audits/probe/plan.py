@@ -64,7 +64,7 @@ def planned(
         design=design,
         looks=planned_looks,
         sources=sources,
-        forbidden=settings.forbidden(context.ruleset, context.division),
+        forbidden=settings.forbidden(context.ruleset, context.division, conversations=context.conversations),
         n_rows=len(samples),
         thorough=settings.thorough,
         primes=2 if settings.thorough else 1,

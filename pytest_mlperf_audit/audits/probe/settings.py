@@ -116,11 +116,17 @@ class ProbeSettings(Block):
             reject("names no kind, so nothing could fail; name at least one, or set probe: false", at=["forbid"])
         return self
 
-    def forbidden(self, ruleset: str, division: str | None = None) -> tuple[Kind, ...]:
-        """Return the kinds that fail the check under a ruleset's division, "" for no ruleset (config/rulesets.py)."""
+    def forbidden(self, ruleset: str, division: str | None = None, *, conversations: bool = False) -> tuple[Kind, ...]:
+        """Return the kinds that fail the check under a ruleset's division, "" for no ruleset (config/rulesets.py).
+
+        Without a ruleset, prefixes may be used again where the benchmark plays `conversations`: within one of them that
+        is allowed everywhere, and a system that does it cannot know that a repeat is not of the same one.
+        """
         if self.forbid is not None:
             return self.forbid
         allowed = allowed_caches(ruleset, division)
+        if conversations and not ruleset and allowed is not None:
+            allowed = allowed | {"prefix"}
         return () if allowed is None else tuple(kind for kind in KINDS if kind not in allowed)
 
     def looks(self) -> tuple[int, ...]:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from ...runs.order import Scripted, order_length
 from ...runs.phase import StoppedBy
 from ...runs.spec import Poisson, RunSpec
+from ...runs.trajectories import Trajectories
 from ..pattern import arrivals
 
 #: A worker holds what it sends in this time, and in two round trips to the controller.
@@ -44,7 +45,8 @@ class Dealer:
         self.end = 0
         self._n_workers = n_workers
         self._count = spec.n_samples
-        self._length = None if isinstance(spec.order, Scripted) else order_length(spec.order, n_rows)
+        order = spec.order
+        self._length = None if isinstance(order, Scripted | Trajectories) else order_length(order, n_rows)
         self._floor_ns = spec.min_duration_ms * 1_000_000
         self._reached_ns = 0
         self._again: deque[Chunk] = deque()

@@ -81,10 +81,10 @@ MISTAKES = {
         "wan22.yaml:6: datasets[0].type: expected one of performance, accuracy, got 3",
     ),
     "a load pattern of the endpoints tool that is not supported": (
-        "settings:\n  load_pattern:\n    type: agentic_inference\n",
+        "settings:\n  load_pattern:\n    type: burst\n",
         (
-            "wan22.yaml:8: settings.load_pattern.type: conversations of several turns are not sent here, "
-            "where each query stands alone; use concurrency"
+            "wan22.yaml:8: settings.load_pattern.type: 'burst' is not one of max_throughput, "
+            "concurrency, poisson, agentic_inference"
         ),
     ),
     "not a flag": (

@@ -129,10 +129,6 @@ MISTAKES = {
         "max_throughput; use n_samples_to_issue for a count, or min_duration_ms for a least duration"
     ),
     "timeout: 5\nsettings: 7\n": "wan22.yaml:7: settings: expected a mapping of keys, got 7",
-    "settings:\n  load_pattern: {type: agentic_inference, target_concurrency: 8}\n": (
-        "wan22.yaml:7: settings.load_pattern.type: conversations of several turns are not sent here, where each query "
-        "stands alone"
-    ),
     "settings:\n  drain: 7\n": "wan22.yaml:7: settings.drain: unknown key",
 }
 
