@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_mlperf_audit.audits.probe.conclusion import Conclusion
+from pytest_mlperf_audit.audits.probe.script import script
 from pytest_mlperf_audit.audits.probe.seen.contrasts import coalescing
 from pytest_mlperf_audit.audits.probe.seen.evidence import Evidence
 from pytest_mlperf_audit.runs.query import QueryRecord
+from pytest_mlperf_audit.runs.spec import Concurrency
 
 
 def bursts(same_s: float, ids: str) -> Evidence:
@@ -40,11 +43,38 @@ def bursts(same_s: float, ids: str) -> Evidence:
         (0.01, "one", True),
         (0.04, "own", False),
         (0.04, "one", True),
-        (0.04, "none", True),
+        (0.01, "none", True),
+        (0.04, "none", False),
     ],
 )
-def test_slower_together_says_something_unless_each_has_an_id_of_its_own(same_s, ids, sure):
+def test_slower_together_says_something_only_where_ids_are_shared(same_s, ids, sure):
     """Behind a balancer that goes by the prompt one server has all identical queries, and computes them."""
     contrast = coalescing(bursts(same_s, ids))
     assert contrast is not None
     assert (contrast.p < 0.001) is sure
+
+
+def served_by_hash(records: list[QueryRecord]) -> None:
+    """Have one of two servers, which the request picks, answer each of these queries at once, one after another."""
+    free_ns = [records[0].issued_ns] * 2
+    for record in records:
+        server = int(record.request[:8], 16) % 2
+        free_ns[server] += round(1e8 * (1 + record.query % 7 / 100))
+        record.completed_ns = free_ns[server]
+
+
+def test_a_balancer_that_goes_by_the_prompt_coalesces_nothing(plan_probe, fake_sut, monkeypatch):
+    """All identical queries wait for one server, different ones for either; replies have no ids."""
+
+    def answer(self, upcoming, plain=fake_sut._answer):
+        records = plain(self, upcoming)
+        if upcoming.most_in_flight > 1:
+            served_by_hash(records)
+            self.now_s = max(record.completed_ns for record in records) / 1e9
+        return records
+
+    monkeypatch.setattr(fake_sut, "_answer", answer)
+    probe = plan_probe(load=Concurrency(target=8))
+    for seed in range(3):
+        found = Conclusion(probe, fake_sut(seed=seed).run(script(probe, seed)).records)
+        assert (found.word, found.proved) == ("CLEAN", ())

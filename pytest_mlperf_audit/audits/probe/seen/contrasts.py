@@ -166,7 +166,7 @@ def won(blocks: Sequence[Block]) -> list[bool]:
 def coalescing(evidence: Evidence) -> Contrast | None:
     """Return identical bursts against bursts of twins, two-sided: some caches make those who wait slower.
 
-    That they are slower says nothing where each of their replies has an id of its own: then one of several servers took
+    That they are slower says nothing unless some of their replies share an id: one of several servers may have taken
     them all. None where replies differ in length: the longest of many twins would take longer than copies of one reply.
     """
     same, twins = (evidence.bursts.get(kind, []) for kind in ("same", "twins"))
@@ -175,16 +175,16 @@ def coalescing(evidence: Evidence) -> Contrast | None:
     if not same or not twins or not of_one_length([record for sent in (*same, *twins) for record in sent]):
         return None
     a, b = (np.log([[evidence.burst_s(burst) for burst in bursts]]) for bursts in (same, twins))
-    slower_p = 1.0 if _have_own_ids(same) else stratified_u(b, a)
+    slower_p = stratified_u(b, a) if _share_an_id(same) else 1.0
     p = min(1.0, 2 * min(stratified_u(a, b), slower_p))
     least_p = 2 * least_u(1, a.size, b.size)
     n = sum(map(len, same)) + sum(map(len, twins))
     return Contrast("coalescing", "bursts", p, least_p, partial(stratified_effect, a, b), *medians_s(a, b), n)
 
 
-def _have_own_ids(bursts: Sequence[Sequence[QueryRecord]]) -> bool:
-    ids = [record.reply_id for burst in bursts for record in burst]
-    return None not in ids and len(set(ids)) == len(ids)
+def _share_an_id(bursts: Sequence[Sequence[QueryRecord]]) -> bool:
+    ids = [record.reply_id for burst in bursts for record in burst if record.reply_id]
+    return len(set(ids)) < len(ids)
 
 
 def late(evidence: Evidence, groups: Mapping[str, Sequence[Block]] | None = None) -> Contrast | None:
