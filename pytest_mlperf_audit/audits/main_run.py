@@ -58,7 +58,8 @@ class Performance(Audit[PerformanceBlock]):
         if context.salt_seed is None:
             return [context.phase(MAIN_RUN, n_samples, order=order)]
         salt = {"nonce": "salt", "nonce_seed": context.salt_seed, "parameters": {_ROWS: len(samples)}}
-        return [context.phase(MAIN_RUN, n_samples, order=order, **salt)]
+        multiple = 1 if n_samples % len(samples) else len(samples)  # a count of the YAML's own stands
+        return [context.phase(MAIN_RUN, n_samples, order=order, multiple_of=multiple, **salt)]
 
     def checks(self, cfg: PerformanceBlock, phases: Sequence[RunSpec]) -> list[str]:  # noqa: ARG002
         """`completion` and `count`; `duration` where the YAML sets a floor; `early_stopping` where LoadGen has one.
@@ -193,8 +194,8 @@ def _whole_passes(run: MeasuredPhase) -> Check:
     reason = f"{issued} queries of {n_rows} rows are {issued / n_rows:.6g} passes over the data set"
     if not whole:
         reason += (
-            "; the rules of Endpoints ask for a whole number: set n_samples_to_issue to a multiple of the rows that "
-            "lasts longer than min_duration_ms"
+            "; the rules of Endpoints ask for a whole number: set n_samples_to_issue to a multiple of the rows, or "
+            "drop it, and leave time in max_duration_ms"
         )
     return Check(name=_PASSES, passed=whole or None, observed=issued, limit=n_rows, reason=reason)
 

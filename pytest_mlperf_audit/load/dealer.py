@@ -42,7 +42,7 @@ class LocalDealer:
         self.over = False
         self.stopped_by: StoppedBy = "count"
         self._tally = tally
-        self._least = spec.n_samples
+        self._least, self._multiple = spec.n_samples, spec.multiple_of
         order = spec.order
         self._most = None if isinstance(order, Scripted | Trajectories) else order_length(order, n_rows)
         self._floor_ns = spec.min_duration_ms * 1_000_000
@@ -54,7 +54,7 @@ class LocalDealer:
         if self.over:
             return None
         position = self._next
-        if position >= self._least and self._tally.reached(self._floor_ns):
+        if self._is_enough(position) and self._tally.reached(self._floor_ns):
             self.stopped_by = "count"
         elif self._tally.seems_gone():
             self.stopped_by = "abort"
@@ -71,8 +71,11 @@ class LocalDealer:
     def is_due_to_end(self) -> bool:
         """Whether time or count end it by now, whatever the replies."""
         elapsed_ns = perf_counter_ns() - self._tally.zero_ns
-        enough = self._tally.n_issued >= self._least and elapsed_ns >= self._floor_ns
+        enough = self._is_enough(self._tally.n_issued) and elapsed_ns >= self._floor_ns
         return self.over or enough or self.ceiling_reached()
+
+    def _is_enough(self, n_queries: int) -> bool:
+        return n_queries >= self._least and n_queries % self._multiple == 0
 
     def ceiling_reached(self) -> bool:
         """Whether the phase has lasted as long as it may."""

@@ -118,7 +118,8 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     A phase ends when at least `n_samples` queries were issued AND `min_duration_ms` have passed, or when
     `max_duration_ms` (0: no ceiling) or the sample order ends it; queries in flight are always waited for,
     at most `drain_timeout_s` (None: without limit). A scripted phase sends at most `n_samples` queries, at most as many
-    at once as its load says, and ends when its script does.
+    at once as its load says, and ends when its script does. With `multiple_of` a phase that its floor takes beyond its
+    count goes on to a multiple of that many queries; Poisson arrivals over several processes do not.
 
     Of trajectories, `n_samples` are the turns of all, the load says how many are played at once, and a turn that has
     failed ends its own; see `runs.trajectories`.
@@ -147,3 +148,4 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     scoring: Scoring | None = None
     parameters: dict[str, Parameter] = {}
     conditional: bool = False
+    multiple_of: int = 1

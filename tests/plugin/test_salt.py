@@ -72,6 +72,21 @@ def test_part_of_a_pass_is_undecided_with_the_cure(audit, salted):
     result.stdout.fnmatch_lines(["*10 queries of 8 rows are 1.25 passes over the data set*"])
 
 
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_a_floor_takes_the_run_to_the_end_of_a_pass(audit, salted, num_workers):
+    load = {"type": "concurrency", "target_concurrency": 4}
+    settings = {
+        "load_pattern": load,
+        "runtime": {"min_duration_ms": 100},
+        "client": {"num_workers": num_workers},
+    }
+    salted(settings=settings)
+    assert audit.run("-m", "performance").ret == 0
+    issued = len(digests(audit, "performance"))
+    assert issued > 8
+    assert issued % 8 == 0
+
+
 def test_no_other_ruleset_salts(audit, salted):
     salted(submission_ref={"model": "llama3.1-8b", "ruleset": "mlperf-endpoints-v0.7"})
     assert audit.run().ret == 0

@@ -45,6 +45,7 @@ class Dealer:
         self.end = 0
         self._n_workers = n_workers
         self._count = spec.n_samples
+        self._multiple = 1 if isinstance(spec.load, Poisson) else spec.multiple_of
         order = spec.order
         self._length = None if isinstance(order, Scripted | Trajectories) else order_length(order, n_rows)
         self._floor_ns = spec.min_duration_ms * 1_000_000
@@ -58,7 +59,8 @@ class Dealer:
     @property
     def until(self) -> int | None:
         """The first position that is not sent, None while nobody knows."""
-        count = self._count if self._reached_ns >= self._floor_ns else None
+        least = self._count if self._multiple == 1 else max(self._count, self.end)
+        count = least + -least % self._multiple if self._reached_ns >= self._floor_ns else None
         known = [end for end in (count, self._length) if end is not None]
         return min(known) if known else None
 
@@ -74,7 +76,12 @@ class Dealer:
 
     @property
     def is_too_much(self) -> bool:
-        """Whether the floor of duration has just been reached, and workers may hold more than is needed."""
+        """Whether the floor of duration has just been reached, and workers may hold more than is needed.
+
+        Where it goes on to a multiple they do not.
+        """
+        if self._multiple > 1:
+            return False
         reached = 0 < self._floor_ns <= self._reached_ns
         return reached and self.end >= self._count and not (self.is_holding or self.over)
 
@@ -295,5 +302,7 @@ class Arrivals:
 
 def enough(spec: RunSpec, start_ns: int) -> Callable[[int], bool]:
     """Return what says of the highest position sent whether count and floor of duration are over by now."""
+    if spec.multiple_of > 1:  # only the controller knows where the last pass ends
+        return lambda _highest: False
     floor_ns = start_ns + spec.min_duration_ms * 1_000_000
     return lambda highest: highest + 1 >= spec.n_samples and perf_counter_ns() >= floor_ns

@@ -57,6 +57,15 @@ def test_a_duration_floor_goes_beyond_the_count(deal):
     assert deal(spec(min_duration_ms=95)) == (10, "count")
 
 
+@pytest.mark.parametrize(("floor_ms", "n_queries"), [(0, 4), (30, 4), (41, 8), (95, 12), (120, 12), (125, 16)])
+def test_a_phase_of_whole_passes_goes_on_to_the_end_of_one(deal, floor_ms, n_queries):
+    assert deal(spec(min_duration_ms=floor_ms, multiple_of=4)) == (n_queries, "count")
+
+
+def test_a_ceiling_ends_a_pass(deal):
+    assert deal(spec(min_duration_ms=41, max_duration_ms=60, multiple_of=4)) == (6, "ceiling")
+
+
 def test_at_its_floor_a_phase_waits_for_a_completion_but_not_for_ever(deal):
     assert deal(spec(min_duration_ms=25), "http_500", failing_from=2) == (12, "count")
 

@@ -185,6 +185,22 @@ def test_at_a_floor_what_is_sent_is_a_prefix(monkeypatch: pytest.MonkeyPatch, la
     assert simulated.dealer.conclude() == len(sent)
 
 
+@pytest.mark.parametrize("latency", LATENCIES)
+@pytest.mark.parametrize("n_workers", [1, 2, 5])
+@pytest.mark.parametrize("floor_ms", [0, 3, 700])
+def test_a_floor_leads_to_the_end_of_a_pass(
+    monkeypatch: pytest.MonkeyPatch, latency: str, n_workers: int, floor_ms: int
+):
+    spec = _spec(50, min_duration_ms=floor_ms, multiple_of=25)
+    simulated = Simulated(monkeypatch, spec, [3] * n_workers, LATENCIES[latency], delay_ms=0.4)
+    sent = sorted(simulated.run())
+    assert sent == list(range(len(sent)))
+    assert len(sent) >= 50
+    assert len(sent) % 25 == 0
+    assert simulated.dealer.stopped_by == "count"
+    assert simulated.dealer.conclude() == len(sent)
+
+
 @pytest.mark.parametrize("n_workers", range(1, 9))
 @pytest.mark.parametrize("seed", range(3))
 def test_at_the_ceiling_what_is_sent_is_a_prefix(monkeypatch: pytest.MonkeyPatch, n_workers: int, seed: int):
