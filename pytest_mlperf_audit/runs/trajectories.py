@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, NamedTuple
 
@@ -17,6 +18,7 @@ import msgspec
 
 #: 64 bits, as MLPerf Endpoints asks for (`endpoints_rules.md`, § 2.9.5.1); the endpoints tool has 16.
 _SALT_BYTES = 8
+_REPEAT = re.compile(r"__repeat_[0-9]+$")
 
 
 class Trajectories(msgspec.Struct, frozen=True, tag_field="kind", tag="trajectories"):
@@ -59,6 +61,11 @@ class Trajectory(NamedTuple):
     def name(self, conversation: str) -> str:
         """Return the id of this trajectory of a conversation: `c1`, and from the second pass on `c1__repeat_2`."""
         return conversation if self.repeat == 1 else f"{conversation}__repeat_{self.repeat}"
+
+
+def is_repeat(name: str) -> bool:
+    """Whether a trajectory of a second pass, or a later one, may have this id."""
+    return _REPEAT.search(name) is not None
 
 
 class Salt(NamedTuple):

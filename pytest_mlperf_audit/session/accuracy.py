@@ -29,7 +29,12 @@ def accuracy_block(benchmark: Benchmark) -> AccuracyBlock:
 
 
 def _unscorable(benchmark: Benchmark) -> Iterator[tuple[str, str]]:
-    """Yield the names of accuracy data sets that cannot be scored, and a sentence on each."""
+    """Yield the names of data sets that are to be scored and cannot be, and a sentence on each."""
+    for dataset in benchmark.datasets:
+        method = dataset.accuracy_config.eval_method if dataset.accuracy_config else dataset.eval_method
+        if dataset.agentic_inference and method:
+            what = f"the performance data set {dataset.name!r} is not scored (eval_method {method})"
+            yield dataset.name, f"{what}: outputs are scored in the accuracy run alone"
     for dataset in benchmark.scored_datasets:
         if isinstance(why := scoring_of(dataset), str):
             yield dataset.name, f"the accuracy data set {dataset.name!r} cannot be scored: {why}"

@@ -36,7 +36,7 @@ from .crews import each_share
 from .inputs import Adapters, Sources, redirected, require_videos, target_of, with_data_found, with_prompts_found
 from .judge import PlannedAudit, with_beside
 from .places import check_disjoint, check_harmless
-from .played import played, unscored_turns
+from .played import played
 from .run import AuditRun
 from .scorer import command_problem
 from .submitted import lacking
@@ -90,7 +90,6 @@ def _plan_run(path: Path, request: Request, audits: registry.Registry, adapters:
         ),
         left_out=(
             *unscored(loaded.benchmark),
-            *unscored_turns(loaded.benchmark),
             *lacking(loaded.benchmark, plans),
             *sources.warnings,
             *groups.warnings,

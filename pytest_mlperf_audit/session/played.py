@@ -1,18 +1,15 @@
-"""Conversations of the YAML as the trajectories of the main run, and what is not done with them."""
+"""Conversations of the YAML as the trajectories of the main run."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import msgspec
 
 from ..audits.contract import AuditContext
-from ..config.benchmark import Benchmark
 from ..config.load import LoadedConfig
 from ..datasets import Conversations
 from ..endpoints.source import RequestSource
 from ..errors import DatasetError
-from ..runs.trajectories import Trajectories, has_system_prompt
+from ..runs.trajectories import Trajectories, has_system_prompt, is_repeat
 
 
 def played(loaded: LoadedConfig, source: RequestSource, context: AuditContext) -> AuditContext:
@@ -30,15 +27,31 @@ def played(loaded: LoadedConfig, source: RequestSource, context: AuditContext) -
     if asked_by:
         _require_system_prompts(dataset, asked_by)
     seed = context.sample_order_seed if context.salt_seed is None else context.salt_seed
+    count = block.num_trajectories_to_issue or len(dataset.turns)
+    if count > len(dataset.turns):
+        _require_plain_names(dataset)
     order = Trajectories(
         turns=tuple(dataset.turns),
-        count=block.num_trajectories_to_issue or len(dataset.turns),
+        count=count,
         headers=block.routing_headers,
         tool_delays=block.inject_tool_delay,
         salt_seed=seed if asked_by else None,
         stop_at_end=block.stop_issuing_on_first_user_complete,
     )
     return msgspec.structs.replace(context, trajectories=order, query_timeout_s=block.turn_timeout_s)
+
+
+def _require_plain_names(dataset: Conversations) -> None:
+    """Raise DatasetError for a conversation that is called as the repeat of another might be."""
+    row = 0
+    for n_turns in dataset.turns:
+        name = str(dataset.column(row, "conversation_id"))
+        if is_repeat(name):
+            raise DatasetError(
+                f"{dataset.where(row)}: a conversation is called {name!r:.80}, as a repeat would be, and these are "
+                "played again; rename it, or set num_trajectories_to_issue to no more than there are"
+            )
+        row += n_turns
 
 
 def _require_system_prompts(dataset: Conversations, asked_by: str) -> None:
@@ -50,14 +63,3 @@ def _require_system_prompts(dataset: Conversations, asked_by: str) -> None:
                 f"prompt, where {asked_by} puts a salt; give it one in 'system', or ask for no salt"
             )
         row += n_turns
-
-
-def unscored_turns(benchmark: Benchmark) -> Iterator[str]:
-    """Yield a sentence for each performance data set whose replies the YAML asks to score, as is not done here."""
-    for dataset in benchmark.datasets:
-        method = dataset.accuracy_config.eval_method if dataset.accuracy_config else dataset.eval_method
-        if dataset.agentic_inference and method:
-            yield (
-                f"the performance data set {dataset.name!r} is not scored (eval_method {method}): outputs are scored "
-                "in the accuracy run alone"
-            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from itertools import pairwise
 
@@ -144,6 +145,26 @@ def test_a_turn_that_takes_too_long_ends_its_trajectory(play, server):
     outcomes = {name: [one.outcome for one in queries] for name, queries in by_conversation(ended.queries).items()}
     assert outcomes == {"c0": ["completed", "timeout"], "c1": ["completed"] * 3}
     assert ended.record.status == "complete"
+    assert not consistent(ended)
+
+
+def test_a_turn_whose_connection_breaks_ends_its_trajectory(play, server, monkeypatch):
+    handler = server._server.RequestHandlerClass
+    plain = handler.reply
+
+    def breaking(self, status, *more):
+        if status:
+            plain(self, status, *more)
+        else:
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+    monkeypatch.setattr(handler, "reply", breaking)
+    server.post = lambda _, body: (0, None) if last_words(body) == "c0 3" else (200, ANSWER)
+    ended = play([3, 2], target=1)
+    outcomes = {name: [one.outcome for one in queries] for name, queries in by_conversation(ended.queries).items()}
+    assert outcomes == {"c0": ["completed", "reset"], "c1": ["completed"] * 2}
+    assert (ended.record.status, ended.record.stopped_by) == ("complete", "failed_turns")
     assert not consistent(ended)
 
 

@@ -145,6 +145,32 @@ def test_a_line_that_is_wrong_is_a_mistake(audit, agentic, server):
     assert not server.posts
 
 
+@pytest.mark.parametrize("count", [3, 4])
+def test_a_conversation_must_not_be_called_as_a_repeat_is(audit, agentic, server, count):
+    agentic(server, num_trajectories_to_issue=count)
+    text = (audit.path / "c.jsonl").read_text()
+    (audit.path / "c.jsonl").write_text(text.replace('"c0"', '"c1__repeat_2"'))
+    result = audit.run()
+    assert result.ret == (0 if count == 3 else 4)
+    if count == 4:
+        result.stderr.fnmatch_lines(["*c.jsonl line 1: a conversation is called 'c1__repeat_2', as a repeat would be*"])
+
+
+@pytest.mark.parametrize(("kind", "ret"), [("online", 0), ("submission", 6)])
+def test_replies_that_are_to_be_scored_inline_are_not(audit, agentic, server, kind, ret):
+    agentic(server)
+    text = (audit.path / "wan22.yaml").read_text().replace("type: online", f"type: {kind}\nbenchmark_mode: online")
+    text = text.replace(
+        "- path: c.jsonl", "- path: c.jsonl\n  accuracy_config: {eval_method: agentic_inference_inline}"
+    )
+    (audit.path / "wan22.yaml").write_text(text)
+    result = audit.run()
+    assert result.ret == ret
+    result.stdout.fnmatch_lines(["*warning: the performance data set 'c' is not scored*(eval_method*"])
+    statuses = {entry["id"]: entry["status"] for entry in audit.verdict()["audits"]}
+    assert statuses == {"performance": "PASS"} | ({"accuracy": "NO_VERDICT"} if ret else {})
+
+
 @pytest.mark.own_process
 def test_ctrl_c_in_mid_conversation(audit, agentic, server, until):
     over = threading.Event()

@@ -267,6 +267,22 @@ def test_the_check_of_test04_comes_last_and_its_phases_have_no_other(rows, block
         assert names == [*Test04().checks(without, Test04().plan(without, rows(), context)), "cache_probe"]
 
 
+@pytest.mark.parametrize(
+    ("keys", "ruleset", "forbidden"),
+    [
+        ({}, "", False),
+        ({"forbid": ["prefix"]}, "", True),
+        ({}, "mlperf-inference-v6.0", True),
+        ({}, "mlperf-endpoints-v1.0-2026-10-C1-A", False),
+    ],
+    ids=["no ruleset", "the YAML", "a ruleset that forbids it", "a ruleset that allows it"],
+)
+def test_prefixes_of_conversations_may_be_used_again_unless_a_rule_forbids_it(keys, ruleset, forbidden):
+    kinds = ProbeSettings(**keys).forbidden(ruleset, conversations=True)
+    assert ("prefix" in kinds) is forbidden
+    assert keys or {"response", "near_duplicate", "semantic"} <= set(kinds)
+
+
 def test_the_checks_of_cache_probe_are_what_is_forbidden(rows):
     cfg = CacheProbeBlock.model_validate({"test": "cache_probe"})
     audit = CacheProbe()
