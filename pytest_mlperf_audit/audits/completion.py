@@ -14,8 +14,12 @@ import msgspec
 from ..runs.phase import MeasuredPhase
 from ..runs.query import is_turned_away, n_turned_away, refusal
 from ..runs.spec import RunSpec
+from ..runs.trajectories import Trajectories
 from .unsent import unsent
 from .verdict import Check
+
+#: What ends a run of conversations when all were played that were asked for.
+_ALL_PLAYED = frozenset({"count", "window"})
 
 
 def completion(run: MeasuredPhase, min_completion: float, *, name: str) -> Check:
@@ -73,13 +77,19 @@ def in_doubt(check: Check, n_refused: int) -> Check:
 
 
 def duration(run: MeasuredPhase, *, name: str) -> Check:
-    """Require that queries were issued and answered for the phase's whole duration floor."""
+    """Require that queries were issued and answered for the phase's whole duration floor.
+
+    Undecided of conversations that were all played in less, for that is what was asked for.
+    """
     floor_s = run.spec.min_duration_ms / 1000
     window_s = run.figures.window_s or 0.0
     reason = f"the phase lasted {window_s:.3f} s, the floor is {floor_s:g} s"
     if window_s < floor_s:
         reason += f" ({_why_stopped(run)})"
     check = Check(name=name, passed=window_s >= floor_s, observed=window_s, limit=floor_s, reason=reason)
+    if not check.passed and isinstance(run.spec.order, Trajectories) and run.record.stopped_by in _ALL_PLAYED:
+        cure = "no floor prolongs a run of conversations: play more of them (num_trajectories_to_issue)"
+        return msgspec.structs.replace(check, passed=None, reason=f"{reason}; undecided, for {cure}")
     return unless_turned_away(check, run)
 
 

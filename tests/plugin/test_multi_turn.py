@@ -160,9 +160,8 @@ def test_a_conversation_must_not_be_called_as_a_repeat_is(audit, agentic, server
 def test_replies_that_are_to_be_scored_inline_are_not(audit, agentic, server, kind, ret):
     agentic(server)
     text = (audit.path / "wan22.yaml").read_text().replace("type: online", f"type: {kind}\nbenchmark_mode: online")
-    text = text.replace(
-        "- path: c.jsonl", "- path: c.jsonl\n  accuracy_config: {eval_method: agentic_inference_inline}"
-    )
+    scored = "- path: c.jsonl\n  accuracy_config: {eval_method: agentic_inference_inline}"
+    text = text.replace("- path: c.jsonl", scored)
     (audit.path / "wan22.yaml").write_text(text)
     result = audit.run()
     assert result.ret == ret

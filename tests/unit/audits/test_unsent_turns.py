@@ -26,10 +26,16 @@ def record(query, row, conversation, outcome="completed", **more):
     )
 
 
-def judged(records, stopped_by="count", **order):
+def judged(records, stopped_by="count", floor_ms=0, **order):
     """Judge a run of two conversations, of 3 turns and of 2."""
     played = Trajectories(turns=(3, 2), count=2, **order)
-    spec = RunSpec(label="performance", n_samples=played.n_turns, order=played, load=Concurrency(target=1))
+    spec = RunSpec(
+        label="performance",
+        n_samples=played.n_turns,
+        order=played,
+        load=Concurrency(target=1),
+        min_duration_ms=floor_ms,
+    )
     phase = PhaseRecord(
         label=spec.label,
         spec=spec,
@@ -88,6 +94,14 @@ def test_unwanted_turns_do_not_pay_for_a_failed_one():
 def test_turns_left_out_by_the_ceiling_are_owed_whatever_the_user_wants():
     checks, _ = judged(ALL[:2], "ceiling", stop_at_end=True)
     assert [check.passed for check in checks.values()] == [False, False]
+
+
+def test_conversations_that_are_over_before_the_floor_say_nothing_of_the_system():
+    checks, _ = judged(ALL, floor_ms=9000)
+    assert checks["duration"].passed is None
+    assert checks["duration"].reason.endswith("play more of them (num_trajectories_to_issue)")
+    assert judged(ALL, floor_ms=5000)[0]["duration"].passed is True
+    assert judged(ALL[:3], "ceiling", floor_ms=9000)[0]["duration"].passed is False
 
 
 def test_late_turns_are_in_no_rate():
