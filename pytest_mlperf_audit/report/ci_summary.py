@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from ..text import plain
 from ..verdicts.document import AuditEntry, CheckEntry, PhaseEntry, VerdictDocument
@@ -38,7 +38,7 @@ def round_markdown(document: RoundDocument) -> str:
     """Return the job summary of a submission tree: its status, its counts, and a table of what did not pass."""
     wrong = document.findings
     rows = [(STATUS_WORDS[one.status], _audits(one), _text(one.sentence, 300)) for one in wrong[:_MAX_CHECKS]]
-    name = _text(PurePath(document.tree).name, 120)
+    name = _text(round_words.name(document), 120)
     lines = [
         f"## {STATUS_WORDS[document.status]}: {name}",
         "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
 from typing import Final
 
 from ...audits.published.case import CaseOutcome, Upstream
@@ -17,6 +18,11 @@ _WIDTH: Final = 100
 _MOST_LISTED: Final = 12
 _MOST_OF_KIND: Final = 3
 _LIMIT: Final = 300
+
+
+def name(document: RoundDocument) -> str:
+    """Return the name of the tree: where it lies on this machine is nobody's business whom the report is sent to."""
+    return PurePath(document.tree).name or document.tree
 
 
 def counts(document: RoundDocument) -> str:

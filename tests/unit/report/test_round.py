@@ -95,6 +95,12 @@ def test_the_page_says_equal_sentences_once_and_has_the_matrix():
     assert "2 without a verdict" in page
 
 
+def test_the_page_names_the_tree_and_not_where_it_lies():
+    page = render(a_round([case(0)]))
+    assert "<h1>inference_results_v4.1</h1>" in page
+    assert "/data" not in page
+
+
 def test_sheets_for_a_spreadsheet(tmp_path):
     hostile = case(0, "FAIL", reason="=HYPERLINK(1)", submitter='a "quoted", name')
     write_round_report(a_round([hostile, case(1)]), tmp_path)
