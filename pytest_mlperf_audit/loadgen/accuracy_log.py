@@ -111,17 +111,26 @@ def read_truncated(path: Path) -> Truncated | None:
 
     Raises RecordError when the file cannot be read.
     """
+    match = _mark_of(path)
+    if match is None:
+        return None
+    text = match.string
+    return Truncated(_whole_entries(text[: match.start()]), _whole_entries(text[match.end() :]))
+
+
+def is_truncated(path: Path) -> bool:
+    """Return whether MLPerf's tool cut a log. Raises RecordError when the file cannot be read."""
+    return _mark_of(path) is not None
+
+
+def _mark_of(path: Path) -> re.Match[bytes] | None:
+    """Return where a log was cut, in what is left of it; None where it was not."""
     try:
         with open_plain(path) as file:
             text = file.read(_TRUNCATED_BYTES + 1)
     except OSError as error:
         raise RecordError(f"{path} cannot be read ({error.strerror}); check that it is there") from error
-    if len(text) > _TRUNCATED_BYTES:
-        return None
-    match = _MARK.search(text)
-    if match is None:
-        return None
-    return Truncated(_whole_entries(text[: match.start()]), _whole_entries(text[match.end() :]))
+    return None if len(text) > _TRUNCATED_BYTES else _MARK.search(text)
 
 
 def read_hash(path: Path) -> str | None:

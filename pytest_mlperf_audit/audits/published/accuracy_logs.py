@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ...errors import RecordError
-from ...loadgen.accuracy_log import AccuracyLog, Entry, read_hash, read_truncated
+from ...loadgen.accuracy_log import AccuracyLog, Entry, is_truncated, read_hash
 from ...loadgen.summary import Summary, read_summary
 from ...loadgen.verify_files import VerifyRecord, read_verify_record
 from ..verdict import Check
@@ -39,7 +39,7 @@ def take_whole(
     """
     if may_lack and not path.exists():
         raise TruncatedLogError(f"there is no {path}; judge the submitter's whole log")
-    if read_truncated(path):
+    if is_truncated(path):
         raise TruncatedLogError(
             f"{path} was cut for publication to 4096 bytes of either end; judge the submitter's whole log"
         )
