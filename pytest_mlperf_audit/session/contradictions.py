@@ -17,7 +17,7 @@ from ..records.log import read_queries
 from ..records.store import QUERIES_FILE
 from ..runs.order import InTurn, SampleOrder, Scripted, Sequential, Single, WithoutReplacement
 from ..runs.query import QueryRecord
-from ..runs.spec import Load, RunSpec
+from ..runs.spec import Concurrency, Load, RunSpec
 from ..runs.trajectories import Trajectories
 from ..verdicts.document import AuditEntry, PhaseEntry, VerdictDocument
 from .turns import Turns
@@ -84,7 +84,7 @@ def _query_contradictions(phase: PhaseEntry, path: Path) -> Iterator[str]:
         yield f"the queries of phase {phase.label} took {window_s:.6g} s, the phase itself {phase.duration_s:.6g} s"
     seen = bytearray(phase.figures.n_issued)
     rows: set[int] = set()
-    turns = Turns(phase.spec.order) if isinstance(phase.spec.order, Trajectories) else None
+    turns = _turns(phase.spec)
     for record in read_queries(path):
         wrong = _wrong_with_query(record, phase.spec, seen, rows)
         if wrong := wrong or (turns.wrong_with(record) if turns else ""):
@@ -92,6 +92,12 @@ def _query_contradictions(phase: PhaseEntry, path: Path) -> Iterator[str]:
             return
     if turns and phase.status == "complete" and (wrong := turns.wrong_at_end()):
         yield f"phase {phase.label}: {wrong}"
+
+
+def _turns(spec: RunSpec) -> Turns | None:
+    if isinstance(spec.order, Trajectories) and isinstance(spec.load, Concurrency):
+        return Turns(spec.order, spec.load.target)
+    return None
 
 
 def _wrong_with_query(record: QueryRecord, spec: RunSpec, seen: bytearray, rows: set[int]) -> str:

@@ -5,34 +5,29 @@ from __future__ import annotations
 import itertools
 from bisect import bisect_right
 from dataclasses import dataclass
-from typing import Final
 
 from ..runs.query import QueryRecord
 from ..runs.trajectories import Trajectories
 
-#: A reply is taken in, and the next turn issued, so long after its last byte at most, as far as anyone can say.
-_SLACK_NS: Final = 100_000_000
-
 
 @dataclass
 class _Played:
-    """What was seen of a trajectory: its first issue, row and end of its latest turn, and whether it is over."""
+    """What was seen of a trajectory: row and end of its latest turn, and whether it is over."""
 
-    began_ns: int
     row: int
     ended_ns: int
     over: bool
 
 
 class Turns:
-    """Takes the records of a phase in the order in which they completed."""
+    """Takes the records of a phase of so many slots in the order in which they completed."""
 
-    def __init__(self, order: Trajectories) -> None:
+    def __init__(self, order: Trajectories, n_slots: int) -> None:
         self._order = order
+        self._n_slots = n_slots
         self._ends = list(itertools.accumulate(order.turns))
         self._played: dict[str, _Played] = {}
         self._late_from_ns: int | None = None
-        self._timed_until_ns = 0
 
     def wrong_with(self, record: QueryRecord) -> str:
         """Return what is wrong with the next record, "" for nothing."""
@@ -47,30 +42,24 @@ class Turns:
         if played is not None and record.issued_ns < played.ended_ns:
             return f"{what} was issued before the turn before it was over"
         over = record.sample + 1 == self._ends[at] or not record.ok
-        began_ns = record.issued_ns if played is None else played.began_ns
-        self._played[record.conversation] = _Played(began_ns, record.sample, record.completed_ns, over)
+        self._played[record.conversation] = _Played(record.sample, record.completed_ns, over)
         if len(self._played) > self._order.count:
             return f"{what} is of one more conversation than the {self._order.count} that were to be played"
-        if not record.late:
-            self._timed_until_ns = max(self._timed_until_ns, record.issued_ns)
-        elif self._late_from_ns is None or record.issued_ns < self._late_from_ns:
+        if record.late and (self._late_from_ns is None or record.issued_ns < self._late_from_ns):
             self._late_from_ns = record.issued_ns
         return ""
 
     def wrong_at_end(self) -> str:
-        """Return what is wrong with which turns are late, "" for nothing, once all records were taken."""
-        window_end_ns = self._window_end_ns()
-        if self._late_from_ns is not None and (window_end_ns is None or self._late_from_ns < window_end_ns):
-            return "turns are said to be late that were issued while every slot had a conversation to play"
-        if window_end_ns is not None and self._timed_until_ns > window_end_ns + _SLACK_NS:
-            return "turns are not said to be late that were issued when a slot had no next conversation"
-        return ""
+        """Return what is wrong with which turns are late, "" for nothing, once all records were taken.
 
-    def _window_end_ns(self) -> int | None:
-        """Return when the first slot had no next conversation: as one ended, with all begun; None before that."""
-        if len(self._played) < self._order.count:
-            return None
-        all_begun_ns = max(played.began_ns for played in self._played.values())
-        return min(
-            (one.ended_ns for one in self._played.values() if one.over and one.ended_ns >= all_begun_ns), default=None
-        )
+        A turn is late when a slot has no next conversation, which is when all but one less than there are slots are
+        over; the last ones may still wait for their first turn. That a reply is over was seen some time after its last
+        byte, so that nobody can say that a turn should have been late.
+        """
+        if self._late_from_ns is None:
+            return ""
+        ends_ns = sorted(played.ended_ns for played in self._played.values() if played.over)
+        due = self._order.count - min(self._n_slots, self._order.count) + 1
+        if len(ends_ns) < due or ends_ns[due - 1] > self._late_from_ns:
+            return "turns are said to be late that were issued while every slot had a conversation to play"
+        return ""
