@@ -52,6 +52,7 @@ class Conversations(Dataset):
         #: Of each turn: its conversation, and where its messages begin and end.
         self._of = array("L")
         self._first, self._end = array("L"), array("L")
+        self._quick: dict[str, array[Any]] = {"turn": array("L"), "delay_seconds": array("d")}
 
     def __getitem__(self, index: int) -> Mapping[str, Any]:
         return self._row(index, range(self._first[index], self._end[index]))
@@ -62,7 +63,10 @@ class Conversations(Dataset):
 
     def column(self, index: int, name: str) -> Any:
         """Return what a row has in a column, the messages aside, None for nothing."""
-        return self._rows[index].get(name, self._inherited[self._of[index]].get(name))
+        if name in self._quick:  # asked for between a reply and the next turn, where no row should be decoded
+            return self._quick[name][index]
+        found = self._rows[index].get(name)
+        return self._inherited[self._of[index]].get(name) if found is None else found
 
     def to_check(self, index: int) -> Mapping[str, Any]:
         """Return a row with the first of its messages and those that the turn before it did not have."""
@@ -110,6 +114,8 @@ class Conversations(Dataset):
                     fields = {name: value for name, value in fields.items() if name not in given}
                 self._rows.append(_limited(fields), line.number)
                 self._of.append(conversation)
+                self._quick["turn"].append(line.row["turn"])
+                self._quick["delay_seconds"].append(line.row.get("delay_seconds", 0.0))
                 self._first.append(start)
                 self._end.append(len(self._messages))
         self.turns.append(n_turns)

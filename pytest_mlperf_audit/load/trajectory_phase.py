@@ -104,7 +104,7 @@ class TrajectoryPhase(Phase):
         """Return how long a turn waits, no longer than until the phase may last no more."""
         if not self._order.tool_delays:
             return 0.0
-        delay_s = float(self._source.dataset.column(row, "delay_seconds") or 0.0)
+        delay_s = float(self._source.dataset.column(row, "delay_seconds"))
         if self.spec.max_duration_ms:
             since_ns = perf_counter_ns() - (self._tally.zero_ns or perf_counter_ns())
             delay_s = min(delay_s, max(0.0, self.spec.max_duration_ms / 1000 - since_ns / 1e9))

@@ -182,6 +182,21 @@ def test_a_ceiling_cuts_a_delay_short(play):
     assert (len(ended.queries), ended.record.status, ended.record.stopped_by) == (1, "complete", "ceiling")
 
 
+def test_what_hangs_when_all_is_sent_is_given_up_in_time(play, server):
+    over = threading.Event()
+
+    def post(_path, body):
+        if last_words(body) == "c1 3":
+            over.wait(10)
+        return (500, {}) if last_words(body) == "c0 1" else (200, ANSWER)  # so that not all turns are ever issued
+
+    server.post = post
+    ended = play([2, 2], target=2, drain_timeout_s=0.1)
+    over.set()
+    assert (ended.record.status, len(ended.queries)) == ("undrained", 3)
+    assert ended.outcomes == {"http_500", "completed", "cancelled"}
+
+
 def test_the_first_slot_without_a_next_trajectory_ends_what_is_measured(play, server):
     reached = threading.Event()
 

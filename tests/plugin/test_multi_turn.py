@@ -85,6 +85,18 @@ def test_the_plan_says_what_is_played(audit, agentic):
     )
 
 
+@pytest.mark.parametrize("division", [None, "standardized-con", "standardized-cop"])
+def test_prefixes_of_conversations_are_forbidden_by_a_ruleset_alone(audit, agentic, division):
+    ruleset = {"model": "wan22", "ruleset": "mlperf-endpoints-v1.0-2026-10-C1-A", "division": division}
+    probe = {"test": "cache_probe", "samples": None, "sample_index": None, "threshold": None, "probe": None}
+    agentic(audits=probe, submission_ref=ruleset if division else None)
+    text = (audit.path / "wan22.yaml").read_text()
+    (audit.path / "wan22.yaml").write_text(text.replace("test: cache_probe", "test: cache_probe\n  samples: made_up"))
+    checks = [line for line in audit.run("--mlperf-plan").outlines if "checks:" in line]
+    assert "no_cache[response]" in checks[0]
+    assert ("no_cache[prefix]" in checks[0]) is (division == "standardized-con")
+
+
 def test_a_turn_that_fails_in_mid_conversation_is_no_pass(audit, agentic, server):
     def post(_path, body):
         return (500, {}) if body["messages"][-1]["content"] == "c2 0" else (200, ANSWER)

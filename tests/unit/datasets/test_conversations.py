@@ -69,7 +69,7 @@ def test_each_turn_of_the_client_has_the_recorded_history_before_it(conversation
     ]
     assert [found[row]["messages"] for row in range(3)] == [history[:2], history[:5], history]
     assert [found.column(row, "turn") for row in range(3)] == [1, 3, 5]
-    assert [found.column(row, "delay_seconds") for row in range(3)] == [0.5, 1.5, None]
+    assert [found.column(row, "delay_seconds") for row in range(3)] == [0.5, 1.5, 0.0]
     assert found.where(1) == "c.jsonl line 4"
 
 

@@ -46,3 +46,10 @@ def test_no_path_at_all_is_a_path():
 
 def test_a_key_in_the_path_is_taken_out_of_messages():
     assert Target(urls=("http://h:1",), path="/x?code=5ecretCode").redact("at /x?code=5ecretCode") == "at /x?**********"
+
+
+def test_lines_of_a_querys_own_stand_in_its_head():
+    [address] = addresses(Target(urls=("http://h:1",)), CHAT, {})
+    plain, own = address.post(b"{}"), address.post(b"{}", headers=b"X-Session-ID: c1\r\n")
+    assert plain.endswith(b"Content-Length: 2\r\n\r\n{}")
+    assert own == plain.replace(b"\r\n\r\n", b"\r\nX-Session-ID: c1\r\n\r\n")
