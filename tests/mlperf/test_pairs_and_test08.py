@@ -53,14 +53,16 @@ def test_server_is_scored_by_its_schedule_as_it_was_then(tmp_path: Path) -> None
     assert came.figures["ratio"] == pytest.approx(1.03)
 
 
-def test_latencies_without_an_estimate_are_the_percentile(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("ns", "status"), [(9_600_000, "PASS"), (5_000_000, "NO_VERDICT")])
+def test_a_few_queries_are_compared_by_their_median_and_accuse_nobody(tmp_path: Path, ns: int, status: str) -> None:
     texts = [
-        summary("SingleStream", score, same=score > 100).replace(" * Early stopping 90th", " * no estimate, 90th")
-        for score in (100, 104)
+        summary("MultiStream", score, same=same).replace(" * Early stopping 99th", " * no estimate, 99th")
+        + f"50.00 percentile latency (ns)   : {median}\n"
+        for score, median, same in ((100, 10_000_000, False), (200, ns, True))
     ]
-    came = judged_pair(tmp_path, "SingleStream", *texts)
-    assert came.status == "PASS"
-    assert came.figures["ratio"] == pytest.approx(1.04, rel=1e-3)
+    came = judged_pair(tmp_path, "MultiStream", *texts)
+    assert came.status == status, came.reason
+    assert came.figures["ratio"] == pytest.approx(10_000_000 / ns)
 
 
 def test_half_a_pair_is_no_verdict_or_skipped(tmp_path: Path) -> None:

@@ -49,7 +49,8 @@ class Run(NamedTuple):
 
     `score` is in `unit`; `no_score` says why there is none. `latencies_ns` are those that the log is known by, `lines`
     every figure of it that some round took for the score. `is_text` is that its detail log is one of text, as of v0.7;
-    `is_scored_as_of_old` that its LoadGen had no early stopping, by which its scenario is scored since.
+    `of_few` that it is scored by the median of queries that are too few for a percentile; `is_scored_as_of_old` that
+    its LoadGen had no early stopping, by which its scenario is scored since.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Run(NamedTuple):
     latencies_ns: Latencies
     lines: AbstractSet[float] = frozenset()
     is_text: bool = False
+    of_few: bool = False
     is_scored_as_of_old: bool = False
 
     @property
@@ -143,14 +145,15 @@ def of_detail(name: str, log: Detail) -> Run:
 def of_summary(name: str, log: Summary, *, as_rate: bool, of_pair: bool = False) -> Run:
     """Return the run that a summary is of, scored as LoadGen has it, or `as_rate`: by queries/s in every scenario.
 
-    With `of_pair` it is one of TEST04-A and TEST04-B, and scored as their script had it: Server by the samples that
-    were scheduled, and latencies by the percentile where so few queries allow no estimate.
+    With `of_pair` it is one of TEST04-A and TEST04-B: Server is scored by the samples that were scheduled, as their
+    script had it, and latencies by the median where so few queries allow no estimate of a percentile.
 
     A log without an early-stopping estimate is asked for its writer, by the detail log beside it.
     """
     score, unit = rate_of(log) if as_rate else score_of(log), _unit(log.scenario, "queries/s" if as_rate else "ns")
     writer = writer_of(Path(log.path).with_name(DETAIL)) if not log.early_stopping_ns else Writer()
     old = is_latency(log.scenario) and not writer.has_early_stopping
+    of_few = of_pair and score is None and is_latency(log.scenario)
     if of_pair:
         score = _score_of_pair(log, score)
     if old and (score := score_before_early_stopping(log)):
@@ -174,6 +177,7 @@ def of_summary(name: str, log: Summary, *, as_rate: bool, of_pair: bool = False)
         latencies_ns=log.latencies_ns,
         lines=log.score_lines,
         is_text=writer.is_text,
+        of_few=of_few and not old,
         is_scored_as_of_old=old,
     )
 
@@ -182,8 +186,7 @@ def _score_of_pair(log: Summary, score: float | None) -> float | None:
     """Return the score in queries/s of TEST04-A or TEST04-B, where `score` is that of today."""
     if log.scenario == "Server":
         return log.scheduled_samples_per_second
-    percentile = {"SingleStream": log.percentile_90_latency_ns, "MultiStream": log.percentile_99_latency_ns}
-    ns = percentile.get(log.scenario or "")
+    ns = dict(log.latencies_ns).get("50.00 percentile") if is_latency(log.scenario) else None
     return NS_PER_S / ns if score is None and ns else score
 
 
