@@ -36,7 +36,7 @@ def lucky(arms: str, share: float, *, twice: bool = False):
 def test_luck_accuses_nobody(probed):
     run = probed(**VIDEO, sut={"slowed": lucky("R", 0.7)})
     assert run.conclusion.passed is None
-    assert "a second series, of fresh prompts, does not say so (p 0." in run.conclusion.reason()
+    assert "a second series, of fresh prompts, does not say so: 1.05 times (p 0." in run.conclusion.reason()
     (response, *_) = run.conclusion.kinds
     assert (response.state, response.why) == ("undecided", run.conclusion.judgement.reason)
     assert len(second(run)) == 5 + 6 * 10
@@ -48,6 +48,18 @@ def test_what_comes_again_is_found(probed):
     assert "a second series, of fresh prompts, says the same: 1.43 times (p 0.004)" in run.conclusion.reason()
     assert len(run.sut.records) == 16 + 5 + 10
     assert set(second(run)) == {"s0+/prime", "s1+/R", "s1+/P"}
+
+
+def test_a_difference_that_does_not_count_is_not_the_same(probed):
+    """What is real and small, such as a tokenizer that knows the words, is found by luck and then shown again."""
+
+    def slowed(step, *_):
+        block, _, arm = step.tag.partition("/")
+        return 1.0 if arm != "R" else 0.95 if block.endswith("+") else 0.7
+
+    run = probed(**VIDEO, sut={"cv": 0.01, "slowed": slowed})
+    assert run.conclusion.passed is None
+    assert "does not say so: 1.05 times (p " in run.conclusion.reason()
 
 
 def test_the_report_has_its_queries(probed):

@@ -88,7 +88,8 @@ def of_twins(evidence: Evidence) -> bool:
 def seen_again(contrast: Contrast, evidence: Evidence, looks: Sequence[int]) -> Contrast | None:
     """Return the comparison in the second series if it says the same there; None where it does not, or not yet.
 
-    What the two show on average has to reach the floors: the first is found, among others, since it has shown more.
+    It has to reach the floors by itself: the first was found, among others, since it showed more than there is. Queries
+    at once have the floor near what coalescing brings, so there the two have to reach it on average.
     """
     looks = looks_again(contrast, looks)
     tested = _tested(contrast, evidence, looks)
@@ -99,7 +100,8 @@ def seen_again(contrast: Contrast, evidence: Evidence, looks: Sequence[int]) -> 
     if least.held_back or least.p > AGAIN_P / n_tests or (least.effect.factor > 1) != (contrast.effect.factor > 1):
         return None
     both = Effect(sqrt(contrast.effect.factor * least.effect.factor), 0.0, inf)
-    return least if reaches_floors(replace(least, estimate=lambda: both)) else None
+    counts = replace(least, estimate=lambda: both) if contrast.kind == "coalescing" else least
+    return least if reaches_floors(counts) else None
 
 
 def _is_of_groups(contrast: Contrast) -> bool:
@@ -146,7 +148,10 @@ def judged(judgement: Judgement, evidence: Evidence, forbidden: Sequence[Kind], 
         return replace(judgement, proofs=(*judgement.proofs, said))
     doubted = tuple(replace(one, found=False, named=None) for one in judgement.judged)
     tested = _tested(contrast, evidence, looks_again(contrast, looks))
-    seen = f"does not say so (p {min(one.p for one in tested):.2g})" if tested else "could not be sent whole"
+    seen = "could not be sent whole"
+    if tested:
+        least = min(tested, key=lambda one: one.p)
+        seen = f"does not say so: {least.effect.factor:.3g} times (p {least.p:.2g})"
     reason = (
         f"repeats were faster by their times alone, and a second series, of fresh prompts, {seen}{_failed(evidence)}: "
         "chance, or a cache that serves now and then; run the audit again, on a quieter system and with no limit on "
