@@ -57,7 +57,8 @@ class PhaseWarnings:
         if len(names) == 1:
             return other_model("".join(names), self._model)
         counts = "; ".join(f"{label}: {_counts(models)}" for label, models in self._models.items())
-        what = "the model that answers changes between phases" if len(found) > 1 else "several models answer"
+        changes = len(found) > 1 and all(len(models) == 1 for models in found)
+        what = "the model that answers changes between phases" if changes else "several models answer"
         return (
             f"{what} ({counts}), though {printable(self._model)!r} of model_params.name was asked for; have one "
             "model answer all queries of an audit"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import chain, repeat
 
 import pytest
 
@@ -18,7 +19,7 @@ def server():
 
 def run(audit, server, models):
     """Run test04 on a server that gives its replies these models' names in turn; return the warnings on models."""
-    names = iter(models)
+    names = chain(models, repeat(models[-1]))  # there are further queries where the ratio has to be confirmed
     server.post = lambda _path, _body: (200, {**ANSWER, "model": next(names)})
     audit.config(server.url, endpoint_config={"api_type": "openai"}, model_params={"name": "m"})
     audit.run()
@@ -38,7 +39,7 @@ def test_another_model_is_named_once(audit, server):
 
 def test_models_that_change_between_phases_are_named(audit, server):
     [told] = run(audit, server, ["m"] * 9 + ["tiny"] * 8)
-    assert "changes between phases (reference: 8 from 'm'; output_caching: 8 from 'tiny')" in told
+    assert "changes between phases (reference: 8 from 'm'; output_caching: 8 from 'tiny'" in told
 
 
 def test_models_that_take_turns_are_named(audit, server):

@@ -114,7 +114,7 @@ def test_no_seed_is_used_twice(audit, start_sut):
         seeds += [audit.phase(label)["spec"]["nonce_seed"] for label in ("cache_probe_trial", "cache_probe")]
         sent.append({query["request"] for query in queries(audit, "cache_probe") if query["tag"].endswith("/P")})
     assert len(set(seeds)) == 4
-    assert len(sent[0]) == len(sent[1]) == 10
+    assert all(len(one) in (10, 20, 30) for one in sent), "five fresh twins a stratum, as many strata as it takes"
     assert not sent[0] & sent[1]
     assert audit.phase("reference")["spec"].get("nonce_seed") is None
 

@@ -60,7 +60,7 @@ def test_summary_without_a_throughput_of_the_probe(audit, start_sut, lone_or_spr
     # Service times are no longer than it takes for a busy machine to make no cache of them.
     audit.config(start_sut(service_ms=40, repeat_ms=0), audit={"probe": True})
     result = audit.run(*lone_or_spread)
-    result.stdout.re_match_lines([r"PASS test04: ratio .*; cache probe CLEAN \(26 queries\); reference"])
+    result.stdout.re_match_lines([r"PASS test04: ratio .*; cache probe CLEAN \(\d+ queries\); reference"])
     settings = audit.verdict()["audits"][0]["settings"]
     assert settings["probe.design"] == "auto"
     assert "probe" not in settings
