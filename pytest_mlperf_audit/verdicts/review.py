@@ -125,7 +125,7 @@ def _shared_runs(cases: Sequence[CaseOutcome]) -> Iterator[Finding]:
             status="FAIL",
             kind=f"one run for several {what}s",
             sentence=f"the same runs stand for {_listed(names)}: {n_results} results rest on logs that share their "
-            "latencies to the nanosecond, so some are audits of another result",
+            "latencies to the nanosecond, where each needs runs of its own",
             cases=tuple(sorted({log.case.id for log in logs})),
             logs=tuple(sorted({log.run.log for log in logs})),
         )
