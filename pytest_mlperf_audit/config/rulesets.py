@@ -283,8 +283,8 @@ def least_offline_samples(ruleset: Ruleset, benchmark: str, division: str | None
     return max((ruleset.offline_samples.get(name, 0) for name in _names_of(benchmark)), default=0)
 
 
-#: The checker's `model_mapping`, less what a change of `_` to `.` does.
-_MAPPED: Final = {"resnet50": "resnet", "mobilenet": "resnet", "ssd-resnet34": "retinanet"}
+#: The checker's `model_mapping`, less what a change of `_` to `.` does, and names in the endpoints tool's YAMLs.
+_MAPPED: Final = {"resnet50": "resnet", "mobilenet": "resnet", "ssd-resnet34": "retinanet", "llama-2-70b": "llama2-70b"}
 
 
 def _names_of(benchmark: str) -> set[str]:

@@ -152,6 +152,7 @@ def test_a_division_of_another_ruleset_is_a_fault(fault):
         ("v6.1", "pointpainting", None, ()),
         ("v6.1", "bert", None, ("test01",)),
         ("v6.1", "LLAMA3_1-8b", None, ("test06",)),
+        ("v6.1", "llama-2-70b", None, ("test06",)),
         ("v6.1", "resnet50", None, ("test01", "test04")),
         ("v6.1", "dlrm-v3", None, ("test08",)),
         ("v5.0", "gptj-99.9", None, ("test06",)),
