@@ -9,7 +9,6 @@ Source: mlcommons/endpoints `dataset_manager/agentic_inference_dataset.py` and
 
 from __future__ import annotations
 
-import math
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,16 +16,10 @@ from typing import Any, Final
 
 from ..config.dataset import DatasetConfig
 from ..errors import DatasetError
+from .conversation_lines import Line, conversation_of, is_text, require_next
 from .dataset import Dataset, Rows, find_file, format_of
 from .formats import READERS
 
-#: Which roles may follow one, "" before the first.
-_NEXT: Final[Mapping[str, frozenset[str]]] = {
-    "": frozenset({"user"}),
-    "user": frozenset({"assistant"}),
-    "assistant": frozenset({"tool", "user"}),
-    "tool": frozenset({"assistant", "user"}),
-}
 _CLIENT: Final = frozenset({"user", "tool"})
 _OF_MESSAGE: Final = ("role", "content", "name", "tool_calls", "reasoning_content")
 #: Columns of a line that are no field of a request.
@@ -69,11 +62,16 @@ class Conversations(Dataset):
         return self._inherited[self._of[index]].get(name) if found is None else found
 
     def to_check(self, index: int) -> Mapping[str, Any]:
-        """Return a row with the first of its messages and those that the turn before it did not have."""
+        """Return a row with the first of its messages and those that the turn before it did not have.
+
+        What it inherits is looked at with the conversation's first turn alone.
+        """
         start, before = self._first[index], index - 1
         since = self._end[before] if before >= 0 and self._of[before] == self._of[index] else start
         opening = range(start, min(since, self._opening_end(start)))
-        return self._row(index, [*opening, *range(since, self._end[index])])
+        messages = [self._messages[at] for at in (*opening, *range(since, self._end[index]))]
+        inherited = self._inherited[self._of[index]] if since == start else {}
+        return {**inherited, **self._rows[index], "messages": messages}
 
     def of_each(self) -> Dataset:
         """Return a data set with one row for each conversation: its middle turn. Nothing of it is copied."""
@@ -93,10 +91,10 @@ class Conversations(Dataset):
             inherited = {name: value for name, value in inherited.items() if name not in _LIMITS}
         return {**inherited, **own, "messages": [self._messages[at] for at in messages]}
 
-    def begin(self, lines: Sequence[_Line]) -> None:
+    def begin(self, lines: Sequence[Line]) -> None:
         """Add a conversation whose lines have been checked."""
         start, conversation = len(self._messages), len(self.turns)
-        system = next((line.row["system"] for line in lines if _text(line.row.get("system"))), None)
+        system = next((line.row["system"] for line in lines if is_text(line.row.get("system"))), None)
         if system is not None:
             self._messages.append({"role": "system", "content": system}, lines[0].number)
         given = {name: lines[0].row[name] for name in _INHERITED if lines[0].row.get(name) is not None}
@@ -151,20 +149,6 @@ class _Chosen(Dataset):
         return self._chosen[index]
 
 
-class _Line:
-    """One line of the file: what it has, its number, and how a message names it."""
-
-    def __init__(self, path: Path, unit: str, row: dict[str, Any], number: int) -> None:
-        self.row = row
-        self.number = number
-        self._at = f"{path} {unit} {number}"
-
-    def wrong(self, what: str) -> DatasetError:
-        """Return an error that names this line and its conversation."""
-        conversation, turn = self.row.get("conversation_id"), self.row.get("turn")
-        return DatasetError(f"{self._at} (conversation {conversation!r:.80}, turn {turn!r:.20}): {what}")
-
-
 def load_conversations(config: DatasetConfig, search: Sequence[Path]) -> Conversations:
     """Load a file of conversations. Raises DatasetError: no such file, or a line that is wrong, with the cure."""
     path = find_file(config, search)
@@ -175,20 +159,20 @@ def load_conversations(config: DatasetConfig, search: Sequence[Path]) -> Convers
                 "is agentic_inference.num_trajectories_to_issue)"
             )
     read, unit = READERS[format_of(config, path)]
-    found, known, lines = Conversations(config.name, path), set[str](), list[_Line]()
+    found, known, lines = Conversations(config.name, path), set[str](), list[Line]()
     try:
         for row, number, _ in read(path):
             if row.get("_type") == "dataset_metadata":
                 continue
-            line = _Line(path, unit, {name: value for name, value in row.items() if value is not None}, number)
-            name = _conversation_of(line)
+            line = Line(path, unit, {name: value for name, value in row.items() if value is not None}, number)
+            name = conversation_of(line)
             if lines and name != lines[0].row["conversation_id"]:
                 found.begin(lines)
                 lines = []
             if not lines and name in known:
                 raise line.wrong("its conversation has other lines further up; put all lines of one together")
             known.add(name)
-            _require_next(line, lines[-1] if lines else None, len(lines) + 1)
+            require_next(line, lines[-1] if lines else None, len(lines) + 1)
             lines.append(line)
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
@@ -196,93 +180,6 @@ def load_conversations(config: DatasetConfig, search: Sequence[Path]) -> Convers
         raise DatasetError(f"{path}: holds no conversation; check that this is the right file")
     found.begin(lines)
     return found
-
-
-def _conversation_of(line: _Line) -> str:
-    """Return the conversation's id, which becomes a header's value."""
-    if (name := line.row.get("conversation_id")) is None:
-        raise line.wrong(
-            "has no conversation_id; each line needs conversation_id, turn and role (docs/multi-turn.md), or take "
-            "agentic_inference out for a data set of single prompts"
-        )
-    if isinstance(name, int) and not isinstance(name, bool):
-        name = line.row["conversation_id"] = str(name)
-    if not isinstance(name, str) or not name.strip() or name != name.strip():
-        raise line.wrong("its conversation_id is no text, or has blanks at an end; give each conversation a plain name")
-    if not (name.isascii() and name.isprintable()):
-        raise line.wrong("its conversation_id is sent as a header; use printable ASCII characters only")
-    return name
-
-
-def _require_next(line: _Line, before: _Line | None, due: int) -> None:
-    row, turn = line.row, line.row.get("turn")
-    if isinstance(turn, bool) or not isinstance(turn, int | float) or turn != due:
-        raise line.wrong(
-            f"its turn should be {due}; number the lines of a conversation 1, 2, 3, ... in the file's order"
-        )
-    row["turn"] = due
-    role, last = row.get("role"), before.row["role"] if before else ""
-    if not isinstance(role, str) or role not in _NEXT:
-        raise line.wrong("its role is none of user, assistant and tool; a system prompt goes into 'system' of a line")
-    if role not in _NEXT[last]:
-        may = " or ".join(sorted(_NEXT[last]))
-        raise line.wrong(
-            f"a line of {role} cannot {f'follow one of {last}' if last else 'come first'}; it must be {may}"
-        )
-    called = bool(before and before.row.get("tool_calls"))
-    if role == "user":
-        if called and last == "assistant":
-            raise line.wrong("the assistant has called tools; a line of tool with their tool_results must come first")
-        if row.get("content") in (None, "", []):
-            raise line.wrong("a line of user needs content")
-    elif role == "tool":
-        _require_results(line, called=called)
-    else:
-        _require_calls(line)
-    _require_fields(line)
-
-
-def _require_results(line: _Line, *, called: bool) -> None:
-    results = line.row.get("tool_results")
-    if not called:
-        raise line.wrong("a line of tool must follow one of assistant with tool_calls")
-    if not isinstance(results, list) or not results:
-        raise line.wrong('a line of tool needs tool_results, a list of {"tool_call_id": "...", "content": "..."}')
-    for at, result in enumerate(results):
-        if not isinstance(result, dict) or not _text(result.get("tool_call_id")) or result.get("content") is None:
-            raise line.wrong(f"tool_results[{at}] needs a tool_call_id and a content")
-
-
-def _require_calls(line: _Line) -> None:
-    calls = line.row.get("tool_calls")
-    if calls is None:
-        if line.row.get("content") in (None, "", []):
-            raise line.wrong("a line of assistant needs content or tool_calls")
-        return
-    if not isinstance(calls, list) or not calls:
-        raise line.wrong("its tool_calls are no list of calls; take the column out where no tool is called")
-    for at, call in enumerate(calls):
-        function = call.get("function") if isinstance(call, dict) else None
-        if (
-            not isinstance(function, dict)
-            or not _text(call.get("id"))
-            or call.get("type") != "function"
-            or not _text(function.get("name"))
-            or not isinstance(function.get("arguments"), str | dict)
-        ):
-            raise line.wrong(
-                f'tool_calls[{at}] is not {{"id": "...", "type": "function", "function": {{"name": "...", '
-                '"arguments": "..."}}'
-            )
-
-
-def _require_fields(line: _Line) -> None:
-    delay_s = line.row.get("delay_seconds", 0)
-    plain = isinstance(delay_s, int | float) and not isinstance(delay_s, bool)
-    if not plain or not math.isfinite(delay_s) or delay_s < 0:
-        raise line.wrong("its delay_seconds is no number of seconds from 0")
-    if "system" in line.row and not isinstance(line.row["system"], str):
-        raise line.wrong("its system prompt is no text")
 
 
 def _messages(row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -303,7 +200,3 @@ def _limited(fields: dict[str, Any]) -> dict[str, Any]:
     if limit is not None and not any(name in fields for name in _LIMITS):
         fields["max_completion_tokens"] = limit
     return fields
-
-
-def _text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value)

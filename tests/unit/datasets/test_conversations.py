@@ -176,6 +176,10 @@ FAULTS = {
         [user(1, delay_seconds=-1)],
         "line 1 (conversation 'c1', turn 1): its delay_seconds is no number",
     ),
+    "a delay without end": (
+        [user(1, delay_seconds=1e300)],
+        "line 1 (conversation 'c1', turn 1): its delay_seconds is no number of seconds from 0 to 604,800",
+    ),
     "a delay in words": (
         [user(1, delay_seconds="2")],
         "line 1 (conversation 'c1', turn 1): its delay_seconds is no numb",
