@@ -125,7 +125,8 @@ def simulate(probe: Probe, service: Service, cache: Cache, runs: int, seed: list
     truth = 1 / cache.hit if cache.keeps == "response" else 1.0
     for number in range(runs):
         session, records = _session(probe, VirtualSut(service, cache, rng), int(rng.integers(_DESIGNS)))
-        judgement = probe.judge(session._evidence)
+        has_ids = service.n_tokens is not None
+        judgement = Conclusion(probe, records).judgement if has_ids else probe.judge(session._evidence)
         tally.add(judgement, session, truth)
         if number % _CHECKED == 0:
             again = Conclusion(probe, records).judgement
