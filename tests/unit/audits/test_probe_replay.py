@@ -97,3 +97,40 @@ def test_an_adapter_that_leaves_edits_out_is_named(probed, keys):
         record.request = "0" * 32
     with pytest.raises(NoVerdictError, match="must apply the edit"):
         as_planned(spec_of(done), records)
+
+
+def without_its_mark(records):
+    for record in records:
+        record.tag = record.tag.replace("+/", "/")
+    return records
+
+
+def slower_again(records):
+    for record in records:
+        record.completed_ns += 10**8 if "+/R" in record.tag else 0
+    return records
+
+
+@pytest.mark.parametrize(
+    ("edit", "changes", "why"),
+    [
+        (lambda records: records[:16], {}, "it ends where s0[+]/prime was due"),
+        (lambda records: records[:-1], {}, "it ends where s1[+]/. was due"),
+        (without_its_mark, {}, "s0/prime of row .* where s0[+]/prime"),
+        (lambda records: [*records, *copy.deepcopy(records[16:])], {}, "46 queries where 31 were due"),
+        (slower_again, {}, "it ends where s2[+]/. was due"),
+        (lambda records: records, {"again": False}, "31 queries where 16 were due"),
+    ],
+    ids=["removed", "cut", "unmarked", "copied", "slower", "not planned"],
+)
+def test_an_edited_second_series_has_no_verdict(probed, edit, changes, why):
+    done = probed({}, {"slowed": lambda step, *_: 0.7 if step.tag.endswith("/R") else 1.0}, **SINGLE)
+    records = records_of(done)
+    assert len(records) == 31
+    edited = edit(records)
+    for number, record in enumerate(edited):
+        record.query = number
+    spec = spec_of(done)
+    order = Scripted(parameters={**spec.order.parameters, **changes})
+    with pytest.raises(NoVerdictError, match=why):
+        as_planned(msgspec.structs.replace(spec, order=order), edited)
