@@ -26,6 +26,8 @@ _Mode = Literal["offline", "online"]
 
 #: Wire formats without a field for a least output length or for special tokens.
 _NO_COMPLETION_CONTROLS = frozenset({"openai", "sglang", "videogen"})
+#: Wire formats without chat messages.
+_NO_CHAT = frozenset({"openai_completions", "sglang", "videogen"})
 _OVERRIDE_CURE = "does not go together with model_params: min_new_tokens exceeds max_new_tokens"
 
 
@@ -171,8 +173,13 @@ class Benchmark(Block):
             for number, name in enumerate(block.routing_headers):
                 if name.lower() in given:
                     yield (*where, "routing_headers", number), "is among endpoint_config.headers, too; take one out"
-        if not plays:
-            return
+        if plays:
+            yield from self._playing_problems()
+
+    def _playing_problems(self) -> Iterator[Problem]:
+        settings = self.settings
+        if self.endpoint_config.api_type in _NO_CHAT:
+            yield ("endpoint_config", "api_type"), "conversations are sent as chat messages; use api_type openai"
         if settings.client.num_workers > 1 or settings.client.hosts:
             key = "hosts" if settings.client.hosts else "num_workers"
             yield ("settings", "client", key), "conversations are played by one process; take it out"

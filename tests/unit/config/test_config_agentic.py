@@ -78,6 +78,10 @@ MISTAKES = {
         ("settings:\n", "endpoint_config: {endpoints: ['http://h:1'], headers: {x-session-id: a}}\nsettings:\n"),
         "datasets[0].agentic_inference.routing_headers[0]: is among endpoint_config.headers, too",
     ),
+    "an API without chat": (
+        ("settings:\n", "endpoint_config: {api_type: sglang}\nsettings:\n"),
+        "endpoint_config.api_type: conversations are sent as chat messages; use api_type openai",
+    ),
     "an unknown key": (
         ("enable_salt", "enable_salts"),
         "datasets[0].agentic_inference.enable_salts: unknown key; did you mean 'enable_salt'?",
