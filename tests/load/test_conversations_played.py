@@ -197,17 +197,24 @@ def test_what_hangs_when_all_is_sent_is_given_up_in_time(play, server):
     assert ended.outcomes == {"http_500", "completed", "cancelled"}
 
 
-def test_the_first_slot_without_a_next_trajectory_ends_what_is_measured(play, server):
-    reached = threading.Event()
+@pytest.fixture
+def c1_waits_for_c0(engine, until):
+    """Answer the first turn of c1 when c0, which has one turn, is in the records: its slot is free then."""
+
+    def is_recorded():
+        logs = engine.directory.rglob("queries.jsonl")
+        return any('"conversation":"c0"' in log.read_text() for log in logs)
 
     def post(_path, body):
-        if last_words(body) == "c1 1":  # until c0, the short one, is over
-            reached.wait(10)
-        elif last_words(body) == "c0 1":
-            threading.Timer(0.05, reached.set).start()
+        if last_words(body) == "c1 1":
+            until(is_recorded, "the end of c0")
         return 200, ANSWER
 
-    server.post = post
+    return post
+
+
+def test_the_first_slot_without_a_next_trajectory_ends_what_is_measured(play, server, c1_waits_for_c0):
+    server.post = c1_waits_for_c0
     ended = play([1, 4], target=2)
     late = {query.turn: query.late for query in by_conversation(ended.queries)["c1"]}
     assert late == {1: False, 3: True, 5: True, 7: True}
@@ -220,17 +227,8 @@ def test_the_first_slot_without_a_next_trajectory_ends_what_is_measured(play, se
     assert not consistent(ended)
 
 
-def test_nothing_is_sent_in_the_tail_where_that_is_asked_for(play, server):
-    reached = threading.Event()
-
-    def post(_path, body):
-        if last_words(body) == "c1 1":
-            reached.wait(10)
-        elif last_words(body) == "c0 1":
-            threading.Timer(0.05, reached.set).start()
-        return 200, ANSWER
-
-    server.post = post
+def test_nothing_is_sent_in_the_tail_where_that_is_asked_for(play, server, c1_waits_for_c0):
+    server.post = c1_waits_for_c0
     ended = play([1, 4], target=2, stop=True)
     assert (len(ended.queries), ended.record.stopped_by, ended.record.status) == (2, "window", "complete")
     assert ended.record.figures.n_late == 0
