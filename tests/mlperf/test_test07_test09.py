@@ -199,6 +199,7 @@ def test_a_score_of_other_data_reaches_no_threshold(tmp_path: Path, grouped: dic
     came = judged07(tmp_path, log_bytes(gpqa()), "\n".join(lines).encode() + record07())
     assert came.status == status, came.reason
     assert ("54 of aime25, 736 of livecodebench_v6" in came.reason) is (status != "PASS")
+    assert ("any_data" in defects(came, SCRIPT07)) is (status != "PASS")
 
 
 def test_a_whole_log_of_v6_0_may_repeat_a_sample(tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ def verify(found: AuditDirectory) -> Reverified:
     shown.checks = [*_samples(found, wanted, record, shown.notes), _accuracy(found, wanted, record, shown.notes)]
     if record:
         shown.upstream, shown.defects = upstream.said(record, wanted, shown.checks)
+        shown.defects += [upstream.ANY_DATA] if wanted and _other_data(record, wanted) else []
     return shown
 
 

@@ -23,6 +23,9 @@ _ANY_THRESHOLD: Final = Defect(
 _NO_SCORE: Final = Defect(
     "no_score_is_failed", SCRIPT, "the script takes a score that it cannot find for one that is too low"
 )
+ANY_DATA: Final = Defect(
+    "any_data", SCRIPT, "the script takes a score for that of MLPerf's data set, whatever data the run was of"
+)
 _UNREAD: Final = Defect(
     "summary_not_read",
     SCRIPT,
