@@ -19,6 +19,7 @@ from ..runs.trajectories import Trajectories
 from ..stats.percentiles import P90_FLOOR
 from .completion import completion, duration, in_doubt, unless_turned_away
 from .contract import Audit, AuditContext, Samples
+from .official import keep_messages, official_figures, official_notes
 from .scored import score_check, score_figures, score_of, scoring_for
 from .unsent import unsent
 from .verdict import Check, Figure, Verdict
@@ -50,16 +51,17 @@ class Performance(Audit[PerformanceBlock]):
 
     def plan(self, cfg: PerformanceBlock, samples: Samples, context: AuditContext) -> list[RunSpec]:  # noqa: ARG002
         """One phase over shuffled rows, shuffled anew when they are used up, as LoadGen does; or of conversations."""
+        keep = None if context.tokenizer is None else keep_messages(context.tokenizer)
         if (played := context.trajectories) is not None:
             rows = {} if context.salt_seed is None else {_ROWS: len(played.turns)}
-            return [context.phase(MAIN_RUN, played.n_turns, order=played, parameters=rows)]
+            return [context.phase(MAIN_RUN, played.n_turns, order=played, parameters=rows, keep=keep)]
         order = without_replacement(context.sample_order_seed, wrap=True)
         n_samples = context.n_samples_to_issue or len(samples)
         if context.salt_seed is None:
-            return [context.phase(MAIN_RUN, n_samples, order=order)]
+            return [context.phase(MAIN_RUN, n_samples, order=order, keep=keep)]
         salt = {"nonce": "salt", "nonce_seed": context.salt_seed, "parameters": {_ROWS: len(samples)}}
         multiple = 1 if n_samples % len(samples) else len(samples)  # a count of the YAML's own stands
-        return [context.phase(MAIN_RUN, n_samples, order=order, multiple_of=multiple, **salt)]
+        return [context.phase(MAIN_RUN, n_samples, order=order, multiple_of=multiple, keep=keep, **salt)]
 
     def checks(self, cfg: PerformanceBlock, phases: Sequence[RunSpec]) -> list[str]:  # noqa: ARG002
         """`completion` and `count`; `duration` where the YAML sets a floor; `early_stopping` where LoadGen has one.
@@ -80,7 +82,12 @@ class Performance(Audit[PerformanceBlock]):
             checks.append(duration(run, name="duration"))
         if _has_floor(run.spec):
             checks.append(_early_stopping(run))
-        figures = {"qps": run.figures.qps, "n_completed": run.figures.n_completed, "window_s": run.figures.window_s}
+        figures: dict[str, Figure] = {
+            "qps": run.figures.qps,
+            "n_completed": run.figures.n_completed,
+            "window_s": run.figures.window_s,
+        }
+        figures |= official_figures(run)
         return Verdict(audit=self.id, checks=tuple(checks), figures=figures, notes=_notes(run))
 
 
@@ -223,7 +230,7 @@ def _early_stopping(run: MeasuredPhase) -> Check:
 
 
 def _notes(run: MeasuredPhase) -> tuple[str, ...]:
-    return (*_of_conversations(run), *_single_stream(run))
+    return (*_of_conversations(run), *_single_stream(run), *official_notes(run))
 
 
 def _of_conversations(run: MeasuredPhase) -> Iterator[str]:

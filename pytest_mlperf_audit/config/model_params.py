@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
@@ -62,6 +63,13 @@ class ModelParams(Generation):
         default=True,
         description="Whether OpenAI's APIs are asked for usage in streams (stream_options); false for servers that "
         "refuse it",
+    )
+
+    tokenizer: Path | None = Field(
+        default=None,
+        description="Local directory of the model's tokenizer.json and chat template (chat_template.jinja, or in "
+        "tokenizer_config.json), by which the main run's output tokens are then counted, as MLPerf Endpoints asks; "
+        "relative to the YAML's directory or else the working directory; null: the server's usage counts",
     )
 
     @model_validator(mode="after")

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Protocol
 import msgspec
 
 from ..config.model_params import ModelParams
+from ..runs.message import AssistantMessage
 from ..runs.script import NO_EDIT, Edit
 
 Row = Mapping[str, Any]
@@ -31,7 +32,8 @@ class Reply(msgspec.Struct, kw_only=True, gc=False):
 
     `output_ids` are the output's tokens where the reply has them, `first_ids` those of the first piece of a stream that
     had output: empty where that piece was a text without any. With the output kept, `text` is everything in the reply
-    that is text where that is more than `output` (reasoning, say), and `first_text` the first piece of it in a stream.
+    that is text where that is more than `output` (reasoning, say), and `first_text` the first piece of it in a stream;
+    `message` has its parts apart, where there are others than `output`.
     """
 
     digest: str
@@ -47,6 +49,7 @@ class Reply(msgspec.Struct, kw_only=True, gc=False):
     first_ids: Sequence[int] | None = None
     text: str | None = None
     first_text: str | None = None
+    message: AssistantMessage | None = None
 
 
 class BadReplyError(Exception):

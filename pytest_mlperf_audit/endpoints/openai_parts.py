@@ -5,11 +5,12 @@ A member that decides nothing never makes a whole reply unreadable: what cannot 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import msgspec
 
+from ..runs.message import ToolCall
 from .failures import failure, remark
 from .replies import (
     Count,
@@ -73,9 +74,12 @@ class _Function(msgspec.Struct, gc=False):
 
 
 class _ToolCall(msgspec.Struct, gc=False):
-    """One call of a tool."""
+    """One call of a tool, or a chunk's part of one, which `index` tells from others."""
 
     function: _Function | None = None
+    index: Count | None = None
+    id: str | None = None
+    type: str | None = None
 
 
 class Message(_Part, gc=False, kw_only=True):
@@ -100,6 +104,16 @@ class Message(_Part, gc=False, kw_only=True):
         if self.function_call is not None:
             calls.append(self.function_call)
         return "".join(function.text() for function in calls)
+
+    def calls(self) -> Iterator[tuple[int, ToolCall]]:
+        """Yield the parts of calls with the index of each: its own, or its place in the list."""
+        for at, call in enumerate(self.tool_calls or ()):
+            function = call.function or _Function()
+            if call.function or call.id:
+                part = ToolCall(function.name or "", function.arguments or "", call.id, call.type)
+                yield at if call.index is None else call.index, part
+        if self.function_call is not None:
+            yield 0, ToolCall(self.function_call.name or "", self.function_call.arguments or "")
 
 
 class _Choice(_Part, gc=False, kw_only=True):
@@ -202,10 +216,18 @@ def _message(document: Any) -> Message:
         reasoning=as_text(member.get("reasoning")),
         refusal=as_text(member.get("refusal")),
         tool_calls=[
-            _ToolCall(function=_function(as_mapping(call).get("function")))
-            for call in as_list(member.get("tool_calls")) or [member.get("tool_calls")]
+            _tool_call(as_mapping(call)) for call in as_list(member.get("tool_calls")) or [member.get("tool_calls")]
         ],
         function_call=_function(member.get("function_call")),
+    )
+
+
+def _tool_call(call: Mapping[str, Any]) -> _ToolCall:
+    return _ToolCall(
+        function=_function(call.get("function")),
+        index=as_count(call.get("index")),
+        id=as_word(call.get("id")),
+        type=as_word(call.get("type")),
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 
+from ..runs.message import AssistantMessage, ToolCall
 from .base import Reply, digest
 from .failures import GAVE_UP
 from .openai_parts import Completion, Message, Usage, read_part
@@ -41,6 +42,7 @@ class _Collector:
         self._ids_unknown = False
         self._hashes: dict[str, hashlib._Hash] = {}
         self._texts: dict[str, list[str]] = {}
+        self._calls: dict[int, list[ToolCall]] = {}
         self._tokens: int | None = None
         self._prompt_tokens: int | None = None
         self._cached_tokens: int | None = None
@@ -113,6 +115,9 @@ class _Collector:
         tools = message.tools() if message.tool_calls or message.function_call else ""
         if tools:
             self._add_text("tools", tools)
+        if self._keep_output and (message.tool_calls or message.function_call):
+            for index, part in message.calls():
+                self._calls.setdefault(index, []).append(part)
         return bool(message.content or reasoning or message.refusal or tools)
 
     def _add_text(self, kind: str, text: str) -> None:
@@ -149,6 +154,7 @@ class _Collector:
             first_ids=self._first_ids if streamed and ids else None,
             text=text if self._keep_output and text != output else None,
             first_text=self._first_text() if streamed else None,
+            message=self._message(streamed=streamed) if self._keep_output else None,
         )
 
     def _digest(self) -> str:
@@ -167,8 +173,33 @@ class _Collector:
         """Return everything that is text, in the order in which models say it."""
         return "".join("".join(self._texts[kind]) for kind in _IN_ORDER if kind in self._texts)
 
+    def _message(self, *, streamed: bool) -> AssistantMessage | None:
+        """Return the reply as one message, None of content alone; a refusal is said to the user as content is."""
+        if self._texts.keys() <= {"content"}:
+            return None
+        joined = {kind: "".join(texts) for kind, texts in self._texts.items()}
+        first = next(iter(self._texts), "content")
+        in_content = first in ("content", "refusal")
+        return AssistantMessage(
+            content=joined.get("content", "") + joined.get("refusal", ""),
+            reasoning=joined.get("reasoning", ""),
+            tool_calls=tuple(_joined(self._calls[index]) for index in sorted(self._calls)),
+            first_in="content" if in_content else "reasoning" if first == "reasoning" else "tools",
+            n_first=len(self._texts[first][0]) if streamed and first in self._texts else 0,
+        )
+
     def _first_text(self) -> str | None:
         return next((self._texts[kind][0] for kind in _IN_ORDER if kind in self._texts), None)
+
+
+def _joined(parts: list[ToolCall]) -> ToolCall:
+    """Return the parts of one call, in the order of arrival, as one."""
+    return ToolCall(
+        name="".join(part.name for part in parts),
+        arguments="".join(part.arguments for part in parts),
+        id=next((part.id for part in parts if part.id), None),
+        type=next((part.type for part in parts if part.type), None),
+    )
 
 
 class CompletionDecoder(DocumentDecoder):

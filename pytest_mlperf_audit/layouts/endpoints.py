@@ -23,7 +23,7 @@ from ..audits.contract import MLPERF_NAME
 from ..audits.verdict import Figure
 from ..records.files import read_limited, write_atomic
 from ..records.log import read_columns, read_queries
-from ..records.store import QUERIES_FILE, read_phase
+from ..records.store import QUERIES_FILE, read_phase, read_tokens
 from ..verdicts.differences import Terms, differences
 from ..verdicts.document import AuditEntry, PhaseEntry, VerdictDocument
 from .accuracy_results import accuracy_results, count_empty
@@ -119,8 +119,9 @@ def write_result_summary(
 
 
 def _summary(phase: PhaseEntry, report_dir: Path, config: Mapping[str, Any]) -> dict[str, Any]:
-    log = report_dir / phase.directory / QUERIES_FILE
-    return result_summary(phase, read_columns(log), dict(config), read_queries(log))
+    place = report_dir / phase.directory
+    log = place / QUERIES_FILE
+    return result_summary(phase, read_columns(log), dict(config), read_queries(log), read_tokens(place))
 
 
 def write_phase_files(

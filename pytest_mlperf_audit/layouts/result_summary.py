@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from .._version import __version__
 from ..config.benchmark import Benchmark
 from ..runs.columns import QueryColumns
+from ..runs.official import OfficialTokens
 from ..runs.query import QueryRecord
 from ..stats.percentiles import percentile_estimate
 from ..verdicts.document import PhaseEntry
@@ -49,19 +50,28 @@ def result_summary(
     queries: QueryColumns,
     config: dict[str, Any],
     records: Iterable[QueryRecord] = (),
+    official: OfficialTokens | None = None,
 ) -> dict[str, Any]:
     """Return a phase's summary. `records` are its queries once more, for what columns do not hold.
+
+    Tokens are the `official` ones where these were counted, whole; else those that the replies report.
 
     Late turns of conversations are left out, as in the endpoints tool. It names the scenario, since the checker would
     take the YAML's `type` for it, be it "submission". Offline is written as there, "offline", where tokens were
     counted: only so does the checker not ask for tokens a second by a key that no endpoints submission has
     (constants.py, RESULT_FIELD_BENCHMARK_OVERWRITE).
     """
+    if official is not None and official.n_unrendered:
+        official = None
+    of_tokens = None if official is None else official.per_token_ns(queries)
     figures, queries = phase.figures, queries.timed()
     ok, issued_ns, completed_ns, tokens = queries.ok, queries.issued_ns, queries.completed_ns, queries.tokens
     streamed = ok & (queries.first_token_ns >= 0)
     decoded = streamed & (tokens > 1)
-    after_first_ns = (completed_ns - queries.first_token_ns)[decoded] / (tokens[decoded] - 1)
+    if of_tokens is None:
+        of_tokens = (completed_ns - queries.first_token_ns)[decoded] / (tokens[decoded] - 1)
+    lengths = tokens[ok & (tokens >= 0)] if official is None else official.lengths()
+    n_tokens = figures.output_tokens if official is None else int(lengths.sum())
     window_s = figures.window_s
     counted = _Counted.of(record for record in records if not record.late)
     n_issued, n_completed = len(queries), figures.n_completed - figures.n_late_completed
@@ -79,17 +89,17 @@ def result_summary(
         "state": "complete" if phase.complete else "interrupted",
         "complete": phase.complete,
         "mode": "performance",
-        "effective_scenario": "offline" if scenario == "Offline" and figures.output_tokens is not None else scenario,
+        "effective_scenario": "offline" if scenario == "Offline" and n_tokens is not None else scenario,
         "min_duration_ms": phase.spec.min_duration_ms,
         "max_duration_ms": phase.spec.max_duration_ms,
         "ttft": _series((queries.first_token_ns - issued_ns)[streamed], estimates=True),
-        "tpot": _series(after_first_ns, estimates=True),
+        "tpot": _series(of_tokens, estimates=True),
         "latency": _series((completed_ns - issued_ns)[ok], estimates=True),
-        "output_sequence_lengths": _series(tokens[ok & (tokens >= 0)]),
+        "output_sequence_lengths": _series(lengths),
         "input_sequence_lengths": _series(np.array(counted.prompt_tokens, np.int64)),
         "legacy_loadgen_window_duration_ns": None,
         "qps": figures.qps,
-        "tps": figures.output_tokens / window_s if window_s and figures.output_tokens is not None else None,
+        "tps": n_tokens / window_s if window_s and n_tokens is not None else None,
         "finish_reason_counts": counted.finish_reasons,
         "run_config": config,
     }

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..endpoints.base import BadReplyError, EndpointAdapter, Reply, ReplyDecoder
 from ..endpoints.source import ReplyIds
+from ..runs.message import AssistantMessage, ToolCall
 from ..runs.query import COMPLETED, QueryRecord, cache_header
 from ..runs.spec import Keep
 from ..text import printable
@@ -180,11 +181,29 @@ class Recorder:
         """Note the output, and its tokens as the source gives them."""
         if keep.outputs:
             record.output = self._redact_output(reply.output) if reply.output else reply.output
+        if keep.message:
+            record.message = self._message(reply)
         if keep.token_ids:
             ids = self._ids_of(reply)
             record.output_ids = _hex(ids.output)
             record.first_ids = _hex(ids.first)
             record.ids_from = ids.made_by
+
+    def _message(self, reply: Reply) -> AssistantMessage | None:
+        """Return a reply as one message, without our secrets; None where its adapter keeps no text."""
+        if reply.message is None and reply.output is None:
+            return None
+        said, redact = reply.message or AssistantMessage(content=reply.output or ""), self._redact_output
+        return AssistantMessage(
+            content=redact(said.content),
+            reasoning=redact(said.reasoning),
+            tool_calls=tuple(
+                ToolCall(redact(call.name), redact(call.arguments), call.id and redact(call.id), call.type)
+                for call in said.tool_calls
+            ),
+            first_in=said.first_in,
+            n_first=said.n_first or len(reply.first_text or ""),
+        )
 
     def _word(self, text: str | None) -> str | None:
         """Return a word that many replies share without our secrets; each is looked at once."""

@@ -3,6 +3,7 @@
     <directory>/phase.json      written once, when the phase has ended however it ended
     <directory>/queries.jsonl   appended while it runs
     <directory>/score.json      what an external scorer made of it, where one was asked for
+    <directory>/tokens.json     its replies' official tokens, where a tokenizer was given
     <directory>/queries.worker-<n>.jsonl   of several processes, until they are put together as queries.jsonl
 
 A directory with queries but no phase.json is a phase whose process was killed: it is never read as a result.
@@ -10,11 +11,14 @@ A directory with queries but no phase.json is a phase whose process was killed: 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from ..errors import NoVerdictError, RecordError
+from ..runs.official import OfficialTokens
 from ..runs.phase import MeasuredPhase, PhaseRecord, as_recorded, figures
 from ..runs.spec import RunSpec, Score
 from .differences import differences
@@ -24,6 +28,8 @@ from .log import read_columns, read_queries
 PHASE_FILE = "phase.json"
 QUERIES_FILE = "queries.jsonl"
 SCORE_FILE = "score.json"
+TOKENS_FILE = "tokens.json"
+_FILES = (QUERIES_FILE, PHASE_FILE, SCORE_FILE, TOKENS_FILE)
 _SCHEMA_VERSION = 1
 
 
@@ -39,9 +45,20 @@ class _Scored(msgspec.Struct, frozen=True, kw_only=True):
     schema_version: int = _SCHEMA_VERSION
 
 
+class _Counted(msgspec.Struct, frozen=True, kw_only=True):
+    """tokens.json. `queries_sha256` is the digest, in hex, of the queries.jsonl whose replies were counted."""
+
+    tokens: OfficialTokens
+    queries_sha256: str
+    schema_version: int = _SCHEMA_VERSION
+
+
+_Beside = TypeVar("_Beside", _Scored, _Counted)
+
 _decode_version = msgspec.json.Decoder(_Version).decode
 _decode_phase = msgspec.json.Decoder(PhaseRecord).decode
 _decode_score = msgspec.json.Decoder(_Scored).decode
+_decode_tokens = msgspec.json.Decoder(_Counted).decode
 
 
 def write_phase(directory: Path, record: PhaseRecord) -> None:
@@ -90,7 +107,7 @@ def set_aside(directory: Path) -> int:
     attempt = 1
     while (directory / f"attempt-{attempt}").exists():
         attempt += 1
-    leftovers = [path for name in (QUERIES_FILE, PHASE_FILE, SCORE_FILE) if (path := directory / name).exists()]
+    leftovers = [path for name in _FILES if (path := directory / name).exists()]
     leftovers += sorted(directory.glob(worker_file("*")))
     if not leftovers:
         return attempt
@@ -116,7 +133,27 @@ def read_score(directory: Path) -> Score | None:
 
     Raises RecordError when score.json is not one this version wrote, or is of other queries than lie beside it.
     """
-    path = directory / SCORE_FILE
+    scored = _read_beside(directory, SCORE_FILE, _decode_score, "score")
+    return None if scored is None else scored.score
+
+
+def write_tokens(directory: Path, tokens: OfficialTokens) -> None:
+    """Write tokens.json atomically beside the phase's queries.jsonl. Raises OSError."""
+    _write(directory / TOKENS_FILE, _Counted(tokens=tokens, queries_sha256=sha256_file(directory / QUERIES_FILE)))
+
+
+def read_tokens(directory: Path) -> OfficialTokens | None:
+    """Return the official tokens of the phase in a directory, None where none were counted.
+
+    Raises RecordError when tokens.json is not one this version wrote, or is of other queries than lie beside it.
+    """
+    counted = _read_beside(directory, TOKENS_FILE, _decode_tokens, "count of tokens")
+    return None if counted is None else counted.tokens
+
+
+def _read_beside(directory: Path, name: str, decode: Callable[[bytes], _Beside], what: str) -> _Beside | None:
+    """Return what was made of a phase's queries, which has their digest; None where there is none."""
+    path = directory / name
     try:
         raw = read_limited(path)
         digest = sha256_file(directory / QUERIES_FILE)
@@ -125,13 +162,13 @@ def read_score(directory: Path) -> Score | None:
     except OSError as error:
         raise RecordError(f"{path}: cannot be read ({error.strerror})") from error
     try:
-        scored = _decode_score(raw)
+        made = decode(raw)
     except (ValueError, RecursionError) as error:  # msgspec's own errors are ValueErrors
-        raise RecordError(f"{path}: not the record of a score ({error}); remove it and run again") from error
-    _require_version(path, scored.schema_version)
-    if scored.queries_sha256 != digest:
-        raise RecordError(f"{path}: is the score of another {QUERIES_FILE} than lies beside it, so one was exchanged")
-    return scored.score
+        raise RecordError(f"{path}: not the record of a {what} ({error}); remove it and run again") from error
+    _require_version(path, made.schema_version)
+    if made.queries_sha256 != digest:
+        raise RecordError(f"{path}: is the {what} of another {QUERIES_FILE} than lies beside it, so one was exchanged")
+    return made
 
 
 def require_planned(directory: Path, record: PhaseRecord, spec: RunSpec) -> None:
@@ -157,10 +194,15 @@ def consistent(directory: Path, record: PhaseRecord) -> MeasuredPhase:
             f"{directory / PHASE_FILE}: its figures do not follow from {QUERIES_FILE}, so one of them was edited or "
             f"exchanged ({'; '.join(map(str, found[:3]))})"
         )
-    return MeasuredPhase(record, queries, lambda: read_queries(path), read_score(directory))
+    tokens = read_tokens(directory)
+    if tokens is not None and not tokens.n_queries * 4 == len(tokens.after_first) == 4 * len(queries):
+        raise RecordError(
+            f"{directory / TOKENS_FILE}: has not one count for each query of {QUERIES_FILE}; one was edited"
+        )
+    return MeasuredPhase(record, queries, lambda: read_queries(path), read_score(directory), tokens)
 
 
-def _write(path: Path, record: PhaseRecord | _Scored) -> None:
+def _write(path: Path, record: PhaseRecord | _Scored | _Counted) -> None:
     write_atomic(path, msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..stats.percentiles import LatencySummary, percentile_estimate, summarize
 from .columns import QueryColumns
+from .official import OfficialTokens
 from .query import QueryRecord
 from .spec import Load, RunSpec, Score
 
@@ -259,13 +260,15 @@ class MeasuredPhase:
     `read` yields the same as records, from disk: for what columns do not hold, such as outputs and tags, one at a time,
     so that a phase of millions need not be held. It raises RecordError where the log cannot be read.
 
-    `score` is what an external scorer left beside the records, None where none did.
+    `score` is what an external scorer left beside the records, None where none did; `tokens` are the replies' official
+    tokens, None where no tokenizer was given.
     """
 
     record: PhaseRecord
     queries: QueryColumns
     read: Callable[[], Iterator[QueryRecord]]
     score: Score | None = None
+    tokens: OfficialTokens | None = None
 
     @property
     def label(self) -> str:

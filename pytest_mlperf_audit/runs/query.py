@@ -12,6 +12,8 @@ from typing import Annotated
 
 import msgspec
 
+from .message import AssistantMessage
+
 COMPLETED = "completed"
 
 #: Why a query did not complete. `http_<status>` joins these for every status other than 200.
@@ -52,7 +54,7 @@ class QueryRecord(msgspec.Struct, omit_defaults=True, gc=False):
 
     Only where the phase keeps them: `output`, the text; `output_ids`, its tokens, and `first_ids`, those of the first
     piece of a streamed reply; `ids_from`, the local tokenizer that made them of the text, where one did; `expected`,
-    what the data set says of the row in the column that the phase names.
+    what the data set says of the row in the column that the phase names; `message`, the reply as one message.
     """
 
     query: int
@@ -78,6 +80,7 @@ class QueryRecord(msgspec.Struct, omit_defaults=True, gc=False):
     first_ids: _HexIds | None = None
     ids_from: str | None = None
     expected: str | None = None
+    message: AssistantMessage | None = None
     tag: str | None = None
     cache_header: str | None = None
     resent: bool = False

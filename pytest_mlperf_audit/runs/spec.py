@@ -96,6 +96,8 @@ class Keep(msgspec.Struct, frozen=True, kw_only=True):
     that is noted beside them. Of `target` queries only, where given, drawn by `seed` from the first `n_samples`, as
     LoadGen's accuracy_log_sampling_target does in a performance run. With `tokenizer`, the path of a tokenizer.json as
     the YAML has it, token ids are made of the text instead, and the endpoint is not asked for them.
+    `message`: the reply as one message, whose tokens are counted once the phase is over, by the tokenizer and the chat
+    template in the directory `tokenizer`.
     """
 
     outputs: bool = True
@@ -104,6 +106,7 @@ class Keep(msgspec.Struct, frozen=True, kw_only=True):
     target: int | None = None
     seed: int = 0
     tokenizer: str | None = None
+    message: bool = False
 
     def chosen(self, n_samples: int) -> frozenset[int] | None:
         """Return the numbers of the queries whose replies are kept; None for all."""

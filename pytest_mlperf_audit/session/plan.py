@@ -35,6 +35,7 @@ from .commands import Between, Hook
 from .crews import each_share
 from .inputs import Adapters, Sources, redirected, require_videos, target_of, with_data_found, with_prompts_found
 from .judge import PlannedAudit, with_beside
+from .official import require_countable
 from .places import check_disjoint, check_harmless
 from .played import played
 from .run import AuditRun
@@ -146,6 +147,7 @@ def context(benchmark: Benchmark) -> AuditContext:
         api_type=benchmark.endpoint_config.api_type,
         streaming=benchmark.streaming,
         model=benchmark.submission_ref.model if benchmark.submission_ref else benchmark.model_params.name,
+        tokenizer=None if benchmark.model_params.tokenizer is None else str(benchmark.model_params.tokenizer),
         scorings={dataset.name: scoring_of(dataset) for dataset in benchmark.accuracy_datasets},
     )
 
@@ -185,6 +187,7 @@ class _Groups:
             audit, cfg, source = *registry.runs()["performance"], self._sources.of(None)
             if self._context.salt_seed is not None and not source.dataset.of_conversations:
                 source.require_saltable(f"the ruleset {self._context.ruleset}")
+            require_countable(self._loaded, source)
             directory = self._report_dir / audit.id
             context = played(self._loaded, source, self._context)
             sent = [(spec, source) for spec in self._specs(audit, cfg, source, context)]

@@ -41,6 +41,7 @@ from .accuracy import accuracy_block, accuracy_runs
 from .contradictions import contradictions
 from .finished import FinishedRun
 from .judge import PlannedAudit, audit_entry, judge, phase_records, with_beside
+from .official import recounted
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,7 @@ class Recheck:
             records,
             why_none,
             judged=verdict is not None,
-            files=tuple(file_differences(*terms)),
+            files=(*recounted(planned.phases, Path.cwd(), self.directory.parent), *file_differences(*terms)),
             summaries=tuple(phase_file_differences(*terms)),
         )
 

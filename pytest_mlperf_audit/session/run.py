@@ -30,8 +30,9 @@ from .commands import Between
 from .crews import Crews
 from .judge import PlannedAudit, complete_records, judge, measured_phases
 from .locks import endpoint_lock, measuring, processes_measuring
+from .official import count_phase
 from .scorer import run_command
-from .sending import groups, patience_of, record_of, redrawn, to_be_scored
+from .sending import groups, is_owed, patience_of, record_of, redrawn, to_be_counted, to_be_scored
 
 #: LoadGen's name of the log of outputs, which external scorers are given.
 ACCURACY_LOG = "mlperf_log_accuracy.json"
@@ -254,27 +255,24 @@ class AuditRun:
         """Whether nothing is left to be run. Raises NoVerdictError where it was tried in this session, in vain."""
         if any(record and not record.complete for record in map(record_of, planned.all_phases)):
             return True
-        over = all(map(self._is_sent, planned.phases)) and not any(map(to_be_scored, planned.phases))
+        over = all(map(self._is_sent, planned.phases)) and not any(map(is_owed, planned.phases))
         if not over and given_up.exists():
             raise NoVerdictError(given_up.read_text() or "its phases could not be run; see the first failure")
         return over
 
     def _score(self, planned: PlannedAudit, target: Target, report: Callable[[Progress], None]) -> None:
-        """Have external scorers judge what was kept of the replies."""
+        """Have external scorers judge what was kept of the replies, and count their tokens."""
         for phase in planned.phases:
+            if to_be_counted(phase):
+                at_it = Progress(phase=f"counting the tokens of {phase.spec.label}", title=planned.id, requested=0)
+                count_phase(phase, self.source.search, partial(self._tick, report, at_it))
             scoring = phase.spec.scoring
             if scoring and to_be_scored(phase):
                 log = phase.directory / ACCURACY_LOG
                 write_accuracy_log(log, read_queries(phase.directory / QUERIES_FILE))
                 at_it = Progress(phase=f"scoring {phase.spec.label}", title=planned.id, requested=0)
-                run_command(
-                    scoring,
-                    phase.directory,
-                    log,
-                    cwd=self.path.parent,
-                    redact=target.redact,
-                    tick=partial(self._tick, report, at_it),
-                )
+                tick = partial(self._tick, report, at_it)
+                run_command(scoring, phase.directory, log, cwd=self.path.parent, redact=target.redact, tick=tick)
 
     def _tick(self, report: Callable[[Progress], None], progress: Progress) -> None:
         self.raise_if_stopped()

@@ -15,7 +15,7 @@ from ..config.settings import Timeouts
 from ..load.group import PlannedPhase
 from ..load.patience import Patience
 from ..records.files import write_atomic
-from ..records.store import SCORE_FILE, read_phase
+from ..records.store import SCORE_FILE, TOKENS_FILE, read_phase
 from ..runs.order import Scripted
 from ..runs.phase import PhaseRecord
 from ..runs.script import Script
@@ -39,6 +39,17 @@ def to_be_scored(phase: PlannedPhase) -> bool:
     """Whether an external scorer is to judge a phase, and has not."""
     scoring = phase.spec.scoring
     return scoring is not None and scoring.method == "command" and not (phase.directory / SCORE_FILE).exists()
+
+
+def to_be_counted(phase: PlannedPhase) -> bool:
+    """Whether the tokens of a phase's replies are to be counted, and were not."""
+    keep = phase.spec.keep
+    return keep is not None and keep.message and not (phase.directory / TOKENS_FILE).exists()
+
+
+def is_owed(phase: PlannedPhase) -> bool:
+    """Whether something is left to be made of a phase's records."""
+    return to_be_scored(phase) or to_be_counted(phase)
 
 
 def record_of(phase: PlannedPhase) -> PhaseRecord | None:
