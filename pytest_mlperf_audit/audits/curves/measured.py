@@ -133,7 +133,7 @@ def warm_up(curve: Curve) -> Check:
 
 def metrics(curve: Curve) -> Check:
     """The figures of a point follow from each other, and its percentiles rise."""
-    wrong = [f"{point.name}: {slip}" for point in curve.points if point.summary for slip in _slips(point)]
+    wrong = [f"{point.name}: {slip}" for point in curve.points if point.summary is not None for slip in _slips(point)]
     rates = {point.name: rate for point in curve.points if (rate := _tps(point)) is not None}
     for point in curve.points:
         declared, rate = finite(value(point.system, "tps_utilization")), rates.get(point.name)

@@ -28,6 +28,7 @@ _DISCLOSED: Final = (
     "seed_set",
     "target_cohort",
 )
+_MEASURED: Final = ("n_samples_issued", "n_samples_completed", "duration_ns")
 _DESCRIBED: Final = (
     "division",
     "system_name",
@@ -57,6 +58,11 @@ _COHORT = re.compile(r"(\d{4})-(\d{2})-C([01])")
 _ADOPTABLE: Final = 3
 _SEEDS: Final = (("scheduler_rng_seed", "schedule"), ("sample_index_rng_seed", "sample_index"), ("model_seed", "model"))
 
+#: What a run's own configuration calls the first two.
+_OF_RUN: Final = (("scheduler_random_seed", "schedule"), ("dataloader_random_seed", "sample_index"))
+#: What two runs never have alike, all together.
+_OF_ONE_RUN: Final = ("duration_ns", "n_samples_issued", "ttft", "tpot", "latency", "output_sequence_lengths")
+
 
 def complete(curve: Curve) -> Check:
     """Every file is there and can be read, every field is declared, and the directory is named like its point."""
@@ -65,6 +71,8 @@ def complete(curve: Curve) -> Check:
         for file, data, fields in (
             ("point.yaml", point.disclosure, _DISCLOSED),
             ("system_desc.json", point.system, _DESCRIBED),
+            ("result_summary.json", point.summary, _MEASURED),
+            ("config.yaml", point.config, ("settings",)),
         ):
             missing = [name for name in fields if value(data, name) in (None, "")] if data is not None else []
             wrong += [f"{point.name}: {file} does not say {', '.join(missing)}"] if missing else []
@@ -95,7 +103,7 @@ def points(curve: Curve) -> Check:
     fewest = _FEWEST + any(point.offline == "dedicated" for point in offline)
     wrong = []
     if not fewest <= count <= _MOST:
-        wrong.append(f"{count} points, {fewest} to {_MOST} are due")
+        wrong.append(f"{count} point{'s' * (count != 1)}, {fewest} to {_MOST} are due")
     if curve.is_agentic and offline:
         wrong.append(f"{', '.join(point.name for point in offline)}: an agentic curve has no offline point")
     if not curve.is_agentic and len(offline) != 1:
@@ -125,7 +133,8 @@ def max_concurrency(curve: Curve) -> Check:
     if len(found) > 1:
         wrong.append(f"max_supported_concurrency is {' and '.join(sorted(map(str, found)))}, not one number")
     elif not found or type(c_max := next(iter(found))) is not int or c_max <= ULTRA_LOW:
-        wrong.append(f"max_supported_concurrency is not declared as a number above {ULTRA_LOW}")
+        declared = repr(next(iter(found), None))[:40]
+        wrong.append(f"max_supported_concurrency (C_max) is {declared}, a number above {ULTRA_LOW} is due")
     return judged("max_concurrency", "5.4", f"C_max is {_c_max(curve)}", wrong)
 
 
@@ -193,6 +202,10 @@ def _slips(point: Point, ruleset: Ruleset) -> Iterator[str]:
         used, due = value(point.disclosure, f"runtime_settings.runtime.{key}"), getattr(ruleset.seeds, name)
         if used != due:
             yield f"{key} is {used!r:.40}, that of the set is {due}"
+    for key, name in _OF_RUN:
+        ran, due = value(point.config, f"settings.runtime.{key}"), getattr(ruleset.seeds, name)
+        if ran is not None and ran != due:
+            yield f"config.yaml ran with {key} {ran!r:.40}, that of the set is {due}"
 
 
 def consistency(curve: Curve) -> Check:
@@ -209,6 +222,12 @@ def consistency(curve: Curve) -> Check:
         if differing := sorted(key for key, _ in set(identity.items()) ^ set(described[0][1].items())):
             keys = ", ".join(dict.fromkeys(differing))
             wrong.append(f"{point.name}: system_desc.json differs from that of {described[0][0].name} in {keys}")
+    runs: dict[str, str] = {}
+    for point in curve.points:
+        if point.summary:
+            other = runs.setdefault(repr([value(point.summary, key) for key in _OF_ONE_RUN]), point.name)
+            if other != point.name:
+                wrong.append(f"{point.name}: its result_summary.json is that of {other}: one run stands for two points")
     return judged("consistency", "8.5, 9.1", "one model, one data set, one system", wrong)
 
 

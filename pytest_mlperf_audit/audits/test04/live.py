@@ -146,6 +146,7 @@ def _confirmations(cfg: Test04Block, context: AuditContext) -> list[RunSpec]:
                 in_flight=confirm.in_flight(context.load, n),
                 limit=1 + cfg.threshold,
                 budget=cfg.confirmation_budget,
+                loaded=True,
             ),
             _confirmation(label),
             context,

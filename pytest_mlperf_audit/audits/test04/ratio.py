@@ -150,7 +150,8 @@ def _by_blocks(check: Check, pair: FirstPair, found: Confirmed, blocks: BlocksRa
     allowed = compared.probed.allowed if compared.probed else ()
     passed: bool | None = {"PASS": True, "FAIL": False, "UNDECIDED": None}[found.outcome]
     if passed:
-        says = f"{seen}, below the limit {compared.limit:.4g}, and {blocks.excluded:.3g} is excluded; {first}"
+        loaded = f", with {found.load} in flight, too" if found.load else ""
+        says = f"{seen}, below the limit {compared.limit:.4g}{loaded}, and {blocks.excluded:.3g} is excluded; {first}"
     elif passed is False and allowed:
         passed = None
         says = f"{seen}; undecided, for the cache probe found what the rules allow ({', '.join(allowed)}); {first}"
@@ -166,6 +167,13 @@ def _by_blocks(check: Check, pair: FirstPair, found: Confirmed, blocks: BlocksRa
 
 def _open(found: Confirmed, blocks: BlocksRatio) -> str:
     """Return why blocks leave a ratio undecided, and the cure."""
+    if found.rows.outcome == "PASS":
+        seen = ", ".join(f"{ratio:.3g}" for ratio in found.loaded) or "none, since queries failed"
+        return (
+            f"with {found.load} queries in flight, as in the phases, repeats are faster (ratios {seen}): a cache that "
+            "serves under load, or requests that are computed together; set the probe's design: groups and bursts: "
+            "true, which tells, or run it again on a quieter system"
+        )
     if found.rows.outcome == "FAIL":
         return (
             f"fresh prompts that are repeated in the row's place are not surely faster (ratio {blocks.fresh:.4g}"

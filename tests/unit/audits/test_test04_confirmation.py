@@ -59,7 +59,8 @@ def test_an_honest_server_passes_and_is_told_of_the_first_pair(confirmed):
     assert "over 8 pairs of blocks of 4 queries" in check.reason
     assert "1.25 is excluded" in check.reason
     assert "ran 1.4 times as fast as the reference phase (ratio 1.4)" in check.reason
-    assert len(sut.records) == 64
+    assert "below the limit 1.1, with 8 in flight, too" in check.reason
+    assert len(sut.records) == 64 + 2 * 2 * 8
     assert verdict.figures["ratio"] == check.observed
     assert verdict.figures["ratio_first_pair"] == pytest.approx(1.4)
     [ratio] = verdict.ratios
@@ -109,7 +110,7 @@ def test_where_a_query_takes_seconds_more_may_be_sent(confirmed, miss_s, most):
 def test_a_pair_with_a_failed_query_is_made_up_for(confirmed):
     verdict, sut = confirmed(1.4, fail=lambda _, number: "http_500" if number == 9 else "")
     assert verdict.check("throughput_ratio").passed is True
-    assert len(sut.records) == 9 * 8
+    assert len(sut.records) == 9 * 8 + 2 * 2 * 8
 
 
 def test_many_failed_queries_leave_it_undecided(confirmed):
@@ -141,17 +142,38 @@ def test_no_twin_is_sent_again_in_another_pair(confirmed, n_words):
 @pytest.mark.parametrize(
     ("context", "at_once", "size"),
     [
-        (EIGHT, 4, 4),
-        (AuditContext(load=Concurrency(target=1)), 1, 4),
-        (AuditContext(load=Concurrency(target=3)), 3, 4),
-        (AuditContext(load=MaxThroughput()), 4, 4),
-        (AuditContext(load=MaxThroughput(max_in_flight=2)), 2, 4),
+        (EIGHT, {4, 8}, {4, 8}),
+        (AuditContext(load=Concurrency(target=1)), {1}, {4}),
+        (AuditContext(load=Concurrency(target=3)), {3}, {4}),
+        (AuditContext(load=MaxThroughput()), {4, 20}, {4, 20}),
+        (AuditContext(load=MaxThroughput(max_in_flight=2)), {2}, {4}),
     ],
+    ids=["8", "1", "3", "all at once", "2 at most"],
 )
 def test_blocks_are_sent_under_the_load_of_the_phases(confirmed, context, at_once, size):
+    """Small blocks first; where they pass under less load than the phases had, pairs under that load."""
     _, sut = confirmed(1.4, context=context)
-    assert {sent.most_in_flight for sent in sut.rounds} == {at_once}
-    assert {len(sent.steps) for sent in sut.rounds} == {size}
+    assert {sent.most_in_flight for sent in sut.rounds} == at_once
+    assert {len(sent.steps) for sent in sut.rounds} == size
+
+
+@pytest.mark.parametrize("lanes", [4, 8])
+def test_requests_that_are_computed_once_under_load_do_not_pass(confirmed, lanes):
+    """Blocks of four have a lane for each query, so that nothing is shared; all twenty at once have not."""
+    verdict, sut = confirmed(3.0, context=AuditContext(load=MaxThroughput()), cache="coalesce", lanes=lanes)
+    check = verdict.check("throughput_ratio")
+    assert check.passed is None
+    assert "with 20 queries in flight, as in the phases, repeats are faster (ratios " in check.reason
+    assert "set the probe's design: groups and bursts: true" in check.reason
+    assert len(sut.records) == 64 + 5 * 2 * 20
+
+
+def test_a_record_of_before_has_no_pairs_under_load(block, rows):
+    context = AuditContext(load=MaxThroughput())
+    *_, spec = AUDIT.plan(block(samples=20), rows(), context)
+    planned = confirm.confirmation_of(spec)
+    assert (planned.loaded, planned.load(4), planned.load(20)) == (True, 20, 0)
+    assert msgspec.structs.replace(planned, loaded=False).load(4) == 0
 
 
 def test_either_arm_comes_first_as_a_coin_falls(confirmed):

@@ -49,6 +49,8 @@ def test_a_curve_without_fault(tmp_path):
     assert (case.submitter, case.system, case.benchmark) == ("acme", "H200x8", "gpt-oss-120b")
 
 
+#: The figures of one run.
+ONE = {"n_samples_issued": 12792, "n_samples_completed": 12792, "duration_ns": 1.3e12, "ttft": {"total": 1.0}}
 POINT, CONFIG, SUMMARY, SYSTEM = "point.yaml", "config.yaml", "result_summary.json", "system_desc.json"
 
 
@@ -59,12 +61,29 @@ POINT, CONFIG, SUMMARY, SYSTEM = "point.yaml", "config.yaml", "result_summary.js
         ("complete", lambda n, files: n == 4 and files.update({SUMMARY: '{"n'}), "r4: "),
         ("complete", at(16, POINT, "dataset_link", ""), "r16: point.yaml does not say dataset_link"),
         ("complete", at(16, SYSTEM, "node_types", None), "r16: system_desc.json does not say node_types"),
+        (
+            "complete",
+            lambda n, files: n == 4 and files.update({SUMMARY: {}}),
+            "r4: result_summary.json does not say",
+        ),
+        ("complete", lambda n, files: n == 4 and files.update({CONFIG: {}}), "r4: config.yaml does not say settings"),
+        ("metrics", lambda n, files: n == 4 and files.update({SUMMARY: {}}), "r4: duration_ns is no time"),
+        (
+            "consistency",
+            lambda n, files: n in (4, 16) and files.update({SUMMARY: ONE}),
+            "r16: its result_summary.json",
+        ),
+        (
+            "seeds",
+            at(4, CONFIG, "settings.runtime", {"dataloader_random_seed": 7}),
+            "r4: config.yaml ran with",
+        ),
         ("complete", at(16, POINT, "concurrency", 17), "r16: point.yaml says concurrency 17"),
         ("shared_paths", at(1, POINT, "shared_src", "src/trtllm"), "r1: shared_src 'src/trtllm' is no directory"),
         ("shared_paths", at(1, POINT, "shared_docs", "../sub-1/docs"), "is no directory below the submission"),
         ("points", at(256, POINT, "offline", "none"), "0 points say `offline: dedicated` or `elected`, one is due"),
         ("points", at(256, POINT, "offline", "dedicated"), "7 points, 8 to 32 are due"),
-        ("max_concurrency", lambda _, files: both_say(files, 32), "not declared as a number above 32"),
+        ("max_concurrency", lambda _, files: both_say(files, 32), "(C_max) is 32, a number above 32 is due"),
         ("max_concurrency", at(1, SYSTEM, "max_supported_concurrency", 512), "is 256 and 512, not one number"),
         ("coverage", at(None, SYSTEM, "max_supported_concurrency", 2**20), "no point in high (10323 to 1048576)"),
         ("in_range", at(None, SYSTEM, "max_supported_concurrency", 200), "r256: concurrency 256 is above 221"),
