@@ -275,6 +275,11 @@ def required_audits(ruleset: Ruleset, benchmark: str, division: str | None = Non
     return tuple(sorted(test for test, benchmarks in ruleset.audits.items() if names & benchmarks))
 
 
+def knows_benchmark(ruleset: Ruleset, benchmark: str) -> bool:
+    """Whether a ruleset asks for an audit or a number of samples of a benchmark, named as for `required_audits`."""
+    return not _names_of(benchmark).isdisjoint({*ruleset.offline_samples, *frozenset().union(*ruleset.audits.values())})
+
+
 def least_offline_samples(ruleset: Ruleset, benchmark: str, division: str | None = None) -> int:
     """Return the fewest samples of an Offline run of a benchmark, named as for `required_audits`; 0 for no bound."""
     found = ruleset.division(division)

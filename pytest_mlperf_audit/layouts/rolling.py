@@ -107,6 +107,7 @@ def point_of(run: VerdictDocument, phase: PhaseEntry, benchmark: Benchmark, data
             "min_sample_count": spec.n_samples,
             "stream_all_chunks": True,
             "runtime": seeds,
+            "salt": bool(ruleset and ruleset.salted),
             "warmup": {"salt": benchmark.settings.warmup.salt},
         },
         "warmup": _warmup(run, dataset),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from ..audits import registry
 from ..audits.shipped import SHIPPED
 from ..config.benchmark import Benchmark
-from ..config.rulesets import Ruleset, find_ruleset, least_offline_samples, required_audits
+from ..config.rulesets import Ruleset, find_ruleset, knows_benchmark, least_offline_samples, required_audits
 from .judge import PlannedAudit
 
 
@@ -17,6 +17,11 @@ def lacking(benchmark: Benchmark, plans: Sequence[PlannedAudit]) -> Iterator[str
     ruleset = find_ruleset(reference.ruleset) if reference else None
     if benchmark.type != "submission" or reference is None or ruleset is None:
         return
+    if ruleset.audits and not knows_benchmark(ruleset, reference.model):
+        yield (
+            f"submission_ref.model: {reference.model!r} is no benchmark that {ruleset.name} asks anything of, so which "
+            "audits and how many samples it needs was not looked up; see docs/rulesets.md for its name"
+        )
     planned = {one.audit.id for one in plans}
     for test in required_audits(ruleset, reference.model, reference.division):
         if test not in planned:

@@ -60,6 +60,14 @@ def test_what_a_submission_lacks(audit, sut, division, n_samples, said):
     assert "at least 600 s" in shown
 
 
+def test_a_model_that_the_ruleset_does_not_know_is_told(audit, sut):
+    """What it requires would not be looked up, and nobody would see that."""
+    reference = {"model": "lama3.1-8b", "ruleset": "mlperf-inference-v6.1"}
+    audit.config(sut, audit=None, **{**SUBMISSION, "submission_ref": reference})
+    shown = " ".join(str(audit.run("--mlperf-plan").stdout).split())
+    assert "submission_ref.model: 'lama3.1-8b' is no benchmark that mlperf-inference-v6.1 asks anything of" in shown
+
+
 def test_a_submission_that_has_all_is_not_told_of_anything(audit, sut):
     audit.rows(60)
     audit.config(sut, audit={"only": False}, **SUBMISSION)

@@ -22,7 +22,7 @@ _NO_LOGS: Final = (
     "with cache_probe, or ask for a run with logs"
 )
 _NO_SALT: Final = (
-    "no config.yaml of a point says whether its prompts were salted, so that they share no prefix but the system "
+    "no point.yaml or config.yaml says whether its prompts were salted, so that they share no prefix but the system "
     "prompt; ask the submitter"
 )
 
@@ -43,11 +43,11 @@ def caching(curve: Curve) -> Check | str:
 
 def salt(curve: Curve) -> Check | str:
     """Every performance run salted its prompts, as far as its configuration says."""
-    said = {point.name: list(_salts(point.config)) for point in curve.points}
+    said = {point.name: [*_salts(point.config), *_salts(point.disclosure)] for point in curve.points}
     if not any(said.values()):
         return _NO_SALT
-    wrong = [f"{name}: config.yaml says that prompts were not salted" for name, found in said.items() if False in found]
-    unknown = [f"{name}: config.yaml does not say whether they were" for name, found in said.items() if not found]
+    wrong = [f"{name}: its files say that prompts were not salted" for name, found in said.items() if False in found]
+    unknown = [f"{name}: its files do not say whether they were" for name, found in said.items() if not found]
     return judged("salt", "2.9.5.1", "prompts were salted at all points", wrong, unknown)
 
 

@@ -13,6 +13,8 @@ from .reference import exempt, kind_of
 
 #: The first time that the probe sends a row of the data set.
 _ROW: Final = re.compile(r"d\d+/prime")
+#: Counts that differ by less are as many.
+_ALIKE: Final = 0.05
 #: Of fewer rows no mean is worth telling.
 _FEW_ROWS: Final = 6
 
@@ -32,8 +34,13 @@ def _cost(repeats: MeasuredPhase, probe: MeasuredPhase | None) -> str:
     if own is None or len({one.sample for one in rows}) < _FEW_ROWS:
         return "whose cost may differ"
     read, written = (_times(count, rows, own) for count in ("prompt_tokens", "tokens"))
-    told = [f"{times:.3g} times its tokens to {do}" for do, times in (("read", read), ("write", written)) if times]
+    told = [f"{_many(times)} to {do}" for do, times in (("read", read), ("write", written)) if times]
     return f"which have {' and '.join(told)}" if told else "whose cost may differ"
+
+
+def _many(times: float) -> str:
+    """Return how many tokens rows have, next to the repeated one."""
+    return "as many tokens" if abs(times - 1) < _ALIKE else f"{times:.3g} times its tokens"
 
 
 def _times(count: str, rows: Iterable[QueryRecord], own: QueryRecord) -> float | None:

@@ -176,6 +176,7 @@ def test_what_mlperf_compares_is_said(block, rows):
     ("tags", "prompt_tokens", "words"),
     [
         ("d{}/prime", 30, "which have 1.5 times its tokens to read and 2 times its tokens to write"),
+        ("d{}/prime", 20, "which have as many tokens to read and 2 times its tokens to write"),
         ("d{}/prime", None, "which have 2 times its tokens to write"),
         ("m{}/prime.a", 30, "whose cost may differ"),
     ],

@@ -125,7 +125,7 @@ POINT, CONFIG, SUMMARY, SYSTEM = "point.yaml", "config.yaml", "result_summary.js
         ("seeds", at(4, POINT, "runtime_settings.runtime.model_seed", 42), "r4: model_seed is 42, that of the set is"),
         ("seeds", at(4, POINT, "target_cohort", "2027-03-C0"), "not one that cohort '2027-03-C0' may adopt"),
         ("seeds", at(4, POINT, "seed_set", "B"), "points are of the seed sets A, B, one is due"),
-        ("salt", at(None, CONFIG, "datasets", [{"salt": False}]), "r1: config.yaml says that prompts were not salted"),
+        ("salt", at(None, CONFIG, "datasets", [{"salt": False}]), "r1: its files say that prompts were not salted"),
         ("consistency", at(4, POINT, "dataset", "gpqa"), "dataset is gpqa and mlperf_gpt_oss_performance, not one"),
         ("consistency", at(None, POINT, "model_name", "kimi-k3"), "model_name is kimi-k3, the directory is named gpt"),
         (
