@@ -12,6 +12,8 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
+
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.endpoints.base import BadReplyError, EndpointAdapter, Reply
 from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter, OpenAICompletionsAdapter
@@ -202,6 +204,8 @@ def _read(adapter: EndpointAdapter, parts: Sequence[bytes], *, keep: bool) -> Ve
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        return repr(value)
     return value if value is None or isinstance(value, str | int) else list(value)
 
 

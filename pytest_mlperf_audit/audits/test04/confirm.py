@@ -50,7 +50,7 @@ _FAILURE_SHARE: Final = 0.10
 #: Pairs at the phases' own load: two below the limit settle it, of so many; and the most queries in flight.
 _LOADED_PAIRS: Final = 5
 _LOADED_ENOUGH: Final = 2
-_MOST_LOADED: Final = 256
+_MOST_LOADED: Final = 128
 
 _Script = Generator[Round, Sequence[QueryRecord], "Confirmed"]
 _Judge = Callable[[Floats, BlockPlan], Judged]
