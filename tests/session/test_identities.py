@@ -79,7 +79,7 @@ def test_without_the_main_run_its_records_are_no_evidence(audited):
 
 
 def test_requests_that_are_taken_for_the_same_are_found_by_their_replies(audited):
-    entry = the_audit(audited("semantic60", service_ms=25, endpoint_config={"api_type": "openai"}))
+    entry = the_audit(audited("semantic60", service_ms=50, endpoint_config={"api_type": "openai"}))
     assert entry.status == "FAIL"
     assert "semantic" in found(entry)
 
