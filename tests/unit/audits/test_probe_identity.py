@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_mlperf_audit.audits.probe.identity.identity import Identity, identity
+from pytest_mlperf_audit.audits.probe.seen.evidence import decode_s
 from pytest_mlperf_audit.runs.query import QueryRecord
 from tests.support.identities import (
     CACHES,
@@ -128,3 +129,10 @@ def test_replies_without_ids_tell_nothing():
     record = QueryRecord(query=0, sample=0, issued_ns=0, completed_ns=1, request="0" * 32)
     assert identity([[record]] * 40) == Identity()
     assert identity([]) == Identity()
+
+
+def test_replies_that_come_in_one_piece_have_a_time_after_the_first_token():
+    """Of a semantic cache most twins are hits, too: the median of what they take after the first token is none."""
+    record = QueryRecord(query=0, sample=0, issued_ns=0, completed_ns=10**6, request="r", outcome="completed")
+    record.first_token_ns = record.completed_ns
+    assert decode_s(record, 0.0) > 0

@@ -30,6 +30,8 @@ _SOURCES = {"m": MADE_UP, "d": DATASET}
 _ONE_LENGTH = 1.2
 #: A hit may come whole in one chunk; its decode time is taken for this share of a miss's, not for zero.
 _LEAST_SHARE = 0.01
+#: And for this many seconds at least: where most misses came in one chunk, too, theirs is none.
+_LEAST_S = 1e-6
 
 
 @dataclass
@@ -217,9 +219,9 @@ def first_s(record: QueryRecord) -> float:
 
 
 def decode_s(record: QueryRecord, miss_s: float) -> float:
-    """Return the time from the first content token to the end, at least a hundredth of a miss's."""
+    """Return the time from the first content token to the end, at least a hundredth of a miss's, and never none."""
     first_ns = record.completed_ns if record.first_token_ns is None else record.first_token_ns
-    return max((record.completed_ns - first_ns) / 1e9, miss_s * _LEAST_SHARE)
+    return max((record.completed_ns - first_ns) / 1e9, miss_s * _LEAST_SHARE, _LEAST_S)
 
 
 def makespan_s(burst: Sequence[QueryRecord]) -> float:
