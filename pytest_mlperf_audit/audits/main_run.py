@@ -134,12 +134,7 @@ class Accuracy(Audit[AccuracyBlock]):
 
     def verify(self, cfg: AccuracyBlock, runs: Mapping[str, MeasuredPhase]) -> Verdict:
         """Every query completed, and each data set's score reaches its threshold; undecided where there is none."""
-        checks: list[Check] = [
-            Check(
-                name=f"score[{_label(name)}]", passed=None, observed=None, limit=None, reason=f"{why}; {_NO_ACCURACY}"
-            )
-            for name, why in cfg.lacking.items()
-        ]
+        checks = [_unscored(name, why) for name, why in cfg.lacking.items()]
         figures: dict[str, Figure] = {}
         for label, run in runs.items():
             score = score_of(run)

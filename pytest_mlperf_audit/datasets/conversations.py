@@ -51,7 +51,7 @@ class Conversations(Dataset):
         return self._row(index, range(self._first[index], self._end[index]))
 
     def pieces(self, n_bytes: int) -> Iterator[tuple[bytes, tuple[int, ...]]]:
-        """Nothing: other processes send no conversations."""
+        """Raise NotImplementedError: one process sends conversations, which the configuration has seen to."""
         raise NotImplementedError("conversations are sent by one process")
 
     def column(self, index: int, name: str) -> Any:

@@ -35,6 +35,17 @@ class Dealer(Protocol):
         """Whether the phase has lasted as long as it may."""
 
 
+def ended_early(dealer: Dealer, tally: Tally) -> bool:
+    """Whether a phase ends before all is sent, since the endpoint is gone or its time is up; the dealer says which."""
+    if tally.seems_gone():
+        dealer.stopped_by = "abort"
+    elif dealer.ceiling_reached():
+        dealer.stopped_by = "ceiling"
+    else:
+        return False
+    return True
+
+
 class LocalDealer:
     """Deals the whole order: until the count and the duration floor are reached, the ceiling, or the order's end."""
 
@@ -56,10 +67,8 @@ class LocalDealer:
         position = self._next
         if self._is_enough(position) and self._tally.reached(self._floor_ns):
             self.stopped_by = "count"
-        elif self._tally.seems_gone():
-            self.stopped_by = "abort"
-        elif self.ceiling_reached():
-            self.stopped_by = "ceiling"
+        elif ended_early(self, self._tally):
+            pass  # which says by what
         elif position == self._most:
             self.stopped_by = "samples_exhausted"
         else:

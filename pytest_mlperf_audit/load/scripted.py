@@ -14,6 +14,7 @@ from ..records.log import QueryLog
 from ..runs.query import QueryRecord
 from ..runs.script import Round, Script, Step
 from ..runs.spec import Concurrency, RunSpec
+from .dealer import ended_early
 from .exchange import Exchange
 from .phase import Phase
 from .requests import Request
@@ -43,7 +44,7 @@ class ScriptedPhase(Phase):
         self._dealer.stopped_by = "script"
         try:
             upcoming = next(script)
-            while not self._ended_early():
+            while not ended_early(self._dealer, self._tally):
                 self._expected = upcoming.expected
                 upcoming = script.send(await self._send_round(upcoming))
         except StopIteration:
@@ -59,15 +60,6 @@ class ScriptedPhase(Phase):
 
     @override
     def _nothing_left(self) -> bool:
-        return True
-
-    def _ended_early(self) -> bool:
-        if self._tally.seems_gone():
-            self._dealer.stopped_by = "abort"
-        elif self._dealer.ceiling_reached():
-            self._dealer.stopped_by = "ceiling"
-        else:
-            return False
         return True
 
     async def _send_round(self, upcoming: Round) -> list[QueryRecord]:

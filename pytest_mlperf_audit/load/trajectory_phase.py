@@ -19,6 +19,7 @@ from ..records.log import QueryLog
 from ..runs.script import Step
 from ..runs.spec import RunSpec
 from ..runs.trajectories import Salt, Trajectories, Trajectory
+from .dealer import ended_early
 from .exchange import Exchange
 from .pattern import in_flight
 from .phase import Phase
@@ -176,11 +177,7 @@ class TrajectoryPhase(Phase):
 
     def _is_stopped(self) -> bool:
         """Whether nothing may be issued any more; then what is left of all trajectories is left out."""
-        if self._tally.seems_gone():
-            self._dealer.stopped_by = "abort"
-        elif self._dealer.ceiling_reached():
-            self._dealer.stopped_by = "ceiling"
-        else:
+        if not ended_early(self._dealer, self._tally):
             return self._dealer.over and not self._n_left
         self._leave_out_rest()
         return True

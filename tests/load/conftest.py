@@ -28,6 +28,7 @@ from pytest_mlperf_audit.runs.phase import PhaseRecord
 from pytest_mlperf_audit.runs.query import QueryRecord
 from pytest_mlperf_audit.runs.script import Script
 from pytest_mlperf_audit.runs.spec import Concurrency, RunSpec
+from tests.support.scripted_server import Server
 
 ROWS = 64
 _SUPPORT = Path(__file__).parents[1] / "support"
@@ -117,6 +118,14 @@ class Engine:
     def drive(self, target: Target | str, **changes: Any) -> Ended:
         [ended] = self.drive_all(target, [self.spec(**changes)])
         return ended
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server that answers as a test scripts it, and notes what it was sent."""
+    server = Server()
+    yield server
+    server.close()
 
 
 @pytest.fixture

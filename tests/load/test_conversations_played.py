@@ -19,7 +19,7 @@ from pytest_mlperf_audit.runs.query import QueryRecord
 from pytest_mlperf_audit.runs.spec import Concurrency
 from pytest_mlperf_audit.runs.trajectories import Salt, Trajectories
 from pytest_mlperf_audit.session.turns import Turns
-from tests.support.scripted_server import ANSWER, Server
+from tests.support.scripted_server import ANSWER
 
 
 def lines(name, n_turns, delay_s=0.0):
@@ -29,13 +29,6 @@ def lines(name, n_turns, delay_s=0.0):
             yield {"conversation_id": name, "turn": turn, "role": "user", "content": f"{name} {turn}", **more}
         else:
             yield {"conversation_id": name, "turn": turn, "role": "assistant", "content": f"answer {turn}"}
-
-
-@pytest.fixture
-def server():
-    server = Server()
-    yield server
-    server.close()
 
 
 @pytest.fixture

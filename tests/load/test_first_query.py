@@ -14,16 +14,9 @@ from pytest_mlperf_audit.errors import EndpointError
 from pytest_mlperf_audit.load import first_query
 from pytest_mlperf_audit.load.first_query import ask_first
 from pytest_mlperf_audit.load.target import Target
-from tests.support.scripted_server import ANSWER, Server
+from tests.support.scripted_server import ANSWER
 
 CHAT = "/v1/chat/completions"
-
-
-@pytest.fixture
-def server():
-    server = Server()
-    yield server
-    server.close()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from .judges.judgement import Judgement
 from .planned import Probe, blocks, ends_again, is_hopeless
 from .seen import contrasts
 from .seen.contrast import Contrast
-from .seen.contrasts import LATE, SINGLE, SINGLE_RUN, URLS
+from .seen.contrasts import LATE, URLS
 from .seen.evidence import Evidence, total_s
 from .seen.outputs import replays
 from .sent.apart import LATE_AGAIN, N_LATE, N_LATE_AGAIN, N_URLS, late, urls
@@ -217,7 +217,7 @@ class _Session:
     def _looks_again(self, contrast: Contrast, designer: Designer) -> Iterator[_Rounds]:
         """Yield what to send up to each look at the second series: rounds, and whether their queries go at once."""
         probe, evidence = self._probe, self._evidence
-        if contrast.of in (SINGLE, SINGLE_RUN):
+        if contrast.of in again.FEW:
             looks = again.looks_again(contrast, probe.looks)
             primes, *strata = designer.strata_again(
                 looks[-1],

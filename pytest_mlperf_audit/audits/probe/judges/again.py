@@ -36,7 +36,8 @@ _N_TESTS: Final = 2 * len(STRATA) - 1
 #: Repeats and twins that are apart by this factor, every one of them, are beyond doubt where the first sendings are all
 #: on one side as well: a server with two paces brings that about by chance in fewer than one of ten thousand runs.
 _GAP: Final = 2.0
-_FEW: Final = (SINGLE, SINGLE_RUN)
+#: What is compared where few prompts are repeated.
+FEW: Final = (SINGLE, SINGLE_RUN)
 
 
 def in_question(judgement: Judgement, evidence: Evidence, forbidden: Sequence[Kind]) -> Contrast | None:
@@ -51,7 +52,7 @@ def in_question(judgement: Judgement, evidence: Evidence, forbidden: Sequence[Ki
 
 def _is_sure(one: Judged, evidence: Evidence) -> bool:
     """Whether times are beyond doubt. The prompts of the single design are few, so there only a gap will do."""
-    return _are_far_apart(evidence.single) if one.contrast.of in _FEW else one.p_corrected <= SURE_P
+    return _are_far_apart(evidence.single) if one.contrast.of in FEW else one.p_corrected <= SURE_P
 
 
 def _are_far_apart(sent: Block) -> bool:
@@ -70,7 +71,7 @@ def _are_far_apart(sent: Block) -> bool:
 
 def looks_again(contrast: Contrast, looks: Sequence[int]) -> Sequence[int]:
     """Return after how many groups, or strata, of the second series its answer is looked for; `looks`: of the first."""
-    return STRATA if contrast.of in _FEW else looks
+    return STRATA if contrast.of in FEW else looks
 
 
 def uses(evidence: Evidence) -> int:
@@ -92,11 +93,9 @@ def seen_again(contrast: Contrast, evidence: Evidence, looks: Sequence[int]) -> 
     at once have the floor near what coalescing brings, so there the two have to reach it on average.
     """
     looks = looks_again(contrast, looks)
-    tested = _tested(contrast, evidence, looks)
-    if not tested:
+    if (least := _most_telling(contrast, evidence, looks)) is None:
         return None
-    least = min(tested, key=lambda one: one.p)
-    n_tests = _N_TESTS if contrast.of in _FEW else len(looks) if _is_of_groups(contrast) else 1
+    n_tests = _N_TESTS if contrast.of in FEW else len(looks) if _is_of_groups(contrast) else 1
     if least.held_back or least.p > AGAIN_P / n_tests or (least.effect.factor > 1) != (contrast.effect.factor > 1):
         return None
     both = Effect(sqrt(contrast.effect.factor * least.effect.factor), 0.0, inf)
@@ -105,7 +104,12 @@ def seen_again(contrast: Contrast, evidence: Evidence, looks: Sequence[int]) -> 
 
 
 def _is_of_groups(contrast: Contrast) -> bool:
-    return contrast.kind != "coalescing" and contrast.of not in (*_FEW, LATE, URLS)
+    return contrast.kind != "coalescing" and contrast.of not in (*FEW, LATE, URLS)
+
+
+def _most_telling(contrast: Contrast, evidence: Evidence, looks: Sequence[int]) -> Contrast | None:
+    """Return what shows most of what the second series has of a comparison, None where it has nothing of it."""
+    return min(_tested(contrast, evidence, looks), key=lambda one: one.p, default=None)
 
 
 def _tested(contrast: Contrast, evidence: Evidence, looks: Sequence[int]) -> list[Contrast]:
@@ -115,7 +119,7 @@ def _tested(contrast: Contrast, evidence: Evidence, looks: Sequence[int]) -> lis
         return []
     second.short_rows = evidence.short_rows
     reached = [n for n in looks if n <= (len(second.strata) or second.n_groups())]
-    if contrast.of in _FEW:
+    if contrast.of in FEW:
         return _of_strata(second, reached[-1]) if reached else []
     if contrast.kind == "coalescing":
         found = contrasts.coalescing(second)
@@ -147,10 +151,8 @@ def judged(judgement: Judgement, evidence: Evidence, forbidden: Sequence[Kind], 
         said = f"a second series, of fresh prompts, says the same: {again.effect.factor:.3g} times (p {again.p:.2g})"
         return replace(judgement, proofs=(*judgement.proofs, said))
     doubted = tuple(replace(one, found=False, named=None) for one in judgement.judged)
-    tested = _tested(contrast, evidence, looks_again(contrast, looks))
     seen = "could not be sent whole"
-    if tested:
-        least = min(tested, key=lambda one: one.p)
+    if least := _most_telling(contrast, evidence, looks_again(contrast, looks)):
         seen = f"does not say so: {least.effect.factor:.3g} times (p {least.p:.2g})"
     reason = (
         f"repeats were faster by their times alone, and a second series, of fresh prompts, {seen}{_failed(evidence)}: "
