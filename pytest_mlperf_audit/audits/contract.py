@@ -37,6 +37,10 @@ class Samples(Protocol):
 
     def __len__(self) -> int: ...
 
+    @property
+    def twins(self) -> str:
+        """What a twin of a row has that the row has not, in words that follow "with"; "" where rows are texts."""
+
     def fingerprint(self, index: int, edit: Edit = NO_EDIT) -> str:
         """Return a digest of the request that a row, changed by `edit`, is sent as: equal ones, equal requests."""
 

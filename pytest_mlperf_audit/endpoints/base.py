@@ -82,6 +82,9 @@ class EndpointAdapter(ABC):
     path: ClassVar[str]
     #: Constant request headers, credentials excluded.
     headers: ClassVar[Mapping[str, str]] = {"Content-Type": "application/json", "Accept": "*/*"}
+    #: What a twin of an input has that the input has not, in words that follow "with": "one element changed by the least
+    #: step". "" where inputs are texts, of which an edit changes words; see Edit for the seeds that others are changed by.
+    twins: ClassVar[str] = ""
     #: Whether the output is a text; a local tokenizer makes token ids of nothing else.
     text_output: ClassVar[bool] = True
     #: What to do about a server that does not keep the limit on tokens that it is sent.

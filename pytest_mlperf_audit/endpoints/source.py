@@ -52,6 +52,11 @@ class RequestSource:
         head = "\r\n".join([f"POST {adapter.path}", *(f"{name}: {value}" for name, value in adapter.headers.items())])
         self._head = hashlib.sha256(f"{head}\r\n\r\n".encode())
 
+    @property
+    def twins(self) -> str:
+        """What a twin of a row has that the row has not, in words; "" where rows are texts."""
+        return self.adapter.twins
+
     def keeping(self, keep: Keep | None) -> RequestSource:
         """Return the source of a phase that keeps `keep`: the same rows, asking for token ids where it wants them.
 

@@ -7,6 +7,7 @@ why; the script sees records and never a connection, so that it is pure and a si
 
 from __future__ import annotations
 
+import hashlib
 import random
 import re
 from collections import Counter
@@ -37,6 +38,10 @@ class Edit(msgspec.Struct, frozen=True, omit_defaults=True):
     ones where there is a tail, into the order number `nth` of those that the seed draws. The bytes and, but for a token
     or so, the tokens stay the same. Lead and tail are for a text that has too few words, or too many equal ones.
     `max_tokens` lowers the limit on output tokens, where the wire format has one.
+
+    An input that is no text, such as a tensor or a sound, has no words to change: it is changed by two seeds that these
+    words come to. Where there is a `made_up_seed`, another input is drawn in the row's place; where there is a
+    `twin_seed`, a small part of the input is changed. Edits that differ only in words of the second are near each other.
     """
 
     lead: str = ""
@@ -47,6 +52,17 @@ class Edit(msgspec.Struct, frozen=True, omit_defaults=True):
     moved: str = ""
     nth: int = 0
     max_tokens: int | None = None
+
+    @property
+    def made_up_seed(self) -> int | None:
+        """64 bits by which an input of no text is made up in the row's place; None where it is the row's own."""
+        return None if self.text is None else _seed(self.text)
+
+    @property
+    def twin_seed(self) -> int | None:
+        """64 bits by which a small part of an input of no text is changed; None where nothing is."""
+        words = (self.lead, self.head, self.tail, self.moved)
+        return _seed("\0".join((*words, str(self.nth)))) if any(words) else None
 
     def apply(self, prompt: str, *, lead: bool = True) -> str:
         """Return the changed text of a prompt; `lead` false where an earlier message has taken the lead."""
@@ -93,6 +109,11 @@ class Edit(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 NO_EDIT = Edit()
+
+
+def _seed(words: str) -> int:
+    """Return 64 bits that stand for words, the same in every process."""
+    return int.from_bytes(hashlib.blake2b(words.encode(), digest_size=8).digest(), "big")
 
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -65,6 +65,8 @@ endpoint_config: {{api_type: openai, endpoints: ["http://127.0.0.1:8000"]}}
 class Rows:
     """A data set of so many rows, each a request of its own."""
 
+    twins = ""
+
     def __init__(self, count: int) -> None:
         self._count = count
 

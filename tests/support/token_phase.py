@@ -18,6 +18,8 @@ from pytest_mlperf_audit.runs.spec import Concurrency, RunSpec
 class Rows:
     """A data set of so many distinct rows."""
 
+    twins = ""
+
     def __init__(self, n: int) -> None:
         self.n = n
 

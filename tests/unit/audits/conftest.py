@@ -29,6 +29,8 @@ S = 10**9
 class Rows:
     """A data set of prompts; equal prompts are equal requests."""
 
+    twins = ""
+
     def __init__(self, prompts: Sequence[str]) -> None:
         self.prompts = prompts
 

@@ -163,6 +163,8 @@ class Server:
 
 
 class _Rows:
+    twins = ""
+
     def __len__(self) -> int:
         return 64
 

@@ -150,3 +150,20 @@ def test_orders_run_out_and_then_other_words_make_twins():
     twins = [Edit(lead="one two three", in_place=True, moved="seed", nth=nth).apply(text) for nth in range(61)]
     assert len(set(twins)) == 61
     assert [twin.startswith("one two three") for twin in twins] == [False] * 60 + [True]
+
+
+def test_seeds_of_inputs_that_are_no_text() -> None:
+    twin, near = Edit(lead="ocean lamp", in_place=True), Edit(lead="ocean lake", in_place=True)
+    made = Edit(head="0f", text="river river", tail="iron")
+
+    assert (NO_EDIT.twin_seed, NO_EDIT.made_up_seed) == (None, None)
+    assert twin.made_up_seed is None
+    assert twin.twin_seed not in (None, near.twin_seed)
+    assert made.made_up_seed == replace(made, tail="coal", max_tokens=3).made_up_seed  # near each other
+    assert made.twin_seed != replace(made, tail="coal").twin_seed
+    assert made.twin_seed == replace(made, max_tokens=3).twin_seed  # the same input
+    assert made.made_up_seed != replace(made, text="river lake").made_up_seed
+
+
+def test_seeds_are_the_same_in_every_process() -> None:
+    assert Edit(lead="ocean lamp").twin_seed == 0xF339E9872ADE373A
