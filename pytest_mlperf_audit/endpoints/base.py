@@ -82,8 +82,8 @@ class EndpointAdapter(ABC):
     path: ClassVar[str]
     #: Constant request headers, credentials excluded.
     headers: ClassVar[Mapping[str, str]] = {"Content-Type": "application/json", "Accept": "*/*"}
-    #: What a twin of an input has that the input has not, in words that follow "with": "one element changed by the least
-    #: step". "" where inputs are texts, of which an edit changes words; see Edit for the seeds that others are changed by.
+    #: What a twin of an input has that the input has not, in words that follow "with": "one element changed by the
+    #: least step". "" where inputs are texts, whose words an edit changes; others are changed by the seeds of an Edit.
     twins: ClassVar[str] = ""
     #: Whether the output is a text; a local tokenizer makes token ids of nothing else.
     text_output: ClassVar[bool] = True

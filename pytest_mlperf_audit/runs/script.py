@@ -41,7 +41,7 @@ class Edit(msgspec.Struct, frozen=True, omit_defaults=True):
 
     An input that is no text, such as a tensor or a sound, has no words to change: it is changed by two seeds that these
     words come to. Where there is a `made_up_seed`, another input is drawn in the row's place; where there is a
-    `twin_seed`, a small part of the input is changed. Edits that differ only in words of the second are near each other.
+    `twin_seed`, a small part of the input is changed. Inputs made by one of the first are near each other.
     """
 
     lead: str = ""
