@@ -73,6 +73,26 @@ def test_accuracy_types_and_deltas_of_every_test01_model(checker: dict[str, Any]
                 assert accuracy_delta_percent(benchmark, name) == expected
 
 
+def test_every_model_of_every_round_is_known_with_its_scores(checker: dict[str, Any]) -> None:
+    for config in checker["MODEL_CONFIG"].values():
+        for benchmark in config["models"]:
+            model = find_model(benchmark)
+            assert model is not None, benchmark
+            targets = config["accuracy-target"][benchmark]
+            for target in targets.values() if isinstance(targets, dict) else (targets,):  # by scenario, or for all
+                assert model.accuracy_types == target[::2], benchmark
+
+
+def test_the_table_of_the_docs_has_every_model_of_every_round(checker: dict[str, Any]) -> None:
+    rows = runpy.run_path(str(Path(__file__).parents[1] / "unit/config/test_audits_table.py"))["ROWS"]
+    rounds = checker["MODEL_CONFIG"]
+    for at, name in enumerate(("v5.0", "v5.1", "v6.0", "v6.1")):
+        held = {re.sub(r"(-interactive)?(-99\.9|-99|-95)?$", "", benchmark) for benchmark in rounds[name]["models"]}
+        told = {model for model, cells in rows.items() if cells[at] != "-"}
+        assert held == told, name
+    assert sorted(rounds) == ["v5.0", "v5.1", "v6.0", "v6.1"]
+
+
 def test_every_language_model_of_test06_has_its_eos_tokens(checker: dict[str, Any]) -> None:
     for config in checker["MODEL_CONFIG"].values():
         for benchmark in config["models_TEST06"]:
