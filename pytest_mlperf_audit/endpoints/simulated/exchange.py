@@ -5,32 +5,29 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from typing import Literal
+from typing import Any
 
 import msgspec
 
 from ...config.endpoint import Dishonesty
 
-Kind = Literal["chat", "text", "generate", "video"]
-
 
 class Ask(msgspec.Struct, frozen=True, gc=False):
     """One request, as the service and its caches see it.
 
-    `key` is a digest of URL and body, and `url` its path with its query string. `prompt` is all text that the model
-    reads, `question` what the user says last: the text of the last user message, or the video's prompt.
+    `kind` is the name of its wire format, `wants` what only that format looks at. `key` is a digest of URL and body,
+    `url` its path with its query string. `prompt` is all that the model reads, as a text; `question` is what the user
+    says last: the text of the last user message, or the prompt where there are no messages.
     """
 
-    kind: Kind
+    kind: str
     key: bytes
     prompt: str
     url: str = ""
     question: str = ""
     model: str = ""
     stream: bool = False
-    include_usage: bool = False
-    return_token_ids: bool = False
-    wants_video_bytes: bool = False
+    wants: Any = None
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):

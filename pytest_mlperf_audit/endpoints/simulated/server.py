@@ -1,10 +1,11 @@
 """The simulated endpoint over HTTP, on 127.0.0.1.
 
-POST /v1/chat/completions, /v1/completions, /generate, /v1/videos/generations    the SUT
-GET  /health                                                          200 while it serves
-GET  /simulated/stats                                                 counters: what was really computed
-GET  /simulated/log                                                   [received_ns, sent_ns, computed] of each reply
-POST /simulated/reset                                                 counters to zero, caches empty
+POST to a path of one of `formats`    the SUT
+GET  from one of their pages          what such servers say of themselves
+GET  /health                          200 while it serves
+GET  /simulated/stats                 counters: what was really computed
+GET  /simulated/log                   [received_ns, sent_ns, computed] of each reply
+POST /simulated/reset                 counters to zero, caches empty
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 from array import array
+from functools import partial
 
 import msgspec
 from aiohttp import web
@@ -19,6 +21,8 @@ from aiohttp import web
 from ...config.endpoint import SimulatedConfig
 from . import wire
 from .exchange import Answer, Slot, Ticket
+from .formats import sse
+from .formats.contract import BadRequestError, Body, Format, Page, Request
 from .service import Service
 
 HOST = "127.0.0.1"
@@ -84,7 +88,9 @@ class Server:
         self._service = Service(config)
         self._ledger = _Ledger()
         app = web.Application(client_max_size=_MAX_REQUEST_BYTES)
-        app.add_routes([web.post(path, self._serve) for path in wire.PATHS])
+        for one in wire.FORMATS.values():
+            app.add_routes([web.post(path, partial(self._serve, one)) for path in one.paths])
+            app.add_routes([web.get(page.path, partial(self._page, one, page)) for page in one.pages])
         app.add_routes([web.get("/health", self._health), web.get("/simulated/stats", self._stats)])
         app.add_routes([web.get("/simulated/log", self._log), web.post("/simulated/reset", self._reset)])
         self._runner = web.AppRunner(
@@ -101,33 +107,38 @@ class Server:
         """Stop listening and drop every connection."""
         await self._runner.cleanup()
 
-    async def _serve(self, request: web.Request) -> web.StreamResponse:
+    async def _serve(self, of: Format, request: web.Request) -> web.StreamResponse:
         received_ns = self._ledger.receive()
         try:
-            ask = wire.read(request.path, request.raw_path, await request.read())
+            ask = wire.read(await _request(of, request))
             ticket = self._service.submit(ask)
-            response = await self._reply(request, ticket)
+            response = await self._reply(of, request, ticket)
             self._ledger.send(received_ns, computed=ticket.computed)
-        except wire.BadRequestError as error:
+        except BadRequestError as error:
             self._service.errors += 1
-            return _json(wire.error(str(error), "invalid_request_error"), status=400)
+            return _refusal(of, error)
         finally:
             self._ledger.release()
         return response
 
-    async def _reply(self, request: web.Request, ticket: Ticket) -> web.StreamResponse:
-        if ticket.ask.stream and (response := await self._stream(request, ticket)) is not None:
+    async def _reply(self, of: Format, request: web.Request, ticket: Ticket) -> web.StreamResponse:
+        if wire.streams(ticket.ask) and (response := await self._stream(request, ticket)) is not None:
             return response
         answer = await ticket.done
         if answer is None:
-            response = _json(wire.error("simulated failure", "server_error"), status=500)
+            response = _json(of.error("simulated failure", "server_error"), status=500)
         else:
-            body = wire.reply(self._config, ticket.ask, answer)
-            response = web.Response(body=body.content, content_type=body.media_type)
+            response = _response(wire.reply(self._config, ticket.ask, answer))
         # Written here rather than by aiohttp, so that the time of sending is known.
         await response.prepare(request)
         await response.write_eof()
         return response
+
+    async def _page(self, of: Format, page: Page, request: web.Request) -> web.Response:
+        try:
+            return _response(page.read(self._config, await _request(of, request)))
+        except BadRequestError as error:
+            return _refusal(of, error)
 
     async def _stream(self, request: web.Request, ticket: Ticket) -> web.StreamResponse | None:
         """Send tokens one by one as a lane makes them; None for what is not made by a lane, or will fail."""
@@ -137,7 +148,7 @@ class Server:
         slot = ticket.taken.result()
         if slot.answer is None or not slot.computes:
             return None
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
+        response = web.StreamResponse(headers={"Content-Type": sse.MEDIA_TYPE, "Cache-Control": "no-cache"})
         await response.prepare(request)
         await self._send_events(response, ticket, slot, slot.answer)
         return response
@@ -180,3 +191,17 @@ class Server:
 
 def _json(content: bytes, status: int = 200) -> web.Response:
     return web.Response(body=content, content_type="application/json", status=status)
+
+
+def _response(body: Body) -> web.Response:
+    return web.Response(body=body.content, content_type=body.media_type, headers=body.headers)
+
+
+def _refusal(of: Format, error: BadRequestError) -> web.Response:
+    return _json(of.error(str(error), "invalid_request_error"), status=error.status)
+
+
+async def _request(of: Format, request: web.Request) -> Request:
+    return Request(
+        of.name, request.path, request.raw_path, await request.read(), request.headers, dict(request.match_info)
+    )
