@@ -65,6 +65,13 @@ class ModelParams(Generation):
         "refuse it",
     )
 
+    batch_size: int = Field(
+        default=1,
+        ge=1,
+        le=65536,
+        description="Rows in one query, for APIs that take several; the last query is filled with the first rows. "
+        "Counts of queries are then counts of batches; accuracy data sets are sent one row a query",
+    )
     tokenizer: Path | None = Field(
         default=None,
         description="Local directory of the model's tokenizer.json and chat template (chat_template.jinja, or in "

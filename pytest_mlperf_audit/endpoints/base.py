@@ -11,11 +11,13 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import msgspec
 
 from ..config.model_params import ModelParams
+from ..runs.body import Body
 from ..runs.message import AssistantMessage
 from ..runs.script import NO_EDIT, Edit
 
@@ -62,7 +64,11 @@ class BadReplyError(Exception):
 
 
 class ReplyDecoder(Protocol):
-    """Reads one reply with status 200 as its body arrives."""
+    """Reads one reply with status 200 as its body arrives.
+
+    One that has a method `on_head(headers)` is told the reply's header fields before its body: a mapping in which a
+    name is found in whatever case.
+    """
 
     def feed(self, data: bytes, at_ns: int) -> None:
         """Take the next piece of the body, received at `at_ns`."""
@@ -72,16 +78,22 @@ class ReplyDecoder(Protocol):
 
 
 class EndpointAdapter(ABC):
-    """One wire format. Constructed once a run; must be able to build its bytes from the row alone.
+    """One wire format. Constructed once a run; must be able to build its bytes from the row alone, and files it names.
+
+    `path` and `headers` are the same for every query of a run; where they depend on the model, the constructor sets
+    them. `directories` are those in which files that rows name are looked for, see `find`.
 
     Two calls of `encode` with equal arguments return equal bytes: no id, clock or counter may enter a request, since
     a field that differs between repeats would change some caches' keys and hide them.
     """
 
     api_type: ClassVar[str]
-    path: ClassVar[str]
-    #: Constant request headers, credentials excluded.
-    headers: ClassVar[Mapping[str, str]] = {"Content-Type": "application/json", "Accept": "*/*"}
+    path: str
+    #: Request headers, credentials excluded.
+    headers: Mapping[str, str] = {"Content-Type": "application/json", "Accept": "*/*"}
+    directories: Sequence[Path] = ()
+    #: The most rows that a query takes; see `rows`.
+    max_batch: ClassVar[int] = 1
     #: What a twin of an input has that the input has not, in words that follow "with": "one element changed by the
     #: least step". "" where inputs are texts, whose words an edit changes; others are changed by the seeds of an Edit.
     twins: ClassVar[str] = ""
@@ -95,6 +107,30 @@ class EndpointAdapter(ABC):
     def __init__(self, params: ModelParams, *, streaming: bool = False) -> None:
         self.params = params
         self.streaming = streaming
+
+    def rows(self, row: Row) -> Sequence[Row]:
+        """Return the rows of a query: those of a batch, where model_params.batch_size is above 1, else `row` alone."""
+        batch: Sequence[Row] = row["rows"] if self.params.batch_size > 1 else [row]
+        return batch
+
+    def find(self, path: str) -> Path:
+        """Return the file that a row names, relative to the YAML's directory or else the working directory.
+
+        Raises FileNotFoundError, naming where it was looked for.
+        """
+        places = [directory / path for directory in self.directories] or [Path(path)]
+        for place in places:
+            if place.is_file():
+                return place
+        raise FileNotFoundError(f"no such file: {path}; looked in {', '.join(str(one.parent) for one in places)}")
+
+    def metadata_path(self) -> str | None:
+        """Return the path of a page that tells what the server's model takes, to be read before the first query."""
+        return None
+
+    def metadata_problem(self, page: bytes) -> str | None:  # noqa: ARG002 - an adapter with such a page overrides this
+        """Return what keeps that page's model from being sent the queries, and the cure, or None."""
+        return None
 
     def with_token_ids(self) -> EndpointAdapter | None:
         """Return the adapter whose requests ask for the tokens of the output; None where the API has no way to."""
@@ -113,8 +149,10 @@ class EndpointAdapter(ABC):
         """Return what keeps a row from being sent ("no 'prompt' column"), or None."""
 
     @abstractmethod
-    def encode(self, row: Row, edit: Edit = NO_EDIT) -> bytes:
-        """Return the request body for a row that has no problem, the text of its prompt changed by `edit`."""
+    def encode(self, row: Row, edit: Edit = NO_EDIT) -> Body:
+        """Return the request body for a row that has no problem, changed by `edit`: the text of its prompt, or what
+        the seeds of an Edit change where inputs are no texts. Pieces where it is too large to be put together.
+        """
 
     @abstractmethod
     def decoder(self, *, keep_output: bool = False) -> ReplyDecoder:

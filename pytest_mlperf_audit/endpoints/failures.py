@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..runs.body import Body
 from ..text import printable
 from .base import Reply
 
@@ -145,10 +146,10 @@ def _field(one: Any) -> str:
     return f"{path}: {error_text(one)}" if path else error_text(one)
 
 
-def request_fields(request: bytes) -> Mapping[str, Any]:
-    """Return the fields of a request, those of SGLang's sampling_params among them."""
+def request_fields(request: Body) -> Mapping[str, Any]:
+    """Return the fields of a request in JSON, those of SGLang's sampling_params among them; none of any other."""
     try:
-        fields = json.loads(request)
+        fields = json.loads(request) if isinstance(request, bytes) else None
     except ValueError:
         return {}
     if not isinstance(fields, dict):
@@ -168,7 +169,7 @@ def model_ids(body: bytes) -> list[str]:
     return [one for one in ids if isinstance(one, str) and one]
 
 
-def oddities(request: bytes, headers: Mapping[str, str], reply: Reply) -> Iterator[str]:
+def oddities(request: Body, headers: Mapping[str, str], reply: Reply) -> Iterator[str]:
     """Yield what is odd about an answer, a sentence each. Header names are in lower case."""
     fields = request_fields(request)
     coding = headers.get("content-encoding", "identity")

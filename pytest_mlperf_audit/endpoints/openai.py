@@ -174,7 +174,7 @@ class OpenAIChatAdapter(_OpenAIAdapter):
     """
 
     api_type: ClassVar[str] = "openai"
-    path: ClassVar[str] = "/v1/chat/completions"
+    path = "/v1/chat/completions"
     body: ClassVar[type[_CommonRequest]] = _ChatRequest
     length_field: ClassVar[str] = "max_completion_tokens"
     prompt_columns = ("prompt", "system", "name")
@@ -197,7 +197,7 @@ class OpenAICompletionsAdapter(_OpenAIAdapter):
     """
 
     api_type: ClassVar[str] = "openai_completions"
-    path: ClassVar[str] = "/v1/completions"
+    path = "/v1/completions"
     body: ClassVar[type[_CommonRequest]] = _CompletionRequest
     length_field: ClassVar[str] = "max_tokens"
     prompt_columns = _TOKEN_COLUMNS

@@ -64,7 +64,7 @@ class SGLangAdapter(EndpointAdapter):
     """
 
     api_type: ClassVar[str] = "sglang"
-    path: ClassVar[str] = "/generate"
+    path = "/generate"
 
     def __init__(self, params: ModelParams, *, streaming: bool = False) -> None:
         super().__init__(params, streaming=streaming)

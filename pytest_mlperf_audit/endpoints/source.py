@@ -9,9 +9,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..datasets import Dataset
+from ..datasets import Dataset, InBatches
 from ..datasets.dataset import listed, parser_line
 from ..errors import DatasetError, PlanError
+from ..runs.body import Body
 from ..runs.script import NO_EDIT, Edit
 from ..runs.spec import Keep
 from ..runs.trajectories import Salt
@@ -45,7 +46,8 @@ class RequestSource:
         search: Sequence[Path] = (),
         tokenizer: _LocalTokenizer | None = None,
     ) -> None:
-        self.dataset = dataset
+        batch_size = adapter.params.batch_size
+        self.dataset = dataset if batch_size == 1 or isinstance(dataset, InBatches) else InBatches(dataset, batch_size)
         self.adapter = adapter
         self.search = tuple(search)
         self._tokenizer = tokenizer
@@ -104,19 +106,19 @@ class RequestSource:
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def body(self, index: int, edit: Edit = NO_EDIT) -> bytes:
+    def body(self, index: int, edit: Edit = NO_EDIT) -> Body:
         """Return the request body of row `index`; equal arguments give equal bytes."""
         return self.adapter.encode(self.dataset[index], edit)
 
     def salted(self, index: int, salt: Salt) -> bytes:
         """Return the request body of row `index`, its system prompt salted."""
         row = self.dataset[index]
-        body = self.adapter.encode({**row, "messages": salt.applied(row["messages"])})
+        body = bytes(self.adapter.encode({**row, "messages": salt.applied(row["messages"])}))
         if not all(part.encode() in body for part in salt):
             raise ValueError("the endpoint adapter does not send the system prompt as it is, which carries the salt")
         return body
 
-    def digest(self, body: bytes, query: str = "", headers: bytes = b"") -> str:
+    def digest(self, body: Body, query: str = "", headers: bytes = b"") -> str:
         """Return 128 bits, in hex, that identify a request: method, path, query, headers without credentials, body.
 
         `headers` are lines that its head has besides.
@@ -124,7 +126,8 @@ class RequestSource:
         hasher = self._head.copy()
         if query or headers:
             hasher.update(f"?{query}\r\n".encode() + headers)
-        hasher.update(body)
+        for piece in (body,) if isinstance(body, bytes) else body:
+            hasher.update(piece)
         return hasher.hexdigest()[:32]
 
     def fingerprint(self, index: int, edit: Edit = NO_EDIT) -> str:

@@ -59,7 +59,7 @@ class VideoGenAdapter(EndpointAdapter):
     """Text to video. Of model_params nothing is sent: the server has one model, and the row says the rest."""
 
     api_type: ClassVar[str] = "videogen"
-    path: ClassVar[str] = "/v1/videos/generations"
+    path = "/v1/videos/generations"
     max_reply_bytes: ClassVar[int] = 256 * 2**20
     text_output: ClassVar[bool] = False
 

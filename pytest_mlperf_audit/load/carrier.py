@@ -9,12 +9,14 @@ from typing import Any
 
 from typing_extensions import override
 
+from ..runs.body import Pieces
 from .backlog import Backlog, Gate
 from .broken import NoReplyError
 from .connections import Deadlines, Pool
+from .loop import settle
 from .target import Address, Target
 from .transport import Message, ReplyEvents, ReplyParts
-from .wire import Connection, settle
+from .wire import Connection
 
 #: After so many turns a loop has read what had come before: asyncio's reads behind what is due, uvloop's before it.
 _TURNS_TO_READ = 2
@@ -95,15 +97,21 @@ class _Carried(ABC):
         self._began_s = 0.0
 
     def begin(
-        self, connection: Connection, request: bytes, reply: ReplyParts, due_s: float | None, most_bytes: int
+        self,
+        connection: Connection,
+        request: bytes,
+        reply: ReplyParts,
+        due_s: float | None,
+        most_bytes: int,
+        pieces: Pieces | None = None,
     ) -> None:
-        """Send the request. `due_s`, on the loop's clock, is when its reply must be whole."""
+        """Send the request, and `pieces` behind it. `due_s`, on the loop's clock, is when its reply must be whole."""
         carrier, self._connection = self._carrier, connection
         self._began_s = carrier.loop.time()
         carrier.backlog.sent(connection, self._began_s)
         if due_s is not None:
             carrier.deadlines.watch(connection, due_s)
-        connection.ask(request, reply, most_bytes, self._end_on_connection)
+        connection.ask(request, reply, most_bytes, self._end_on_connection, pieces)
 
     def _end_on_connection(self, error: BaseException | None) -> None:
         carrier, connection, self._connection = self._carrier, self._connection, None
@@ -198,8 +206,10 @@ class Post(_Carried):
             carrier.pool.keep(connection, carrier.loop.time())
             self._leave()
             return
-        request = self._address.post(self._message.body, self._message.query, self._message.headers)
-        self.begin(connection, request, reply, self._due_s, carrier.max_reply_bytes)
+        body = self._message.body
+        request = self._address.post(body, self._message.query, self._message.headers)
+        pieces = None if isinstance(body, bytes) else body
+        self.begin(connection, request, reply, self._due_s, carrier.max_reply_bytes, pieces)
 
     @override
     def _ended(self, connection: Connection, error: BaseException | None) -> None:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
-from yarl import URL
-
 from ..endpoints.base import EndpointAdapter
 from ..endpoints.failures import model_ids, request_fields
 from ..endpoints.registry import shipped
+from ..runs.body import Body
 from ..runs.query import PROXY
 from ..text import printable
-from .pages import Pages
+from .pages import page_behind
 from .target import Target, joined, plain_url
 from .tls import CLIENT_CURE
-from .transport import TransportError
 
 _OK = 200
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -31,9 +28,7 @@ _CERTIFICATE = frozenset({400, 401, 403, 495, 496})
 _SAYS_CERTIFICATE = re.compile(r"(?:ssl|tls|client) certificate", re.IGNORECASE)
 _NOWHERE = "/no/such/path"
 _MOST_NAMED = 8
-_MOST_BYTES = 2**20
 _ECHO = re.compile(r"""["']model["']\s*:\s*["'][^"']*["']""")
-_PATIENCE_S = 5.0
 #: What every request has, and what words may speak of in other ways.
 _NO_FIELDS = frozenset({"model", "messages", "prompt", "text", "input", "sampling_params"})
 #: A field's name as servers give it: in quotes, behind a dot, or alone.
@@ -56,7 +51,7 @@ class Refusal:
     detail: str
     status: int
     headers: Mapping[str, str]
-    request: bytes
+    request: Body
     took_s: float
 
 
@@ -211,11 +206,4 @@ class _Page:
         return []
 
     async def _get(self, base: str, path: str) -> tuple[int, bytes]:
-        pages = Pages(self._target)
-        try:
-            url = URL(joined(base, path), encoded=True)
-            return await asyncio.wait_for(pages.get(url, self._target.headers, _MOST_BYTES), _PATIENCE_S)
-        except (TransportError, OSError, ValueError, asyncio.TimeoutError):
-            return 0, b""
-        finally:
-            await pages.close()
+        return await page_behind(self._target, base, path)

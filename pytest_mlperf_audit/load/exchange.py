@@ -59,6 +59,8 @@ class Exchange:
         """Note the status, and what the headers say of a cache."""
         self.status = status
         self.cache_header = cache_header(headers)
+        if status == _OK and (hear := getattr(self._decoder, "on_head", None)) is not None:
+            hear(headers)
         if "Content-Encoding" in headers:
             coding = headers["Content-Encoding"].strip()
             self._coding = "" if coding.lower() == "identity" else coding

@@ -15,6 +15,7 @@ from ..endpoints.base import BadReplyError, EndpointAdapter, Reply
 from ..endpoints.failures import error_sentence, oddities
 from ..endpoints.source import RequestSource
 from ..errors import EndpointError
+from ..runs.body import Body
 from ..runs.query import PROXY
 from ..runs.script import Edit
 from ..text import printable
@@ -104,6 +105,8 @@ class _Heard:
         """Note the head."""
         self.status = status
         self.headers = {name.lower(): value for name, value in headers.items()}
+        if status == _OK and (hear := getattr(self._decoder, "on_head", None)) is not None:
+            hear(headers)
 
     def on_data(self, data: bytes, at_ns: int) -> None:
         """Note the start of the body, and have an answer decoded."""
@@ -149,7 +152,7 @@ class _Asker:
         return _FirstAnswer(None, (f"{len(refusals)} queries of other rows failed before the first phase: {reasons}",))
 
     async def _ask_row(
-        self, address: int, body: bytes, timeout_s: float | None, patience: _Patience
+        self, address: int, body: Body, timeout_s: float | None, patience: _Patience
     ) -> _FirstAnswer | Refusal:
         while True:
             heard, began_s, began_ns = _Heard(self._source), perf_counter(), perf_counter_ns()

@@ -98,3 +98,15 @@ def _signals(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], seen: lis
         for signum in handled:
             loop.remove_signal_handler(signum)
             signal.signal(signum, before[signum])
+
+
+def settle(over: asyncio.Future[None], error: BaseException | None) -> None:
+    """Have a future done, or failed with what is wrong, unless it is already."""
+    if over.done():
+        return
+    if error is None:
+        over.set_result(None)
+    elif isinstance(error, StopIteration):  # which no future takes
+        over.set_exception(RuntimeError(f"StopIteration: {error}"))
+    else:
+        over.set_exception(error)

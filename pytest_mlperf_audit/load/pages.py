@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 from yarl import URL
 
 from .connections import Pool
-from .target import Target, page_address
+from .target import Target, joined, page_address
 from .transport import TransportError
+
+_MOST_BYTES = 2**20
+_PATIENCE_S = 5.0
 
 
 class Pages:
@@ -39,6 +43,21 @@ class Pages:
     async def close(self) -> None:
         """Close the connections."""
         await self._pool.close()
+
+
+async def page_behind(target: Target, base: str, path: str) -> tuple[int, bytes]:
+    """Return the status and the body of the page at a path behind a base URL of the target's, (0, b"") without one.
+
+    It is asked for with the target's own headers, waited for 5 s, and cut behind 1 MiB.
+    """
+    pages = Pages(target)
+    try:
+        url = URL(joined(base, path), encoded=True)
+        return await asyncio.wait_for(pages.get(url, target.headers, _MOST_BYTES), _PATIENCE_S)
+    except (TransportError, OSError, ValueError, asyncio.TimeoutError):
+        return 0, b""
+    finally:
+        await pages.close()
 
 
 class _Page:

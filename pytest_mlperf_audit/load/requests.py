@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..endpoints.source import RequestSource
+from ..runs.body import Body
 from ..runs.order import Scripted
 from ..runs.script import NO_EDIT, Edit, Step
 from ..runs.spec import RunSpec
@@ -22,7 +23,7 @@ _MOST_KEPT_BYTES = 64 * 2**20
 class Request(NamedTuple):
     """A request's body, the digest that identifies the whole request, and lines that its head has besides."""
 
-    body: bytes
+    body: Body
     digest: str
     headers: bytes = b""
 

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 from multidict import CIMultiDict
 from yarl import URL
 
+from ..runs.body import Body
 from .proxy import Proxy
 from .redaction import Redactor
 from .tls import Identity
@@ -120,11 +121,14 @@ class Address:
     post_tail: bytes
     get_head: bytes
 
-    def post(self, body: bytes, query: str = "", headers: bytes = b"") -> bytes:
-        """Return a whole POST request, `query` added to the URL's query string, `headers` to the end of its head."""
+    def post(self, body: Body, query: str = "", headers: bytes = b"") -> bytes:
+        """Return a POST request, `query` added to the URL's query string, `headers` to the end of its head.
+
+        It is whole where the body is bytes; Pieces of one are to be sent behind it.
+        """
         joint = b"" if not query else b"&" if b"?" in self.target else b"?"
         head = (self.target, joint, query.encode(), self.post_tail, len(body), headers)
-        return b"POST %b%b%b%b%d\r\n%b\r\n%b" % (*head, body)
+        return b"POST %b%b%b%b%d\r\n%b\r\n%b" % (*head, body if isinstance(body, bytes) else b"")
 
 
 def addresses(target: Target, path: str, headers: Mapping[str, str]) -> tuple[Address, ...]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
+from ..runs.body import Body
+
 
 class TransportError(Exception):
     """The exchange failed below the reply's content; `reason` is one of `runs.query.REASONS`."""
@@ -25,7 +27,7 @@ class Message(NamedTuple):
     `headers` are lines of its own head, each with its end.
     """
 
-    body: bytes
+    body: Body
     query: str = ""
     route: int | None = None
     headers: bytes = b""

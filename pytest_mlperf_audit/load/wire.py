@@ -14,8 +14,11 @@ from typing import cast
 
 import httptools
 
+from ..runs.body import Pieces
 from .broken import NoReplyError, broken_off
 from .head import Head
+from .loop import settle
+from .sender import Sender
 from .target import Address
 from .transport import ReplyParts, TransportError
 
@@ -42,8 +45,8 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         *("address", "answered", "greeted", "held", "idle_since_s", "on_body", "on_header", "through"),
         *("_arrived", "_at_ns", "_body_bytes", "_closed", "_ended", "_fields", "_head", "_informal", "_loop"),
-        *("_lost", "_most", "_n_own", "_parser", "_pieces", "_poll", "_received", "_reply", "_second", "_switched"),
-        *("_touched", "_transport", "_unasked", "_whole", "usable"),
+        *("_lost", "_most", "_n_own", "_parser", "_pieces", "_poll", "_received", "_reply", "_second"),
+        *("_sender", "_switched", "_touched", "_transport", "_unasked", "_whole", "usable"),
     )
 
     def __init__(
@@ -65,6 +68,7 @@ class Connection(asyncio.Protocol):
         self._head: Head | None = None
         self._fields: dict[bytes, bytes] = {}
         self._pieces: list[bytes] = []
+        self._sender = Sender()
         #: What the parser calls for each field, trailers included, and each piece of body: own methods, to be quick.
         self.on_header, self.on_body = self._fields.setdefault, self._pieces.append
         self._closed = self._touched = self._informal = self._second = self._switched = False
@@ -85,11 +89,17 @@ class Connection(asyncio.Protocol):
         return self._poll is not None and bool(self._poll.poll(0))
 
     def ask(
-        self, request: bytes, reply: ReplyParts, most_bytes: int, ended: Callable[[BaseException | None], None]
+        self,
+        request: bytes,
+        reply: ReplyParts,
+        most_bytes: int,
+        ended: Callable[[BaseException | None], None],
+        pieces: Pieces | None = None,
     ) -> None:
         """Send a request, have its reply told to `reply`, and call `ended` once that is whole, or with what is wrong.
 
-        That is a TransportError, NoReplyError where not one byte came, or what `reply` raised.
+        `pieces` are sent behind it as fast as the connection takes them. What is wrong is a TransportError,
+        NoReplyError where not one byte came, or what `reply` raised.
         """
         if self._transport is None or not self.usable:
             closed = NoReplyError("reset", "the connection was closed before the query was sent")
@@ -99,7 +109,15 @@ class Connection(asyncio.Protocol):
         self._touched = self._whole = False
         self._head = None
         self._received = self._body_bytes = 0
-        self._transport.write(request)
+        self._sender.send(self._transport, request, pieces)
+
+    def pause_writing(self) -> None:
+        """See asyncio.Protocol."""
+        self._sender.pause()
+
+    def resume_writing(self) -> None:
+        """See asyncio.Protocol."""
+        self._sender.resume()
 
     async def wait_for(self, request: bytes, reply: ReplyParts, most_bytes: int) -> None:
         """Send a request and wait for the end of its reply; raises what `ask` calls `ended` with."""
@@ -222,7 +240,7 @@ class Connection(asyncio.Protocol):
         self._head = Head(self._fields, self._received)
         self._switched = self._whole = status == _SWITCHING  # the parser stops here, and what follows is no HTTP
         self.usable = not self._switched and self._parser.should_keep_alive()
-        if self._transport is not None and self._transport.get_write_buffer_size():
+        if self._sender.is_sending():
             self._note_early(status)
         self._reply.on_head(status, self._head)
 
@@ -238,17 +256,21 @@ class Connection(asyncio.Protocol):
             self._received = self._arrived
 
     def _finish(self) -> None:
-        ended, self._ended, self._reply = self._ended, None, None
-        if ended is None:
+        if (ended := self._take_ended()) is None:
             return
         self.answered = True
         ended(None)
 
     def _fail(self, error: BaseException) -> None:
-        ended, self._ended, self._reply = self._ended, None, None
+        ended = self._take_ended()
         self.abort()
         if ended is not None:
             ended(error)
+
+    def _take_ended(self) -> Callable[[BaseException | None], None] | None:
+        ended, self._ended, self._reply = self._ended, None, None
+        self._sender.stop()
+        return ended
 
     def _note_early(self, status: int) -> None:
         """Have a reply that began before its request was wholly sent be the last one here.
@@ -270,18 +292,6 @@ class Connection(asyncio.Protocol):
             return reason
         line = data.partition(b"\n")[0].rstrip(b"\r")[:_MOST_QUOTED_BYTES]
         return f"{reason}: {line!r}"
-
-
-def settle(over: asyncio.Future[None], error: BaseException | None) -> None:
-    """Have a future done, or failed with what is wrong, unless it is already."""
-    if over.done():
-        return
-    if error is None:
-        over.set_result(None)
-    elif isinstance(error, StopIteration):  # which no future takes
-        over.set_exception(RuntimeError(f"StopIteration: {error}"))
-    else:
-        over.set_exception(error)
 
 
 def _informal_body() -> TransportError:

@@ -231,7 +231,11 @@ class Sources:
             benchmark = self._loaded.benchmark
             load = load_dataset if config.agentic_inference is None else load_conversations
             dataset = load(config, [self._loaded.path.parent, self._cwd])
-            adapter = self._adapter(config.params(benchmark.model_params), streaming=benchmark.streaming)
+            params = config.params(benchmark.model_params)
+            if config.type == "accuracy":  # each row has its own score
+                params = params.model_copy(update={"batch_size": 1})
+            adapter = self._adapter(params, streaming=benchmark.streaming)
+            adapter.directories = [self._loaded.path.parent, self._cwd]
             source = RequestSource(dataset, adapter, search=[self._loaded.path.parent, self._cwd])
             source.check_rows()
             self._sources[key] = source
@@ -251,4 +255,11 @@ def _adapter(loaded: LoadedConfig, adapters: Adapters) -> type[EndpointAdapter]:
         close = nearest(api_type, adapters)
         hint = f"did you mean {close!r}?" if close else f"known are {', '.join(sorted(adapters))}"
         raise ConfigError(f"{loaded.where('endpoint_config', 'api_type')}: no adapter for {api_type!r}; {hint}")
-    return adapters[api_type]
+    adapter, batch_size = adapters[api_type], loaded.benchmark.model_params.batch_size
+    if batch_size > adapter.max_batch:
+        takes = f"takes {adapter.max_batch} at most" if adapter.max_batch > 1 else "takes one; drop the key"
+        raise ConfigError(
+            f"{loaded.where('model_params', 'batch_size')}: {batch_size} rows in a query, but api_type {api_type} "
+            f"{takes}"
+        )
+    return adapter

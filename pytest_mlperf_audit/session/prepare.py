@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ..config.redact import resolved_yaml
 from ..endpoints.simulated.process import SimulatedProcess, start
 from ..load.first_query import ask_first, check_endpoint
+from ..load.metadata import check_metadata
 from ..load.pattern import check_files
 from ..load.progress import ProgressFile
 from ..records.files import write_atomic
@@ -73,6 +74,7 @@ class AuditSession:
         """
         if run.target is not None:
             check_endpoint(run.source.adapter, run.target)
+            check_metadata(run.source.adapter, run.target)
         run.crews.open(run, run.target)
         run.crews.keeps = sends_here
         if not sends_here:

@@ -179,7 +179,7 @@ def bare(url: str, n: int, in_flight: int, directory: Path) -> float:
 def wrk(url: str, n: int, in_flight: int, directory: Path) -> float:
     """CPU of a wrk process, by the kernel's account of a child."""
     script = directory / "post.lua"
-    script.write_text(WRK.format(body=source(directory).body(0).decode()))
+    script.write_text(WRK.format(body=bytes(source(directory).body(0)).decode()))
     output = directory / "wrk.txt"
     seconds = max(2, n // 20_000)
     with output.open("w") as file:

@@ -76,7 +76,7 @@ class Load:
     def bodies(self) -> list[str]:
         """The 64 requests of the data set, as this client sends them."""
         source = bench_client.source(self.directory)
-        bodies = [json.loads(source.body(row)) for row in range(bench_client.ROWS)]
+        bodies = [json.loads(bytes(source.body(row))) for row in range(bench_client.ROWS)]
         return [json.dumps({**body, "stream": True} if self.streaming else body) for body in bodies]
 
 

@@ -54,6 +54,7 @@ def equipped(message: Equip, rows: list[Piece]) -> RequestSource:
     dataset = Dataset.of_pieces(message.name, _taken(rows))
     try:
         adapter = _adapter(*message.adapter)(ModelParams(**message.params), streaming=message.streaming)
+        adapter.directories = [Path(place) for place in message.search]
         source = RequestSource(dataset, adapter, search=[Path(place) for place in message.search])
         off = [row for row, digest in message.fingerprints.items() if source.fingerprint(row) != digest]
     except HostError:

@@ -65,7 +65,7 @@ def test_a_salt_stands_between_system_prompt_and_user_text(tmp_path, row):
     planned = Requests(spec(in_turn(range(4)), nonce="salt", nonce_seed=7), source)
     salts = set()
     for position in range(20):
-        system, user = json.loads(planned.request(planned.step(position)).body)["messages"]
+        system, user = json.loads(bytes(planned.request(planned.step(position)).body))["messages"]
         assert system == {"role": "system", "content": "Be brief."}
         content = user["content"] if isinstance(user["content"], str) else user["content"][1]["text"]
         salt, text = content.split(maxsplit=1)
@@ -108,6 +108,6 @@ def test_twins_of_rows_in_turn(source):
     every = Requests(spec(in_turn([6, 2]), nonce="twin", nonce_seed=5), source)
     steps = [every.step(position) for position in range(20)]
     assert [step.row for step in steps] == [6, 2] * 10
-    sent = [json.loads(every.request(step).body)["messages"][0]["content"].split() for step in steps]
+    sent = [json.loads(bytes(every.request(step).body))["messages"][0]["content"].split() for step in steps]
     assert [prompt[-1] for prompt in sent] == ["6", "2"] * 10, "the row's own middle word stays"
     assert len({every.request(step).digest for step in steps}) == 20
