@@ -59,6 +59,15 @@ def without_query(url: str) -> str:
 class SimulatedConfig(Block):
     """The embedded simulated endpoint.
 
+    It speaks each wire format in the form that vLLM or the tool in question gives it:
+
+    * `/v1/chat/completions`, `/v1/completions`, `/generate`, `/v1/responses`, `/v1/messages`: texts, streamed or not
+    * `/v1/embeddings`: 16 numbers for each text, or `dimensions` of them; as floats or as base64
+    * `/v1/rerank`, `/rerank`, `/v2/rerank`: documents by their relevance
+    * `/v1/images/generations`: PNG files, as base64 or `data:` URLs; a request takes the service time for each 20 steps
+      of each image
+    * `/v1/videos/generations`: see `video_reply`
+
     Its caches:
 
     * `exact`: replays the reply to the same bytes sent to the same URL, query string included

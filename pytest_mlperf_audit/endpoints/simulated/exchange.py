@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from ...config.endpoint import Dishonesty
+
+#: What another model reads behind each prompt.
+OTHER_MODEL: Final = b" to another model"
 
 
 class Ask(msgspec.Struct, frozen=True, gc=False):
@@ -17,7 +20,8 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
 
     `kind` is the name of its wire format, `wants` what only that format looks at. `key` is a digest of URL and body,
     `url` its path with its query string. `prompt` is all that the model reads, as a text; `question` is what the user
-    says last: the text of the last user message, or the prompt where there are no messages.
+    says last: the text of the last user message, or the prompt where there are no messages. `work` is what the
+    request costs beside the usual one.
     """
 
     kind: str
@@ -28,6 +32,7 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
     model: str = ""
     stream: bool = False
     wants: Any = None
+    work: float = 1.0
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
@@ -54,7 +59,7 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
         return cls(
             id=uuid.uuid4().hex,
             created_s=int(time.time()),  # noqa: TID251 - servers tell the machine's time
-            source=ask.prompt.encode() + (b" to another model" if dishonest == "other_model" else b""),
+            source=ask.prompt.encode() + (OTHER_MODEL if dishonest == "other_model" else b""),
             says=says,
             dishonest=dishonest,
             n_prompt_words=max(1, len(ask.prompt.split())),

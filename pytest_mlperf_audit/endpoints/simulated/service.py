@@ -156,7 +156,7 @@ class Service:
             self.cache_hits += 1
             self._run(ticket, Slot(start_s, start_s + self._hit_s, hit, computes=False))
             return
-        time_s = self._times.draw_s() * self._times.content_factor(ask.prompt)
+        time_s = self._times.draw_s() * self._times.content_factor(ask.prompt) * ask.work
         answer = self._model.answer(ask, cache.reused_words(ask))
         prefill_s = time_s * self._config.prefill_share
         first_token_s = start_s + prefill_s * (1 - answer.cached_words / answer.n_prompt_words)

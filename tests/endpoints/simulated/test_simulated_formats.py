@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
 from typing import Any
 
-import aiohttp
 import pytest
 
 from pytest_mlperf_audit.config.endpoint import SimulatedConfig
 from pytest_mlperf_audit.endpoints.simulated import wire
 from pytest_mlperf_audit.endpoints.simulated.exchange import Answer, Ask
-from pytest_mlperf_audit.endpoints.simulated.formats import binary, sse
+from pytest_mlperf_audit.endpoints.simulated.formats import binary, load_formats, sse
 from pytest_mlperf_audit.endpoints.simulated.formats.contract import (
     BadRequestError,
     Body,
@@ -22,7 +20,7 @@ from pytest_mlperf_audit.endpoints.simulated.formats.contract import (
     Request,
     json_body,
 )
-from pytest_mlperf_audit.endpoints.simulated.server import Server
+from tests.support.simulated_formats import reply_to, sent
 
 
 def test_every_path_belongs_to_one_format():
@@ -30,7 +28,12 @@ def test_every_path_belongs_to_one_format():
     served = [path for one in formats for path in (*one.paths, *(f"GET {page.path}" for page in one.pages))]
     assert len(served) == len(set(served))
     assert all(one.paths for one in formats)
-    assert len(wire.FORMATS) == len({one.name for one in formats}), "a name is that of one format"
+    assert len(wire.FORMATS) == len(load_formats()), "a name is that of one format"
+
+
+def test_every_path_is_in_the_documentation():
+    said = SimulatedConfig.__doc__ or ""
+    assert [path for one in wire.FORMATS.values() for path in one.paths if f"`{path}`" not in said] == []
 
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "a red kite"}]}
@@ -77,13 +80,6 @@ def test_the_bytes_of_a_reply(case):
     assert reply_to(case.partition("-")[0], document).content == expected
 
 
-def reply_to(name: str, document: dict[str, Any], **config: Any) -> Body:
-    """Return the reply to a document under a fixed id and time."""
-    ask = wire.read(Request(name, "/", "/", json.dumps(document).encode()))
-    answer = Answer("ID", 5, ask.prompt.encode(), len(ask.prompt.split()), cached_words=1)
-    return wire.reply(SimulatedConfig(output_tokens=2, **config), ask, answer)
-
-
 class Tensors:
     """A format as KServe has it: the model in its path, JSON before raw bytes, headers both ways, a page, errors."""
 
@@ -120,63 +116,37 @@ def tensors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(wire.FORMATS, "tensors", Tensors.FORMAT)
 
 
-Got = tuple[int, dict[str, str], bytes]
-
-
-def sent(*requests: tuple[str, str, bytes], **config: Any) -> tuple[list[Got], dict[str, Any]]:
-    """Send (method, path, body) in turn to a server of this process; return what came, and the counters."""
-
-    async def run() -> tuple[list[Got], dict[str, Any]]:
-        server = Server(SimulatedConfig(service_time_ms=0.0, **config))
-        url = await server.listen(0)
-        try:
-            async with aiohttp.ClientSession() as session:
-                got = []
-                for method, path, body in requests:
-                    headers = {"Inference-Header-Content-Length": str(len(HEAD))}
-                    async with session.request(method, url + path, data=body or None, headers=headers) as response:
-                        got.append((response.status, dict(response.headers), await response.read()))
-                async with session.get(f"{url}/simulated/stats") as response:
-                    return got, await response.json()
-        finally:
-            await server.close()
-
-    return asyncio.run(run())
-
-
 HEAD = b'{"id":"7"}'
 INFER = "/v2/models/resnet/infer"
+SPLIT = {"Inference-Header-Content-Length": str(len(HEAD))}
 
 
 @pytest.mark.usefixtures("tensors")
 def test_a_format_with_the_model_in_its_path_and_headers_both_ways():
     versioned = INFER.replace("/infer", "/versions/1/infer?q=1")
-    (plain, other), stats = sent(("POST", INFER, HEAD + b"abcd"), ("POST", versioned, HEAD + b"abce"))
-    assert [plain[0], other[0], stats["computed"]] == [200, 200, 2]
-    for _status, headers, _body in (plain, other):
-        assert (headers["X-Model"], headers["X-Id"]) == ("resnet", "7")
-        assert headers["Content-Type"] == "application/octet-stream", "one that cannot stream sends a whole reply"
+    (plain, other), stats = sent(("POST", INFER, HEAD + b"abcd"), ("POST", versioned, HEAD + b"abce"), headers=SPLIT)
+    assert [plain.status, other.status, stats["computed"]] == [200, 200, 2]
+    for got in (plain, other):
+        assert (got.headers["X-Model"], got.headers["X-Id"]) == ("resnet", "7")
+        assert got.headers["Content-Type"] == "application/octet-stream", "one that cannot stream sends a whole reply"
 
 
 @pytest.mark.usefixtures("tensors")
 def test_an_exact_cache_is_of_any_format():
     alike, unlike = ("POST", INFER, HEAD + b"abcd"), ("POST", INFER, HEAD + b"abce")
-    _got, stats = sent(alike, alike, unlike, cache="exact")
+    _got, stats = sent(alike, alike, unlike, headers=SPLIT, cache="exact")
     assert (stats["computed"], stats["cache_hits"]) == (2, 1)
 
 
 @pytest.mark.usefixtures("tensors")
 def test_errors_are_documents_of_the_format():
     nobody = INFER.replace("resnet", "nobody")
-    (missing, empty), stats = sent(("POST", nobody, HEAD + b"abcd"), ("POST", INFER, HEAD))
-    assert (missing[0], json.loads(missing[2])) == (
-        404,
-        {"error": "invalid_request_error: there is no such model"},
-    )
-    assert (empty[0], json.loads(empty[2])) == (400, {"error": "invalid_request_error: the prompt is empty"})
+    (missing, empty), stats = sent(("POST", nobody, HEAD + b"abcd"), ("POST", INFER, HEAD), headers=SPLIT)
+    assert (missing.status, missing.json()) == (404, {"error": "invalid_request_error: there is no such model"})
+    assert (empty.status, empty.json()) == (400, {"error": "invalid_request_error: the prompt is empty"})
     assert stats["errors"] == 2
-    ((status, _headers, body),), _stats = sent(("POST", INFER, HEAD + b"abcd"), error_rate=1.0)
-    assert (status, json.loads(body)) == (500, {"error": "server_error: simulated failure"})
+    (failed,), _stats = sent(("POST", INFER, HEAD + b"abcd"), headers=SPLIT, error_rate=1.0)
+    assert (failed.status, failed.json()) == (500, {"error": "server_error: simulated failure"})
 
 
 @pytest.mark.usefixtures("tensors")
@@ -184,9 +154,9 @@ def test_pages_are_no_queries():
     (page, missing, posted), stats = sent(
         ("GET", "/v2/models/resnet", b""), ("GET", "/v2/models/nobody", b""), ("POST", "/v2/models/resnet", b"")
     )
-    assert (page[0], page[1]["X-Page"], json.loads(page[2])) == (200, "yes", {"name": "resnet", "n": 16})
-    assert (missing[0], posted[0]) == (404, 405)
-    assert json.loads(missing[2]) == {"error": "invalid_request_error: there is no such model"}
+    assert (page.status, page.headers["X-Page"], page.json()) == (200, "yes", {"name": "resnet", "n": 16})
+    assert (missing.status, posted.status) == (404, 405)
+    assert missing.json() == {"error": "invalid_request_error: there is no such model"}
     assert stats["received"] == 0
 
 

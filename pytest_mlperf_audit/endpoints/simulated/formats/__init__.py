@@ -2,10 +2,12 @@
 
 A new format is a file beside these and its name in `_NAMES`.
 
-    contract   what a format is: requests to an Ask, an Answer to reply bytes
-    choices    what chat and text completions share
-    sse        the events of a streamed reply
-    binary     a text for input that is none: a tensor, a sound, an image
+    contract      what a format is: requests to an Ask, an Answer to reply bytes
+    choices       what chat and text completions share
+    conversation  messages, as chat, responses and messages read them
+    parts         prompts of several texts, each of which has a result of its own
+    sse           the events of a streamed reply
+    binary        a text for input that is none: a tensor, a sound, an image
 """
 
 from __future__ import annotations
@@ -18,7 +20,12 @@ from .contract import Format
 _NAMES: Final = (
     "chat",
     "completions",
+    "embeddings",
     "generate",
+    "images",
+    "messages",
+    "rerank",
+    "responses",
     "video",
 )
 

@@ -41,7 +41,14 @@ class Request(NamedTuple):
     parameters: Mapping[str, str] = _NO_HEADERS
 
     def ask(
-        self, prompt: str, *, question: str | None = None, model: str = "", stream: bool = False, wants: Any = None
+        self,
+        prompt: str,
+        *,
+        question: str | None = None,
+        model: str = "",
+        stream: bool = False,
+        wants: Any = None,
+        work: float = 1.0,
     ) -> Ask:
         """Return what is asked; the question is the prompt where none is given. Raises BadRequestError: no prompt."""
         if not prompt.strip():
@@ -55,6 +62,7 @@ class Request(NamedTuple):
             model=model,
             stream=stream,
             wants=wants,
+            work=work,
         )
 
 
@@ -82,9 +90,9 @@ class Format(NamedTuple):
     """One wire format.
 
     * `paths`: what is posted to, each fixed or with parts in braces: "/v2/models/{model}/infer"
-    * `read`: what a request asks for, by `request.ask`. `prompt` is all that the simulated model reads and caches
-      look at, so it says everything that the reply depends on; `binary.text_of` makes one of bytes. What only this
-      format needs goes into `wants`. Raises BadRequestError, or any other ValueError
+    * `read`: what a request asks for, by `request.ask`. `prompt` is the whole input as the simulated model and caches
+      that understand it read it; `binary.text_of` makes one of bytes. What only this format needs goes into `wants`,
+      such as settings that change a reply. Raises BadRequestError, or any other ValueError
     * `reply`: a whole reply, by the words of `model.output` or by the bytes of `answer.source`, which are equal for
       equal prompts and another model's where that is dishonest; ids come from `answer.id`
     * `events`: those of a streamed reply: what comes at once (may be nothing), then one piece for each token, then what
