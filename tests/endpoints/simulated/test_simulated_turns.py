@@ -35,6 +35,8 @@ def test_a_response():
     (part,) = item["content"]
     assert (part["type"], part["text"]) == ("output_text", "fjord heron")
     assert (document["id"], document["object"], document["status"]) == ("resp_ID", "response", "completed")
+    assert document["parallel_tool_calls"], "OpenAI's own client refuses a response without what it says of tools"
+    assert (document["tool_choice"], document["tools"]) == ("auto", [])
     assert document["usage"] == {
         "input_tokens": 3,
         "input_tokens_details": {"cached_tokens": 1, "cache_write_tokens": 0},

@@ -42,6 +42,11 @@ def test_an_embedding_is_that_of_its_text_wherever_it_stands():
     assert embedded("a red kite", dimensions=3) == [kite[:3]]
 
 
+def test_no_character_makes_two_inputs_of_one():
+    assert len(embedded("a \x1e b")) == 1
+    assert embedded(["a \x1e b", "c"])[1:] == embedded("c")
+
+
 def test_base64_holds_the_same_numbers_as_float32():
     texts = ["a red kite", "a blue boat"]
     for numbers, text in zip(embedded(texts), embedded(texts, encoding_format="base64"), strict=True):

@@ -11,13 +11,14 @@ from typing import Final
 
 from ..exchange import OTHER_MODEL, Answer
 
-#: White space to whoever counts words, and in no text that people write.
-_BETWEEN: Final = " \x1e "
+#: ASCII's record separator, which is white space to whoever counts words.
+_SEPARATOR: Final = "\x1e"
+_BETWEEN: Final = f" {_SEPARATOR} "
 
 
 def joined(texts: Iterable[str]) -> str:
-    """Return one prompt of several texts."""
-    return _BETWEEN.join(texts)
+    """Return one prompt of several texts, separators in them read as spaces."""
+    return _BETWEEN.join(text.replace(_SEPARATOR, " ") for text in texts)
 
 
 def texts(answer: Answer) -> list[str]:

@@ -75,6 +75,9 @@ def _response(ask: Ask, answer: Answer, status: str) -> dict[str, Any]:
         "status": status,
         "incomplete_details": None,
         "output": [],
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
         "usage": None,
     }
 
