@@ -175,7 +175,7 @@ def _what(rows: tuple[Ratio, ...]) -> str:
     """Return what the reference phase sent."""
     if rows[0].over == "rows":
         return "different prompts"
-    return f"fresh twins of {'it' if len(rows) == 1 else 'each'}, as long and with other first words"
+    return f"fresh twins of {'it' if len(rows) == 1 else 'each'}, as long and never sent before"
 
 
 def _undecided(audit: AuditEntry, ratio: Ratio) -> bool:

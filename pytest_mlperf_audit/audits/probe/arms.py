@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from ...runs.query import QueryRecord
@@ -25,19 +26,32 @@ _ARMS: Final[Mapping[str, str]] = {
     "V": "all new, the URL as it is",
     "U": "changed URL",
 }
+#: The arms that are twins where inputs are no texts.
+_TWINS: Final = ("Y", "P")
 BURSTS: Final = "bursts"
 _AGAIN: Final = ", second series"
 _OF: Final[Mapping[str, str]] = {MADE_UP: "made-up prompts", DATASET: "the data set's prompts", SINGLE_RUN: SINGLE}
 
 
-def of_name(of: str) -> str:
-    """Return what was compared, in words."""
-    return _OF.get(of, of)
+def of_name(of: str, twins: str = "") -> str:
+    """Return what was compared, in words; `twins` is not "" where inputs are no texts."""
+    name = _OF.get(of, of)
+    return name.replace("prompt", "input") if twins else name
 
 
-def arms(evidence: Evidence) -> tuple[ArmSummary, ...]:
-    """Return the medians of each arm, in the order of the design, those of a second series last; bursts by makespan."""
-    return tuple(row for series, sent in _series(evidence) for row in _rows(series, sent))
+def arms(evidence: Evidence, twins: str = "") -> tuple[ArmSummary, ...]:
+    """Return the medians of each arm, in the order of the design, those of a second series last; bursts by makespan.
+
+    `twins` is what twins of inputs that are no text have, "" for texts.
+    """
+    rows = (row for series, sent in _series(evidence) for row in _rows(series, sent))
+    return tuple(_of_inputs(row, twins) for row in rows) if twins else tuple(rows)
+
+
+def _of_inputs(row: ArmSummary, twins: str) -> ArmSummary:
+    """Return an arm of inputs that are no text: all that are neither repeats nor new are twins with `twins`."""
+    what = twins if row.arm in _TWINS else row.what
+    return msgspec.structs.replace(row, what=what, of=of_name(row.of, twins))
 
 
 def seconds_by_arm(evidence: Evidence) -> dict[tuple[str, str], list[float]]:

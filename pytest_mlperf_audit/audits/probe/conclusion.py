@@ -16,6 +16,7 @@ from .identity.known import known_rows
 from .judges.judgement import Judged, Judgement
 from .kinds import TITLES, kinds, why_no_bursts, why_not, words
 from .planned import Probe
+from .seen.contrast import Contrast
 from .seen.contrasts import SINGLE, SINGLE_RUN, STARTS
 from .seen.evidence import Evidence, decode_share
 from .seen.naming import reaches_floors
@@ -32,6 +33,11 @@ _SAYS: Final[Mapping[Kind, str]] = {
     "reuse": "an exact repeat comes back {times} as fast as twins with a new beginning",
 }
 _EARLY: Final = "an exact repeat starts {times} as fast as twins that differ in their last word"
+#: The same of inputs that are no text.
+_SAYS_OF_INPUTS: Final[Mapping[Kind, str]] = {
+    "near_duplicate": "twins {unlike} come back {times} as fast as all-new inputs",
+    "reuse": "an exact repeat starts {times} as fast as twins {unlike}",
+}
 _PLACE: Final[Mapping[str, int]] = {kind: place for place, kind in enumerate(KINDS)}
 
 
@@ -45,7 +51,7 @@ class Conclusion:
         self._probe = probe
         records = list(records)
         self.evidence = Evidence.of(records)
-        self.identity = identity([*before, records])
+        self.identity = _of_inputs(identity([*before, records])) if probe.twins else identity([*before, records])
         judged = probe.judge_first(self.evidence) if self.identity.proofs else probe.judge(self.evidence)
         if not (self.identity.proofs or self.identity.doubt) and "response" in probe.forbidden:
             self.identity = Identity(doubt=known_rows(self.evidence, judged))
@@ -53,8 +59,8 @@ class Conclusion:
 
     @property
     def proved(self) -> tuple[Kind, ...]:
-        """The forbidden kinds that are proved."""
-        return self.judgement.proved(self._probe.forbidden)
+        """The forbidden kinds that are proved, those that were not looked for included."""
+        return self.judgement.proved(self._probe.barred)
 
     @property
     def passed(self) -> bool | None:
@@ -74,7 +80,7 @@ class Conclusion:
         """Return the conclusion as a sentence or two."""
         if self.judgement.kinds:
             sentences = self._found_sentences()
-            allowed = [TITLES[kind] for kind in self.judgement.kinds if kind not in self._probe.forbidden]
+            allowed = [TITLES[kind] for kind in self.judgement.kinds if kind not in self._probe.barred]
             if allowed and not self.proved:
                 sentences.append(f"{', '.join(allowed)}: not forbidden by this configuration")
             if self.passed is None:
@@ -115,7 +121,7 @@ class Conclusion:
             doubt = asked or kind == "response"
             reason = f"{TITLES[kind]} was not looked for: {unseen}"
             return Check(name=name, passed=None, observed=None, limit="not found", reason=reason, tested=doubt)
-        is_open = self.passed is None or kind in self.judgement.may_be
+        is_open = self.passed is None or kind in self.judgement.may_be or self._is_of_another(kind)
         passed = None if is_open else kind not in self.judgement.kinds
         return Check(
             name=name,
@@ -124,6 +130,10 @@ class Conclusion:
             limit="not found",
             reason=self._kind_reason(kind, passed, why),
         )
+
+    def _is_of_another(self, kind: Kind) -> bool:
+        """Whether a forbidden cache was found that no check asks for, which answers repeats as well."""
+        return kind == "response" and kind not in self.proved and any(one in self._probe.unseen for one in self.proved)
 
     def _kind_reason(self, kind: Kind, passed: bool | None, why: str) -> str:
         if passed is None:
@@ -154,10 +164,10 @@ class Conclusion:
         low, high = contrast.effect.low, contrast.effect.high
         return Finding(
             kind=kind,
-            of=of_name(contrast.of),
+            of=of_name(contrast.of, self._probe.twins),
             found=judged.named is not None,
-            forbidden=kind in self._probe.forbidden,
-            sentence=_sentence(judged),
+            forbidden=kind in self._probe.barred,
+            sentence=_sentence(judged, self._probe.twins),
             p=contrast.p,
             p_corrected=judged.p_corrected,
             effect=contrast.effect.factor,
@@ -170,7 +180,7 @@ class Conclusion:
 
     def arms(self) -> tuple[ArmSummary, ...]:
         """Return the medians of each arm, in the order of the design; bursts by their makespan."""
-        return arms(self.evidence)
+        return arms(self.evidence, self._probe.twins)
 
     def figures(self) -> dict[str, Figure]:
         """Return what a program wants to read."""
@@ -217,18 +227,33 @@ class Conclusion:
             return f"{len(evidence.bets)} groups of one repeat and three twins"
         if evidence.single:
             return f"{len(evidence.single['R'])} repeats against {len(evidence.single['P'])} twins"
-        of = " and ".join(of_name(source) for source in evidence.sources())
+        of = " and ".join(of_name(source, self._probe.twins) for source in evidence.sources())
         return f"{evidence.n_groups()} groups of {of}"
 
 
-def _sentence(judged: Judged) -> str:
-    contrast = judged.contrast
-    kind = judged.named or contrast.kind
+def _of_inputs(found: Identity) -> Identity:
+    """Return what identities show of inputs that are no text: these have no meaning to be alike in."""
+    proofs: dict[Kind, str] = {
+        "near_duplicate" if kind == "semantic" else kind: proof for kind, proof in found.proofs.items()
+    }
+    return found._replace(proofs=proofs)
+
+
+def _seen(contrast: Contrast, kind: Kind, twins: str) -> str:
+    """Return what was faster than what; `twins` is what twins of inputs that are no text have, "" for texts."""
     apart = contrast.of in ("one prompt", "anytime", SINGLE, SINGLE_RUN)
     unlike = "with a new beginning" if apart else "that differ in their last words"
-    says = _EARLY if contrast.of == STARTS else _SAYS[contrast.kind if kind == "near_duplicate" else kind]
-    seen = says.format(times=f"{contrast.effect.factor:.3g} times", unlike=unlike)
-    where = of_name(contrast.of)
+    says = _EARLY if contrast.of == STARTS else _SAYS[kind]
+    if twins:
+        unlike, says = f"with {twins}", _SAYS_OF_INPUTS.get(kind, _SAYS[kind])
+    return says.format(times=f"{contrast.effect.factor:.3g} times", unlike=unlike)
+
+
+def _sentence(judged: Judged, twins: str = "") -> str:
+    contrast = judged.contrast
+    kind = judged.named or contrast.kind
+    seen = _seen(contrast, contrast.kind if kind == "near_duplicate" else kind, twins)
+    where = of_name(contrast.of, twins)
     if judged.named and judged.p_corrected > ALPHA:
         return f"{TITLES[kind]} on {where}: found by ids, whatever the times show"
     if judged.named:

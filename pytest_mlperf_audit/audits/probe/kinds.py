@@ -18,7 +18,7 @@ from .planned import Probe
 from .seen.contrasts import STARTS, coalescing
 from .seen.evidence import Evidence, has_decode
 from .sent.design import BURST_SIZES, MADE_UP
-from .settings import FLOOR, KINDS, Excluded, Kind
+from .settings import FLOOR, KINDS, NOT_OF_INPUTS, Excluded, Kind
 
 TITLES: Final[Mapping[Kind, str]] = {
     "response": "response cache",
@@ -82,7 +82,7 @@ def _from(state: KindState) -> str:
 
 
 def _kind(kind: Kind, probe: Probe, evidence: Evidence, judgement: Judgement, proofs: Mapping[Kind, str]) -> KindState:
-    forbidden = kind in (*probe.forbidden, *probe.unseen)
+    forbidden = kind in probe.barred
     if kind in judgement.kinds:
         return _state(kind, "found", proofs.get(kind) or f"the probe found a {TITLES[kind]}", forbidden=forbidden)
     if why := why_not(kind, probe, evidence, judgement):
@@ -146,8 +146,8 @@ def why_not(kind: Kind, probe: Probe, evidence: Evidence, judgement: Judgement) 
         return ""
     if why := _by_design(kind, probe, evidence):
         return why
-    if kind in ("coalescing", "url_keyed") and judgement.proved(probe.forbidden):
-        return f"the probe ended when {', '.join(judgement.proved(probe.forbidden))} was proved"
+    if kind in ("coalescing", "url_keyed") and (proved := judgement.proved(probe.barred)):
+        return f"the probe ended when {', '.join(proved)} was proved"
     if judgement.word in ("INCONCLUSIVE", "ERROR"):
         return ""
     if kind == "coalescing":
@@ -162,6 +162,8 @@ def _by_design(kind: Kind, probe: Probe, evidence: Evidence) -> str:
     more = " and bursts: true" if kind == "coalescing" else ""
     if kind == "response":
         return ""
+    if probe.twins and kind in NOT_OF_INPUTS:
+        return NOT_OF_INPUTS[kind]
     if probe.design == "groups" and evidence.bets:
         return f"queries that take over 20 s are compared with their repeats alone; set {_ALL}"
     if probe.design != "groups":
@@ -169,7 +171,10 @@ def _by_design(kind: Kind, probe: Probe, evidence: Evidence) -> str:
     if kind == "coalescing" and not probe.bursts:
         return "one query in flight coalesces with none" if probe.at_once < BURST_SIZES[0] else "set bursts: true"
     if MADE_UP not in probe.sources and kind not in ("prefix", "reuse"):
-        return f"of the data set's prompts only repeats are sent; set samples: both{more}"
+        of = "rows" if probe.twins else "prompts"
+        return f"of the data set's {of} only repeats are sent; set samples: both{more}"
+    if probe.twins and kind == "reuse":
+        return "where replies come whole, it would show as a response cache"
     return "set url: true" if kind == "url_keyed" and not probe.url else ""
 
 

@@ -25,7 +25,7 @@ from .sent.apart import MOST_AT_ONCE
 from .sent.design import BURST_SIZES, DATASET, MADE_UP
 from .sent.few import N_SINGLE
 from .sent.prompts import FEWEST_WORDS
-from .settings import FEWEST_GROUPS, KINDS, Kind, ProbeSettings
+from .settings import FEWEST_GROUPS, KINDS, NOT_OF_INPUTS, Kind, ProbeSettings
 
 PHASE: Final = "cache_probe"
 TRIAL: Final = "cache_probe_trial"
@@ -77,10 +77,11 @@ def planned(
         max_duration_ms=settings.max_duration_ms,
         row=row,
         warmed=warmed,
-        moved=DATASET in sources,
+        moved=DATASET in sources and not samples.twins,
         apart=design == "groups",
-        n_words=_words(samples),
-        short_rows=not slow and DATASET in sources and min(_lengths(samples)) <= FEWEST_MOVED,
+        n_words=FEWEST_WORDS if samples.twins else _words(samples),
+        short_rows=not (slow or samples.twins) and DATASET in sources and min(_lengths(samples)) <= FEWEST_MOVED,
+        twins=samples.twins,
         bets=BETS,
         max_burst=settings.max_burst,
         again=True,
@@ -126,6 +127,9 @@ def _forbidden(probe: Probe, settings: ProbeSettings, where: str) -> tuple[Kind,
     Raises PlanError for one that the YAML names and this design cannot show: a check of it would say nothing.
     """
     shown = _shown(probe)
+    if probe.twins and (alien := [kind for kind in settings.forbid or () if kind in NOT_OF_INPUTS]):
+        why = "; ".join(NOT_OF_INPUTS[kind] for kind in alien)
+        raise PlanError(f"{where}forbid: {', '.join(alien)} cannot be looked for: {why}; take it out of forbid")
     if settings.forbid is not None and (hidden := [kind for kind in settings.forbid if kind not in shown]):
         raise PlanError(
             f"{where}forbid: {', '.join(hidden)} cannot show in a probe of design {probe.design!r} set like this, "
@@ -139,7 +143,7 @@ def _shown(probe: Probe) -> tuple[Kind, ...]:
     """Return the kinds of cache that a probe sends queries for."""
     if probe.design != "groups":
         return ("response",)
-    hidden: set[Kind] = set()
+    hidden: set[Kind] = set(NOT_OF_INPUTS) if probe.twins else set()
     if MADE_UP not in probe.sources:
         hidden |= {"near_duplicate", "semantic"}
     if not probe.url:

@@ -43,7 +43,8 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     this design cannot show. Twins of a row are its own words in another order where they are `moved`; with `short_rows`
     some rows have too few words for that, so that their twins may cost more. `pair` may send two identical queries.
     Repeats stand `apart` from their primes, changed URLs from all else. Made-up prompts have `n_words`. What times
-    alone have found is sent `again`, in fresh prompts; in records of before it was not.
+    alone have found is sent `again`, in fresh prompts; in records of before it was not. `twins` says what a twin of an
+    input has that the input has not, "" where inputs are texts.
     """
 
     design: Literal["groups", "single", "anytime"]
@@ -73,6 +74,12 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     apart: bool = False
     n_words: int = FEWEST_WORDS
     again: bool = False
+    twins: str = ""
+
+    @property
+    def barred(self) -> tuple[Kind, ...]:
+        """The kinds that the rules forbid, those that this design does not look for included."""
+        return (*self.forbidden, *self.unseen)
 
     @property
     def only_made_up(self) -> bool:
@@ -84,9 +91,14 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
         """Queries before the first group: one to warm up with, and one to a changed URL where an arm needs it."""
         return 1 + self.url
 
+    @property
+    def n_alone(self) -> int:
+        """Queries, one after another, of the input that bursts are made of."""
+        return bursts.N_ALONE if self.twins else 0
+
     def group_size(self) -> int:
         """Return the queries of one group of every kind of prompt."""
-        return _group_size(self.sources, self.primes, self.url, apart=self.apart)
+        return _group_size(self.sources, self.primes, self.url, apart=self.apart, of_text=not self.twins)
 
     def least(self) -> int:
         """Return the queries that a clear answer takes."""
@@ -105,7 +117,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
         if self.design == "groups":
             groups = self.looks[-1] + max(2, self.looks[-1] // 4)  # some to make up for groups with a failure
             most = self.n_warm_ups + groups * self.group_size()
-            most += bursts.most_queries(self.at_once, self.max_burst) if self.bursts else 0
+            most += bursts.most_queries(self.at_once, self.max_burst) + self.n_alone if self.bursts else 0
             most += self.n_at_last() + (N_LATE_AGAIN + 2 * N_URLS if self.n_at_last() else 0)
         elif self.design == "anytime":
             most = 1 + self.n_bets * (2 + N_RIVALS)
@@ -149,16 +161,17 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
             moved=self.moved,
             apart=self.apart,
             n_words=self.n_words,
+            of_text=not self.twins,
         )
 
     def judge(self, evidence: Evidence) -> Judgement:
         """Return what the evidence shows, in the design that was sent, after its second series where it needs one."""
         judgement = self.judge_first(evidence)
-        return again.judged(judgement, evidence, self.forbidden, self.looks) if self.again else judgement
+        return again.judged(judgement, evidence, self.barred, self.looks) if self.again else judgement
 
     def judge_first(self, evidence: Evidence) -> Judgement:
         """Return what the evidence shows before any second series."""
-        evidence.short_rows = self.short_rows
+        evidence.short_rows, evidence.twins = self.short_rows, self.twins
         if is_hopeless(evidence) or (self.design == "single" and not self.strata and evidence.failed):
             return Judgement("ERROR", reason=evidence.failure_summary())
         if self.design == "single":
@@ -179,9 +192,9 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 
     def judge_groups(self, evidence: Evidence) -> Judgement:
         """Return what the groups show, and whether there have to be more of them, whatever is still to be sent."""
-        evidence.short_rows, evidence.apart = self.short_rows, self.apart
+        evidence.short_rows, evidence.apart, evidence.twins = self.short_rows, self.apart, self.twins
         evidence.by_mean = bool(self.max_burst)
-        return judge.groups_judgement(evidence, self.looks, self.forbidden, thorough=self.thorough)
+        return judge.groups_judgement(evidence, self.looks, self.barred, thorough=self.thorough)
 
     def _lacks(self, evidence: Evidence) -> str:
         """Return what was planned and not sent, "" where nothing is missing."""
@@ -200,8 +213,8 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @lru_cache(maxsize=64)
-def _group_size(sources: tuple[str, ...], primes: int, url: bool, *, apart: bool) -> int:
-    designer = Designer(0, 1, max_tokens=None, primes=primes, url=url, apart=apart)
+def _group_size(sources: tuple[str, ...], primes: int, url: bool, *, apart: bool, of_text: bool) -> int:
+    designer = Designer(0, 1, max_tokens=None, primes=primes, url=url, apart=apart, of_text=of_text)
     return sum(map(len, blocks(designer, sources, 0, apart=apart)))
 
 

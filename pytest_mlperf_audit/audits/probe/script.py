@@ -195,11 +195,11 @@ class _Session:
         return self._probe.judge_first(self._evidence)
 
     def _proves(self, judgement: Judgement) -> bool:
-        return bool(judgement.proved(self._probe.forbidden))
+        return bool(judgement.proved(self._probe.barred))
 
     def _in_question(self) -> Contrast | None:
         """Return the comparison by whose times alone the endpoint would be accused, None where ids tell, too."""
-        contrast = again.in_question(self._judgement(), self._evidence, self._probe.forbidden)
+        contrast = again.in_question(self._judgement(), self._evidence, self._probe.barred)
         return None if contrast is None or identity([self._records]).proofs else contrast
 
     def _second_series(self, contrast: Contrast) -> _Ask:

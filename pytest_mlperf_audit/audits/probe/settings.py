@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Final, Literal, NamedTuple, get_args
 
 from pydantic import Field, field_validator, model_validator
@@ -30,6 +31,13 @@ FLOOR_S: Final = 0.001
 #: The fewest groups that can show a response cache; see docs/method.md.
 FEWEST_GROUPS: Final = 6
 _DEFAULT_GROUPS: Final = 24
+
+
+#: Kinds of cache that an input of no text cannot have, and why.
+NOT_OF_INPUTS: Final[Mapping[Kind, str]] = {
+    "prefix": "an input of this format has no beginning that others share",
+    "semantic": "an input of this format has no words that could mean the same",
+}
 
 
 class Excluded(NamedTuple):

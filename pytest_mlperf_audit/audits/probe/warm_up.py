@@ -24,14 +24,16 @@ def require_taken(probe: Probe, reply: QueryRecord) -> None:
     if not reply.outcome.startswith("http_4") or reply.outcome in ("http_408", "http_429"):
         return
     words = f" ({reply.detail})" if reply.detail else ""
+    changed = probe.twins or "other first words"
     if keeps_rows(probe):
         raise RefusedError(
-            f"the endpoint answers {reply.outcome} to a row of the data set with other first words{words}; if it takes "
+            f"the endpoint answers {reply.outcome} to a row of the data set with {changed}{words}; if it takes "
             "the rows as they are alone, nothing can be told of its caches"
         )
+    what, part = ("an input", "a small part of a row") if probe.twins else ("a prompt", "a row's first words")
     raise RefusedError(
-        f"the endpoint answers {reply.outcome} to a prompt that is not of the data set{words}; if it takes the data "
-        "set's, set the probe's design: single, which changes only a row's first words"
+        f"the endpoint answers {reply.outcome} to {what} that is not of the data set{words}; if it takes the data "
+        f"set's, set the probe's design: single, which changes only {part}"
     )
 
 

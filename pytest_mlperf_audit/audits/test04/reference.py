@@ -2,6 +2,9 @@
 
 MLPerf has TEST04 for models whose queries all cost the same. Of a language model one row may be cheaper than the mean
 of all by any factor, so that no number of queries tells its low cost from a cache; its twins cost what it costs.
+
+Inputs that are no text have twins as well, and these cost the same. Where replies are no text either, as an image's
+classes, other rows are the reference all the same, as in MLPerf: a cache that takes twins for the row knows them, too.
 """
 
 from __future__ import annotations
@@ -56,7 +59,7 @@ def planned(asked: Kind | None, rows: Sequence[int], count: int, samples: Sample
 
 def _has_short(rows: Sequence[int], samples: Samples) -> bool:
     """Whether a repeated row has so few words that its twins would have more, and cost more; 0: not known."""
-    return any(0 < samples.n_words(row) < _FEWEST_WORDS for row in rows)
+    return not samples.twins and any(0 < samples.n_words(row) < _FEWEST_WORDS for row in rows)
 
 
 def _are_distinct(order: WithoutReplacement, count: int, samples: Samples) -> bool:
@@ -76,9 +79,10 @@ def _kind(asked: Kind | None, rows: Sequence[int], samples: Samples, context: Au
         return "twins"
     if asked is None:
         return "rows"
+    change = "twin_seed an edit has" if samples.twins else "words are put into a row's prompt"
     raise PlanError(
-        f"reference: twins: the adapter of api_type {context.api_type} sends the same request whatever words are put "
-        "into a row's prompt, so that there are no twins of it; have encode() apply its edit, or set reference: rows"
+        f"reference: twins: the adapter of api_type {context.api_type} sends the same request whatever {change}, so "
+        "that there are no twins of it; have encode() apply its edit, or set reference: rows"
     )
 
 

@@ -18,6 +18,7 @@ from pytest_mlperf_audit.runs.columns import QueryColumns
 from pytest_mlperf_audit.runs.order import in_turn, without_replacement
 from pytest_mlperf_audit.runs.phase import MeasuredPhase, PhaseRecord, figures
 from pytest_mlperf_audit.runs.query import QueryRecord
+from pytest_mlperf_audit.runs.script import NO_EDIT, Edit
 from pytest_mlperf_audit.runs.spec import Concurrency, Load, MaxThroughput, RunSpec
 
 S = 10**9
@@ -141,6 +142,30 @@ def test_an_adapter_that_leaves_edits_out_has_no_twins(block):
     of_rows = Test04().plan(block(), _Deaf(), TEXT)[0]
     assert (of_rows.nonce, unlike_cost(of_rows)) == ("none", "")
     with pytest.raises(PlanError, match=r"reference: twins: .* have encode\(\) apply its edit, or set reference: rows"):
+        Test04().plan(block(reference="twins"), _Deaf(), TEXT)
+
+
+class _Sounds(_Deaf):
+    """Rows that are no text, which the wire format changes by the seeds of an edit."""
+
+    twins = "a least noise"
+
+    def fingerprint(self, index: int, edit: Edit = NO_EDIT) -> str:  # type: ignore[override]
+        return f"{index}/{edit.made_up_seed}/{edit.twin_seed}"
+
+    def n_words(self, index: int) -> int:  # noqa: ARG002
+        return 3  # as a file's name may have
+
+
+def test_a_row_that_is_no_text_is_never_a_short_one(block):
+    """Sounds are compared with twins, which cost the same; tensors with rows, as in MLPerf, unless the YAML says so."""
+    for context, asked, nonce in ((TEXT, None, "twin"), (VIDEO, None, "none"), (VIDEO, "twins", "twin")):
+        assert Test04().plan(block(reference=asked), _Sounds(), context)[0].nonce == nonce
+
+
+def test_an_adapter_that_leaves_seeds_out_has_no_twins(block, monkeypatch):
+    monkeypatch.setattr(_Deaf, "twins", "a least noise")
+    with pytest.raises(PlanError, match=r"whatever twin_seed an edit has, so that .* have encode\(\) apply its edit"):
         Test04().plan(block(reference="twins"), _Deaf(), TEXT)
 
 

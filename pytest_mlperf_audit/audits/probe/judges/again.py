@@ -117,7 +117,7 @@ def _tested(contrast: Contrast, evidence: Evidence, looks: Sequence[int]) -> lis
     second = evidence.again
     if second is None:
         return []
-    second.short_rows = evidence.short_rows
+    second.short_rows, second.twins = evidence.short_rows, evidence.twins
     reached = [n for n in looks if n <= (len(second.strata) or second.n_groups())]
     if contrast.of in FEW:
         return _of_strata(second, reached[-1]) if reached else []
@@ -147,15 +147,16 @@ def judged(judgement: Judgement, evidence: Evidence, forbidden: Sequence[Kind], 
     contrast = in_question(judgement, evidence, forbidden)
     if contrast is None:
         return judgement
+    what = "inputs" if evidence.twins else "prompts"
     if (again := seen_again(contrast, evidence, looks)) is not None:
-        said = f"a second series, of fresh prompts, says the same: {again.effect.factor:.3g} times (p {again.p:.2g})"
+        said = f"a second series, of fresh {what}, says the same: {again.effect.factor:.3g} times (p {again.p:.2g})"
         return replace(judgement, proofs=(*judgement.proofs, said))
     doubted = tuple(replace(one, found=False, named=None) for one in judgement.judged)
     seen = "could not be sent whole"
     if least := _most_telling(contrast, evidence, looks_again(contrast, looks)):
         seen = f"does not say so: {least.effect.factor:.3g} times (p {least.p:.2g})"
     reason = (
-        f"repeats were faster by their times alone, and a second series, of fresh prompts, {seen}{_failed(evidence)}: "
+        f"repeats were faster by their times alone, and a second series, of fresh {what}, {seen}{_failed(evidence)}: "
         "chance, or a cache that serves now and then; run the audit again, on a quieter system and with no limit on "
         "the probe's queries"
     )

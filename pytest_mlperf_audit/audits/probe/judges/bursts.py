@@ -30,6 +30,8 @@ SIZES: Final = (4, 8, 16, 32, 64, 128)
 TRIES: Final = 2
 #: Bursts of one prompt, of the least size, that are sent for their ids; more than half of which have to tell.
 _IDENTICAL: Final = 3
+#: Queries, one after another, that show what an input of no text costs that is then sent at once.
+N_ALONE: Final = 5
 #: One id is on a burst where it is on this share of the replies.
 _MOST_OF_THEM = 0.75
 #: Different queries at once that take this many times as long as one alone, on average, had to queue.
@@ -77,6 +79,8 @@ def script(
 ) -> _Ask:
     """Send bursts that grow until different queries queue, then identical ones and twins of that size."""
     n_looks = 0
+    for attempt in range(N_ALONE if evidence.twins and may_spend(N_ALONE) else 0):
+        yield from send(designer.sizing(1, attempt))
     for size in tried if _alone_s(evidence) else ():
         if not may_spend((TRIES + _IDENTICAL + 2 * N_BURSTS) * size):
             return
@@ -234,5 +238,6 @@ def _alone_s(evidence: Evidence) -> float:
     """Return the latency of one query that no cache knows, 0 where none was sent."""
     arms = ("S", "P", "N") if evidence.by_mean else ("S",)
     blocks = evidence.groups[MADE_UP]
-    alone = sorted(total_s(record) for block in blocks for arm in arms for record in block.get(arm, ()))
+    sent = [record for block in blocks for arm in arms for record in block.get(arm, ())]
+    alone = sorted(map(total_s, [one for (one,) in evidence.sizing.get(1, ())] if evidence.twins else sent))
     return alone[len(alone) // 2] if alone else 0.0

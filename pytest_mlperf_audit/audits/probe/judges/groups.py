@@ -18,7 +18,7 @@ from ..seen.beginning import reported
 from ..seen.contrast import EVERYWHERE, Contrast
 from ..seen.contrasts import LATE, URLS
 from ..seen.evidence import Evidence
-from ..seen.naming import named, reaches_floors
+from ..seen.naming import named, named_of_inputs, reaches_floors
 from ..sent.apart import LATE_AGAIN
 from ..sent.design import DATASET, MADE_UP
 from ..settings import (
@@ -55,6 +55,12 @@ _SUSPECTED = (
     "some repeats that came late, with others in flight, were far faster than any twin, in too few queries to be sure: "
     "a cache may serve under load only, or what is not recent; run the audit again, with thorough: true"
 )
+_TWINS_SUSPECTED = (
+    "twins with {twins} are faster than all-new inputs, in too few queries to be sure: a cache may take inputs that "
+    "are nearly alike for the same, or inputs differ in cost; run the audit again, with the probe's groups: 96"
+)
+#: A look before the last says CLEAN of inputs of no text only where twins are not so many times as fast as new inputs.
+_TWINS_TIMES = 2.0
 _MAY_BE_LUCKY = ("response", "semantic")
 #: Failed queries a probe may have: this many, or this share.
 _FEW_FAILURES = 2
@@ -126,14 +132,15 @@ def _look(evidence: Evidence, n_groups: int, n_looks: int, *, last: bool, thorou
     at_last = ((contrasts.late(evidence), late_alpha), (contrasts.urls(evidence), URLS_ALPHAS[0]))
     judged += [_judge([one], alpha)[0] for one, alpha in at_last if one is not None]
     found = {one.contrast.name: one.contrast for one in judged if one.found}
-    names, nature = named(found, {of: evidence.groups[of][:n_groups] for of in evidence.sources()})
+    blocks = {of: evidence.groups[of][:n_groups] for of in evidence.sources()}
+    names, nature = named_of_inputs(found, blocks, evidence.twins) if evidence.twins else named(found, blocks)
     judged = [replace(one, named=names.get(one.contrast.name)) for one in judged]
     proofs, notes = _replayed(evidence, n_groups, judged)
     if nature.kind == "near_duplicate":
         proofs = (*proofs, nature.why)
     proofs = (*proofs, shared) if shared else proofs
     kinds = kinds_of(judged, proofs)
-    told = reported({of: evidence.groups[of][:n_groups] for of in evidence.sources()})
+    told = reported(blocks)
     if told and "near_duplicate" not in kinds:
         kinds = tuple(dict.fromkeys((*(kind for kind in kinds if kind != "reuse"), "prefix")))
         proofs = (*proofs, told)
@@ -150,17 +157,19 @@ def _look(evidence: Evidence, n_groups: int, n_looks: int, *, last: bool, thorou
         settled, reason = (last or clear, "") if nature.kind else (False, nature.why)
         of_ids = bool(shared or told or nature.told or _told_by_ids(evidence, n_groups))
         return Judgement("CACHE", tuple(judged), proofs, kinds, settled, null[0], reason, notes, nature.may_be, of_ids)
-    if doubt := _doubt(judged, last=last):
+    if doubt := _doubt(judged, evidence.twins, last=last):
         return Judgement("INCONCLUSIVE", tuple(judged), settled=last, null_p=null[0], reason=doubt, notes=notes)
     return _clean(evidence, n_groups, tuple(judged), last=last, thorough=thorough, null_p=null[0], notes=notes)
 
 
-def _doubt(judged: Sequence[Judged], *, last: bool) -> str:
+def _doubt(judged: Sequence[Judged], twins: str, *, last: bool) -> str:
     """Return what speaks against CLEAN though nothing was found, "" for nothing."""
     if any(map(_may_be_known, judged)):
         return _KNOWN_ROWS
     if last and any(map(is_too_fast, judged)):
         return TOO_FAST
+    if last and twins and any(map(_may_know_twins, judged)):
+        return _TWINS_SUSPECTED.format(twins=twins)
     return _SUSPECTED if any(map(_is_suspected, judged)) else ""
 
 
@@ -184,7 +193,8 @@ def _clean(
         claims = _CLAIMS if last else _CLAIMS[:_N_SURE]
         repeats = contrasts.of_repeats(evidence, n_groups)
         excluded = next((claim for claim in claims if _is_excluded(repeats, claim)), None)
-    settled = last or (not thorough and all(_is_clear(one.contrast) for one in judged))
+    is_open = thorough or (evidence.twins and not all(map(_excludes_twins, judged)))
+    settled = last or (not is_open and all(_is_clear(one.contrast) for one in judged))
     if evidence.apart and excluded is None:
         reason = _NO_POWER if last else "the budget ended before an answer"
         return Judgement("INCONCLUSIVE", judged, settled=last, reason=reason, **kept)
@@ -192,6 +202,11 @@ def _clean(
     reason = "" if settled else "the budget ended before an answer"
     bounds: dict[Kind, Excluded] = {"response": excluded} if excluded else {}
     return Judgement(word, judged, settled=settled, reason=reason, excluded=bounds, **kept)
+
+
+def _excludes_twins(one: Judged) -> bool:
+    """Whether a comparison is not that of twins with new inputs, or leaves them no speed-up that further looks show."""
+    return one.contrast.kind != "near_duplicate" or one.contrast.effect.high < _TWINS_TIMES
 
 
 def _is_excluded(repeats: Sequence[tuple[Floats, Floats]], claim: Excluded) -> bool:
@@ -236,6 +251,12 @@ def _is_suspected(one: Judged) -> bool:
     """Whether late repeats are more often among the fastest than chance explains well, and by far."""
     contrast = one.contrast
     return contrast.of == LATE and not one.found and contrast.p <= _CLEAR_P and contrast.lead >= _LUCKY_LEAD
+
+
+def _may_know_twins(one: Judged) -> bool:
+    """Whether twins of inputs of no text seem to be faster than new inputs, which differ in cost."""
+    contrast = one.contrast
+    return contrast.kind == "near_duplicate" and contrast.p <= _SUSPECT_P and reaches_floors(contrast)
 
 
 def _may_be_known(one: Judged) -> bool:

@@ -83,7 +83,7 @@ def reported(blocks: _Blocks) -> str:
     """
     for some in blocks.values():
         counts = [(_cached(block, _KIN), _cached(block, _APART)) for block in some]
-        shared = [(kin, others) for kin, others in counts if median(kin) > max(others)]
+        shared = [(kin, others) for kin, others in counts if others and median(kin) > max(others)]
         if len(shared) >= max(_FEW_REPORTS, _MOST_REPORTS * len(some)):
             least = f"{median(count for kin, _ in shared for count in kin):.0f}"
             most = max(count for _, others in shared for count in others)

@@ -30,6 +30,7 @@ from .evidence import (
     Block,
     Evidence,
     Measure,
+    are_twins_comparable,
     columns,
     first_s,
     has_decode,
@@ -69,7 +70,7 @@ def _family(evidence: Evidence, n_groups: int) -> Iterator[Contrast]:
     repeats = []
     for of in evidence.sources():
         blocks = evidence.groups[of][:n_groups]
-        if blocks and (of == MADE_UP or is_comparable(blocks)):
+        if blocks and (of == MADE_UP or _may_compare(evidence, blocks)):
             measures = replay_measures(blocks)
             measures = measures if of == MADE_UP else [*measures, *per_prompt_token(blocks)]
             pairs = [(columns(blocks, ("R",), one), columns(blocks, ("Y",), one)) for one in measures]
@@ -80,11 +81,17 @@ def _family(evidence: Evidence, n_groups: int) -> Iterator[Contrast]:
             if contrast.held_back:
                 continue
             repeats.append(pairs)
-            yield in_pairs("reuse", of, blocks, ("R", "P"), measures)
+            if not evidence.twins:
+                yield in_pairs("reuse", of, blocks, ("R", "P"), measures)
             if of == MADE_UP:
-                yield from _made_up_contrasts(blocks)
+                yield from _input_contrasts(blocks) if evidence.twins else _made_up_contrasts(blocks)
     if repeats:
         yield sporadic(repeats)
+
+
+def _may_compare(evidence: Evidence, blocks: Sequence[Block]) -> bool:
+    """Whether rows of the data set may be compared with their twins."""
+    return are_twins_comparable(blocks) if evidence.twins else is_comparable(blocks)
 
 
 def of_repeats(evidence: Evidence, n_groups: int) -> list[tuple[Floats, Floats]]:
@@ -92,7 +99,7 @@ def of_repeats(evidence: Evidence, n_groups: int) -> list[tuple[Floats, Floats]]
     found = []
     for of in evidence.sources():
         blocks = evidence.groups[of][:n_groups]
-        if blocks and (of == MADE_UP or is_comparable(blocks)):
+        if blocks and (of == MADE_UP or _may_compare(evidence, blocks)):
             measure = replay_measures(blocks)[0]
             found.append((columns(blocks, ("R",), measure), columns(blocks, ("Y",), measure)))
     return found
@@ -117,6 +124,25 @@ def _made_up_contrasts(blocks: Sequence[Block]) -> Iterator[Contrast]:
             within_strata("url_keyed", MADE_UP, blocks, ("P", "N"), ("U",), total),
             within_strata("url_keyed", MADE_UP, blocks, ("R",), ("U",), total),
         )
+
+
+def _input_contrasts(blocks: Sequence[Block]) -> Iterator[Contrast]:
+    """Yield what is compared of inputs of no text: twins of an input against all-new inputs, beside repeats.
+
+    Inputs differ in cost, and twins of one do not: so one twin of each block is compared, with two new inputs.
+    """
+    total, fresh = whole(blocks), ("S", "T")
+    if has_decode(blocks):
+        yield within_strata("reuse", STARTS, blocks, ("R",), ("Y",), [first_s])
+    yield _with_repeats(
+        in_one_stratum("near_duplicate", MADE_UP, list(map(_with_last, blocks)), ("last",), fresh, total),
+        in_one_stratum("near_duplicate", MADE_UP, blocks, ("R",), fresh, total),
+    )
+
+
+def _with_last(block: Block) -> Block:
+    """Return a block with the twin that was sent last as an arm."""
+    return {**block, "last": [max(block["Y"], key=lambda record: record.query)]}
 
 
 def _with_repeats(contrast: Contrast, repeats: Contrast) -> Contrast:

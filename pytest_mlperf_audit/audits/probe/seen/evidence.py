@@ -41,7 +41,8 @@ class Evidence:
     `strata` hold the blocks of the single design, `single` all its queries together, those it primes with included.
     `n_lost` counts the blocks of each kind that were left out. `short_rows`: twins of some rows may have more to read;
     `apart`: repeats stood apart from their primes. `bursts` are of one size, the largest; `by_mean` is how they are
-    measured, `burst_refused` what ended them. `again` is what was sent of the second series.
+    measured, `burst_refused` what ended them. `again` is what was sent of the second series. `twins`: what a twin has
+    that its input has not, "" where inputs are texts.
     """
 
     groups: dict[str, list[Block]] = field(default_factory=lambda: {MADE_UP: [], DATASET: []})
@@ -59,6 +60,7 @@ class Evidence:
     n_queries: int = 0
     apart: bool = False
     short_rows: bool = False
+    twins: str = ""
     identical: list[Sequence[QueryRecord]] = field(default_factory=list)
     by_mean: bool = True
     burst_refused: str = ""
@@ -250,6 +252,12 @@ def is_comparable(blocks: Sequence[Block]) -> bool:
     return counted(records) or of_one_length(records)
 
 
+def are_twins_comparable(blocks: Sequence[Block]) -> bool:
+    """Whether inputs of no text may be compared with their twins: the replies of each block are of one length."""
+    every = [[record for arm in block.values() for record in arm] for block in blocks]
+    return all(map(counted, every)) or all(map(of_one_length, every))
+
+
 def read_counted(blocks: Sequence[Block]) -> bool:
     """Whether every reply says how many tokens its prompt has."""
     return all(record.prompt_tokens for block in blocks for arm in block.values() for record in arm)
@@ -263,6 +271,7 @@ def read_alike(blocks: Sequence[Block]) -> bool:
 def decode_share(blocks: Sequence[Block]) -> float:
     """Return the median share of the time after the first token in a miss, 0 where replies were not streamed."""
     misses = [record for block in blocks for arm in _MISSES for record in block.get(arm, ())]
+    misses = misses or [record for block in blocks for record in block.get("Y", ())]
     if not misses or any(record.first_token_ns is None for record in misses):
         return 0.0
     return median(1 - first_s(record) / total_s(record) for record in misses)

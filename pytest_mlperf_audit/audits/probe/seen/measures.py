@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
+from ....runs.query import QueryRecord
 from .evidence import Block, Measure, counted, decode_s, has_decode, read_alike, read_counted, total_s
 
 
@@ -18,8 +19,13 @@ def replay_measures(blocks: Sequence[Block]) -> list[Measure]:
 
 def after_first(blocks: Sequence[Block]) -> list[Measure]:
     """Return the time after the first token as a measure, and as one per token."""
-    miss_s = median(decode_s(record, 0.0) for block in blocks for record in block["P"])
+    miss_s = median(decode_s(record, 0.0) for block in blocks for record in _misses(block))
     return _per_token(blocks, lambda record: decode_s(record, miss_s), before=1)
+
+
+def _misses(block: Block) -> Sequence[QueryRecord]:
+    """Return what no cache knows; of an input of no text, what comes nearest to it."""
+    return next(block[arm] for arm in ("P", "S", "Y") if arm in block)
 
 
 def per_prompt_token(blocks: Sequence[Block]) -> list[Measure]:

@@ -42,6 +42,12 @@ _NAMELESS = (
 )
 
 
+_NAMELESS_INPUTS = (
+    "exact repeats start {times} times as fast as twins with {twins}: a cache of replies that sends them at a model's "
+    "pace, or one of what the server makes of an input before it answers"
+)
+
+
 def reaches_floors(contrast: Contrast) -> bool:
     """Whether a difference is large enough to count: relative, in seconds, and as a share of the slower."""
     factor = contrast.effect.factor
@@ -73,6 +79,24 @@ def named(
         return names, Nature("prefix")
     is_what = nature(blocks)
     return {name: (is_what.kind or kind) if kind == "prefix" else kind for name, kind in names.items()}, is_what
+
+
+def named_of_inputs(
+    found: Mapping[str, Contrast], blocks: Mapping[str, Sequence[Block]], twins: str
+) -> tuple[dict[str, Kind | None], Nature]:
+    """Return what `named` does for inputs of no text, which share no beginning, and have twins with `twins`."""
+    names: dict[str, Kind | None] = {name: contrast.kind for name, contrast in found.items() if name != _FIRST}
+    if _NEAR in found and reported(blocks):
+        names[_NEAR] = "prefix"
+    names |= dict.fromkeys(_explained(names), None)
+    if _FIRST not in found:
+        return names, Nature("prefix")
+    is_explained = any(kind not in (None, "coalescing") for kind in names.values())
+    names[_FIRST] = None if is_explained else "reuse"
+    if is_explained:
+        return names, Nature("prefix")
+    times = found[_FIRST].effect.factor
+    return names, Nature(None, _NAMELESS_INPUTS.format(times=f"{times:.3g}", twins=twins), ("response", "prefix"))
 
 
 def _kind_of_first(blocks: Mapping[str, Sequence[Block]]) -> Kind:

@@ -16,6 +16,10 @@ All have the same length, and each has its own last words or lead, so that witho
 exchangeable even where each prompt has a cost of its own. In a block of the data set: a row as the benchmark sends it
 (prime, R), three twins whose last words have changed places (Y), one whose first words have (P): these cost what the
 row costs. A row of too few words gets fresh ones in their place.
+
+An input that is no text has no beginning and no meaning, so X, P and N are left out. Inputs made from one text are
+twins of each other: alike but for a small part. So primes, R and Y of a block are twins, S and T are other inputs.
+All that is sent at once is made from one text, so that it costs the same, and so are the queries of size 1 before it.
 """
 
 from __future__ import annotations
@@ -98,8 +102,8 @@ class Designer(FewPrompts):
         first = [family(f"prime.{name}", end) for name, end in primes.items()]
         kin = [family(f"R.{name}", end) for name, end in primes.items()]
         kin += [family("Y", end) for end in near]
-        kin.append(family("X", " ".join(self._tail(rng))))
-        others = [apart("P"), apart("N"), fresh("S")]
+        kin += [family("X", " ".join(self._tail(rng)))] if self._of_text else []
+        others = [*([apart("P"), apart("N")] if self._of_text else []), fresh("S")]
         if self._apart:
             return Parts(rng, first, kin, [*others, fresh("T")], [fresh("F") for _ in range(self.n_primes)])
         return Parts(rng, first, kin, [*others, *([apart("U", query_string(rng))] if self.url else [])])
@@ -116,19 +120,26 @@ class Designer(FewPrompts):
         near = [replace(_twin_behind(rng), moved=seed, nth=number) for number in range(_N_NEAR)]
         ahead = [replace(twin_ahead(rng), moved=seed, nth=number) for number in range(1 + self._apart * self.n_primes)]
         kin = [step("R"), *(step("Y", edit) for edit in near)]
-        return Parts(rng, [step("prime")], kin, [step("P", ahead[0])], [step("F", edit) for edit in ahead[1:]])
+        others = [step("P", ahead[0])] if self._of_text else []
+        return Parts(rng, [step("prime")], kin, others, [step("F", edit) for edit in ahead[1:]])
 
     def sizing(self, size: int, attempt: int) -> tuple[Step, ...]:
         """Return a burst of different prompts, to see whether so many have to queue."""
         rng = self._rng(f"k{size}.{attempt}")
+        text = self._at_once()
         return tuple(
-            Step(f"k{size}.{attempt}/size", self._row(0), self._made(rng, lead=nonce(rng)), "", 0) for _ in range(size)
+            Step(f"k{size}.{attempt}/size", self._row(0), self._made(rng, lead=nonce(rng), text=text), "", 0)
+            for _ in range(size)
         )
+
+    def _at_once(self) -> str | None:
+        """Return what all inputs that are sent at once are made from; None for texts, which are drawn anew."""
+        return None if self._of_text else self._text(self._rng("at once"))
 
     def identical(self, size: int, attempt: int) -> tuple[Step, ...]:
         """Return a burst of one prompt, to see whether its replies bear one id."""
         block = f"q{size}.{attempt}"
-        made = self._made(self._rng(block), lead=nonce(self._rng(f"{block}.lead")))
+        made = self._made(self._rng(block), lead=nonce(self._rng(f"{block}.lead")), text=self._at_once())
         return tuple(Step(f"{block}/same", self._row(0), made, "", 0) for _ in range(size))
 
     def bursts(self, size: int, *, apart: bool = False) -> list[tuple[Step, ...]]:
@@ -142,9 +153,9 @@ class Designer(FewPrompts):
 
     def _burst(self, block: str, number: int, kind: str, size: int) -> tuple[Step, ...]:
         rng = self._rng(block)
-        head, text, tail = nonce(rng), self._text(rng), self._tail(rng)
+        head, text, tail = nonce(rng), self._at_once() or self._text(rng), self._tail(rng)
         ends = _other_last_words(rng, tail, size) if kind == "twins" else [" ".join(tail)] * size
-        row = self._row(number)
+        row = self._row(number if self._of_text else 0)
         made = (self._made(rng, head=head, text=text, tail=end) for end in ends)
         return tuple(Step(f"{block}/{kind}", row, edit, "", 0) for edit in made)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import Final
 
@@ -81,11 +82,14 @@ class FewPrompts(Prompts):
         rng, orders = self._rng(f"s{stratum}.twins"), nonce(self._rng("orders"))
         twins = []
         for at in range(N_SINGLE):
-            edit = (
-                self._made(rng, lead=nonce(rng)) if made_up else self._twin_ahead(rng, orders, N_SINGLE * stratum + at)
-            )
+            edit = self._made_twin(rng, at) if made_up else self._twin_ahead(rng, orders, N_SINGLE * stratum + at)
             twins.append((rows[at % len(rows)], edit))
         return twins
+
+    def _made_twin(self, rng: random.Random, at: int) -> Edit:
+        """Return a made-up prompt: a fresh text, or a twin of the made-up input `at`, which has a cost of its own."""
+        text = None if self._of_text else self._text(self._rng(f"input{at}"))
+        return self._made(rng, lead=nonce(rng), text=text)
 
     def single(self, row: int, *, made_up: bool) -> tuple[Step, ...]:
         """Return the prime of one prompt, then repeats and twins in random order: the single design of before."""

@@ -36,12 +36,14 @@ class Prompts:
         moved: bool = True,
         apart: bool = True,
         n_words: int = FEWEST_WORDS,
+        of_text: bool = True,
     ) -> None:
         self._seed = seed
         self._max_tokens = max_tokens
         self.n_primes = primes
         self._moved = moved
         self._apart = apart
+        self._of_text = of_text
         self._n_tail = n_words // _TAIL_SHARE
         self._n_text = n_words - self._n_tail
         self.url = url
