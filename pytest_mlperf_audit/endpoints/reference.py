@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from jinja2 import TemplateError, nodes
+from jinja2 import Template, nodes
 from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -60,11 +60,11 @@ class ReferenceTokenizer:
         self.template = f"chat template sha256:{hashlib.sha256(source.encode()).hexdigest()[:16]}"
         self._variables = {name: text for name in settings if (text := _special(name, settings[name])) is not None}
         try:
-            self._template = _environment().from_string(source)
+            self._template = _compiled(source)
             self._empty = self._tokens({"role": "assistant", "content": ""})
             self.reasoning_field = self._reads_reasoning()
             says = self.count(AssistantMessage(content=_MARK))
-        except (TemplateError, RenderError) as error:
+        except RenderError as error:
             raise PlanError(f"its chat template cannot be used ({error}); name the directory of the model") from error
         if not says:
             raise PlanError("its chat template leaves out what the assistant says; name the directory of the model")
@@ -86,7 +86,12 @@ class ReferenceTokenizer:
         return member
 
     def _tokens(self, member: dict[str, Any]) -> int:
-        return len(self._local.ids(self._render(member)))
+        text = self._render(member)
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:  # JSON in a tool's arguments may spell half a character
+            raise RenderError(f"what it renders is no Unicode text: {error.reason}") from error
+        return len(self._local.ids(text))
 
     def _render(self, member: dict[str, Any]) -> str:
         messages = [{"role": "user", "content": ""}, member]
@@ -160,6 +165,14 @@ def _special(name: str, value: Any) -> str | None:
         return None
     text = value.get("content") if isinstance(value, dict) else value
     return text if isinstance(text, str) else None
+
+
+def _compiled(source: str) -> Template:
+    """Compile a template. Raises RenderError, also for what jinja2 leaves to Python's compiler."""
+    try:
+        return _environment().from_string(source)
+    except Exception as error:  # blocks too many within each other are a SyntaxError, and deep ones a RecursionError
+        raise RenderError(f"{type(error).__name__}: {error}"[:200]) from error
 
 
 def _environment() -> ImmutableSandboxedEnvironment:

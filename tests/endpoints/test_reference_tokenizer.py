@@ -103,3 +103,25 @@ def test_one_of_several_templates(tmp_path):
     named = [{"name": "tools", "template": "x"}, {"name": "default", "template": PLAIN}]
     (place / "tokenizer_config.json").write_text(json.dumps({"chat_template": named}))
     assert load_reference(place, ()).count(AssistantMessage(content="four")) == 4
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% for a in [1] %}" * 25 + "x" + "{% endfor %}" * 25,
+        "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
+        "{% break %}",
+        "{% for %}",
+        "{{ raise_exception('no') }}",
+    ],
+    ids=["nested", "deep", "no loop", "syntax", "raises"],
+)
+def test_a_template_that_cannot_be_compiled_or_rendered_is_one_message(tmp_path, template):
+    with pytest.raises(PlanError, match=r"model: its chat template cannot be used \(.*\); name the directory"):
+        reference(tmp_path, template + PLAIN)
+
+
+def test_half_a_character_in_the_arguments_of_a_call_is_refused_and_no_crash(tmp_path):
+    """An endpoint may send any text as arguments; json makes a lone surrogate of this one."""
+    with pytest.raises(RenderError, match="no Unicode text"):
+        reference(tmp_path).count(AssistantMessage(tool_calls=(ToolCall("look", r'{"at": "\ud800"}'),)))
