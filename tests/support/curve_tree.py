@@ -118,18 +118,29 @@ def _disclosure(concurrency: int, most: int) -> dict[str, Any]:
 
 
 def _summary(concurrency: int) -> dict[str, Any]:
-    """Throughput grows with the square root of the queries in flight."""
+    """Throughput grows with the square root of the queries in flight, and latencies do."""
     seconds, tokens = 1300, 1_000_000 * concurrency**0.5
-    tpot_ns = 5e6 * concurrency**0.5
+    tpot_ns, ttft_ns = 5e6 * concurrency**0.5, 1e8 * concurrency**0.5
+    latency_ns = concurrency * seconds * 1e9 * 0.98 / (2 * ROWS)
     return {
         "n_samples_issued": 2 * ROWS,
         "n_samples_completed": 2 * ROWS,
         "n_samples_failed": 0,
         "duration_ns": seconds * 10**9,
-        "ttft": {"total": 1.0, "percentiles": {"50.0": 1e8, "90.0": 2e8, "99.0": 3e8}},
+        "ttft": {"total": 1.0, "percentiles": {"50.0": ttft_ns, "90.0": 2 * ttft_ns, "99.0": 3 * ttft_ns}},
         "tpot": {"total": 1.0, "percentiles": {"50.0": tpot_ns / 2, "90.0": tpot_ns, "99.0": tpot_ns * 2}},
-        "latency": {"total": 1.0, "percentiles": {"50": 1e9, "90": 2e9, "99": 3e9}},
+        "latency": {
+            "total": latency_ns * 2 * ROWS,
+            "min": latency_ns / 2,
+            "max": latency_ns * 3,
+            "median": latency_ns,
+            "avg": latency_ns,
+            "percentiles": {"50": latency_ns, "90": latency_ns * 2, "99": latency_ns * 2.5},
+        },
         "output_sequence_lengths": {"total": tokens, "percentiles": {"50": 100, "90": 200}},
+        "legacy_loadgen_window_duration_ns": None,
+        "qps": 2 * ROWS / seconds,
+        "tps": tokens / seconds,
         "system_tps": tokens / seconds,
         "tps_per_user": 1e9 / tpot_ns,
     }

@@ -4,7 +4,9 @@
     point      the files of a point, read
     regions    which concurrencies are low, medium and high
     submitted  rules on what was handed in: files, points, seeds, one system
-    measured   rules on each point's run: load, duration, counts, warm-up, metrics, accuracy
+    measured   rules on each point's run: load, duration, counts, warm-up
+    figures    do a point's figures follow from each other
+    accuracy   scores in each region, and the model's target
     caching    what request logs say of a cache, where there are any
     published  one test judged
 

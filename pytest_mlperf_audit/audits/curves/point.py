@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from ...config.yaml_reader import read_yaml
 from ...errors import ConfigError, RecordError
+from ...loadgen.detail import finite
 from ...loadgen.text import read
 from ...text import readable
 from ..published.endpoints_audit import read_object
@@ -50,6 +51,11 @@ class Point:
         return declared if declared in ("dedicated", "elected") else ""
 
     @property
+    def is_agentic(self) -> bool:
+        """Whether it plays trajectories of several turns."""
+        return bool(value(self.disclosure, "runtime_settings.load_pattern") == "agentic_inference")
+
+    @property
     def concurrency(self) -> int:
         """The concurrency that it declares; where none can be read, that of its directory's name."""
         declared = value(self.disclosure, "concurrency")
@@ -72,8 +78,7 @@ class Curve:
     @property
     def is_agentic(self) -> bool:
         """Whether every point plays trajectories of several turns."""
-        patterns = {value(point.disclosure, "runtime_settings.load_pattern") for point in self.points}
-        return patterns == {"agentic_inference"}
+        return bool(self.points) and all(point.is_agentic for point in self.points)
 
 
 def value(data: Mapping[str, Any] | None, path: str) -> Any:
@@ -82,6 +87,14 @@ def value(data: Mapping[str, Any] | None, path: str) -> Any:
     for key in path.split("."):
         found = found.get(key) if isinstance(found, Mapping) else None
     return found
+
+
+def number(text: Any) -> float | None:
+    """Return a finite number, which the tool may have written as text, None for anything else."""
+    try:
+        return None if isinstance(text, bool) else finite(float(text))
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 @lru_cache(maxsize=8)  # each rule is a test of its own, and asks for the whole curve

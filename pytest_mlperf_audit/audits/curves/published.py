@@ -7,7 +7,7 @@ from typing import Final
 
 from ..published.case import AuditDirectory, Reverified
 from ..verdict import Check
-from . import caching, measured, submitted
+from . import accuracy, caching, figures, measured, submitted
 from .point import Curve, curve_of
 
 _RULES: Final[Mapping[str, Callable[[Curve], Check | str]]] = {
@@ -24,8 +24,8 @@ _RULES: Final[Mapping[str, Callable[[Curve], Check | str]]] = {
         measured.query_count,
         measured.streaming,
         measured.warm_up,
-        measured.metrics,
-        measured.accuracy,
+        figures.metrics,
+        accuracy.accuracy,
         submitted.seeds,
         caching.salt,
         submitted.consistency,

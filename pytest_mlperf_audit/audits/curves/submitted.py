@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from ...config.rulesets import RULESETS, Ruleset
 from ..verdict import Check
+from .figures import copied
 from .findings import judged
-from .point import Curve, Point, each, value
+from .point import CONFIG, SUMMARY, Curve, Point, each, value
 from .regions import ULTRA_LOW, Regions, regions_of
 
 _FEWEST, _MOST = 7, 32
@@ -76,8 +77,9 @@ def complete(curve: Curve) -> Check:
         ):
             missing = [name for name in fields if value(data, name) in (None, "")] if data is not None else []
             wrong += [f"{point.name}: {file} does not say {', '.join(missing)}"] if missing else []
-        if point.disclosure is not None and point.concurrency != point.number:
-            wrong.append(f"{point.name}: point.yaml says concurrency {point.concurrency}")
+        declared = value(point.disclosure, "concurrency")
+        if declared not in (None, "") and str(declared) != str(point.number):
+            wrong.append(f"{point.name}: point.yaml says concurrency {declared!r:.40}")
     return judged("complete", "8.1 to 8.3", f"{len(curve.points)} points have all their files and fields", wrong)
 
 
@@ -127,14 +129,15 @@ def _c_max(curve: Curve) -> int | None:
 
 def max_concurrency(curve: Curve) -> Check:
     """C_max is declared alike at every point, and above 32."""
-    of_system = {value(point.system, "max_supported_concurrency") for point in curve.points if point.system}
-    of_points = {declared for point, declared in each(curve, "max_supported_concurrency") if point.disclosure}
-    found, wrong = of_system | of_points, []
+    declared = [value(point.system, "max_supported_concurrency") for point in curve.points if point.system]
+    declared += [one for point, one in each(curve, "max_supported_concurrency") if point.disclosure]
+    found, wrong = {repr(one): one for one in declared}, []
+    c_max = next(iter(found.values()), None)
     if len(found) > 1:
-        wrong.append(f"max_supported_concurrency is {' and '.join(sorted(map(str, found)))}, not one number")
-    elif not found or type(c_max := next(iter(found))) is not int or c_max <= ULTRA_LOW:
-        declared = repr(next(iter(found), None))[:40]
-        wrong.append(f"max_supported_concurrency (C_max) is {declared}, a number above {ULTRA_LOW} is due")
+        told = " and ".join(f"{one:.40}" for one in sorted(found)[:3])
+        wrong.append(f"max_supported_concurrency is {told}, not one number")
+    elif type(c_max) is not int or c_max <= ULTRA_LOW:
+        wrong.append(f"max_supported_concurrency (C_max) is {c_max!r:.40}, a number above {ULTRA_LOW} is due")
     return judged("max_concurrency", "5.4", f"C_max is {_c_max(curve)}", wrong)
 
 
@@ -203,9 +206,14 @@ def _slips(point: Point, ruleset: Ruleset) -> Iterator[str]:
         if used != due:
             yield f"{key} is {used!r:.40}, that of the set is {due}"
     for key, name in _OF_RUN:
-        ran, due = value(point.config, f"settings.runtime.{key}"), getattr(ruleset.seeds, name)
-        if ran is not None and ran != due:
-            yield f"config.yaml ran with {key} {ran!r:.40}, that of the set is {due}"
+        due = getattr(ruleset.seeds, name)
+        of_config, of_summary = (
+            value(point.config, f"settings.runtime.{key}"),
+            value(point.summary, f"run_config.{key}"),
+        )
+        for file, ran in ((CONFIG, of_config), (SUMMARY, of_summary)):
+            if ran is not None and ran != due:
+                yield f"{file} ran with {key} {ran!r:.40}, that of the set is {due}"
 
 
 def consistency(curve: Curve) -> Check:
@@ -222,13 +230,21 @@ def consistency(curve: Curve) -> Check:
         if differing := sorted(key for key, _ in set(identity.items()) ^ set(described[0][1].items())):
             keys = ", ".join(dict.fromkeys(differing))
             wrong.append(f"{point.name}: system_desc.json differs from that of {described[0][0].name} in {keys}")
-    runs: dict[str, str] = {}
-    for point in curve.points:
-        if point.summary:
-            other = runs.setdefault(repr([value(point.summary, key) for key in _OF_ONE_RUN]), point.name)
-            if other != point.name:
-                wrong.append(f"{point.name}: its result_summary.json is that of {other}: one run stands for two points")
+    wrong += _copies([point for point in curve.points if point.summary])
     return judged("consistency", "8.5, 9.1", "one model, one data set, one system", wrong)
+
+
+def _copies(points: list[Point]) -> Iterator[str]:
+    """Yield the points whose run is that of another one, all of it or its times alone."""
+    for at, point in enumerate(points):
+        for other in points[:at]:
+            if all(value(point.summary, key) == value(other.summary, key) for key in _OF_ONE_RUN):
+                yield f"{point.name}: its result_summary.json is that of {other.name}: one run stands for two points"
+            elif name := copied(point, other):
+                yield f"{point.name}: its {name} is that of {other.name} to the last digit: of one run"
+            else:
+                continue
+            break
 
 
 def _identity(system: Mapping[str, Any]) -> dict[str, str]:
