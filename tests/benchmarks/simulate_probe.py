@@ -18,11 +18,13 @@ from multiprocessing import Pool
 from operator import add
 from time import perf_counter
 
+from msgspec import structs
+
 from pytest_mlperf_audit.audits.probe.judges.repeats import BETS, STRATA
 from pytest_mlperf_audit.audits.probe.planned import Probe
 from pytest_mlperf_audit.audits.probe.sent.design import DATASET, N_BURSTS
 from pytest_mlperf_audit.audits.probe.sent.few import N_SINGLE
-from tests.support.simulated_probe import THOROUGH, Tally, planned, simulate
+from tests.support.simulated_probe import INPUTS, THOROUGH, Tally, planned, simulate
 from tests.support.virtual_sut import NO_CACHE, Cache, Copies, Service, Shape
 
 CVS = (0.02, 0.10, 0.30, 0.60, 1.00)
@@ -54,6 +56,15 @@ BURSTS = ("steady", PROMPTS)
 
 #: What a hit has of the reply that was kept.
 COPIES: tuple[Copies, ...] = ("", "output", "id and output")
+
+#: How much inputs that are no text differ in cost, and what a server of them may keep.
+COSTS = (0.0, 0.3, 0.6)
+CACHES_OF_INPUTS = (
+    *((f"response {1 / hit:g}x", Cache("response", hit=hit), "response") for hit in (0.01, 0.5)),
+    *((f"near-duplicate {1 / hit:.3g}x", Cache("twins", hit=hit), "near_duplicate") for hit in (0.01, 0.1, 1 / 3, 0.5)),
+    ("URL-keyed 10x", Cache("url_keyed", hit=0.1), "url_keyed"),
+    ("coalescing", Cache("coalescing"), "coalescing"),
+)
 
 #: Caches of the designs that only repeat: how long a hit takes, and how often there is one.
 REPEATS = (
@@ -106,6 +117,21 @@ def honest() -> Iterator[Cell]:
             yield Cell(
                 f"{table}, hashed replicas", f"{cv:.0%}", " : ".join(f"{one:g}" for one in replicas), probe, service
             )
+
+
+def inputs() -> Iterator[Cell]:
+    """Yield servers of inputs that are no text, and that differ in cost by a CV."""
+    default = planned(bursts=True, **INPUTS)
+    single = structs.replace(SINGLE, **INPUTS)
+    anytime = structs.replace(ANYTIME, **INPUTS)
+    for cost, shape, cv in product(COSTS, SHAPES, CVS[:4]):
+        row, column, service = f"{shape}, {cv:.0%}", f"inputs differ by {cost:.0%}", Service(shape, cv, by_text=cost)
+        for table, probe in (("default", default), ("single", single), ("anytime", anytime)):
+            slow = service if probe is default else replace(service, seconds=MINUTE)
+            yield Cell(f"false alarms, inputs, {table}", row, column, probe, slow)
+    for cost, cv, (name, cache, right) in product(COSTS[1:], CVS[1:3], CACHES_OF_INPUTS):
+        row = f"inputs differ by {cost:.0%}, CV {cv:.0%}: {name}"
+        yield Cell("other caches", row, "", default, Service(cv=cv, by_text=cost), cache, (right,))
 
 
 def _service(shape: Shape, cv: float, condition: dict[str, object], seconds: float = 0.05) -> Service:
@@ -173,7 +199,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     options = parser.parse_args()
     runs = 500 if options.quick else options.runs
-    cells = [cell for cell in (*honest(), *caching()) if _is_asked(cell, options.cells.split())]
+    cells = [cell for cell in (*honest(), *inputs(), *caching()) if _is_asked(cell, options.cells.split())]
     began = perf_counter()
     jobs = [(number, chunk, cell, _share(cell, runs)) for number, cell in enumerate(cells) for chunk in range(_CHUNKS)]
     with Pool(options.processes) as pool:

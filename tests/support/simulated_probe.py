@@ -15,7 +15,7 @@ from pytest_mlperf_audit.audits.probe.conclusion import Conclusion
 from pytest_mlperf_audit.audits.probe.judges.judgement import Judgement
 from pytest_mlperf_audit.audits.probe.planned import Probe
 from pytest_mlperf_audit.audits.probe.sent.design import DATASET, MADE_UP, Designer
-from pytest_mlperf_audit.audits.probe.settings import KINDS
+from pytest_mlperf_audit.audits.probe.settings import KINDS, NOT_OF_INPUTS
 from pytest_mlperf_audit.runs.query import QueryRecord
 from tests.support.virtual_sut import Cache, Service, VirtualSut
 
@@ -59,6 +59,14 @@ def planned(**changes: Any) -> Probe:
 
 
 THOROUGH = {"thorough": True, "primes": 2}
+#: As it is planned where inputs are no texts.
+INPUTS = {
+    "twins": "one element changed by the least step",
+    "moved": False,
+    "forbidden": tuple(kind for kind in KINDS if kind not in NOT_OF_INPUTS),
+    "unseen": tuple(NOT_OF_INPUTS),
+    "max_burst": 64,
+}
 
 
 @dataclass

@@ -98,6 +98,7 @@ KEYS: dict[str, Key] = {
     "near_duplicate": lambda prompt: prompt.words[:-1],
     "semantic": lambda prompt: prompt.text,
     "url_keyed": lambda prompt: prompt.url,
+    "twins": lambda prompt: prompt.text,  # of inputs that are no text: what they are made from, or which row they are
 }
 
 

@@ -29,8 +29,8 @@ CONTEXT = AuditContext(load=Concurrency(target=8), api_type="tensors")
 OF_TEXTS = re.compile(r"word|beginning|ending|prompt|text|mean")
 #: A server of 50 ms, four lanes; inputs differ in cost by a CV of 60 %, and each query has noise of its own.
 SERVICE = Service(cv=0.1, by_text=0.6)
-#: What a cache that takes twins for the same looks at: what an input is made from, or which row it is.
-NEAR = Cache("semantic")
+#: A cache that takes twins for the same.
+NEAR = Cache("twins")
 
 
 class Tensors:
