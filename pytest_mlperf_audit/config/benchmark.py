@@ -25,9 +25,9 @@ from .yaml_source import KeyPath
 _Mode = Literal["offline", "online"]
 
 #: Wire formats without a field for a least output length or for special tokens.
-_NO_COMPLETION_CONTROLS = frozenset({"openai", "sglang", "videogen"})
-#: Wire formats without chat messages.
-_NO_CHAT = frozenset({"openai_completions", "sglang", "videogen"})
+_NO_COMPLETION_CONTROLS = frozenset({"openai", "sglang", "videogen", "openai_responses", "anthropic"})
+#: Wire formats to which no turns of a conversation can be sent as they are: it has calls of tools and their results.
+_NO_CHAT = frozenset({"openai_completions", "sglang", "videogen", "openai_responses", "anthropic"})
 _OVERRIDE_CURE = "does not go together with model_params: min_new_tokens exceeds max_new_tokens"
 
 

@@ -202,12 +202,15 @@ class EndpointConfig(Block):
         default=(), description="Base URLs, each http:// or https://; left out: the embedded simulated endpoint serves"
     )
     api_key: SecretStr | None = Field(
-        default=None, description="Key sent as 'Authorization: Bearer ...'; best given as ${VARIABLE}"
+        default=None,
+        description="Key sent as 'Authorization: Bearer ...', for anthropic as 'x-api-key: ...' too; best given as "
+        "${VARIABLE}. A header of the same name in `headers` takes its place",
     )
     api_type: str = Field(
         default="openai",
         min_length=1,
-        description="Wire format: openai, openai_completions, sglang, videogen, or one that a plugin registered",
+        description="Wire format: openai, openai_completions, openai_responses, anthropic, sglang, videogen, or one "
+        "that a plugin registered",
     )
     path: Annotated[str, AfterValidator(_path_of_a_url)] | None = Field(
         default=None,

@@ -91,6 +91,8 @@ class EndpointAdapter(ABC):
     path: str
     #: Request headers, credentials excluded.
     headers: Mapping[str, str] = {"Content-Type": "application/json", "Accept": "*/*"}
+    #: Headers that carry endpoint_config.api_key, which takes the place of {key} in their values.
+    key_headers: ClassVar[Mapping[str, str]] = {"Authorization": "Bearer {key}"}
     directories: Sequence[Path] = ()
     #: The most rows that a query takes; see `rows`.
     max_batch: ClassVar[int] = 1
@@ -142,7 +144,7 @@ class EndpointAdapter(ABC):
 
     def n_words(self, row: Row) -> int:
         """Return how many words, or token ids, an edit of a row without a problem finds in its prompt."""
-        return _n_words(next((row[column] for column in _PROMPT_COLUMNS if row.get(column) is not None), ""))
+        return n_words(next((row[column] for column in _PROMPT_COLUMNS if row.get(column) is not None), ""))
 
     @abstractmethod
     def problem(self, row: Row) -> str | None:
@@ -164,7 +166,7 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:32]
 
 
-def _n_words(content: Any) -> int:
+def n_words(content: Any) -> int:
     """Return the words of a text, of the text parts of a content, or of a user's last message; or the ids of a list."""
     if isinstance(content, str):
         return len(content.split())
@@ -172,6 +174,6 @@ def _n_words(content: Any) -> int:
         return 0
     asked = [one for one in content if isinstance(one, dict) and one.get("role") == "user"]
     if asked:
-        return _n_words(asked[-1].get("content"))
+        return n_words(asked[-1].get("content"))
     parts = [one["text"] for one in content if isinstance(one, dict) and isinstance(one.get("text"), str)]
-    return sum(map(_n_words, parts)) if parts else sum(type(one) is int for one in content)
+    return sum(map(n_words, parts)) if parts else sum(type(one) is int for one in content)

@@ -28,7 +28,7 @@ _GOOD_CODES = {"", "0", "ok", "success", "none", "null", "false"}
 _FIRST_BAD_STATUS = 400
 _DEPTH = 4
 _TITLE = re.compile(r"<title>(.*?)</title>", re.IGNORECASE | re.DOTALL)
-_LIMITS = ("max_completion_tokens", "max_tokens", "max_new_tokens")
+_LIMITS = ("max_completion_tokens", "max_tokens", "max_new_tokens", "max_output_tokens")
 
 #: Where a document has any of these, all its members are looked at; without, an answer is what it seems.
 _MAY_FAIL = re.compile(rb'"(?:%b)"|"(?:object|type)"\s*:\s*"(?i:error)"' % "|".join((*_ERRORS, *_CODES)).encode())

@@ -146,6 +146,21 @@ class Completion(_Part, gc=False, kw_only=True):
         return None if choice.index or choice.token_ids is not None or choice.ids_unknown else choice
 
 
+def piece(message: Message | None = None, *, finish_reason: str | None = None, **said: Any) -> Completion:
+    """Return what another API says of a reply as a part of one here; `said` are members of Completion."""
+    return Completion(choices=[_Choice(delta=message, finish_reason=finish_reason)], **said)
+
+
+def call(index: int, *, name: str = "", arguments: str = "", call_id: str | None = None) -> Message:
+    """Return a part of a tool call that another API makes, the `index`-th."""
+    return Message(tool_calls=[_ToolCall(_Function(name, arguments), index, call_id)])
+
+
+def counts(prompt: int | None, completion: int | None, cached: int | None) -> Usage:
+    """Return tokens that another API has counted; `prompt` are all, the cached ones among them."""
+    return Usage(completion, prompt, None if cached is None else _PromptDetails(cached))
+
+
 _DECODER = msgspec.json.Decoder(Completion)
 
 

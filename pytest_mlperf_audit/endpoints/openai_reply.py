@@ -28,7 +28,7 @@ def _gave_up(finish_reason: str) -> bool:
     return finish_reason not in _GOOD_REASONS and GAVE_UP.search(finish_reason) is not None
 
 
-class _Collector:
+class Collector:
     """Gathers output, usage and finish reason, from one document or from many chunks.
 
     Of several choices (`n` above 1) the first is the output; its digest is the same however the reply was cut.
@@ -209,7 +209,7 @@ class CompletionDecoder(DocumentDecoder):
         document = read_part(body, "the reply")
         if (plain := self._plain(document)) is not None:
             return plain
-        collector = _Collector(self._endings, keep_output=self._keep_output)
+        collector = Collector(self._endings, keep_output=self._keep_output)
         collector.add(document)
         if not document.choices:
             raise bad("server_error" if document.remark else "malformed", document.remark or "the reply has no choices")
@@ -242,7 +242,7 @@ class StreamDecoder(EventStream):
 
     def __init__(self, endings: Endings, *, keep_output: bool = False) -> None:
         super().__init__(CompletionDecoder(endings, keep_output=keep_output))
-        self._collector = _Collector(endings, keep_output=keep_output)
+        self._collector = Collector(endings, keep_output=keep_output)
 
     def _add_event(self, event: bytes) -> bool:
         part = read_part(event, "an event of the stream")

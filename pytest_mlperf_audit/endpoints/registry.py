@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from .anthropic import AnthropicAdapter
 from .base import EndpointAdapter
 from .openai import OpenAIChatAdapter, OpenAICompletionsAdapter
+from .openai_responses import OpenAIResponsesAdapter
 from .sglang import SGLangAdapter
 from .videogen import VideoGenAdapter
 
 
 def shipped() -> tuple[type[EndpointAdapter], ...]:
     """Return the adapter of every api_type that needs no plugin."""
-    return (OpenAIChatAdapter, OpenAICompletionsAdapter, SGLangAdapter, VideoGenAdapter)
+    return (
+        OpenAIChatAdapter,
+        OpenAICompletionsAdapter,
+        SGLangAdapter,
+        VideoGenAdapter,
+        OpenAIResponsesAdapter,
+        AnthropicAdapter,
+    )

@@ -175,7 +175,7 @@ class RequestSource:
 
 
 #: APIs whose rows may say which model is asked for.
-_ROWS_NAME_MODELS = frozenset({"openai", "openai_completions"})
+_ROWS_NAME_MODELS = frozenset({"openai", "openai_completions", "openai_responses", "anthropic"})
 
 
 def _cure(row: Row) -> str:

@@ -30,7 +30,7 @@ _NOWHERE = "/no/such/path"
 _MOST_NAMED = 8
 _ECHO = re.compile(r"""["']model["']\s*:\s*["'][^"']*["']""")
 #: What every request has, and what words may speak of in other ways.
-_NO_FIELDS = frozenset({"model", "messages", "prompt", "text", "input", "sampling_params"})
+_NO_FIELDS = frozenset({"model", "messages", "prompt", "text", "input", "system", "instructions", "sampling_params"})
 #: A field's name as servers give it: in quotes, behind a dot, or alone.
 _NAMED = r"""(?:['"`.]|^|(?<=\s)){}(?:['"`:.,]|$|(?=\s))"""
 #: The keys that leave out what is sent unasked.
@@ -38,6 +38,7 @@ _KEYS = {
     "stream_options": "set model_params.stream_usage: false",
     "stream": "set model_params.streaming: off",
     "max_tokens": "set model_params.length_field: max_completion_tokens, or max_new_tokens: null",
+    "max_output_tokens": "set model_params.max_new_tokens: null",
     "max_completion_tokens": "set model_params.length_field: max_tokens, or max_new_tokens: null",
 }
 _KEY = "set endpoint_config.api_key to a key it accepts, for example api_key: ${API_KEY}"

@@ -104,8 +104,11 @@ def _with_endpoint(loaded: LoadedConfig, config: EndpointConfig) -> LoadedConfig
     return replace(loaded, benchmark=loaded.benchmark.model_copy(update={"endpoint_config": config}))
 
 
-def target_of(loaded: LoadedConfig) -> Target | None:
-    """Return the endpoint under test, None for the embedded simulated one. Raises ConfigError."""
+def target_of(loaded: LoadedConfig, key_headers: Mapping[str, str]) -> Target | None:
+    """Return the endpoint under test, None for the embedded simulated one. Raises ConfigError.
+
+    `key_headers` carry the key, which takes the place of {key} in them.
+    """
     config, client = loaded.benchmark.endpoint_config, loaded.benchmark.settings.client
     if not config.endpoints:
         for key, has_no in (("metrics", "metrics page"), ("path", "path but its API's own")):
@@ -123,7 +126,9 @@ def target_of(loaded: LoadedConfig) -> Target | None:
     headers = {name: value.get_secret_value() for name, value in config.headers.items()}
     secret_values = list(headers.values())
     if config.api_key and (key := config.api_key.get_secret_value()):
-        headers = {"Authorization": f"Bearer {key}", **headers}
+        own = {name.lower() for name in headers}
+        carried = {name: value.replace("{key}", key) for name, value in key_headers.items() if name.lower() not in own}
+        headers = {**carried, **headers}
         secret_values.append(key)
     return Target(
         urls=config.endpoints,
@@ -190,6 +195,11 @@ class Sources:
     def text_output(self) -> bool:
         """Whether replies are texts."""
         return self._adapter.text_output
+
+    @property
+    def key_headers(self) -> Mapping[str, str]:
+        """The headers that carry a key."""
+        return self._adapter.key_headers
 
     @property
     def paths(self) -> list[Path]:

@@ -77,7 +77,7 @@ def _plan_run(path: Path, request: Request, audits: registry.Registry, adapters:
     inputs = [path, request.cwd, request.rootpath, *sources.paths]
     known_prompts = loaded.benchmark.endpoint_config.simulated.known_prompts
     check_harmless(report_dir, [*inputs, *([known_prompts] if known_prompts else [])])
-    target = target_of(loaded)
+    target = target_of(loaded, sources.key_headers)
     crowded = turn_warnings(each_share(loaded.benchmark, [one for planned in plans for one in planned.phases]), target)
     hidden = target.redactor if target else Redactor(loaded.secrets)
     return AuditRun(

@@ -47,6 +47,8 @@ def test_shipped_adapters():
         "openai_completions",
         "sglang",
         "videogen",
+        "openai_responses",
+        "anthropic",
     ]
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pytest_mlperf_audit.endpoints import failures, openai_parts
 from pytest_mlperf_audit.endpoints.base import BadReplyError, Reply
 from pytest_mlperf_audit.endpoints.openai_parts import read_part
-from pytest_mlperf_audit.endpoints.openai_reply import CompletionDecoder, StreamDecoder, _Collector
+from pytest_mlperf_audit.endpoints.openai_reply import Collector, CompletionDecoder, StreamDecoder
 from pytest_mlperf_audit.endpoints.stream import Endings, EventParser
 
 texts = st.none() | st.just("") | st.text(max_size=20)
@@ -68,7 +68,7 @@ def decoded(body: bytes, keep: bool) -> Reply | tuple[str, str]:
 
 def collected(body: bytes, keep: bool) -> Reply | tuple[str, str]:
     try:
-        collector = _Collector(Endings(), keep_output=keep)
+        collector = Collector(Endings(), keep_output=keep)
         collector.add(read_part(body, "the reply"))
         return collector.reply()
     except BadReplyError as error:
@@ -161,7 +161,7 @@ def test_a_plain_chunk_is_read_as_the_collector_reads_it(
                 joined = joined[at:]
     pieces.append(joined)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_Collector, "add_plain", lambda _self, _part: False)
+        patch.setattr(Collector, "add_plain", lambda _self, _part: False)
         patch.setattr(EventParser, "_plain_events", lambda _self, _piece: None)
         slowly = streamed(pieces, keep)
     assert streamed(pieces, keep) == slowly

@@ -15,14 +15,17 @@ from typing import Any
 import msgspec
 
 from pytest_mlperf_audit.config.model_params import ModelParams
+from pytest_mlperf_audit.endpoints.anthropic import AnthropicAdapter
 from pytest_mlperf_audit.endpoints.base import BadReplyError, EndpointAdapter, Reply
 from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter, OpenAICompletionsAdapter
+from pytest_mlperf_audit.endpoints.openai_responses import OpenAIResponsesAdapter
 from pytest_mlperf_audit.endpoints.sglang import SGLangAdapter
 from pytest_mlperf_audit.endpoints.videogen import VideoGenAdapter
 from pytest_mlperf_audit.runs.query import REASONS
 
 from .kind import WrongError, require
 from .mutate import mutate_json, mutated, pieces
+from .text_replies import MESSAGE_STREAMS, MESSAGES, RESPONSE_STREAMS, RESPONSES
 
 _PARAMS = ModelParams(name="m")
 _DETAIL_CHARACTERS = 200
@@ -65,6 +68,8 @@ _DOCUMENTS: dict[type[EndpointAdapter], Sequence[dict[str, Any]]] = {
     ),
     OpenAICompletionsAdapter: (_text(" and then"), _text("\u2028x"), *_ERRORS),
     SGLangAdapter: (_generated("a b", [5, 6, 2], _STOP), _generated("", [2], {"type": "length"}), *_ERRORS),
+    OpenAIResponsesAdapter: (*RESPONSES, *_ERRORS),
+    AnthropicAdapter: (*MESSAGES, *_ERRORS),
     VideoGenAdapter: (
         {"video_id": "v1", "video_path": "/videos/v1.mp4", "status": "completed"},
         {"video_id": "v2", "video_bytes": base64.b64encode(_MP4 * 3).decode()},
@@ -98,6 +103,8 @@ _STREAMS: dict[type[EndpointAdapter], Sequence[Sequence[dict[str, Any]]]] = {
         (_piece(" a"), _piece(" b"), _piece("", "stop"), _END),
         (_piece("x"), _piece("y", "length")),
     ),
+    OpenAIResponsesAdapter: RESPONSE_STREAMS,
+    AnthropicAdapter: MESSAGE_STREAMS,
     SGLangAdapter: (
         (_generated("a", [5], None), _generated("a b", [5, 6], None), _generated("a b", [5, 6, 2], _STOP)),
         (_generated("a", [5], None), _generated(" b", [6], None), _generated("", [2], _STOP)),
@@ -180,6 +187,8 @@ def _stream(kind: type[EndpointAdapter], drawn: random.Random) -> tuple[bytes, i
 
 def _ends(event: dict[str, Any]) -> bool:
     """Whether an event says that the output ended."""
+    if event.get("type") in ("message_stop", "response.completed", "response.incomplete"):
+        return True
     reasons = [choice["finish_reason"] for choice in event.get("choices", ())]
     return any(reasons) or bool(event.get("meta_info", {}).get("finish_reason"))
 

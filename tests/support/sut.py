@@ -4,7 +4,7 @@
     python sut.py --fork
 
 Prints its port as one line; or forks a server for each line of options that comes, prints "PID PORT" for it, and ends
-them all when no more lines can come. POST bodies are answered in the videogen or chat format by their path. Every
+them all when no more lines can come. POST bodies are answered in the format of their path, chat's by default. Every
 request is kept byte for byte; GET /log returns times, GET /wire the raw requests (base64), GET /counts what was
 computed, GET /connections when each connection was accepted and when each GET other than these came.
 """
@@ -235,6 +235,13 @@ class Sut:
         name = hashlib.sha256(body).hexdigest()[:12]
         if path.endswith(b"/v1/videos/generations"):
             answer: dict[str, Any] = {"video_id": f"v{self.computed}", "video_path": f"/videos/{name}.mp4"}
+        elif path.endswith(b"/v1/messages"):
+            said = {"content": [{"type": "text", "text": f"answer {name}"}], "stop_reason": "end_turn"}
+            answer = {"id": f"msg_{self.computed}", **said, "usage": {"input_tokens": 5, "output_tokens": 4}}
+        elif path.endswith(b"/v1/responses"):
+            item = {"type": "message", "content": [{"type": "output_text", "text": f"answer {name}"}]}
+            counted = {"usage": {"input_tokens": 5, "output_tokens": 4}, "status": "completed"}
+            answer = {"id": f"resp_{self.computed}", "output": [item], **counted}
         else:
             answer = {
                 "id": f"chatcmpl-{self.computed}",
