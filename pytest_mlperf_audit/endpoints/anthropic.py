@@ -17,6 +17,7 @@ from .base import Row
 from .chat_messages import chat_messages, messages_problem
 from .text_requests import CHAT_COLUMNS, TextAdapter, chat_only_problem, image_url, parts_in_form, without_system
 
+_HEADERS: Mapping[str, str] = {**TextAdapter.headers, "anthropic-version": "2023-06-01"}
 _DATA_URL = re.compile(r"data:(?P<kind>[\w.+/-]+);base64,(?P<data>.*)", re.DOTALL)
 
 
@@ -54,7 +55,7 @@ class AnthropicAdapter(TextAdapter):
 
     api_type: ClassVar[str] = "anthropic"
     path = "/v1/messages"
-    headers = {**TextAdapter.headers, "anthropic-version": "2023-06-01"}
+    headers = _HEADERS
     key_headers: ClassVar[Mapping[str, str]] = {**TextAdapter.key_headers, "x-api-key": "{key}"}
     body = _MessagesRequest
     prompt_columns = CHAT_COLUMNS

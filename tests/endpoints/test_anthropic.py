@@ -28,7 +28,7 @@ def text(of: str) -> dict[str, Any]:
     return {"type": "text", "text": of}
 
 
-def message(*blocks: dict[str, Any], stop: str | None = "end_turn", **fields: Any) -> dict[str, Any]:
+def message(*blocks: Any, stop: str | None = "end_turn", **fields: Any) -> dict[str, Any]:
     whole = {"id": "msg_1", "type": "message", "role": "assistant", "model": "llama", "content": list(blocks)}
     return {**whole, "stop_reason": stop, "usage": {"input_tokens": 12, "output_tokens": 3}, **fields}
 

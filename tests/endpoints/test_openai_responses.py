@@ -30,7 +30,7 @@ def message(text: str, item: str = "msg_1") -> dict[str, Any]:
     return {"type": "message", "id": item, "role": "assistant", "status": "completed", "content": [part]}
 
 
-def response(*items: dict[str, Any], status: str | None = "completed", **fields: Any) -> dict[str, Any]:
+def response(*items: Any, status: str | None = "completed", **fields: Any) -> dict[str, Any]:
     whole = {"id": "resp_1", "object": "response", "model": "llama", "error": None, "output": list(items)}
     return {**whole, "status": status, "usage": USAGE, **fields}
 
@@ -221,7 +221,7 @@ def test_a_stream_is_the_same_wherever_it_is_cut():
 
 
 def test_vllm_says_incomplete_in_its_event_completed():
-    cut = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
+    cut: dict[str, Any] = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
     for kind in ("completed", "incomplete"):
         assert streamed([*HEAD, *told("It"), end(message("It"), kind=kind, **cut)]).finish_reason == "length"
     assert document(**response(message("It"), **cut)).finish_reason == "length"

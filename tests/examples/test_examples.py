@@ -22,6 +22,8 @@ CONFIGS = {
     "cache_probe": "probe.yaml",
     "wan22_submission": "submission.yaml",
     "llm_audits": "audits.yaml",
+    "openai_responses": "responses.yaml",
+    "anthropic_messages": "messages.yaml",
 }
 QUIET = ["-p", "no:randomly", "-p", "no:asyncio", "-p", "no:cacheprovider"]
 
@@ -65,7 +67,9 @@ def test_example_catches_a_dishonest_model(dishonest: str, caught: str, tmp_path
     assert caught in [audit["id"] for audit in verdict["audits"] if audit["status"] == "FAIL"]
 
 
-@pytest.mark.parametrize("example", ["wan22_offline", "openai_chat", "wan22_submission"])
+@pytest.mark.parametrize(
+    "example", ["wan22_offline", "openai_chat", "wan22_submission", "openai_responses", "anthropic_messages"]
+)
 def test_example_catches_a_cache(example: str, tmp_path: Path) -> None:
     result, verdict = run(example, tmp_path, "-m", "test04", SIMULATED_CACHE="exact")
     assert result.returncode == 1, result.stdout
