@@ -110,3 +110,11 @@ def test_test08_is_judged_by_the_numbers_recorded(tmp_path: Path, text: bytes | 
     assert came.status == status, came.reason
     assert all(each.defect for each in came.differences)
     assert text is None or any("rests on the submitter's record" in note for note in came.notes)
+
+
+@pytest.mark.parametrize("cut", [b"\nTEST PASS", None], ids=["no conclusion", "few outputs"])
+def test_a_record_that_is_cut_short_or_of_few_outputs_decides_nothing(tmp_path: Path, cut: bytes | None) -> None:
+    text = record().replace(cut, b"") if cut else record(perf_log_entries=12, matched=12)
+    came = judged08(tmp_path, text)
+    assert came.status == "NO_VERDICT", came.reason
+    assert ("it was cut short" if cut else "so few tell little") in came.reason

@@ -14,13 +14,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from ...config.rulesets import RULESETS, Ruleset, find_ruleset
+from ...config.rulesets import RULESETS, Ruleset, find_ruleset, knows_benchmark
 from ...errors import RecordError
 from ...loadgen.summary import read_summary
+from .place import folded
 
 #: The checker asks these for audits, and leaves the open division alone.
 AUDITED_DIVISIONS: Final = frozenset({"closed", "network"})
-_DIVISIONS: Final = AUDITED_DIVISIONS | {"open"}
+DIVISIONS: Final = AUDITED_DIVISIONS | {"open"}
 _PREFIX: Final = "mlperf-inference-"
 _NAME = re.compile(r"(?:.*[^a-z0-9.])?(v[0-9]+\.[0-9]+)", re.IGNORECASE)
 _MAPPED: Final = {
@@ -42,16 +43,27 @@ _GUESSED: Final = {
 }
 #: The one audit file that the checker requires of an endpoints submission, and of which model.
 _ENDPOINTS_TEST, _ENDPOINTS_MODEL = "test04", "wan-2.2-t2v-a14b"
+#: ENDPOINTS_ALLOWED_MODELS.
+_ENDPOINTS_MODELS: Final = frozenset(
+    {
+        *("wan-2.2-t2v-a14b", "qwen3-vl-235b-a22b", "qwen3.6-27b", "llama3.1-8b", "llama3.1-8b-edge"),
+        *("gpt-oss-120b", "deepseek-r1"),
+    }
+)
 #: Runs that are asked for their seeds where no name tells the round.
 _MOST_ASKED: Final = 50
 
 
 def round_named(path: Path) -> str:
     """Return the round that a path names, as `v6.0`: the last part above the division that ends in a version, or ""."""
-    divisions = [at for at, part in enumerate(path.parts) if part in _DIVISIONS]
-    above = path.parts[: divisions[-1]] if divisions else path.parts
-    named = [match[1].lower() for part in above if (match := _NAME.fullmatch(part))]
+    named = [match[1].lower() for part in (above_division(path) or path).parts if (match := _NAME.fullmatch(part))]
     return named[-1] if named else ""
+
+
+def above_division(path: Path) -> Path | None:
+    """Return the part of a path that stands above its division, None where it names none."""
+    divisions = [at for at, part in enumerate(path.parts) if folded(part) in DIVISIONS]
+    return Path(*path.parts[: divisions[-1]]) if divisions else None
 
 
 def round_by_seeds(runs: Iterable[Path]) -> str:
@@ -94,8 +106,22 @@ def required_tests(round_name: str, benchmark: str, *, is_endpoints: bool) -> tu
     return tuple(test for test in tests if (test, model) == (_ENDPOINTS_TEST, _ENDPOINTS_MODEL))
 
 
+def may_be_endpoints(round_name: str, benchmark: str) -> bool:
+    """Whether a benchmark may be an endpoints submission; any other is LoadGen's, whatever files it has."""
+    ruleset = find_ruleset(f"{_PREFIX}{round_name}")
+    return ruleset is not None and _checker_model(benchmark, ruleset) in _ENDPOINTS_MODELS
+
+
+def knows_model(round_name: str, benchmark: str) -> bool:
+    """Whether a round knows a benchmark, whatever it asks of it."""
+    ruleset = find_ruleset(f"{_PREFIX}{round_name}")
+    model = _checker_model(benchmark, ruleset) if ruleset else ""
+    return ruleset is not None and (model in _ENDPOINTS_MODELS or knows_benchmark(ruleset, model))
+
+
 def _checker_model(benchmark: str, ruleset: Ruleset) -> str:
-    """Return what the checker takes a benchmark's directory for."""
+    """Return what the checker takes a benchmark's directory for, in any spelling."""
+    benchmark = folded(benchmark)
     if any(benchmark in models for models in ruleset.audits.values()):
         return benchmark
     if benchmark in _MAPPED:

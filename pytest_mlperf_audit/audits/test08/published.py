@@ -14,6 +14,7 @@ from ..verdict import Check
 from . import SAMPLES, TOLERANCE_PERCENT, upstream
 
 _VERIFY_FILE = "verify_accuracy.txt"
+#: Below this share of the outputs that the audit's configuration asks for nothing is decided.
 _FEW = 0.5
 
 
@@ -29,11 +30,10 @@ def verify(found: AuditDirectory) -> Reverified:
     if record.verdict == "FAIL":
         reason = f"{_VERIFY_FILE} says TEST FAIL"
         shown.checks.append(Check(name="recorded", passed=False, observed="FAIL", limit="PASS", reason=reason))
+    elif not record.verdict:
+        shown.checks.append(undecided("recorded", f"{_VERIFY_FILE} has no line TEST PASS: it was cut short"))
     where = "are" if (found.path / ACCURACY_LOG).exists() else "were not published and are"
     shown.notes.append(f"the verdict rests on the submitter's record: the logs {where} not compared again here")
-    logged = record.count("num_perf_log_entries")
-    if logged is not None and logged < SAMPLES * _FEW:
-        shown.notes.append(f"{logged} outputs were logged, {SAMPLES} is what the audit's configuration aims at")
     shown.upstream, shown.defects = upstream.said(record, shown.checks)
     return shown
 
@@ -42,8 +42,10 @@ def _samples(record: VerifyRecord) -> Check:
     logged, matched, unmatched = (record.count(f"num_{name}") for name in ("perf_log_entries", "matched", "unmatched"))
     if logged is None or matched is None or unmatched is None:
         return undecided("samples", f"{_VERIFY_FILE} does not record how many requests were logged and matched")
-    passed = matched > 0 and not unmatched and matched == logged
+    passed: bool | None = matched > 0 and not unmatched and matched == logged
     reason = f"as recorded, {matched} of {logged} logged requests are among the accuracy run's, {unmatched} are not"
+    if passed and logged < SAMPLES * _FEW:
+        passed, reason = None, f"{reason}; the audit's configuration aims at {SAMPLES}, so few tell little"
     return Check(name="samples", passed=passed, observed=matched, limit=logged, reason=reason)
 
 
