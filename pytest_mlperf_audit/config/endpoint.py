@@ -67,6 +67,8 @@ class SimulatedConfig(Block):
     * `/v1/images/generations`: PNG files, as base64 or `data:` URLs; a request takes the service time for each 20 steps
       of each image
     * `/v1/videos/generations`: see `video_reply`
+    * `/v2/models/{model}/infer`, `/v2/models/{model}/versions/{version}/infer`: takes any tensors and gives two,
+      `probabilities` of 1,001 classes and the `label`, in JSON or binary
 
     Its caches:
 

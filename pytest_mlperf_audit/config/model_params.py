@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from typing_extensions import Self
 
 from .block import Block, reject
+from .tensors import Tensors
 
 Streaming = Literal["auto", "on", "off"]
 
@@ -65,6 +66,10 @@ class ModelParams(Generation):
         "refuse it",
     )
 
+    version: str | None = Field(
+        default=None, description="Version of the model, for APIs that name one in their path; null: the server's own"
+    )
+    tensors: Tensors | None = Field(default=None, description="Inputs and outputs of a model of api_type kserve_v2")
     batch_size: int = Field(
         default=1,
         ge=1,

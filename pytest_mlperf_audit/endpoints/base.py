@@ -98,7 +98,7 @@ class EndpointAdapter(ABC):
     max_batch: ClassVar[int] = 1
     #: What a twin of an input has that the input has not, in words that follow "with": "one element changed by the
     #: least step". "" where inputs are texts, whose words an edit changes; others are changed by the seeds of an Edit.
-    twins: ClassVar[str] = ""
+    twins: str = ""
     #: Whether the output is a text; a local tokenizer makes token ids of nothing else.
     text_output: ClassVar[bool] = True
     #: What to do about a server that does not keep the limit on tokens that it is sent.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .anthropic import AnthropicAdapter
 from .base import EndpointAdapter
+from .kserve import KServeAdapter
 from .openai import OpenAIChatAdapter, OpenAICompletionsAdapter
 from .openai_responses import OpenAIResponsesAdapter
 from .sglang import SGLangAdapter
@@ -17,6 +18,7 @@ def shipped() -> tuple[type[EndpointAdapter], ...]:
         OpenAICompletionsAdapter,
         SGLangAdapter,
         VideoGenAdapter,
+        KServeAdapter,
         OpenAIResponsesAdapter,
         AnthropicAdapter,
     )

@@ -103,10 +103,10 @@ class Tensors:
 
     FORMAT = Format(
         name="tensors",
-        paths=("/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer"),
+        paths=("/v9/models/{model}/infer", "/v9/models/{model}/versions/{version}/infer"),
         read=read,
         reply=reply,
-        pages=(Page("/v2/models/{model}", page),),
+        pages=(Page("/v9/models/{model}", page),),
         error=lambda message, kind: json.dumps({"error": f"{kind}: {message}"}).encode(),
     )
 
@@ -117,7 +117,7 @@ def tensors(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 HEAD = b'{"id":"7"}'
-INFER = "/v2/models/resnet/infer"
+INFER = "/v9/models/resnet/infer"
 SPLIT = {"Inference-Header-Content-Length": str(len(HEAD))}
 
 
@@ -152,7 +152,7 @@ def test_errors_are_documents_of_the_format():
 @pytest.mark.usefixtures("tensors")
 def test_pages_are_no_queries():
     (page, missing, posted), stats = sent(
-        ("GET", "/v2/models/resnet", b""), ("GET", "/v2/models/nobody", b""), ("POST", "/v2/models/resnet", b"")
+        ("GET", "/v9/models/resnet", b""), ("GET", "/v9/models/nobody", b""), ("POST", "/v9/models/resnet", b"")
     )
     assert (page.status, page.headers["X-Page"], page.json()) == (200, "yes", {"name": "resnet", "n": 16})
     assert (missing.status, posted.status) == (404, 405)

@@ -23,6 +23,7 @@ _NAMES: Final = (
     "embeddings",
     "generate",
     "images",
+    "kserve",
     "messages",
     "rerank",
     "responses",
