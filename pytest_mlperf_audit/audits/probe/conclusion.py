@@ -38,6 +38,8 @@ _SAYS_OF_INPUTS: Final[Mapping[Kind, str]] = {
     "near_duplicate": "twins {unlike} come back {times} as fast as all-new inputs",
     "reuse": "an exact repeat starts {times} as fast as twins {unlike}",
 }
+#: Caches of replies that answer more than exact repeats.
+_ANSWERS_REPEATS: Final[tuple[Kind, ...]] = ("near_duplicate", "semantic", "url_keyed")
 _PLACE: Final[Mapping[str, int]] = {kind: place for place, kind in enumerate(KINDS)}
 
 
@@ -121,8 +123,8 @@ class Conclusion:
             doubt = asked or kind == "response"
             reason = f"{TITLES[kind]} was not looked for: {unseen}"
             return Check(name=name, passed=None, observed=None, limit="not found", reason=reason, tested=doubt)
-        is_open = self.passed is None or kind in self.judgement.may_be or self._is_of_another(kind)
-        passed = None if is_open else kind not in self.judgement.kinds
+        is_open = self.passed is None or kind in self.judgement.may_be
+        passed = None if is_open else kind not in self.judgement.kinds and not self._is_of_another(kind)
         return Check(
             name=name,
             passed=passed,
@@ -132,14 +134,14 @@ class Conclusion:
         )
 
     def _is_of_another(self, kind: Kind) -> bool:
-        """Whether a forbidden cache was found that no check asks for, which answers repeats as well."""
-        return kind == "response" and kind not in self.proved and any(one in self._probe.unseen for one in self.proved)
+        """Whether a forbidden cache was found that no check asks for, and that answers repeats as well."""
+        return kind == "response" and any(one in self._probe.unseen and one in _ANSWERS_REPEATS for one in self.proved)
 
     def _kind_reason(self, kind: Kind, passed: bool | None, why: str) -> str:
         if passed is None:
             return self.reason()
         if not passed:
-            return "; ".join(self._proof_of(kind))
+            return "; ".join(self._proof_of(kind)) if kind in self.judgement.kinds else self.reason()
         when = f"by the time {', '.join(self.proved)} was proved" if self.proved else f"in {self._scope()}"
         return f"no {TITLES[kind]} found {when}: {why}"
 

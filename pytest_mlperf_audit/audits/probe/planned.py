@@ -201,7 +201,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
         if "coalescing" in self.forbidden and self._lacks_bursts(evidence):
             return "queries could be sent at once"
         if self.n_at_last() and not evidence.late:
-            return "its first prompts could be sent again"
+            return f"its first {'inputs' if self.twins else 'prompts'} could be sent again"
         if self.n_at_last() and self.url and not evidence.urls and not evidence.url_refused:
             return "the URL could be changed"
         return ""

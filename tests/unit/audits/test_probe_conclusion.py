@@ -5,15 +5,21 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from pytest_mlperf_audit.audits.contract import AuditContext
+from pytest_mlperf_audit.audits.probe.conclusion import Conclusion
 from pytest_mlperf_audit.audits.probe.live import CacheProbe, CacheProbeBlock
 from pytest_mlperf_audit.audits.probe.plan import PHASE, TRIAL
+from pytest_mlperf_audit.audits.probe.script import script
+from pytest_mlperf_audit.audits.probe.sent.design import DATASET
 from pytest_mlperf_audit.audits.test04.live import Test04
 from pytest_mlperf_audit.runs.columns import QueryColumns
 from pytest_mlperf_audit.runs.phase import MeasuredPhase, PhaseRecord, figures
 from pytest_mlperf_audit.runs.spec import Concurrency, MaxThroughput
+from tests.support.simulated_probe import planned
+from tests.support.virtual_sut import Cache, Service, VirtualSut
 
 PREFIX = {"cache": "prefix", "prefill": 0.6}
 #: Six groups leave open whether this one caches.
@@ -80,6 +86,17 @@ def test_each_kind_has_a_check_of_its_own(probed):
     assert checks["response"].reason == run.conclusion.reason()
     assert checks["prefix"].reason.startswith("no prefix cache found by the time response was proved: the data exclude")
     assert {check.limit for check in checks.values()} == {"not found"}
+
+
+def test_a_forbidden_cache_that_has_no_check_fails_the_one_of_repeats():
+    """Of rows alone the probe does not look for near-duplicates; replies kept by a beginning show all the same."""
+    probe = planned(sources=(DATASET,), forbidden=("response", "prefix"), unseen=("near_duplicate",))
+    sut = VirtualSut(Service(decode=0.5, n_tokens=32), Cache("beginning", n_first=64), np.random.default_rng(1))
+    found = Conclusion(probe, sut.session(script(probe, 3)))
+    assert (found.word, found.passed) == ("CACHE: near_duplicate", False)
+    checks = [found.kind_check(kind, kind) for kind in probe.forbidden]
+    assert [check.passed for check in checks] == [False, True]
+    assert checks[0].reason == found.reason()
 
 
 def test_what_one_prompt_cannot_show_is_said(probed):

@@ -230,3 +230,28 @@ def msg(probe: Probe) -> str:
     with pytest.raises(RefusedError) as caught:
         asked.send([refused])
     return str(caught.value)
+
+
+@pytest.mark.parametrize("arms", [("size",), ("Y", "S")], ids=["alone", "in groups"])
+def test_a_query_that_fails_is_one_failure(arms):
+    """The first of its kind is: a single query before bursts is no burst that the endpoint refuses."""
+    sut, seen = VirtualSut(SERVICE, NO_CACHE, np.random.default_rng(7)), set[str]()
+    probe, records = plan(), list[QueryRecord]()
+    asked = script(probe, 7)
+    steps = next(asked)
+    try:
+        while True:
+            answered = sut.answer(steps)
+            for record in answered:
+                arm = (record.tag or "").partition("/")[2]
+                if arm in arms and arm not in seen:
+                    seen.add(arm)
+                    record.outcome = "http_500"
+            records += answered
+            steps = asked.send(answered)
+    except StopIteration:
+        conclusion = Conclusion(probe, records)
+    assert seen == set(arms)
+    assert conclusion.passed is True
+    assert len(conclusion.evidence.failed) == len(arms)
+    assert {state.kind: state.state for state in conclusion.kinds}["coalescing"] == "excluded"

@@ -9,6 +9,7 @@ import pytest
 from pytest_mlperf_audit.audits.probe.identity.known import known_rows
 from pytest_mlperf_audit.audits.probe.judges.judgement import Judgement
 from pytest_mlperf_audit.audits.probe.seen.evidence import Evidence
+from pytest_mlperf_audit.audits.probe.sent.design import DATASET
 from pytest_mlperf_audit.runs.query import QueryRecord
 
 CLEAN = Judgement("CLEAN")
@@ -35,6 +36,14 @@ def groups(row_s: float, n: int = 6, seed: int = 1, cv: float = 0.1, **fields: o
             )
             now_ns += took_ns
     return Evidence.of(records)
+
+
+def test_rows_that_are_no_text_are_compared_with_the_twins_they_have():
+    evidence = groups(0.001)
+    evidence.twins = "one element changed by the least step"
+    for block in evidence.groups[DATASET]:
+        del block["P"]
+    assert known_rows(evidence, CLEAN).startswith("rows of the data set came back ")
 
 
 def test_rows_that_are_known_are_told():

@@ -13,7 +13,7 @@ import numpy as np
 
 from ....stats.ranks import stratified_u
 from ..judges.judgement import Judgement
-from ..seen.evidence import Block, Evidence, is_comparable, total_s
+from ..seen.evidence import Block, Evidence, are_twins_comparable, is_comparable, total_s
 from ..sent.design import DATASET
 
 _FEWEST: Final = 6
@@ -24,11 +24,12 @@ _SURE: Final = 0.002
 
 def known_rows(evidence: Evidence, judgement: Judgement) -> str:
     """Say that rows were known before the probe sent them, "" where that is not seen or another cache explains it."""
-    blocks = [block for block in evidence.groups[DATASET] if block.get("prime") and block.get("P")]
+    arm, comparable = ("Y", are_twins_comparable) if evidence.twins else ("P", is_comparable)
+    blocks = [block for block in evidence.groups[DATASET] if block.get("prime") and block.get(arm)]
     reported = any(record.cached_tokens for record in evidence.every())
-    if len(blocks) < _FEWEST or judgement.kinds or reported or not is_comparable(blocks):
+    if len(blocks) < _FEWEST or judgement.kinds or reported or not comparable(blocks):
         return ""
-    rows_s, twins_s = [_first_s(block, "prime") for block in blocks], [_first_s(block, "P") for block in blocks]
+    rows_s, twins_s = [_first_s(block, "prime") for block in blocks], [_first_s(block, arm) for block in blocks]
     p = stratified_u(np.log([rows_s]), np.log([twins_s]))
     if p > _SURE or median(twins_s) < _FASTER * median(rows_s):
         return ""

@@ -60,7 +60,7 @@ _ONE_REPLY = (
 )
 _NO_FASTER = (
     "repeats are faster than twins, though no faster than their own first sending: the endpoint knew them before, or "
-    "prompts have a server, or a cost, of their own; {cure}"
+    "{what} have a server, or a cost, of their own; {cure}"
 )
 #: A finding by times alone that outputs contradict is as likely chance, unless p corrected is this, or less.
 _SURE_P: Final = 0.001
@@ -68,7 +68,7 @@ _NEW_OUTPUTS = (
     "repeats are faster than twins, though not surely, and each came with an output of its own, as if it were computed "
     "anew: run it again"
 )
-_MORE_PROMPTS = "five prompts would tell, so leave max_queries out"
+_MORE_PROMPTS = "five {what} would tell, so leave max_queries out"
 _LONGER_ROWS = "prompts of over six words, or design: groups, would tell"
 #: The design of before: one look at five against five, which ended when all repeats took less than half the fastest of
 #: four twins. Its error was ALPHA as well; that it found nothing said little.
@@ -129,7 +129,8 @@ def _look(evidence: Evidence, n_strata: int, n_prompts: int, *, last: bool) -> J
         return Judgement("INCONCLUSIVE", tuple(judged), settled=last, reason=TOO_FAST, notes=notes)
     if surely:
         cure = _MORE_PROMPTS if n_prompts < N_SINGLE else _LONGER_ROWS
-        reason = _NO_FASTER.format(cure=cure)
+        what = "inputs" if evidence.twins else "prompts"
+        reason = _NO_FASTER.format(what=what, cure=cure.format(what=what))
         return Judgement("INCONCLUSIVE", tuple(judged), settled=last, reason=reason, notes=notes)
 
     pooled = [tuple(columns(blocks, (arm,), one).ravel() for arm in "RP") for one in whole(blocks)]

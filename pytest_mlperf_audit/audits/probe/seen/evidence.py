@@ -98,7 +98,7 @@ class Evidence:
         if "url" in arms and failed:
             self.url_refused = failed[0].outcome
             return
-        if failed and block[0] in "kqb":
+        if failed and block[0] in "kqb" and len(queries) > 1:
             self.burst_refused = f"{failed[0].outcome} to {len(failed)} of {len(queries)}"
             return
         self.failed += failed
