@@ -6,7 +6,6 @@ Videos are hashed as they arrive and never held, so a decoder's memory is bounde
 
 from __future__ import annotations
 
-import binascii
 import hashlib
 import re
 from typing import Any, ClassVar, Literal
@@ -15,6 +14,7 @@ import msgspec
 
 from ..runs.script import NO_EDIT, Edit
 from .base import BadReplyError, EndpointAdapter, Reply, Row, digest
+from .base64_text import Base64Text
 from .failures import error_text, failure, may_fail
 from .replies import bad, parse, parse_leniently, short_id
 from .rows import unknown_column, unsendable
@@ -112,7 +112,8 @@ class _VideoReplyDecoder:
         self._text = bytearray()
         self._raw: hashlib._Hash | None = None
         self._length = _VideoLength()
-        self._base64: _Base64Video | None = None
+        self._base64: Base64Text | None = None
+        self._coded = hashlib.sha256()
         self._bad: BadReplyError | None = None
 
     def feed(self, data: bytes, at_ns: int) -> None:  # noqa: ARG002 - nothing of a video reply is worth a time of its own
@@ -137,7 +138,7 @@ class _VideoReplyDecoder:
         elif self._base64 is None and (key := _VIDEO_BYTES.search(self._text, searched)):
             rest = bytes(self._text[key.end() :])
             del self._text[key.end() :]
-            self._base64 = _Base64Video()
+            self._base64 = Base64Text(self._coded.update, "video_bytes")
             self._feed_text(rest)
         elif len(self._text) > MAX_TEXT_BYTES:
             raise bad("too_large", f"the JSON of the reply exceeds {MAX_TEXT_BYTES} bytes")
@@ -162,7 +163,7 @@ class _VideoReplyDecoder:
         if reply.error or reply.object == "error":
             raise bad("server_error", error_text(reply.error or reply.message))
         if self._base64 is not None and self._base64.n_bytes:
-            return Reply(digest=self._base64.close(), id=short_id(reply.video_id))
+            return Reply(digest=self._coded.hexdigest()[:32], id=short_id(reply.video_id))
         if path := (reply.video_path or "").strip():
             output = path if self._keep_output else None
             return Reply(digest=digest(path.encode()), id=short_id(reply.video_id), output=output)
@@ -174,62 +175,6 @@ class _VideoReplyDecoder:
 def _is_video(body: bytearray) -> bool:
     """Whether a body begins as MP4 (ISO BMFF: 'ftyp' at offset 4) or AVI, the formats `output_format` offers."""
     return body[4:8] == b"ftyp" or (body[:4] == b"RIFF" and body[8:12] == b"AVI ")
-
-
-_ALPHABET = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
-
-
-class _Base64Video:
-    """Decodes a JSON text of base64 piece by piece, up to its closing quote, keeping a hash and a count."""
-
-    def __init__(self) -> None:
-        self.is_open = True
-        self.n_bytes = 0
-        self._hash = hashlib.sha256()
-        self._held = b""
-        self._padded = False
-
-    def feed(self, data: bytes) -> bytes:
-        """Take the next piece; return what follows the text, from its closing quote on. Raises BadReplyError."""
-        piece, quote, rest = data.partition(b'"')
-        self._held += piece
-        self.is_open = not quote
-        self._decode(self._ready())
-        return quote + rest
-
-    def _ready(self) -> bytes:
-        """Take off what can be decoded by now: whole groups of four, and no half of a JSON escape."""
-        text, self._held = self._held, b""
-        escape = text.rfind(b"\\", max(0, len(text) - 5))
-        if self.is_open and escape >= 0:
-            text, self._held = text[:escape], text[escape:]
-        if b"\\" in text:
-            text = _unescaped(text)
-        whole = len(text) - len(text) % 4 if self.is_open else len(text)
-        self._held = text[whole:] + self._held
-        return text[:whole]
-
-    def _decode(self, text: bytes) -> None:
-        if not text:
-            return
-        if self._padded or len(text) % 4 or not _ALPHABET.fullmatch(text):
-            raise bad("malformed", "video_bytes is not base64")
-        self._padded = text.endswith(b"=")
-        video = binascii.a2b_base64(text)
-        self.n_bytes += len(video)
-        self._hash.update(video)
-
-    def close(self) -> str:
-        """Return the digest of the video."""
-        return self._hash.hexdigest()[:32]
-
-
-def _unescaped(text: bytes) -> bytes:
-    r"""Return a piece of a JSON text without its escapes: some encoders write \/ for / and \u003d for =."""
-    try:
-        return msgspec.json.decode(b'"' + text + b'"', type=str).encode()
-    except ValueError:
-        raise bad("malformed", "video_bytes is not base64") from None
 
 
 _HEAD = 8
