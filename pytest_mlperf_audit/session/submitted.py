@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from ..audits import registry
 from ..audits.shipped import SHIPPED
+from ..audits.test04 import SAMPLE_INDEX, least_queries
 from ..config.benchmark import Benchmark
 from ..config.rulesets import Ruleset, find_ruleset, knows_benchmark, least_offline_samples, required_audits
+from ..runs.order import Scripted
 from .judge import PlannedAudit
 
 
@@ -27,7 +29,9 @@ def lacking(benchmark: Benchmark, plans: Sequence[PlannedAudit]) -> Iterator[str
         if test not in planned:
             cure = f"add it to `audit:`, as '- test: {test}'" if test in SHIPPED else "it is not among the audits here"
             yield f"{ruleset.name} requires {test.upper()} of {reference.model}, and this run has none; {cure}"
-    if ruleset.points:
+    if not ruleset.points:
+        yield from _of_test04(benchmark, ruleset, reference.model, plans)
+    else:
         yield from _of_a_point(benchmark, ruleset, any(one.audit.id not in registry.runs() for one in plans))
     least = least_offline_samples(ruleset, reference.model, reference.division)
     for one in plans:
@@ -36,6 +40,19 @@ def lacking(benchmark: Benchmark, plans: Sequence[PlannedAudit]) -> Iterator[str
             yield (
                 f"{ruleset.name} asks for {least} samples or more in an Offline run of {reference.model}, and this one "
                 f"has {n_samples}; raise n_samples_to_issue, or use a larger data set"
+            )
+
+
+def _of_test04(benchmark: Benchmark, ruleset: Ruleset, model: str, plans: Sequence[PlannedAudit]) -> Iterator[str]:
+    """Yield what a TEST04 lacks of the counts that MLPerf fixes for a model."""
+    least = least_queries(model, benchmark.scenario)
+    for one in (one for one in plans if one.audit.id == "test04"):
+        n_samples = min(spec.n_samples for spec in one.specs if not isinstance(spec.order, Scripted))
+        if n_samples < least:
+            yield (
+                f"{ruleset.name} asks for {least} queries or more in each phase of TEST04 of {model} "
+                f"({benchmark.scenario}), and this one has {n_samples}; set samples: {least} and sample_index: "
+                f"{SAMPLE_INDEX}"
             )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pytest_mlperf_audit.audits.test04 import SAMPLE_INDEX, least_queries
 from pytest_mlperf_audit.config.rulesets import RULESETS, find_ruleset, least_offline_samples, required_audits
 from pytest_mlperf_audit.layouts.videos import sample_rows
 
@@ -55,6 +56,20 @@ def test_the_newest_seeds_are_loadgens_own(upstream: Path) -> None:
         ("schedule_rng_seed", ruleset.seeds.schedule),
     ):
         assert int(found[name]) == seed
+
+
+def test_the_counts_of_test04_are_its_audit_configs(upstream: Path) -> None:
+    text = (upstream / "compliance/TEST04/audit.config").read_text()
+    fixed = re.findall(r"^(\S+)\.(\w+)\.min_query_count = (\d+)$", text, re.MULTILINE)
+    assert {(model, scenario): int(count) for model, scenario, count in fixed} == {
+        ("stable-diffusion-xl", "Offline"): 500,
+        ("wan-2.2-t2v-a14b", "Offline"): 20,
+        ("wan-2.2-t2v-a14b", "SingleStream"): 20,
+    }
+    for model, scenario, count in fixed:
+        assert least_queries(model, scenario) == int(count)
+    assert least_queries("stable-diffusion-xl", "SingleStream") == least_queries("resnet50", "Offline") == 0
+    assert set(re.findall(r"performance_issue_same_index = (\d+)", text)) == {str(SAMPLE_INDEX)}
 
 
 def test_the_sample_videos_are_the_checkers(checker: dict[str, Any]) -> None:

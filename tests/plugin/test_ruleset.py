@@ -68,9 +68,30 @@ def test_a_model_that_the_ruleset_does_not_know_is_told(audit, sut):
     assert "submission_ref.model: 'lama3.1-8b' is no benchmark that mlperf-inference-v6.1 asks anything of" in shown
 
 
+@pytest.mark.parametrize(
+    ("model", "benchmark_mode", "load", "least"),
+    [
+        ("stable-diffusion-xl", "offline", None, 500),
+        ("wan-2.2-t2v-a14b", "offline", None, 20),
+        ("wan-2.2-t2v-a14b", "online", {"type": "concurrency", "target_concurrency": 1}, 20),
+        ("stable-diffusion-xl", "online", {"type": "concurrency", "target_concurrency": 1}, 0),
+        ("resnet", "offline", None, 0),
+    ],
+)
+def test_too_few_queries_of_test04_are_told(audit, sut, model, benchmark_mode, load, least):
+    reference = {"model": model, "ruleset": "mlperf-inference-v6.1"}
+    settings = {"load_pattern": load} if load else {}
+    submission = {"type": "submission", "benchmark_mode": benchmark_mode, "submission_ref": reference}
+    audit.config(sut, audit={"only": False}, settings=settings, **submission)
+    shown = " ".join(str(audit.run("--mlperf-plan").stdout).split())
+    told = f"asks for {least} queries or more in each phase of TEST04 of {model}"
+    assert ("queries or more in each phase" in shown, told in shown) == (least > 0, least > 0)
+    assert (f"this one has 8; set samples: {least} and sample_index: 3" in shown) == (least > 0)
+
+
 def test_a_submission_that_has_all_is_not_told_of_anything(audit, sut):
     audit.rows(60)
-    audit.config(sut, audit={"only": False}, **SUBMISSION)
+    audit.config(sut, audit={"only": False, "samples": 20}, **SUBMISSION)  # MLPerf's count for the model
     shown = str(audit.run("--mlperf-plan").stdout)
     assert "mlperf-inference-v6.1" not in shown
     assert shown.count("at least 600 s") >= 3, "both phases of the audit, and the performance run"
