@@ -25,9 +25,13 @@ from .yaml_source import KeyPath
 _Mode = Literal["offline", "online"]
 
 #: Wire formats without a field for a least output length or for special tokens.
-_NO_COMPLETION_CONTROLS = frozenset({"openai", "sglang", "videogen", "openai_responses", "anthropic"})
+_NO_COMPLETION_CONTROLS = frozenset({"openai", "sglang", "videogen", "openai_responses", "anthropic", "openai_images"})
 #: Wire formats to which no turns of a conversation can be sent as they are: it has calls of tools and their results.
-_NO_CHAT = frozenset({"openai_completions", "sglang", "videogen", "openai_responses", "anthropic"})
+_NO_CHAT = frozenset({"openai_completions", "sglang", "videogen", "openai_responses", "anthropic", "openai_images"})
+#: Wire formats that ask for no images.
+_NO_IMAGES = frozenset(
+    {"openai", "openai_completions", "openai_responses", "anthropic", "sglang", "videogen", "kserve_v2"}
+)
 _OVERRIDE_CURE = "does not go together with model_params: min_new_tokens exceeds max_new_tokens"
 
 
@@ -135,6 +139,8 @@ class Benchmark(Block):
     def _model_problems(self) -> Iterator[Problem]:
         if not self.model_params.name:
             yield ("model_params", "name"), "is required; add the model's name"
+        if self.model_params.image is not None and self.endpoint_config.api_type in _NO_IMAGES:
+            yield ("model_params", "image"), f"is not part of api_type {self.endpoint_config.api_type}; take it out"
         surfaces: list[tuple[KeyPath, Generation | None]] = [(("model_params",), self.model_params)]
         surfaces += [
             (("datasets", at, "generation_config_override"), dataset.generation_config_override)

@@ -152,6 +152,7 @@ def _secrets(source: YamlSource, benchmark: Benchmark, environ: Mapping[str, str
             yield from (value for _, value in values_in(text.partition("://")[2].partition("/")[2], environ))
     for params in (benchmark.model_params, *(dataset.generation_config_override for dataset in benchmark.datasets)):
         yield from secrets_below(params and params.chat_template_kwargs)
+    yield from secrets_below(benchmark.model_params.image and benchmark.model_params.image.extra)
     for dataset in benchmark.datasets:
         yield from secrets_below(dataset.accuracy_config and dataset.accuracy_config.extras)
     for block in benchmark.audit:

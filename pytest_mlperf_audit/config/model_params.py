@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from typing_extensions import Self
 
 from .block import Block, reject
+from .image_params import ImageParams
 from .tensors import Tensors
 
 Streaming = Literal["auto", "on", "off"]
@@ -77,12 +78,19 @@ class ModelParams(Generation):
         description="Rows in one query, for APIs that take several; the last query is filled with the first rows. "
         "Counts of queries are then counts of batches; accuracy data sets are sent one row a query",
     )
+    image: ImageParams | None = Field(default=None, description="What images are asked for, of api_type openai_images")
     tokenizer: Path | None = Field(
         default=None,
         description="Local directory of the model's tokenizer.json and chat template (chat_template.jinja, or in "
         "tokenizer_config.json), by which the main run's output tokens are then counted, as MLPerf Endpoints asks; "
         "relative to the YAML's directory or else the working directory; null: the server's usage counts",
     )
+
+    @model_validator(mode="after")
+    def _seed_has_a_name(self) -> Self:
+        if self.image is not None and self.seed is not None and "seed" not in self.image.sent_as:
+            reject(self.image.nameless("seed"), at=["seed"])
+        return self
 
     @model_validator(mode="after")
     def _lengths_agree(self) -> Self:

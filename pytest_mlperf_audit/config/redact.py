@@ -43,6 +43,7 @@ _RESOLVED = frozenset(
         ("model_params", "name"),
         ("model_params", "streaming"),
         ("model_params", "length_field"),
+        ("model_params", "image", "names"),
         ("endpoint_config", "api_type"),
         ("endpoint_config", "path"),
         PROXY,
@@ -212,7 +213,11 @@ def looks_secret(name: str) -> bool:
 
 def _is_free_map(path: KeyPath) -> bool:
     """Whether a key path leads into a map whose keys are the user's own."""
-    return "chat_template_kwargs" in path or ("accuracy_config" in path and "extras" in path)
+    return (
+        "chat_template_kwargs" in path
+        or ("accuracy_config" in path and "extras" in path)
+        or path[:3] == ("model_params", "image", "extra")
+    )
 
 
 def is_command(path: KeyPath) -> bool:

@@ -12,7 +12,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import msgspec
 
@@ -28,14 +28,16 @@ _PROMPT_COLUMNS = ("messages", "input_tokens", "token_ids", "prompt")
 
 
 class Reply(msgspec.Struct, kw_only=True, gc=False):
-    """What a reply says. `digest` identifies the output; `first_token_ns` is on the clock `feed` was given.
+    """What a reply says. `digest` identifies the output, "" where the reply only says where the output is;
+    `first_token_ns` is on the clock `feed` was given.
 
     `model` is the one that the server says it comes from.
 
     `output_ids` are the output's tokens where the reply has them, `first_ids` those of the first piece of a stream that
     had output: empty where that piece was a text without any. With the output kept, `text` is everything in the reply
     that is text where that is more than `output` (reasoning, say), and `first_text` the first piece of it in a stream;
-    `message` has its parts apart, where there are others than `output`.
+    `message` has its parts apart, where there are others than `output`. `size` is that of an image, as WIDTHxHEIGHT;
+    `remarks` are sentences on what is odd, told once.
     """
 
     digest: str
@@ -52,6 +54,22 @@ class Reply(msgspec.Struct, kw_only=True, gc=False):
     text: str | None = None
     first_text: str | None = None
     message: AssistantMessage | None = None
+    size: str | None = None
+    remarks: tuple[str, ...] = ()
+
+
+class Trial(NamedTuple):
+    """Whether a setting takes effect, since servers ignore names that they do not know: two changes of a row's columns
+    whose outputs differ where it does.
+
+    `ignored` says, with the cure, what equal outputs mean; with `matters` the run does not go on then.
+    """
+
+    setting: str
+    plain: Row
+    changed: Row
+    ignored: str
+    matters: bool = False
 
 
 class BadReplyError(Exception):
@@ -145,6 +163,10 @@ class EndpointAdapter(ABC):
     def n_words(self, row: Row) -> int:
         """Return how many words, or token ids, an edit of a row without a problem finds in its prompt."""
         return n_words(next((row[column] for column in _PROMPT_COLUMNS if row.get(column) is not None), ""))
+
+    def trials(self, row: Row) -> Sequence[Trial]:  # noqa: ARG002 - an adapter with settings to try overrides this
+        """Return what is tried of the settings of a row without a problem before the first phase."""
+        return ()
 
     @abstractmethod
     def problem(self, row: Row) -> str | None:

@@ -180,6 +180,10 @@ def oddities(request: Body, headers: Mapping[str, str], reply: Reply) -> Iterato
         yield other_model(model, wanted)
     if fields.get("stream") and reply.first_token_ns is None:
         yield "the reply is not streamed, though that was asked for; no time of a first token can be told"
+    size = fields.get("size")
+    if reply.size and isinstance(size, str) and "x" in size and reply.size != size:
+        yield f"the image is {reply.size}, though {printable(size, 20)} was asked for; set the size that is meant"
+    yield from reply.remarks
     yield from _lengths(fields, reply)
 
 

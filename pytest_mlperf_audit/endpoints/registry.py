@@ -6,6 +6,7 @@ from .anthropic import AnthropicAdapter
 from .base import EndpointAdapter
 from .kserve import KServeAdapter
 from .openai import OpenAIChatAdapter, OpenAICompletionsAdapter
+from .openai_images import OpenAIImagesAdapter
 from .openai_responses import OpenAIResponsesAdapter
 from .sglang import SGLangAdapter
 from .videogen import VideoGenAdapter
@@ -21,4 +22,5 @@ def shipped() -> tuple[type[EndpointAdapter], ...]:
         KServeAdapter,
         OpenAIResponsesAdapter,
         AnthropicAdapter,
+        OpenAIImagesAdapter,
     )

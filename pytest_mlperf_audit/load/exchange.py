@@ -167,7 +167,7 @@ class Recorder:
         """Note in a query's record what its reply, whole at `at_ns`, says, without our secrets, which it may echo."""
         record.completed_ns = at_ns - self.zero_ns
         record.outcome = COMPLETED
-        record.reply = reply.digest
+        record.reply = reply.digest or None
         record.reply_id = self.redact(reply.id) if reply.id else reply.id
         record.model = self._word(reply.model)
         record.tokens = reply.tokens

@@ -24,9 +24,10 @@ from .http import HttpTransport
 from .loop import run_until_done
 from .metrics import check_metrics
 from .proxy import ProxyError
-from .target import Target, unused_proxy
+from .target import Target, plain_url, unused_proxy
 from .tls import CLIENT_CURE, tls_cure
 from .transport import Message, TransportError
+from .trials import try_settings
 
 _REFUSED = frozenset({401, 403})
 _OK = 200
@@ -142,7 +143,7 @@ class _Asker:
             body = self._source.body(row, Edit(lead=secrets.token_hex(16)))
             answer = await self._ask_row(address, body, timeout_s, patience)
             if isinstance(answer, _FirstAnswer):
-                return answer
+                return await self._tried(answer, row, address, timeout_s)
             refusals.append(answer)
             if answer.reason == "timeout" or answer.status in _FINAL:
                 break
@@ -150,6 +151,23 @@ class _Asker:
             raise EndpointError(await explain_refusal(refusals[0], self._source.adapter, self._target, address))
         reasons = "; ".join(f"{one.reason} ({one.detail})" for one in refusals)
         return _FirstAnswer(None, (f"{len(refusals)} queries of other rows failed before the first phase: {reasons}",))
+
+    async def _tried(self, answer: _FirstAnswer, row: int, address: int, timeout_s: float | None) -> _FirstAnswer:
+        """Return the answer with what came of trying the row's settings. Raises EndpointError."""
+
+        async def ask(body: bytes) -> Reply:
+            heard = _Heard(self._source)
+            await self._transport.query(Message(body, route=address), heard, timeout_s)
+            return heard.reply()
+
+        if answer.latency_s is None:
+            return answer
+        edit, url = Edit(lead=secrets.token_hex(16)), plain_url(self._target.urls[address])
+        try:
+            found = await try_settings(self._source.adapter, self._source.dataset[row], edit, ask)
+        except EndpointError as error:
+            raise EndpointError(self._target.redact(f"endpoint {url}: {error}")) from None
+        return answer._replace(warnings=(*answer.warnings, *map(self._target.redact, found)))
 
     async def _ask_row(
         self, address: int, body: Body, timeout_s: float | None, patience: _Patience

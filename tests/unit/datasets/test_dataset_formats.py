@@ -71,6 +71,16 @@ def test_tables_as_spreadsheets_and_pandas_write_them(rows, name: str, content: 
     assert all_of(rows(name, content)) == [{"prompt": "a, b", "n": "1"}, {"prompt": "c", "n": None}]
 
 
+def test_captions_as_mlperf_has_them_for_stable_diffusion_xl(rows):
+    """text_to_image/coco2014/captions: tabs, and quotes only where a caption has some itself."""
+    content = 'id\timage_id\tcaption\theight\n70\t227\tA kite, red.\t640\n71\t228\t"A sign that reads ""stop""."\t480\n'
+    dataset = rows("captions.tsv", content, parser={"prompt": "caption"})
+    assert all_of(dataset) == [
+        {"id": "70", "image_id": "227", "height": "640", "prompt": "A kite, red."},
+        {"id": "71", "image_id": "228", "height": "480", "prompt": 'A sign that reads "stop".'},
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
