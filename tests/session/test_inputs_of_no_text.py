@@ -13,7 +13,7 @@ import yaml
 
 from pytest_mlperf_audit import recheck, run_audits
 from pytest_mlperf_audit.verdicts.document import AuditEntry
-from tests.support.numbers import Numbers, served
+from tests.support.numeric_api import Numbers, served
 from tests.support.scripted_server import Server
 
 N_ROWS = 24
