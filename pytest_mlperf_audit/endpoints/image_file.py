@@ -10,6 +10,7 @@ import hashlib
 import zlib
 from typing import Final, NamedTuple
 
+from .base import BadReplyError
 from .replies import bad
 
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
@@ -53,11 +54,19 @@ class ImageFile:
         self._head = bytearray()
         self._end = b""
         self._png: _PngChunks | None = None
+        self._bad: BadReplyError | None = None
 
     def feed(self, data: bytes | bytearray) -> None:
-        """Take the next piece. Raises BadReplyError("malformed") as soon as it is no image."""
+        """Take the next piece. What is wrong with it is told by `close`."""
         self._hash.update(data)
         self.n_bytes += len(data)
+        if self._bad is None:
+            try:
+                self._look_at(data)
+            except BadReplyError as error:
+                self._bad = error
+
+    def _look_at(self, data: bytes | bytearray) -> None:
         if self._png is not None:
             self._png.feed(data)
             return
@@ -77,6 +86,8 @@ class ImageFile:
 
     def close(self) -> Image:
         """Return the image once all of it has come. Raises BadReplyError: truncated, or malformed."""
+        if self._bad is not None:
+            raise self._bad
         if self.n_bytes < N_TELLING:
             raise bad("malformed", "the reply has a file that is no PNG, JPEG or WebP image")
         if self._png is not None:

@@ -25,6 +25,7 @@ CONFIGS = {
     "openai_responses": "responses.yaml",
     "anthropic_messages": "messages.yaml",
     "resnet50_kserve": "resnet50.yaml",
+    "sdxl_offline": "sdxl.yaml",
 }
 QUIET = ["-p", "no:randomly", "-p", "no:asyncio", "-p", "no:cacheprovider"]
 
@@ -70,7 +71,15 @@ def test_example_catches_a_dishonest_model(dishonest: str, caught: str, tmp_path
 
 @pytest.mark.parametrize(
     "example",
-    ["wan22_offline", "openai_chat", "wan22_submission", "openai_responses", "anthropic_messages", "resnet50_kserve"],
+    [
+        "wan22_offline",
+        "openai_chat",
+        "wan22_submission",
+        "openai_responses",
+        "anthropic_messages",
+        "resnet50_kserve",
+        "sdxl_offline",
+    ],
 )
 def test_example_catches_a_cache(example: str, tmp_path: Path) -> None:
     result, verdict = run(example, tmp_path, "-m", "test04", SIMULATED_CACHE="exact")

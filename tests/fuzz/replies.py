@@ -18,10 +18,12 @@ from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.endpoints.anthropic import AnthropicAdapter
 from pytest_mlperf_audit.endpoints.base import BadReplyError, EndpointAdapter, Reply
 from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter, OpenAICompletionsAdapter
+from pytest_mlperf_audit.endpoints.openai_images import OpenAIImagesAdapter
 from pytest_mlperf_audit.endpoints.openai_responses import OpenAIResponsesAdapter
 from pytest_mlperf_audit.endpoints.sglang import SGLangAdapter
 from pytest_mlperf_audit.endpoints.videogen import VideoGenAdapter
 from pytest_mlperf_audit.runs.query import REASONS
+from tests.support.pictures import EXTENDED, LOSSLESS, LOSSY, jpeg, png
 
 from .kind import WrongError, require
 from .mutate import mutate_json, mutated, pieces
@@ -33,6 +35,12 @@ _USAGE = {"prompt_tokens": 9, "completion_tokens": 3, "prompt_tokens_details": {
 _TOOL = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": '{"at": "sky"}'}}
 _MP4 = b"\0\0\0\x18ftypisom\0\0\2\0isomiso2" + b"\0\0\0\x10moov" + b"\1" * 8 + b"\0\0\0\x14mdat" + bytes(range(12))
 _AVI = b"RIFF\x14\0\0\0AVI " + b"movi" + bytes(range(12))
+
+#: Outputs that are sent as they are.
+_FILES: dict[type[EndpointAdapter], Sequence[bytes]] = {
+    VideoGenAdapter: (_MP4, _AVI),
+    OpenAIImagesAdapter: (png(), jpeg(), LOSSY, LOSSLESS, EXTENDED),
+}
 
 Verdict = tuple[Any, ...]
 
@@ -70,6 +78,12 @@ _DOCUMENTS: dict[type[EndpointAdapter], Sequence[dict[str, Any]]] = {
     SGLangAdapter: (_generated("a b", [5, 6, 2], _STOP), _generated("", [2], {"type": "length"}), *_ERRORS),
     OpenAIResponsesAdapter: (*RESPONSES, *_ERRORS),
     AnthropicAdapter: (*MESSAGES, *_ERRORS),
+    OpenAIImagesAdapter: (
+        {"created": 1, "data": [{"b64_json": base64.b64encode(png()).decode(), "revised_prompt": "a cat"}]},
+        {"data": [{"url": f"data:image/png;base64,{base64.b64encode(png(3)).decode()}"}, {"url": "http://h/2.png"}]},
+        {"id": "i-1", "data": [{"b64_json": base64.b64encode(jpeg()).decode()}, {"b64_json": None, "url": None}]},
+        *_ERRORS,
+    ),
     VideoGenAdapter: (
         {"video_id": "v1", "video_path": "/videos/v1.mp4", "status": "completed"},
         {"video_id": "v2", "video_bytes": base64.b64encode(_MP4 * 3).decode()},
@@ -142,9 +156,9 @@ class Replies:
 
 def _document(kind: type[EndpointAdapter], drawn: random.Random) -> tuple[bytes, int]:
     """Return a body that is one document, and the length below which none of its starts is a reply; 0: not known."""
-    if kind is VideoGenAdapter and drawn.random() < 0.2:
-        video = drawn.choice((_MP4, _AVI))
-        return (mutated(video, drawn), 0) if drawn.random() < 0.8 else (video, len(video))
+    if kind in _FILES and drawn.random() < 0.2:
+        file = drawn.choice(_FILES[kind])
+        return (mutated(file, drawn), 0) if drawn.random() < 0.8 else (file, len(file))
     document = json.loads(json.dumps(drawn.choice(_DOCUMENTS[kind])))
     way = drawn.random()
     if way > 0.2:
