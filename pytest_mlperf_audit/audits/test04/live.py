@@ -175,7 +175,9 @@ def _compared(
     probed = None
     if conclusion:
         proved = conclusion.proved
-        probed = ratio.Probed(proved, tuple(kind for kind in conclusion.judgement.kinds if kind not in proved))
+        allowed = tuple(kind for kind in conclusion.judgement.kinds if kind not in proved)
+        sought = {state.kind for state in conclusion.kinds if state.state != "not looked for"}
+        probed = ratio.Probed(proved, allowed, near="near_duplicate" in sought)
     return {
         label: ratio.Compared(
             name=ratio_name(label),

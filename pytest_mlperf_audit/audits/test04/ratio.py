@@ -21,7 +21,7 @@ from .confirm import Confirmed, confirmed
 from .first_pair import FirstPair, first_pair
 from .lengths import may_explain, may_hide
 from .passes import sent_again
-from .reference import of_row, unlike_cost
+from .reference import of_row, unlike_cost, unlike_twins
 from .rule import point_ratio
 
 _CURE = (
@@ -31,10 +31,14 @@ _CURE = (
 
 
 class Probed(NamedTuple):
-    """The kinds of cache that the probe proved: those that the rules forbid, and those that they allow."""
+    """The kinds of cache that the probe proved: those that the rules forbid, and those that they allow.
+
+    `near`: it looked for a cache that takes nearly equal requests for the same.
+    """
 
     proved: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
+    near: bool = False
 
 
 class Compared(NamedTuple):
@@ -149,7 +153,14 @@ def _by_blocks(check: Check, pair: FirstPair, found: Confirmed, blocks: BlocksRa
     first = f"the first pair of phases did not settle it, for {_and(pair.doubts)} (ratio {pair.point:.4g})"
     allowed = compared.probed.allowed if compared.probed else ()
     passed: bool | None = {"PASS": True, "FAIL": False, "UNDECIDED": None}[found.outcome]
-    if passed:
+    if passed and (twins := _taken_for_the_row(pair, compared)):
+        passed = None
+        says = (
+            f"{seen}, so the row is no faster than twins with {twins}, but far faster than other rows; undecided, for "
+            "rows may differ in cost, or a cache may take what is nearly alike for the same: set probe: {design: "
+            f"groups}}, which tells, or reference: twins if rows differ in cost; {first}"
+        )
+    elif passed:
         loaded = f", with {found.load} in flight, too" if found.load else ""
         says = f"{seen}, below the limit {compared.limit:.4g}{loaded}, and {blocks.excluded:.3g} is excluded; {first}"
     elif passed is False and allowed:
@@ -163,6 +174,12 @@ def _by_blocks(check: Check, pair: FirstPair, found: Confirmed, blocks: BlocksRa
     else:
         says = f"{seen}; undecided, for {_open(found, blocks)}; {first}"
     return msgspec.structs.replace(check, passed=passed, observed=blocks.value, reason=says)
+
+
+def _taken_for_the_row(pair: FirstPair, compared: Compared) -> str:
+    """Return what twins of a row have that a cache may take for it, "" where the probe tells, or rows are as fast."""
+    is_told = compared.probed is not None and compared.probed.near
+    return "" if is_told or pair.point < compared.limit else unlike_twins(compared.whole.spec)
 
 
 def _open(found: Confirmed, blocks: BlocksRatio) -> str:

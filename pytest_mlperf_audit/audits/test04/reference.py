@@ -32,6 +32,7 @@ Kind = Literal["rows", "twins"]
 _FEWEST_WORDS: Final = 6
 _EXEMPT: Final = "exempt_model"
 _TEXT: Final = "text_output"
+_TWINS: Final = "twins"
 
 
 def planned(asked: Kind | None, rows: Sequence[int], count: int, samples: Samples, context: AuditContext) -> RunSpec:
@@ -54,6 +55,8 @@ def planned(asked: Kind | None, rows: Sequence[int], count: int, samples: Sample
     parameters = passes.parameters(len(samples)) if order.wrap else {}
     if too_short:
         parameters[_TEXT] = True
+    if samples.twins:
+        parameters[_TWINS] = samples.twins
     return context.phase(LABEL, count, order=order, parameters=parameters)
 
 
@@ -106,6 +109,12 @@ def unlike_cost(spec: RunSpec) -> str:
     """Say that the rows of a reference phase may cost more than the repeated one, "" where the YAML asks for rows."""
     alike = kind_of(spec) == "twins" or spec.parameters.get(_TEXT) is not True
     return "" if alike else "rows may cost more or less than the repeated one, whose twins would be longer"
+
+
+def unlike_twins(spec: RunSpec) -> str:
+    """Return what twins of rows that are no text have, where a reference phase was of rows; "" else."""
+    twins = spec.parameters.get(_TWINS)
+    return twins if isinstance(twins, str) else ""
 
 
 def may_differ_in_length(spec: RunSpec) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -35,11 +36,23 @@ def measured(spec: RunSpec, records: list[Any]) -> MeasuredPhase:
 def confirmed(block, phase, rows, fake_sut) -> Callable[..., tuple[Verdict, Any]]:
     """Judge a first pair of this ratio, with the blocks that a server in memory answered; return its server, too."""
 
-    def judge(ratio: float = 2.0, *, context: AuditContext = EIGHT, keys: dict[str, Any] | None = None, **sut: Any):
+    def judge(
+        ratio: float = 2.0,
+        *,
+        context: AuditContext = EIGHT,
+        keys: dict[str, Any] | None = None,
+        twins: str = "",
+        **sut: Any,
+    ):
         cfg = block(samples=20, **(keys or {}))
-        *_, spec = AUDIT.plan(cfg, rows(), context)
+        samples = rows()
+        samples.twins = twins
+        planned, *_, spec = AUDIT.plan(cfg, samples, context)
+        reference = phase("reference", window_s=10.0)
+        of_plan = msgspec.structs.replace(reference.spec, parameters=planned.parameters)
+        record = msgspec.structs.replace(reference.record, spec=of_plan)
         runs = {
-            "reference": phase("reference", window_s=10.0),
+            "reference": replace(reference, record=record),
             "output_caching": phase("output_caching", window_s=10.0 / ratio, row=0),
         }
         assert AUDIT.wanted(cfg, spec, runs)
@@ -67,6 +80,17 @@ def test_an_honest_server_passes_and_is_told_of_the_first_pair(confirmed):
     assert ratio.passed
     assert ratio.blocks
     assert ratio.blocks.low < ratio.blocks.value < ratio.blocks.high
+
+
+@pytest.mark.parametrize(("twins", "passed"), [("a least noise", None), ("", True)], ids=["no text", "text"])
+def test_a_row_as_fast_as_twins_that_a_cache_may_take_for_it_is_no_pass(confirmed, twins, passed):
+    """Rows that are no text were much slower, and no probe was sent that looks for a cache of nearly equal inputs."""
+    verdict, _ = confirmed(5.0, twins=twins)
+    check = verdict.check("throughput_ratio")
+    assert check.passed is passed
+    if passed is None:
+        assert "no faster than twins with a least noise, but far faster than other rows; undecided" in check.reason
+        assert "set probe: {design: groups}, which tells, or reference: twins" in check.reason
 
 
 def test_a_cache_fails_by_the_row_and_by_fresh_prompts(confirmed):
