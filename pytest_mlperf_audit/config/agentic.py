@@ -10,7 +10,7 @@ import re
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
-from .block import Block, reject
+from .block import Block, Seconds, reject
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 #: Headers that the client sends by itself.
@@ -25,7 +25,7 @@ _OWN = frozenset(
 class AgenticInference(Block):
     """How conversations are played, under load_pattern agentic_inference (docs/multi-turn.md)."""
 
-    turn_timeout_s: float = Field(
+    turn_timeout_s: Seconds = Field(
         default=86_400.0,
         gt=0,
         description="Seconds after which a turn without its whole reply has failed, which ends its trajectory",

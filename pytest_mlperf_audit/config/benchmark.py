@@ -160,6 +160,8 @@ class Benchmark(Block):
             yield at, f"an offline benchmark needs max_throughput, not {load}; change it, or the type to online"
         if self.effective_mode == "online" and load == "max_throughput":
             yield at, "an online benchmark needs concurrency or poisson; change it, or the type to offline"
+        if self.rolling_submission is not None:
+            yield from self.rolling_submission.problems(load, getattr(self.submission_ref, "division", None))
 
     def _conversation_problems(self) -> Iterator[Problem]:
         settings, plays = self.settings, self.settings.load_pattern.type == "agentic_inference"
@@ -168,10 +170,9 @@ class Benchmark(Block):
             if (block := dataset.agentic_inference) is None:
                 continue
             if dataset.type == "accuracy":
-                yield (
-                    where,
-                    "conversations are played in the performance run alone; take it out of an accuracy data set",
-                )
+                yield where, "conversations are played in the performance run alone; take it out here"
+            elif self.type == "submission" and block.stop_issuing_on_first_user_complete:
+                yield (*where, "stop_issuing_on_first_user_complete"), "no submission may leave turns out; take it out"
             elif not plays:
                 load = f"load_pattern {settings.load_pattern.type}"
                 yield where, f"is for the load_pattern agentic_inference, and this is {load}; change one of them"
@@ -198,7 +199,7 @@ class Benchmark(Block):
         for at, dataset in enumerate(self.datasets):
             first = seen.setdefault((dataset.name, dataset.type), at)
             if first != at:
-                what = f"{dataset.type} data set {dataset.name!r}"
+                what = f"{dataset.type} data set {dataset.name!r:.80}"
                 yield ("datasets", at), f"a second {what}, as datasets[{first}]; rename or remove one"
             try:
                 dataset.params(self.model_params)
@@ -219,8 +220,8 @@ class Benchmark(Block):
         for at, block in enumerate(self.audit):
             audit = block.test if type(block) is AuditBlock else type(block)
             if block.dataset and block.dataset not in {dataset.name for dataset in self.datasets}:
-                known = ", ".join(dataset.name for dataset in self.datasets)
-                yield ("audit", at, "dataset"), f"no data set is called {block.dataset!r}; there are {known}"
+                known = ", ".join(f"{dataset.name:.80}" for dataset in self.datasets)
+                yield ("audit", at, "dataset"), f"no data set is called {block.dataset!r:.80}; there are {known}"
             if (audit, block.name) in seen and block.name is None:
                 cure = "; give each a name, or cover several indices by one block with sample_index: [..]"
                 yield ("audit", at, "test"), f"{block.test} is asked for twice{cure}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, ClassVar, NoReturn, get_args
+from typing import Annotated, Any, ClassVar, Final, NoReturn, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import Self
 
@@ -164,3 +164,27 @@ DurationMs = Annotated[
         }
     ),
 ]
+
+_MAX_S: Final = 9e15
+_RATES: Final = (1e-6, 1e9)
+
+
+def _within_reach(seconds: float) -> float:
+    """Return seconds as they are. Rejects what would overflow where it becomes nanoseconds."""
+    if seconds > _MAX_S:
+        reject("is longer than any run; leave it out for no limit, or give less")
+    return seconds
+
+
+def _in_range(rate: float) -> float:
+    """Return queries a second as they are. Rejects gaps that outlast any run, or that no clock can tell apart."""
+    least, most = _RATES
+    if rate > 0 and not least <= rate <= most:
+        reject(f"is no rate that can be sent; give {least:g} to {most:g} queries a second")
+    return rate
+
+
+Seconds = Annotated[float, AfterValidator(_within_reach)]
+#: Seconds to wait, more than 0, and queries a second.
+Wait = Annotated[float, Field(gt=0), AfterValidator(_within_reach)]
+Rate = Annotated[float, Field(gt=0), AfterValidator(_in_range)]

@@ -32,12 +32,12 @@ def bound(benchmark: Benchmark, where: Callable[..., str]) -> tuple[Benchmark, t
         near = nearest(reference.ruleset, known_rulesets())
         hint = f"did you mean {near!r}? " if near else ""
         raise ConfigError(
-            f"{where('submission_ref', 'ruleset')}: no ruleset is called {reference.ruleset!r}; {hint}"
+            f"{where('submission_ref', 'ruleset')}: no ruleset is called {reference.ruleset!r:.80}; {hint}"
             f"known are {', '.join(known_rulesets())}"
         )
     if ruleset.division(reference.division) is None:
         raise ConfigError(
-            f"{where('submission_ref', 'division')}: {ruleset.name} has no division {reference.division!r}; "
+            f"{where('submission_ref', 'division')}: {ruleset.name} has no division {reference.division!r:.40}; "
             f"it has {', '.join(division.name for division in ruleset.divisions)}"
         )
     seeded, replaced = _seeded(benchmark, ruleset, where)

@@ -6,15 +6,18 @@ point), and endpoints-submission-cli 1.5.3, which refuses a point that lacks any
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
-from .block import Block, reject
+from .block import Block, Problem, reject
 
 #: What point.yaml has of the run itself. A word of the submitter's could only contradict it.
-MEASURED: Final = ("concurrency", "dataset", "runtime_settings", "warmup", "seed_set", "target_cohort")
+MEASURED: Final = (
+    *("concurrency", "dataset", "dataset_type", "runtime_settings", "warmup", "seed_set", "target_cohort"),
+)
 #: What it must have besides; the first three are known of the run where the YAML names them.
 _POINT: Final = ("model_precision", "link_to_model", "dataset_link", "shared_src", "shared_docs")
 _SYSTEM: Final = (
@@ -27,6 +30,15 @@ _SYSTEM: Final = (
     "shortened_system_name",
     "node_types",
 )
+
+
+#: Divisions as these files call them, by the names of submission_ref.
+DIVISIONS: Final[Mapping[str, str]] = {
+    "standardized-cop": "Standardized",
+    "standardized-con": "Standardized",
+    "serviced": "Serviced",
+    "rdi": "RDI",
+}
 
 
 class RollingSubmission(Block):
@@ -51,3 +63,20 @@ class RollingSubmission(Block):
             if lacking:
                 reject(f"lacks {', '.join(lacking)}, without which check-submission refuses the point", at=[block])
         return self
+
+    def problems(self, pattern: str, division: str | None) -> Iterator[Problem]:
+        """Yield where the block contradicts the run's load pattern, the division that it is for, or itself."""
+        at = ("rolling_submission",)
+        if pattern == "poisson":
+            yield at, "is for a point, which keeps a fixed number of queries in flight; use load_pattern concurrency"
+        offline = self.point.get("offline")
+        if offline is not None and (offline == "dedicated") != (pattern == "max_throughput"):
+            yield (*at, "point", "offline"), f"says {offline!r:.20}, and this is load_pattern {pattern}; change one"
+        due = DIVISIONS.get(division or "")
+        for block in ("system", "point"):
+            said = getattr(self, block).get("division")
+            if said is not None and due is not None and str(said).lower() != due.lower():
+                yield (*at, block, "division"), f"says {said!r:.40}, and submission_ref {division}; change one of them"
+        declared, own = (getattr(self, block).get("max_supported_concurrency") for block in ("point", "system"))
+        if declared is not None and declared != own:
+            yield (*at, "point", "max_supported_concurrency"), "is another than that of system; take it out"

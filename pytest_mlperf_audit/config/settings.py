@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from typing_extensions import Self
 
-from .block import Block, DurationMs, reject
+from .block import Block, DurationMs, Rate, Seconds, Wait, reject
 from .hosts import MOST_PROCESSES, Host
 from .scenario import Pattern
 
@@ -63,8 +63,8 @@ class LoadPattern(Block):
         "poisson: random arrivals at a mean rate (Server), for main runs only; agentic_inference: so many "
         "conversations at a time, turn by turn (docs/multi-turn.md)",
     )
-    target_qps: float | None = Field(
-        default=None, gt=0, description="Mean arrival rate in queries per second; required by poisson"
+    target_qps: Rate | None = Field(
+        default=None, description="Mean arrival rate in queries per second; required by poisson"
     )
     target_concurrency: int | None = Field(
         default=None,
@@ -113,16 +113,15 @@ class Client(Block):
 
     max_connections: int = Field(default=-1, ge=-1, description="Most connections open at once; -1: no limit")
     insecure: bool = Field(default=False, description="Skip the check of the server's TLS certificate")
-    max_idle_time: float = Field(
+    max_idle_time: Seconds = Field(
         default=4.0, ge=0, description="Seconds after which an idle connection is closed rather than used again"
     )
-    query_timeout_s: float | None = Field(
+    query_timeout_s: Wait | None = Field(
         default=None,
-        gt=0,
         description="Seconds after which a query without its whole reply has failed; "
         "null: 4 hours, or max_duration_ms where that is longer",
     )
-    connect_timeout_s: float = Field(default=30.0, gt=0, description="Seconds within which a connection must open")
+    connect_timeout_s: Seconds = Field(default=30.0, gt=0, description="Seconds within which a connection must open")
     ca_file: Path | None = Field(
         default=None, description="PEM file of the certificate authorities to trust, relative to the YAML's directory"
     )
@@ -204,37 +203,33 @@ class Warmup(Block):
 class Timeouts(Block):
     """How long is waited at most. What runs out of time yields no verdict; its records are kept."""
 
-    run_timeout_s: float | None = Field(
+    run_timeout_s: Wait | None = Field(
         default=None,
-        gt=0,
         description="Seconds for all phases of the run, from the first query on; what is in flight then is given up, "
         "and the run has no verdict (exit status 6). null: no limit",
     )
-    endpoint_response_idle_timeout_s: float | None = Field(
+    endpoint_response_idle_timeout_s: Wait | None = Field(
         default=None,
-        gt=0,
         description="Seconds in which some reply must come while queries are in flight, or the run has no verdict: "
         "more than the longest query takes, 300 say. null: no limit",
     )
-    service_ready_timeout_s: float = Field(
+    service_ready_timeout_s: Seconds = Field(
         default=30.0,
         ge=0,
         description="Seconds for which an endpoint that answers the first query with 503 or 429 is waited for",
     )
-    warmup_drain_timeout_s: float | None = Field(
+    warmup_drain_timeout_s: Wait | None = Field(
         default=None,
-        gt=0,
         description="Seconds to wait for queries in flight when a warm-up has issued its last; null: until all are "
         "done",
     )
-    performance_drain_timeout_s: float | None = Field(
+    performance_drain_timeout_s: Wait | None = Field(
         default=None,
-        gt=0,
         description="Seconds to wait for queries in flight when a phase of the main run or of an audit has issued its "
         "last; null: until all are done",
     )
-    accuracy_drain_timeout_s: float | None = Field(
-        default=None, gt=0, description="The same for the accuracy run; null: until all are done"
+    accuracy_drain_timeout_s: Wait | None = Field(
+        default=None, description="The same for the accuracy run; null: until all are done"
     )
 
 

@@ -17,17 +17,13 @@ import msgspec
 import yaml
 
 from ..config.benchmark import Benchmark
+from ..config.rolling import DIVISIONS
 from ..config.rulesets import find_ruleset
 from ..records.files import read_limited, write_atomic
-from ..runs.spec import Concurrency, Load, MaxThroughput
+from ..runs.spec import Concurrency, Load, MaxThroughput, RunSpec
+from ..runs.trajectories import Trajectories
 from ..verdicts.document import PhaseEntry, VerdictDocument
 
-_DIVISIONS: Final = {
-    "standardized-cop": "Standardized",
-    "standardized-con": "Standardized",
-    "serviced": "Serviced",
-    "rdi": "RDI",
-}
 #: The cohort and the set in a ruleset's name: mlperf-endpoints-v1.0-2026-10-C1-A.
 _SEED_SET = re.compile(r".*-(?P<cohort>\d{4}-\d{2}-C[01])-(?P<set>\w+)")
 _COPIED: Final = (
@@ -46,7 +42,9 @@ def write_point(run: VerdictDocument, benchmark: Benchmark, dataset: str, report
     phase = main.phases[-1] if main and main.status in ("PASS", "FAIL") and main.phases else None
     if benchmark.rolling_submission is None or phase is None or not phase.complete:
         return []
-    point = yaml.safe_dump(point_of(run, phase, benchmark, dataset), sort_keys=False, allow_unicode=True, width=120)
+    scored = (report_dir / "accuracy/accuracy_results.json").is_file()
+    told = point_of(run, phase, benchmark, dataset, scored=scored)
+    point = yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=120)
     system = msgspec.json.format(msgspec.json.encode(system_of(benchmark)), indent=2) + b"\n"
     place = report_dir / f"r{concurrency_of(phase.spec.load, phase.spec.n_samples)}"
     contents = {"point.yaml": point.encode(), "system_desc.json": system}
@@ -74,14 +72,18 @@ def system_of(benchmark: Benchmark) -> dict[str, Any]:
 
 def _division(benchmark: Benchmark) -> dict[str, Any]:
     reference = benchmark.submission_ref
-    name = _DIVISIONS.get(reference.division or "standardized-cop", reference.division) if reference else None
+    name = DIVISIONS.get(reference.division or "standardized-cop", reference.division) if reference else None
     return {"division": name} if name else {}
 
 
-def point_of(run: VerdictDocument, phase: PhaseEntry, benchmark: Benchmark, dataset: str) -> dict[str, Any]:
-    """Return point.yaml: what the run tells, and of the rest what the YAML says."""
+def point_of(
+    run: VerdictDocument, phase: PhaseEntry, benchmark: Benchmark, dataset: str, *, scored: bool
+) -> dict[str, Any]:
+    """Return point.yaml: what the run tells, and of the rest what the YAML says. `scored`: accuracy results are there.
+
+    Every chunk of a stream has a time of its own here; without streams there is none to have one.
+    """
     asked, reference = benchmark.rolling_submission, benchmark.submission_ref
-    scored = any(audit.kind == "accuracy" and audit.status in ("PASS", "FAIL") for audit in run.audits)
     spec, runtime = phase.spec, benchmark.settings.runtime
     offline = isinstance(spec.load, MaxThroughput)
     ruleset = find_ruleset(reference.ruleset) if reference else None
@@ -105,14 +107,21 @@ def point_of(run: VerdictDocument, phase: PhaseEntry, benchmark: Benchmark, data
             "load_pattern": benchmark.settings.load_pattern.type,
             "min_duration_ms": spec.min_duration_ms,
             "min_sample_count": spec.n_samples,
-            "stream_all_chunks": True,
+            "stream_all_chunks": benchmark.streaming,
             "runtime": seeds,
-            "salt": bool(ruleset and ruleset.salted),
+            "salt": _is_salted(spec),
             "warmup": {"salt": benchmark.settings.warmup.salt},
         },
         "warmup": _warmup(run, dataset),
     }
     return known | (asked.point if asked else {})
+
+
+def _is_salted(spec: RunSpec) -> bool:
+    """Whether each prompt of a phase carried a salt, be it that of its conversation."""
+    if isinstance(spec.order, Trajectories):
+        return spec.order.salt_seed is not None
+    return spec.nonce == "salt"
 
 
 def _seed_set(ruleset: str) -> dict[str, str]:

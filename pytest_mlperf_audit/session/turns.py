@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_right
+from collections import Counter
 from dataclasses import dataclass
 
 from ..runs.query import QueryRecord
@@ -27,6 +28,7 @@ class Turns:
         self._n_slots = n_slots
         self._ends = list(itertools.accumulate(order.turns))
         self._played: dict[str, _Played] = {}
+        self._n_begun = Counter[int]()
         self._late_from_ns: int | None = None
 
     def wrong_with(self, record: QueryRecord) -> str:
@@ -45,9 +47,17 @@ class Turns:
         self._played[record.conversation] = _Played(record.sample, record.completed_ns, over)
         if len(self._played) > self._order.count:
             return f"{what} is of one more conversation than the {self._order.count} that were to be played"
+        if played is None and not self._may_begin(at):
+            return f"{what} begins conversation {at} of the data set once more than it was to be played"
         if record.late and (self._late_from_ns is None or record.issued_ns < self._late_from_ns):
             self._late_from_ns = record.issued_ns
         return ""
+
+    def _may_begin(self, at: int) -> bool:
+        """Whether a conversation is due once more: each in its turn, from the first again after the last."""
+        passes, rest = divmod(self._order.count, len(self._order.turns))
+        self._n_begun[at] += 1
+        return self._n_begun[at] <= passes + (at < rest)
 
     def wrong_at_end(self) -> str:
         """Return what is wrong with which turns are late, "" for nothing, once all records were taken.

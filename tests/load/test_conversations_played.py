@@ -321,6 +321,18 @@ def test_the_last_conversation_may_still_wait_for_its_first_turn(play):
     assert turns.wrong_at_end() == ""
 
 
+def test_a_short_conversation_played_in_the_place_of_a_long_one_is_a_contradiction():
+    """Of 3 conversations two are due twice: the one turn of the first, again and again, makes as many queries."""
+    order = Trajectories(turns=(1, 2, 4), count=5)
+    turns = Turns(order, 1)
+    records = [turn(n, 0, f"c0__repeat_{n}", (10 * n, 10 * n + 5)) for n in range(3)]
+    assert [turns.wrong_with(record) for record in records[:2]] == [""] * 2
+    assert (
+        turns.wrong_with(records[2])
+        == "query 2 begins conversation 0 of the data set once more than it was to be played"
+    )
+
+
 def turn(query, row, conversation, times, **more):
     issued_ns, completed_ns = times
     return QueryRecord(

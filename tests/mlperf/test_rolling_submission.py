@@ -131,6 +131,15 @@ def test_a_block_that_would_be_refused_is_an_error_before_anything_is_sent(audit
     assert sut.received == 0
 
 
+def test_a_point_says_what_its_run_did(points):
+    """Without streams no chunk has a time, without a ruleset no prompt a salt, and without a score there is none."""
+    report = points(2, model_params={"name": "m", "streaming": "off"}, submission_ref=None, accuracy=False)[2]
+    point = yaml.safe_load((report / "r2/point.yaml").read_text())
+    assert point["dataset_type"] == "Performance"
+    assert (point["runtime_settings"]["stream_all_chunks"], point["runtime_settings"]["salt"]) == (False, False)
+    assert not (report / "r2/accuracy_results.json").exists()
+
+
 def test_no_point_without_the_block(audit, sut):
     audit.config(sut, audit=None)
     audit.run()

@@ -82,6 +82,17 @@ MISTAKES = {
         ("settings:\n", "endpoint_config: {api_type: sglang}\nsettings:\n"),
         "endpoint_config.api_type: conversations are sent as chat messages; use api_type openai",
     ),
+    "a submission without its last turns": (
+        (
+            "type: online\n",
+            "type: submission\nbenchmark_mode: online\n",
+        ),
+        "datasets[0].agentic_inference.stop_issuing_on_first_user_complete: no submission may leave turns out",
+    ),
+    "a wait longer than any run": (
+        ("enable_salt: true", "turn_timeout_s: 1.0e+16"),
+        "datasets[0].agentic_inference.turn_timeout_s: is longer than any run; leave it out for no limit",
+    ),
     "an unknown key": (
         ("enable_salt", "enable_salts"),
         "datasets[0].agentic_inference.enable_salts: unknown key; did you mean 'enable_salt'?",
@@ -93,4 +104,7 @@ MISTAKES = {
 def test_one_mistake(fault, name):
     (before, after), message = MISTAKES[name]
     assert before in AGENTIC
-    assert message in fault(AGENTIC.replace(before, after, 1))
+    text = AGENTIC.replace(before, after, 1)
+    if "submission" in after:
+        text = text.replace("enable_salt: true", "stop_issuing_on_first_user_complete: true")
+    assert message in fault(text)
