@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from .endpoints.base import BadReplyError as BadReplyError
     from .endpoints.base import EndpointAdapter as EndpointAdapter
     from .endpoints.base import Reply as Reply
+    from .endpoints.base import digest as digest
     from .errors import MlperfAuditError as MlperfAuditError
     from .errors import PlanError as PlanError
     from .errors import RefusedError as RefusedError
     from .errors import UserError as UserError
+    from .runs.body import Pieces as Pieces
     from .runs.order import Scripted as Scripted
     from .runs.order import sequential as sequential
     from .runs.order import single as single
@@ -53,6 +55,7 @@ _HOMES = {
     "EndpointAdapter": "endpoints.base",
     "MeasuredPhase": "runs.phase",
     "MlperfAuditError": "errors",
+    "Pieces": "runs.body",
     "PhaseRecord": "runs.phase",
     "PlanError": "errors",
     "Rechecked": "session.api",
@@ -65,6 +68,7 @@ _HOMES = {
     "UserError": "errors",
     "Verdict": "audits.verdict",
     "VerdictDocument": "verdicts.document",
+    "digest": "endpoints.base",
     "read_verdict": "verdicts.files",
     "recheck": "session.api",
     "run_audits": "session.api",
@@ -86,6 +90,7 @@ __all__ = [
     "MeasuredPhase",
     "MlperfAuditError",
     "PhaseRecord",
+    "Pieces",
     "PlanError",
     "Rechecked",
     "RefusedError",
@@ -98,6 +103,7 @@ __all__ = [
     "Verdict",
     "VerdictDocument",
     "__version__",
+    "digest",
     "read_verdict",
     "recheck",
     "run_audits",

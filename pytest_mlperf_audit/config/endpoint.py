@@ -66,6 +66,7 @@ class SimulatedConfig(Block):
     * `/v1/rerank`, `/rerank`, `/v2/rerank`: documents by their relevance
     * `/v1/images/generations`: PNG files, as base64 or `data:` URLs; a request takes the service time for each 20 steps
       of each image
+    * `/predict`: takes any JSON, and gives `id` and `output`, an object with `text` and `n_words`
     * `/v1/videos/generations`: see `video_reply`
     * `/v2/models/{model}/infer`, `/v2/models/{model}/versions/{version}/infer`: takes any tensors and gives two,
       `probabilities` of 1,001 classes and the `label`, in JSON or binary

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from typing_extensions import Self
 
 from .block import Block, reject
+from .http_json import HttpJson
 from .image_params import ImageParams
 from .tensors import Tensors
 
@@ -71,6 +72,9 @@ class ModelParams(Generation):
         default=None, description="Version of the model, for APIs that name one in their path; null: the server's own"
     )
     tensors: Tensors | None = Field(default=None, description="Inputs and outputs of a model of api_type kserve_v2")
+    http: HttpJson | None = Field(
+        default=None, description="Requests and replies of api_type http_json, for APIs that have no adapter"
+    )
     batch_size: int = Field(
         default=1,
         ge=1,

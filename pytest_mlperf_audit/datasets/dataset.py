@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -15,6 +14,7 @@ from typing_extensions import Self
 from ..config.dataset import DatasetConfig
 from ..errors import DatasetError
 from .formats import READERS
+from .paths import ABSENT, at_path
 
 _DECODE = msgspec.json.Decoder(dict[str, Any]).decode
 _ENCODE = msgspec.json.Encoder().encode
@@ -183,12 +183,8 @@ _OTHER_NAMES = {
     "system": ("system_prompt",),
 }
 
-#: One step into a value: `.name`, or `[0]` and `.0` for an item of a list; as in `conversations[0].value`.
-_STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")
-
 #: Columns that are named so in data sets of the trade, the likeliest first.
 _LIKELY = ("prompt", "text", "question", "caption", "instruction", "content", "article", "input")
-_ABSENT = object()
 
 
 def _mapped(row: dict[str, Any], parser: Mapping[str, str], where: str) -> dict[str, Any]:
@@ -224,6 +220,13 @@ def renamed(row: dict[str, Any], parser: Mapping[str, str], where: str) -> dict[
     return {**{column: value for column, value in row.items() if column not in taken}, **found}
 
 
+def column_of(row: Mapping[str, Any], name: str) -> str:
+    """Return the column that a file's `name` was read as: 'prompt' for one of its other names where it stands so."""
+    if name in row:
+        return name
+    return next((key for key, others in _OTHER_NAMES.items() if name in others and key in row), name)
+
+
 def _instruction(row: Mapping[str, Any]) -> str:
     given = row.get("input")
     if isinstance(given, str) and "{input}" in row["instruction"]:  # as in MLPerf's own cnn_eval.json
@@ -233,22 +236,9 @@ def _instruction(row: Mapping[str, Any]) -> str:
 
 def _value(row: Mapping[str, Any], path: str, where: str) -> Any:
     """Return what stands at a path, which may also be the name of a column as it is."""
-    if path in row:
-        return row[path]
-    value: Any = row
-    for name, index in _STEP.findall(path) or [(path, "")]:
-        value = _step(value, name or index)
-        if value is _ABSENT:
-            raise DatasetError(f"{where}: has no column {path!r}, which parser names; its columns are {listed(row)}")
+    if (value := at_path(row, path)) is ABSENT:
+        raise DatasetError(f"{where}: has no column {path!r}, which parser names; its columns are {listed(row)}")
     return value
-
-
-def _step(value: Any, name: str) -> Any:
-    if isinstance(value, Mapping):
-        return value.get(name, _ABSENT)
-    if isinstance(value, list) and name.isdigit() and int(name) < len(value):
-        return value[int(name)]
-    return _ABSENT
 
 
 def listed(row: Mapping[str, Any]) -> str:

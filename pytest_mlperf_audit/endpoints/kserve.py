@@ -16,6 +16,7 @@ import numpy as np
 
 from ..config.model_params import ModelParams
 from ..config.tensors import TensorInput, Tensors
+from ..datasets.dataset import column_of
 from ..runs.body import Body, Pieces
 from ..runs.script import NO_EDIT, Edit
 from ..text import printable
@@ -85,7 +86,7 @@ class KServeAdapter(EndpointAdapter):
 
     def _row_problem(self, row: Row, tensors: Tensors) -> str | None:
         for given in tensors.inputs:
-            column = given.column or given.name
+            column = _column(row, given)
             if row.get(column) is None:
                 known = ", ".join(map(repr, row)) or "none"
                 return f"no column {column!r} for input {given.name!r}; its columns are {known}: name one in column"
@@ -102,7 +103,8 @@ class KServeAdapter(EndpointAdapter):
         """Return the words of the text that twins differ in; 0 where that is no text."""
         if self._tensors is None or (given := self._tensors.varied).datatype != _TEXTS:
             return 0
-        return len(" ".join(_texts(self.rows(row)[0][given.column or given.name], given)).split())
+        first = self.rows(row)[0]
+        return len(" ".join(_texts(first[_column(first, given)], given)).split())
 
     def encode(self, row: Row, edit: Edit = NO_EDIT) -> Body:
         """Return the request: its JSON, and in binary the elements behind it."""
@@ -133,7 +135,7 @@ class KServeAdapter(EndpointAdapter):
 
     def _values(self, rows: Sequence[Row], given: TensorInput, edit: Edit) -> Iterator[_Texts | _Changed]:
         for row in rows:
-            value = row[given.column or given.name]
+            value = row[_column(row, given)]
             if given.datatype == _TEXTS:
                 yield _Texts([text if edit is NO_EDIT else edit.apply(text) for text in _texts(value, given)])
             else:
@@ -195,6 +197,10 @@ def _require_sendable(array: Array, tensors: Tensors) -> None:
     """Raise TensorError where JSON has no number for an element."""
     if tensors.encoding == "json" and array.dtype.kind == "f" and not np.isfinite(array).all():
         raise TensorError("has elements that are no finite numbers, for which JSON has none; set encoding: binary")
+
+
+def _column(row: Row, given: TensorInput) -> str:
+    return column_of(row, given.column or given.name)
 
 
 class _Texts:

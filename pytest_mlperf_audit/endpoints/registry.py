@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .anthropic import AnthropicAdapter
 from .base import EndpointAdapter
+from .http_json import HttpJsonAdapter
 from .kserve import KServeAdapter
 from .openai import OpenAIChatAdapter, OpenAICompletionsAdapter
 from .openai_images import OpenAIImagesAdapter
@@ -20,6 +21,7 @@ def shipped() -> tuple[type[EndpointAdapter], ...]:
         SGLangAdapter,
         VideoGenAdapter,
         KServeAdapter,
+        HttpJsonAdapter,
         OpenAIResponsesAdapter,
         AnthropicAdapter,
         OpenAIImagesAdapter,

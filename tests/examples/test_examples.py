@@ -26,6 +26,7 @@ CONFIGS = {
     "anthropic_messages": "messages.yaml",
     "resnet50_kserve": "resnet50.yaml",
     "sdxl_offline": "sdxl.yaml",
+    "http_json": "predict.yaml",
 }
 QUIET = ["-p", "no:randomly", "-p", "no:asyncio", "-p", "no:cacheprovider"]
 

@@ -25,6 +25,7 @@ _NAMES: Final = (
     "images",
     "kserve",
     "messages",
+    "predict",
     "rerank",
     "responses",
     "video",

@@ -1,0 +1,166 @@
+"""`http_json`: any API of JSON in and JSON out, as model_params.http describes it. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import msgspec
+import numpy as np
+
+from ..config.http_json import PLACE, HttpJson, places
+from ..config.model_params import ModelParams
+from ..config.tensors import TensorInput
+from ..datasets.dataset import column_of, listed
+from ..datasets.paths import ABSENT, at_path
+from ..runs.script import NO_EDIT, Edit
+from .base import EndpointAdapter, Reply, Row, digest
+from .failures import error_text, failure
+from .replies import as_count, as_word, bad, parse_leniently, short_id
+from .tensors import edited
+
+_ENCODER = msgspec.json.Encoder()
+_CANONICAL = msgspec.json.Encoder(order="sorted")
+_PARAMS = ("max_new_tokens", "temperature", "seed")
+
+
+class HttpJsonAdapter(EndpointAdapter):
+    """JSON in, JSON out. The YAML says the path, the request as a template, and where in a reply what stands."""
+
+    api_type: ClassVar[str] = "http_json"
+    path = "/"
+
+    def __init__(self, params: ModelParams, *, streaming: bool = False) -> None:
+        super().__init__(params, streaming=streaming)
+        self._http = params.http
+        if self._http is not None:
+            self.path = self._http.path
+            self._names = frozenset(places(self._http.body))
+            if self._http.twin_kind == "numbers":
+                self.twins = "a few numbers changed by their least steps"
+
+    def problem(self, row: Row) -> str | None:
+        """Return what keeps a row from being sent, or None."""
+        if self._http is None:
+            return "model_params.http does not say what a request looks like; write its path, body, twin and output"
+        known = self._values(row)
+        if missing := next((name for name in places(self._http.body) if name not in known), None):
+            return f"no column {missing!r}, which model_params.http.body names; the row's are {listed(row)}"
+        value = known.get(self._http.twin)
+        if self._http.twin_kind == "text":
+            return None if isinstance(value, str) and value.strip() else f"no text in column {self._http.twin!r}"
+        return self._numbers_problem(value)
+
+    def _numbers_problem(self, value: Any) -> str | None:
+        assert self._http is not None
+        try:
+            array = np.asarray(value, dtype="<f8")
+        except (TypeError, ValueError):
+            array = np.empty(0)
+        if not isinstance(value, list) or not array.size or not np.isfinite(array).all():
+            return f"no list of numbers in column {self._http.twin!r}"
+        return None
+
+    def n_words(self, row: Row) -> int:
+        """Return the words of the text that a twin changes; 0 where that is no text."""
+        value = self._values(row).get(self._http.twin) if self._http and self._http.twin_kind == "text" else ""
+        return len(value.split()) if isinstance(value, str) else 0
+
+    def token_limit(self, row: Row) -> int | None:
+        """Return the limit on output tokens, where the request has a place for it."""
+        if self._http is None or "max_new_tokens" not in places(self._http.body):
+            return None
+        return as_count(self._values(row)["max_new_tokens"])
+
+    def encode(self, row: Row, edit: Edit = NO_EDIT) -> bytes:
+        """Return the request: the template, each place filled."""
+        assert self._http is not None, "a row without a problem has its template"
+        values = self._values(row)
+        if edit is not NO_EDIT:
+            values[self._http.twin] = self._changed(values[self._http.twin], edit)
+            if edit.max_tokens is not None and "max_new_tokens" in values:
+                values["max_new_tokens"] = min(int(values["max_new_tokens"]), edit.max_tokens)
+        return _ENCODER.encode(_filled(self._http.body, values))
+
+    def _values(self, row: Row) -> dict[str, Any]:
+        """Return what stands in the places: the row's columns, by the names that its file has, else model_params'."""
+        params = {name: value for name in _PARAMS if (value := getattr(self.params, name)) is not None}
+        given = {column: value for column, value in row.items() if value is not None}
+        assert self._http is not None
+        named = {name: given[column] for name in self._names if (column := column_of(given, name)) in given}
+        return {"model": self.params.name, **params, **given, **named}
+
+    def _changed(self, value: Any, edit: Edit) -> Any:
+        assert self._http is not None
+        if self._http.twin_kind == "text":
+            return edit.apply(value)
+        array = np.asarray(value, dtype="<f8")
+        made, changes = edited(array, TensorInput(name="numbers", shape=array.shape, datatype="FP64"), edit)
+        data = bytearray(made.tobytes())
+        for at, changed in changes:
+            data[at : at + len(changed)] = changed
+        return np.frombuffer(data, dtype="<f8").reshape(array.shape).tolist()
+
+    def decoder(self, *, keep_output: bool = False) -> _Decoder:
+        """Return a decoder for one reply."""
+        assert self._http is not None, "nothing is sent without a template"
+        return _Decoder(self._http, keep_output=keep_output)
+
+
+def _filled(template: Any, values: Mapping[str, Any]) -> Any:
+    if isinstance(template, dict):
+        return {key: _filled(value, values) for key, value in template.items()}
+    if isinstance(template, list):
+        return [_filled(value, values) for value in template]
+    if not isinstance(template, str):
+        return template
+    if (whole := PLACE.fullmatch(template)) and whole[1]:
+        return values[whole[1]]
+
+    def filled(place: re.Match[str]) -> str:
+        return str(values[place[1]]) if place[1] else place[0][0]
+
+    return PLACE.sub(filled, template)
+
+
+class _Decoder:
+    """Reads one reply. `digest` is of the output as JSON with its keys in order; a text is its own."""
+
+    def __init__(self, http: HttpJson, *, keep_output: bool) -> None:
+        self._http = http
+        self._keep_output = keep_output
+        self._body = bytearray()
+
+    def feed(self, data: bytes, at_ns: int) -> None:  # noqa: ARG002 - a reply comes whole
+        """Take the next piece of the body."""
+        self._body += data
+
+    def finish(self) -> Reply:
+        """Return the reply. Raises BadReplyError."""
+        if not self._body.strip():
+            raise bad("empty", "the reply has no body")
+        http, document = self._http, parse_leniently(bytes(self._body), "the reply")
+        if http.error and (said := at_path(document, http.error)) is not ABSENT and said:
+            raise bad("server_error", error_text(said))
+        output = at_path(document, http.output)
+        if wrong := failure(document, answers=output is not ABSENT):
+            raise bad("server_error", wrong)
+        if output is ABSENT:
+            raise bad("malformed", f"the reply has nothing at {http.output}; its members are {', '.join(document)}")
+        if output is None or output in ("", [], {}):
+            raise bad("empty", f"the reply has an empty {http.output}")
+        text = output if isinstance(output, str) else _CANONICAL.encode(output).decode()
+        return Reply(
+            digest=digest(text.encode(errors="surrogatepass")),
+            id=short_id(as_word(self._at(document, http.id))),
+            model=as_word(self._at(document, http.model)),
+            output=text if self._keep_output else None,
+            tokens=as_count(self._at(document, http.tokens)),
+            prompt_tokens=as_count(self._at(document, http.prompt_tokens)),
+            cached_tokens=as_count(self._at(document, http.cached_tokens)),
+        )
+
+    def _at(self, document: Mapping[str, Any], path: str | None) -> Any:
+        value = at_path(document, path) if path else None
+        return None if value is ABSENT else value
