@@ -18,7 +18,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -148,7 +148,51 @@ def read_hash(path: Path) -> str | None:
     return match[1].lower() if match and _SHA256.fullmatch(match[1]) else None
 
 
+_Integer = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+
+class _Written(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """An entry with the fields that LoadGen writes, and no others."""
+
+    qsl_idx: _Integer | None = None
+    seq_id: _Integer | None = None
+    data: str | None = None
+    token_data: str | None = None
+    token_count: _Integer | None = None
+
+
+_written_decoder = msgspec.json.Decoder(list[_Written])
+
+
 def _whole_entries(part: bytes) -> tuple[Entry, ...]:
+    found = _entries_at_once(part)
+    return _entries_one_by_one(part) if found is None else found
+
+
+def _entries_at_once(part: bytes) -> tuple[Entry, ...] | None:
+    """Return the entries of a list of LoadGen's, cut at either end; None where any of them is odd.
+
+    Where all from the first brace to the last is entries and commas, looking for them one by one finds the same.
+    """
+    start, end = part.find(b"{"), part.rfind(b"}")
+    if not part.isascii() or not 0 <= start < end:
+        return None
+    try:
+        return tuple(
+            Entry(
+                qsl_idx=written.qsl_idx,
+                seq_id=written.seq_id,
+                data=None if written.data is None else bytes.fromhex(written.data),
+                token_data=None if written.token_data is None else bytes.fromhex(written.token_data),
+                token_count=written.token_count,
+            )
+            for written in _written_decoder.decode(b"[" + part[start : end + 1] + b"]")
+        )
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+        return None
+
+
+def _entries_one_by_one(part: bytes) -> tuple[Entry, ...]:
     text = part.decode("utf-8", "replace")
     decoder = json.JSONDecoder()
     found, at = [], text.find("{")

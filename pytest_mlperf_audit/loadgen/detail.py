@@ -21,6 +21,7 @@ from typing import Any, Final
 import msgspec
 
 from ..errors import RecordError
+from .events import MARKERS, Events, read_events
 from .fields import FIELDS, latency_key
 from .text import Quirks, open_plain, quoted
 
@@ -28,7 +29,6 @@ _LINE_LIMIT: Final = 1024 * 1024
 _TAIL_KEPT: Final = 4096
 _TAIL_BYTES: Final = 64 * 1024
 _MAX_PROBLEMS: Final = 20
-_MARKERS: Final = (":::MLLOG", ":::ENDPTS")
 
 #: What some round's script took for a run's score.
 SCORE_KEYS: Final = frozenset(
@@ -60,7 +60,9 @@ _KEY = re.compile(r":::(?:MLLOG|ENDPTS)\s*\{\s*\"key\"\s*:\s*\"([^\"\\]{1,200})\
 _IS_ERROR = re.compile(r"\"is_error\"\s*:\s*true")
 _IS_WARNING = re.compile(r"\"is_warning\"\s*:\s*true")
 #: The last latency of the list that LoadGen writes last, and the count that newer versions write after it.
-_LAST_KEYS = re.compile(r"num_errors|result_99\.90_percentile_(?:per_query_)?latency_ns")
+_LAST_KEYS: Final = frozenset(
+    ("num_errors", "result_99.90_percentile_latency_ns", "result_99.90_percentile_per_query_latency_ns")
+)
 
 
 class _Event(msgspec.Struct):
@@ -111,6 +113,40 @@ def finite(value: object) -> float | None:
 
 def read_detail(path: Path) -> Detail:
     """Read a detail log, in bounded memory. Raises RecordError where there is none or it cannot be read."""
+    return read_detail_log(path)[0]
+
+
+def read_detail_log(path: Path) -> tuple[Detail, Events | None]:
+    """Read a detail log; return its events, too, where it is as LoadGen writes one. Raises as read_detail does."""
+    if (log := read_events(path)) and (detail := _of_events(log)):
+        return detail, log
+    return _read_lines(path), None
+
+
+def _of_events(log: Events) -> Detail | None:
+    """Return what a log says that is as LoadGen writes one, None where a wanted value cannot be read."""
+    values: dict[str, Any] = {}
+    try:
+        for event, (start, end) in zip(log.events, log.spans, strict=True):
+            if event.key in WANTED:
+                if end - start > _LINE_LIMIT // 2:
+                    return None
+                values.setdefault(event.key, msgspec.json.decode(event.value))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return Detail(
+        marked=True,
+        whole=any(event.key in _LAST_KEYS for event in log.events),
+        quirks=Quirks(),
+        values=values,
+        n_errors=log.n_errors,
+        n_warnings=log.n_warnings,
+        n_bad_lines=0,
+        problems=(),
+    )
+
+
+def _read_lines(path: Path) -> Detail:
     parser = _Parser()
     try:
         with open_plain(path) as raw:
@@ -186,7 +222,7 @@ class _Parser:
         text, end = line.strip("\0 \t\r\n"), tail.rstrip("\0 \t\r\n")
         if not text:
             return
-        if not text.startswith(_MARKERS):
+        if not text.startswith(MARKERS):
             self._bad(number, text, "no event of LoadGen")
             return
         self.marked = True
@@ -194,7 +230,7 @@ class _Parser:
         if not whole:
             self._bad(number, text, "an event that is cut short")
         key = _KEY.match(text)
-        self.whole = whole and (self.whole or bool(key and _LAST_KEYS.fullmatch(key[1])))
+        self.whole = whole and (self.whole or bool(key and key[1] in _LAST_KEYS))
         self.n_errors += bool(_IS_ERROR.search(end))
         self.n_warnings += bool(_IS_WARNING.search(end))
         if whole and (key is None or key[1] in WANTED):

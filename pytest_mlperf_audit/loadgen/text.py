@@ -54,14 +54,23 @@ def read(path: Path, limit_bytes: int) -> bytes | None:
     Raises RecordError for what is no plain file, is larger than `limit_bytes`, or cannot be read.
     """
     try:
-        with open_plain(path, limit_bytes) as file:
-            return file.read(limit_bytes)
+        return read_plain(path, limit_bytes)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise RecordError(
             f"{path}: cannot be read ({error.strerror}); mend its permissions or fetch it anew"
         ) from error
+
+
+def read_plain(path: Path, limit_bytes: int) -> bytes:
+    """Return the bytes of a plain file. Raises as `open_plain` does.
+
+    As many are asked for as there are: room for `limit_bytes` would be made anew for each of thousands of files.
+    """
+    with open_plain(path, limit_bytes) as file:
+        size = os.fstat(file.fileno()).st_size
+        return file.read(min(size or limit_bytes, limit_bytes))
 
 
 def open_plain(path: Path, limit_bytes: int | None = None) -> BinaryIO:

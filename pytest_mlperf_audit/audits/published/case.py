@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Final, Literal
@@ -138,7 +139,7 @@ class AuditDirectory:
     layout: Layout = "classic"
     round: str = ""
 
-    @property
+    @cached_property
     def base(self) -> Path:
         """The directory that paths in reasons are relative to: the round's, where the path names a division."""
         if not self.division:

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from ...errors import RecordError
-from ...loadgen.detail import read_detail
+from ...loadgen.detail import read_detail, read_detail_log
+from ...loadgen.events import Events
 from ...loadgen.summary import read_summary
 from ...loadgen.text import read
 from ...loadgen.verify_files import read_verify_performance
@@ -42,6 +43,13 @@ _WORDS: Final = pair_checks.Wording(
 )
 #: A larger log is judged all the same, in bounded memory; what upstream says of it is then not known.
 _UPSTREAM_LIMIT_BYTES: Final = 64 * 1024 * 1024
+
+
+class _Published(NamedTuple):
+    """A run, and the detail log that it was read from, where that is as LoadGen writes one."""
+
+    run: Run
+    log: Events | None = None
 
 
 def verify(found: AuditDirectory) -> Reverified:
@@ -104,7 +112,7 @@ def _performance(found: AuditDirectory, directories: tuple[Path, Path]) -> Rever
         return Reverified(
             checks=[pair_checks.not_readable(_WORDS, f"the audit run has no {(RUN / DETAIL).as_posix()}")]
         )
-    pair = Pair(reference, audit)
+    pair = Pair(reference.run, audit.run)
     logs = {DETAIL if run.log == "detail log" else SUMMARY for run in pair}
     checks = pair_checks.checks(
         pair,
@@ -117,19 +125,20 @@ def _performance(found: AuditDirectory, directories: tuple[Path, Path]) -> Rever
     )
     shown.runs = runs.prints(found, zip(pair, directories, strict=True))
     if logs == {DETAIL} and not any(run.is_scored_as_of_old for run in pair):  # today's script is for today's logs
-        _ask_upstream(shown, directories)
+        _ask_upstream(shown, directories, (reference.log, audit.log))
     return shown
 
 
-def _run(name: str, directory: Path) -> Run | None:
+def _run(name: str, directory: Path) -> _Published | None:
     """Return a run by its detail log, None without logs.
 
     By its summary where that was not published, and where it is of v0.7 or older: such a log holds text, no figures.
     """
     if (directory / DETAIL).exists() and not ((directory / SUMMARY).exists() and _is_text(directory / DETAIL)):
-        return runs.of_detail(name, read_detail(directory / DETAIL))
+        detail, log = read_detail_log(directory / DETAIL)
+        return _Published(runs.of_detail(name, detail), log)
     if (directory / SUMMARY).exists():
-        return runs.of_summary(name, read_summary(directory / SUMMARY), as_rate=False)
+        return _Published(runs.of_summary(name, read_summary(directory / SUMMARY), as_rate=False))
     return None
 
 
@@ -147,13 +156,16 @@ def _notes(pair: Pair) -> list[str]:
     return notes
 
 
-def _ask_upstream(shown: Reverified, directories: tuple[Path, Path]) -> None:
+def _ask_upstream(shown: Reverified, directories: tuple[Path, Path], logs: tuple[Events | None, Events | None]) -> None:
     try:
-        logs = [read(directory / DETAIL, _UPSTREAM_LIMIT_BYTES) for directory in directories]
+        reference, audit = (
+            log.data if log else read(directory / DETAIL, _UPSTREAM_LIMIT_BYTES)
+            for log, directory in zip(logs, directories, strict=True)
+        )
     except RecordError as error:
         shown.notes.append(f"What upstream's script says was not worked out. {error}")
         return
-    said, shown.defects = upstream.said(*logs)
+    said, shown.defects = upstream.said(reference, audit, logs)
     separate = next(check for check in shown.checks if check.name == "performance_separate_runs")
     if not separate.passed and upstream.SAME_RUN not in shown.defects:  # one of the two logs was edited
         shown.defects.append(upstream.SAME_RUN)

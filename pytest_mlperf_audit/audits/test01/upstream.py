@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ...loadgen.events import MARKERS, Events
 from ..published.case import Defect, End, Upstream
 from ..published.score import SCENARIOS, tolerance
 
@@ -72,7 +73,6 @@ _LATENCY: Final = "effective_target_latency_ns"
 _NEEDED: Final = frozenset(
     (*(source.key for source in SCENARIOS.values()), _LATENCY, "effective_scenario", "result_validity", "num_errors")
 )
-_MARKERS: Final = (":::MLLOG", ":::ENDPTS")
 #: How a log ends that LoadGen finished: by its last latency, and in newer versions by the number of errors.
 _LAST_KEYS: Final = (
     "num_errors",
@@ -90,7 +90,7 @@ class _Seen(msgspec.Struct):
 
 _seen_decoder = msgspec.json.Decoder(_Seen)
 #: Python refuses a number of more digits, and msgspec need not.
-_MOST_DIGITS: Final = 640
+_MOST_DIGITS: Final = 4300
 
 
 @dataclass
@@ -109,12 +109,15 @@ class _Log:
     latency: Any = None
     is_lenient: bool = False
 
-    def read(self, data: bytes | None) -> None:
-        """Read a log and its result, or raise End where the script ends in it."""
+    def read(self, data: bytes | None, events: Events | None = None) -> None:
+        """Read a log and its result, or raise End where the script ends in it. `events` are what `data` holds."""
         if data is None:
             raise End("CRASH", f"the {self.run} run's detail log is not there, and it ends with a traceback")
         try:
-            self._read_events(data)
+            if events:
+                self._take_events(events)
+            else:
+                self._read_events(data)
         except UnicodeDecodeError:
             raise self._crash("is no UTF-8", _CRASH_TEXT) from None
         scenario = self._value("effective_scenario")
@@ -132,11 +135,18 @@ class _Log:
         marker = ""
         for line in io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"):
             if not marker:
-                marker = next((marker for marker in _MARKERS if line.startswith(marker)), "")
+                marker = next((marker for marker in MARKERS if line.startswith(marker)), "")
                 if not marker:
                     raise self._crash("does not begin with an event", _CRASH_MARKER)
             if line.startswith(marker):
                 self._take(line.rstrip()[len(marker) :])
+
+    def _take_events(self, read: Events) -> None:
+        self.keys.update([event.key for event in read.events])
+        self.errors.append({"is_error": read.n_errors > 0})
+        for event, (start, end) in zip(read.events, read.spans, strict=True):
+            if event.key in _NEEDED or (end - start > _MOST_DIGITS and _may_be_too_long(read.data, start, end)):
+                self._take(read.data[start:end].decode("ascii"))
 
     def _take(self, text: str) -> None:
         if (seen := _seen(text)) is not None:
@@ -188,13 +198,17 @@ def _seen(text: str) -> _Seen | None:
         seen = _seen_decoder.decode(text)
     except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
         return None
-    return None if seen.key in _NEEDED or _may_be_too_long(text) else seen
+    too_long = len(text) > _MOST_DIGITS and _may_be_too_long(text.encode(), 0, len(text))
+    return None if seen.key in _NEEDED or too_long else seen
 
 
-def _may_be_too_long(text: str) -> bool:
-    """Whether a text may hold a number of more digits than Python reads: such a one fills one of these pieces."""
-    half = _MOST_DIGITS // 2
-    return len(text) >= _MOST_DIGITS and any(text[at : at + half].isdigit() for at in range(0, len(text) - half, half))
+def _may_be_too_long(text: bytes, at: int, end: int) -> bool:
+    """Whether a piece of text may hold a number of more digits than Python reads: no comma is where one would be."""
+    while end - at > _MOST_DIGITS:
+        at = text.rfind(b",", at, at + _MOST_DIGITS) + 1
+        if not at:
+            return True
+    return False
 
 
 def _is_json(text: str) -> bool:
@@ -205,14 +219,19 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def said(reference: bytes | None, audit: bytes | None) -> tuple[Upstream, list[Defect]]:
-    """Return what the script says of two detail logs, None for one that is not there, and the defects that they hit."""
+def said(
+    reference: bytes | None, audit: bytes | None, read: tuple[Events | None, Events | None] = (None, None)
+) -> tuple[Upstream, list[Defect]]:
+    """Return what the script says of two detail logs, None for one that is not there, and the defects that they hit.
+
+    `read` are the two as our reader has them, where the caller has read them already.
+    """
     logs = _Log("reference"), _Log("audit")
     printed = False
     defects: list[Defect] = []
     try:
-        for log, data in zip(logs, (reference, audit), strict=True):
-            log.read(data)
+        for log, data, events in zip(logs, (reference, audit), read, strict=True):
+            log.read(data, events)
         end = _compared(*logs)
         printed = end.reason.startswith("the score")
         defects += _hit(*logs, same=reference == audit)

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_mlperf_audit.errors import RecordError
+from pytest_mlperf_audit.loadgen import accuracy_log
 from pytest_mlperf_audit.loadgen.accuracy_log import AccuracyLog, Entry, read_hash, read_truncated
 from pytest_mlperf_audit.loadgen.json_stream import JsonStream
 from tests.support.accuracy_logs import log_bytes, sample, truncated
@@ -179,8 +180,35 @@ def test_a_truncated_log_shows_what_is_still_whole(tmp_path: Path) -> None:
     assert len(found.head) > 10
     assert len(found.tail) > 10
     assert len(found.visible) == len(found.head) + len(found.tail)
+    assert None not in [accuracy_log._entries_at_once(part) for part in path.read_bytes().split(b"...")]
     with pytest.raises(RecordError):
         list(AccuracyLog(path))
+
+
+_ENTRIES = [
+    '{ "seq_id" : 1, "qsl_idx" : 2, "data" : "00FF", "token_data" : "01", "token_count" : 3 }',
+    '{"data": "0"}',
+    "{}",
+    '{"qsl_idx": 1.0}',
+    '{"qsl_idx": true}',
+    '{"data": null}',
+    '{"data": "a b", "qsl_idx": 4}',
+    '{"x": {"data": ""}}',
+    '{"qsl_idx": 9223372036854775808}',
+    '{"qsl_idx": -0}',
+    '{"qsl_idx": 1, "qsl_idx": 2}',
+    '{"data": "\u00e4"}',
+    '{"data": "\\u0030\\u0030"}',
+    '{"data": NaN}',
+    "null",
+    '4142" },',
+]
+
+
+@given(st.lists(st.sampled_from([*_ENTRIES, *'{}[],"', ",\n", " "]), max_size=8).map("".join))
+def test_reading_all_entries_at_once_finds_what_looking_for_each_finds(text: str) -> None:
+    at_once = accuracy_log._entries_at_once(text.encode())
+    assert at_once in (None, accuracy_log._entries_one_by_one(text.encode()))
 
 
 def test_the_ends_of_a_short_truncated_log_overlap(tmp_path: Path) -> None:
