@@ -166,9 +166,12 @@ def _find_rounds(config: pytest.Config, trees: list[Path]) -> None:
     """Find the audits of the trees, and have pytest collect those of them that arguments name: all, without any."""
     from ..session.places import check_harmless
     from ..session.round import choose, find_rounds
+    from .tree_workers import TreeWorkers, surveyed
 
     cwd = Path(config.invocation_params.dir)
-    rounds = find_rounds(trees, options.report_dir(config) or Path(cwd, "mlperf-reports", trees[0].name))
+    report_dir = options.report_dir(config) or Path(cwd, "mlperf-reports", trees[0].name)
+    rounds = find_rounds(trees, report_dir, surveyed(config))
+    config.pluginmanager.register(TreeWorkers(rounds, is_worker=_is_worker(config)), "mlperf_tree_workers")
     for found in rounds:
         check_harmless(found.report_dir, [found.tree, cwd, config.rootpath])
     others = list(config.args)

@@ -7,6 +7,15 @@ import re
 from ..audits.verdict import Figure
 from ..text import plain
 
+#: What a status is called, of a run, an audit or a case.
+STATUS_WORDS = {
+    "PASS": "PASS",
+    "FAIL": "FAIL",
+    "NO_VERDICT": "NO VERDICT",
+    "INCOMPLETE": "INCOMPLETE",
+    "NOT_RUN": "NOT RUN",
+    "SKIPPED": "skipped",
+}
 #: Stands where there is no value.
 NOTHING = "–"  # noqa: RUF001 - a dash to read, not a minus
 

@@ -6,17 +6,10 @@ from collections.abc import Iterator
 
 from ..text import plain
 from ..verdicts.document import AuditEntry, CheckEntry, PhaseEntry, VerdictDocument
-from . import findings, ratios
+from . import clean, findings, ratios
 from .clean import first_sentence, number
 
-STATUS_WORDS = {
-    "PASS": "PASS",
-    "FAIL": "FAIL",
-    "NO_VERDICT": "NO VERDICT",
-    "INCOMPLETE": "INCOMPLETE",
-    "NOT_RUN": "NOT RUN",
-    "SKIPPED": "skipped",
-}
+STATUS_WORDS = clean.STATUS_WORDS
 _CHECK_WORDS = {"passed": "pass", "failed": "FAIL", "error": "ERROR", "not_run": "not run"}
 #: Of a check whose records are there and leave it in doubt.
 UNDECIDED = "undecided"

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..audits.verdict import Figure
-from ..report import ci_summary
 
 
 class Report(Protocol):
@@ -79,6 +78,8 @@ def environment(pytest_version: str | None = None, workers: int | None = None) -
 def append_to_step_summary(markdown: str) -> None:
     """Show a summary on the page of the job, where GitHub runs it. Raises OSError."""
     if path := os.environ.get("GITHUB_STEP_SUMMARY"):
+        from ..report import ci_summary
+
         ci_summary.append(markdown, Path(path))
 
 

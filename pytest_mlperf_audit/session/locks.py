@@ -17,13 +17,15 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from typing_extensions import Self
 
 from ..errors import ReportDirError
-from ..load.target import Target
+
+if TYPE_CHECKING:
+    from ..load.target import Target
 
 _POLL_S = 0.1
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,9 +16,7 @@ from ..audits.published.case import AuditDirectory, CaseOutcome
 from ..audits.published.tree import Survey, survey
 from ..audits.verdict import Figure
 from ..errors import ConfigError
-from ..report import ci_summary
 from ..report.round import words
-from ..report.write import write_round_report
 from ..runs.clock import Clock
 from ..text import readable
 from ..verdicts.document import encoded
@@ -91,6 +90,9 @@ class RoundAccount:
 
     def finish(self) -> None:
         """Write what was found; on GitHub the step's summary, too."""
+        from ..report import ci_summary
+        from ..report.write import write_round_report
+
         found = self._round
         document = describe(
             [self._cases[node_id] for node_id in self._ids if node_id in self._cases],
@@ -123,8 +125,12 @@ def carried(outcome: CaseOutcome) -> str:
     return encoded(outcome).decode()
 
 
-def find_rounds(trees: Sequence[Path], report_dir: Path) -> list[Round]:
+def find_rounds(
+    trees: Sequence[Path], report_dir: Path, surveyed: Mapping[Path, Survey] = MappingProxyType({})
+) -> list[Round]:
     """Return the trees with all their audits; with several, each reports into a directory of its own.
+
+    `surveyed` is what was found already, by tree.
 
     Raises ConfigError for a tree without audits, and for two trees whose audits would have the same ids.
     """
@@ -132,7 +138,7 @@ def find_rounds(trees: Sequence[Path], report_dir: Path) -> list[Round]:
     seen: dict[str, Path] = {}
     for tree, place in zip(trees, _places(trees, report_dir), strict=True):
         require_collectable(tree, "--mlperf-results")
-        found = survey(tree)
+        found = surveyed.get(tree) or survey(tree)
         for audit in found.audits:
             if audit.case in seen:
                 raise ConfigError(

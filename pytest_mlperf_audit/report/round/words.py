@@ -11,8 +11,7 @@ from typing import Final
 from ...audits.published.case import CaseOutcome, Upstream
 from ...text import plain
 from ...verdicts.round import RoundDocument
-from ..clean import apart, first_sentence, number
-from ..words import STATUS_WORDS
+from ..clean import STATUS_WORDS, apart, first_sentence, number
 
 _WIDTH: Final = 100
 _MOST_LISTED: Final = 12
