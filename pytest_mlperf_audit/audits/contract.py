@@ -56,10 +56,11 @@ class AuditContext(msgspec.Struct, frozen=True, kw_only=True):
 
     `ruleset` and `division` are those of `submission_ref`, "" and None without one; `salt_seed` is that of the salt
     that the ruleset asks for in the performance run, None where it asks for none; `api_type` is the wire format,
-    `text_output` whether its replies are texts, `streaming` whether they are streamed, `model` the benchmark's name of
-    the model, `tokenizer` the directory by which output tokens are counted. `conversations` says that the rows are
-    turns of recorded conversations, of which audits send single ones, `trajectories` how the main run plays them, None
-    for all else. `scorings` say of each accuracy data set, by name, how its outputs are scored, or why they cannot be.
+    `text_output` whether its replies are texts, `own_costs` whether rows cost unlike where they are none, `streaming`
+    whether they are streamed, `model` the benchmark's name of the model, `tokenizer` the directory by which output
+    tokens are counted. `conversations` says that the rows are turns of recorded conversations, of which audits send
+    single ones, `trajectories` how the main run plays them, None for all else. `scorings` say of each accuracy data
+    set, by name, how its outputs are scored, or why they cannot be.
     """
 
     load: Load
@@ -75,6 +76,7 @@ class AuditContext(msgspec.Struct, frozen=True, kw_only=True):
     salt_seed: int | None = None
     api_type: str = ""
     text_output: bool = False
+    own_costs: bool = False
     streaming: bool = False
     model: str = ""
     tokenizer: str | None = None

@@ -25,12 +25,17 @@ from .yaml_source import KeyPath
 _Mode = Literal["offline", "online"]
 
 #: Wire formats without a field for a least output length or for special tokens.
-_NO_COMPLETION_CONTROLS = frozenset({"openai", "sglang", "videogen", "openai_responses", "anthropic", "openai_images"})
+_NUMBERS = ("openai_embeddings", "openai_rerank")
+_NO_COMPLETION_CONTROLS = frozenset(
+    {"openai", "sglang", "videogen", "openai_responses", "anthropic", "openai_images", *_NUMBERS}
+)
 #: Wire formats to which no turns of a conversation can be sent as they are: it has calls of tools and their results.
-_NO_CHAT = frozenset({"openai_completions", "sglang", "videogen", "openai_responses", "anthropic", "openai_images"})
+_NO_CHAT = frozenset(
+    {"openai_completions", "sglang", "videogen", "openai_responses", "anthropic", "openai_images", *_NUMBERS}
+)
 #: Wire formats that ask for no images.
 _NO_IMAGES = frozenset(
-    {"openai", "openai_completions", "openai_responses", "anthropic", "sglang", "videogen", "kserve_v2"}
+    {"openai", "openai_completions", "openai_responses", "anthropic", "sglang", "videogen", "kserve_v2", *_NUMBERS}
 )
 _OVERRIDE_CURE = "does not go together with model_params: min_new_tokens exceeds max_new_tokens"
 

@@ -212,8 +212,8 @@ class EndpointConfig(Block):
     api_type: str = Field(
         default="openai",
         min_length=1,
-        description="Wire format: openai, openai_completions, openai_responses, anthropic, sglang, videogen, "
-        "openai_images, or one that a plugin registered",
+        description="Wire format: openai, openai_completions, openai_responses, openai_embeddings, openai_rerank, "
+        "openai_images, anthropic, sglang, videogen, kserve_v2, http_json, or one that a plugin registered",
     )
     path: Annotated[str, AfterValidator(_path_of_a_url)] | None = Field(
         default=None,

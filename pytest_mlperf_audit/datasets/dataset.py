@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -112,8 +112,10 @@ class Dataset:
         return f"{self.path.name} {self._unit} {self._rows.line(index)}"
 
 
-def load_dataset(config: DatasetConfig, search: Sequence[Path]) -> Dataset:
+def load_dataset(config: DatasetConfig, search: Sequence[Path], own_columns: Collection[str] = ()) -> Dataset:
     """Load the file of a data set; a relative path is looked for in each directory of `search` in turn.
+
+    A row with one of `own_columns` has its input there, and none of its columns is taken for a prompt.
 
     Raises DatasetError: no path, no such file, not this format, a bad row (with its line), too few rows.
     """
@@ -123,7 +125,7 @@ def load_dataset(config: DatasetConfig, search: Sequence[Path]) -> Dataset:
     rows = Rows()
     try:
         for row, line, raw in read(path):
-            mapped = _mapped(row, parser, f"{path} {unit} {line}")
+            mapped = _mapped(row, parser, f"{path} {unit} {line}", own_columns)
             try:
                 rows.append(mapped, line, raw if mapped is row else None)
             except (TypeError, ValueError, OverflowError) as error:
@@ -187,28 +189,35 @@ _OTHER_NAMES = {
 _LIKELY = ("prompt", "text", "question", "caption", "instruction", "content", "article", "input")
 
 
-def _mapped(row: dict[str, Any], parser: Mapping[str, str], where: str) -> dict[str, Any]:
+def _mapped(
+    row: dict[str, Any], parser: Mapping[str, str], where: str, own_columns: Collection[str] = ()
+) -> dict[str, Any]:
     """Return `row` as `renamed` does, where `parser` may also name the prompt that a row has under another name.
 
     The endpoints tool's files do: their `parser: {input: prompt}` reads the prompt that the tool has made.
     """
     if "prompt" in parser.values() and "prompt" not in row:
-        row = renamed(row, {}, where)
-    mapped = renamed(row, parser, where)
-    return renamed(mapped, {}, where) if "prompt" in parser.values() else mapped
+        row = renamed(row, {}, where, own_columns)
+    mapped = renamed(row, parser, where, own_columns)
+    return renamed(mapped, {}, where, own_columns) if "prompt" in parser.values() else mapped
 
 
-def renamed(row: dict[str, Any], parser: Mapping[str, str], where: str) -> dict[str, Any]:
+def renamed(
+    row: dict[str, Any], parser: Mapping[str, str], where: str, own_columns: Collection[str] = ()
+) -> dict[str, Any]:
     """Return `row` with the columns of `parser` (new name: name in the file) renamed; the same object if none is.
 
     A name in the file may be a path into a column: `body.messages`, `conversations[0].value`. A row of `instruction`
-    and perhaps `input` (Alpaca's form) has both as its prompt, an empty line between them.
+    and perhaps `input` (Alpaca's form) has both as its prompt, an empty line between them; see `load_dataset` for
+    `own_columns`.
 
     Raises DatasetError, naming `where`, when a column that `parser` names is missing.
     """
     found = {new: _value(row, old, where) for new, old in parser.items() if new != old or old not in row}
     taken = {old for new, old in parser.items() if new != old}
     for name, others in _OTHER_NAMES.items():
+        if name == "prompt" and any(column in row or column in parser for column in own_columns):
+            continue
         if name not in row and name not in parser:
             other = next((other for other in others if other in row and other not in parser.values()), None)
             if name == "prompt" and "messages" not in parser and isinstance(row.get("instruction"), str):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -85,7 +85,7 @@ class ReplyDecoder(Protocol):
     """Reads one reply with status 200 as its body arrives.
 
     One that has a method `on_head(headers)` is told the reply's header fields before its body: a mapping in which a
-    name is found in whatever case.
+    name is found in whatever case. One that has `on_request(body)` is told the request's body before the reply.
     """
 
     def feed(self, data: bytes, at_ns: int) -> None:
@@ -112,6 +112,8 @@ class EndpointAdapter(ABC):
     #: Headers that carry endpoint_config.api_key, which takes the place of {key} in their values.
     key_headers: ClassVar[Mapping[str, str]] = {"Authorization": "Bearer {key}"}
     directories: Sequence[Path] = ()
+    #: Columns that have a row's input under a name that is read as `prompt` for other APIs (`input`, `query`).
+    own_columns: ClassVar[Collection[str]] = ()
     #: The most rows that a query takes; see `rows`.
     max_batch: ClassVar[int] = 1
     #: What a twin of an input has that the input has not, in words that follow "with": "one element changed by the
@@ -119,6 +121,9 @@ class EndpointAdapter(ABC):
     twins: str = ""
     #: Whether the output is a text; a local tokenizer makes token ids of nothing else.
     text_output: ClassVar[bool] = True
+    #: Whether one row may cost several times what another does, by the length of its text, though the output is none.
+    #: TEST04 then compares a row with its twins, as it does where the output is a text.
+    own_costs: ClassVar[bool] = False
     #: What to do about a server that does not keep the limit on tokens that it is sent.
     limit_cure: str = "see which limit the server knows"
     #: A reply body larger than this fails its query as `too_large`.

@@ -6,7 +6,7 @@ Fields: OpenAI's API reference, "Create a model response", and the extensions of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 import msgspec
@@ -60,6 +60,7 @@ class OpenAIResponsesAdapter(TextAdapter):
     api_type: ClassVar[str] = "openai_responses"
     path = "/v1/responses"
     body = _ResponsesRequest
+    own_columns: ClassVar[Collection[str]] = ("input",)
     prompt_columns = CHAT_COLUMNS
     limit_field = "max_output_tokens"
     aliases: ClassVar[Mapping[str, str]] = {

@@ -7,7 +7,9 @@ from .base import EndpointAdapter
 from .http_json import HttpJsonAdapter
 from .kserve import KServeAdapter
 from .openai import OpenAIChatAdapter, OpenAICompletionsAdapter
+from .openai_embeddings import OpenAIEmbeddingsAdapter
 from .openai_images import OpenAIImagesAdapter
+from .openai_rerank import OpenAIRerankAdapter
 from .openai_responses import OpenAIResponsesAdapter
 from .sglang import SGLangAdapter
 from .videogen import VideoGenAdapter
@@ -25,4 +27,6 @@ def shipped() -> tuple[type[EndpointAdapter], ...]:
         OpenAIResponsesAdapter,
         AnthropicAdapter,
         OpenAIImagesAdapter,
+        OpenAIEmbeddingsAdapter,
+        OpenAIRerankAdapter,
     )

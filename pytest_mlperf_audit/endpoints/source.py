@@ -175,7 +175,9 @@ class RequestSource:
 
 
 #: APIs whose rows may say which model is asked for.
-_ROWS_NAME_MODELS = frozenset({"openai", "openai_completions", "openai_responses", "anthropic"})
+_ROWS_NAME_MODELS = frozenset(
+    {"openai", "openai_completions", "openai_responses", "openai_embeddings", "openai_rerank", "anthropic"}
+)
 
 
 def _cure(row: Row) -> str:

@@ -30,7 +30,9 @@ _NOWHERE = "/no/such/path"
 _MOST_NAMED = 8
 _ECHO = re.compile(r"""["']model["']\s*:\s*["'][^"']*["']""")
 #: What every request has, and what words may speak of in other ways.
-_NO_FIELDS = frozenset({"model", "messages", "prompt", "text", "input", "system", "instructions", "sampling_params"})
+_NO_FIELDS = frozenset(
+    {"model", "messages", "prompt", "text", "input", "system", "instructions", "sampling_params", "query", "documents"}
+)
 #: A field's name as servers give it: in quotes, behind a dot, or alone.
 _NAMED = r"""(?:['"`.]|^|(?<=\s)){}(?:['"`:.,]|$|(?=\s))"""
 #: The keys that leave out what is sent unasked.

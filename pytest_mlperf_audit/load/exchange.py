@@ -9,6 +9,7 @@ import numpy as np
 
 from ..endpoints.base import BadReplyError, EndpointAdapter, Reply, ReplyDecoder
 from ..endpoints.source import ReplyIds
+from ..runs.body import Body
 from ..runs.message import AssistantMessage, ToolCall
 from ..runs.query import COMPLETED, QueryRecord, cache_header
 from ..runs.spec import Keep
@@ -54,6 +55,11 @@ class Exchange:
         self.n_bytes = 0
         self.resent = False
         self.cache_header: str | None = None
+
+    def on_request(self, body: Body) -> None:
+        """Tell the decoder what is asked for, if it wants to know."""
+        if (hear := getattr(self._decoder, "on_request", None)) is not None:
+            hear(body)
 
     def on_head(self, status: int, headers: Mapping[str, str]) -> None:
         """Note the status, and what the headers say of a cache."""

@@ -96,8 +96,10 @@ class _FirstAnswer(NamedTuple):
 class _Heard:
     """Takes a reply: its head, the start of its body, and what the decoder makes of it."""
 
-    def __init__(self, source: RequestSource) -> None:
+    def __init__(self, source: RequestSource, body: Body) -> None:
         self._decoder = source.adapter.decoder()
+        if (hear := getattr(self._decoder, "on_request", None)) is not None:
+            hear(body)
         self.status = 0
         self.headers: Mapping[str, str] = {}
         self.body = b""
@@ -156,7 +158,7 @@ class _Asker:
         """Return the answer with what came of trying the row's settings. Raises EndpointError."""
 
         async def ask(body: bytes) -> Reply:
-            heard = _Heard(self._source)
+            heard = _Heard(self._source, body)
             await self._transport.query(Message(body, route=address), heard, timeout_s)
             return heard.reply()
 
@@ -173,7 +175,7 @@ class _Asker:
         self, address: int, body: Body, timeout_s: float | None, patience: _Patience
     ) -> _FirstAnswer | Refusal:
         while True:
-            heard, began_s, began_ns = _Heard(self._source), perf_counter(), perf_counter_ns()
+            heard, began_s, began_ns = _Heard(self._source, body), perf_counter(), perf_counter_ns()
             try:
                 await self._transport.query(Message(body, route=address), heard, timeout_s)
                 took_s = perf_counter() - began_s

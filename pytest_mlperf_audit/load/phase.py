@@ -191,6 +191,7 @@ class Phase:
         if keep is not None and keep.expected:
             record.expected = self._source.value(step.row, keep.expected)
         exchange = Exchange(self._recorder, record, keep, over)
+        exchange.on_request(request.body)
         tally.n_issued += 1
         self._in_flight[exchange] = self._transport.post(
             Message(request.body, step.query, step.route, request.headers), exchange, self.spec.query_timeout_s

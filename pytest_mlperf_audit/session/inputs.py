@@ -197,6 +197,11 @@ class Sources:
         return self._adapter.text_output
 
     @property
+    def own_costs(self) -> bool:
+        """Whether rows cost so unlike each other that each is compared with its twins."""
+        return self._adapter.own_costs
+
+    @property
     def key_headers(self) -> Mapping[str, str]:
         """The headers that carry a key."""
         return self._adapter.key_headers
@@ -239,8 +244,9 @@ class Sources:
         key = (config.type, config.name)
         if key not in self._sources:
             benchmark = self._loaded.benchmark
-            load = load_dataset if config.agentic_inference is None else load_conversations
-            dataset = load(config, [self._loaded.path.parent, self._cwd])
+            search, plays = [self._loaded.path.parent, self._cwd], config.agentic_inference is not None
+            own_columns = self._adapter.own_columns
+            dataset = load_conversations(config, search) if plays else load_dataset(config, search, own_columns)
             params = config.params(benchmark.model_params)
             if config.type == "accuracy":  # each row has its own score
                 params = params.model_copy(update={"batch_size": 1})

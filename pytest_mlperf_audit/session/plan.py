@@ -169,7 +169,9 @@ class _Groups:
         self._benchmark = loaded.benchmark
         self._sources = sources
         self._report_dir = report_dir
-        self._context = msgspec.structs.replace(context(loaded.benchmark), text_output=sources.text_output)
+        self._context = msgspec.structs.replace(
+            context(loaded.benchmark), text_output=sources.text_output, own_costs=sources.own_costs
+        )
         self.warnings: list[str] = []
 
     def plan(self, audits: registry.Registry) -> list[PlannedAudit]:

@@ -47,8 +47,13 @@ def test_shipped_adapters():
         "openai_completions",
         "sglang",
         "videogen",
+        "kserve_v2",
+        "http_json",
         "openai_responses",
         "anthropic",
+        "openai_images",
+        "openai_embeddings",
+        "openai_rerank",
     ]
 
 

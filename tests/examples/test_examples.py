@@ -27,6 +27,8 @@ CONFIGS = {
     "resnet50_kserve": "resnet50.yaml",
     "sdxl_offline": "sdxl.yaml",
     "http_json": "predict.yaml",
+    "openai_embeddings": "embeddings.yaml",
+    "openai_rerank": "rerank.yaml",
 }
 QUIET = ["-p", "no:randomly", "-p", "no:asyncio", "-p", "no:cacheprovider"]
 

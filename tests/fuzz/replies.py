@@ -18,7 +18,9 @@ from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.endpoints.anthropic import AnthropicAdapter
 from pytest_mlperf_audit.endpoints.base import BadReplyError, EndpointAdapter, Reply
 from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter, OpenAICompletionsAdapter
+from pytest_mlperf_audit.endpoints.openai_embeddings import OpenAIEmbeddingsAdapter
 from pytest_mlperf_audit.endpoints.openai_images import OpenAIImagesAdapter
+from pytest_mlperf_audit.endpoints.openai_rerank import OpenAIRerankAdapter
 from pytest_mlperf_audit.endpoints.openai_responses import OpenAIResponsesAdapter
 from pytest_mlperf_audit.endpoints.sglang import SGLangAdapter
 from pytest_mlperf_audit.endpoints.videogen import VideoGenAdapter
@@ -27,7 +29,7 @@ from tests.support.pictures import EXTENDED, LOSSLESS, LOSSY, jpeg, png
 
 from .kind import WrongError, require
 from .mutate import mutate_json, mutated, pieces
-from .text_replies import MESSAGE_STREAMS, MESSAGES, RESPONSE_STREAMS, RESPONSES
+from .text_replies import MESSAGE_STREAMS, MESSAGES, RANKINGS, RESPONSE_STREAMS, RESPONSES, VECTORS
 
 _PARAMS = ModelParams(name="m")
 _DETAIL_CHARACTERS = 200
@@ -84,6 +86,8 @@ _DOCUMENTS: dict[type[EndpointAdapter], Sequence[dict[str, Any]]] = {
         {"id": "i-1", "data": [{"b64_json": base64.b64encode(jpeg()).decode()}, {"b64_json": None, "url": None}]},
         *_ERRORS,
     ),
+    OpenAIEmbeddingsAdapter: (*VECTORS, *_ERRORS),
+    OpenAIRerankAdapter: (*RANKINGS, *_ERRORS),
     VideoGenAdapter: (
         {"video_id": "v1", "video_path": "/videos/v1.mp4", "status": "completed"},
         {"video_id": "v2", "video_bytes": base64.b64encode(_MP4 * 3).decode()},

@@ -37,6 +37,7 @@ def _event(kind: str, **members: Any) -> dict[str, Any]:
 _TEXT_DELTA = "response.output_text.delta"
 _BLOCK = "content_block_delta"
 
+_READ = {"prompt_tokens": 4, "total_tokens": 4}
 RESPONSES: tuple[dict[str, Any], ...] = (
     _response(_said("It is \u00fcber 9 \U0001f600.")),
     _response(_THOUGHT, _CALLED, status="incomplete") | {"incomplete_details": {"reason": "max_output_tokens"}},
@@ -48,6 +49,17 @@ MESSAGES: tuple[dict[str, Any], ...] = (
         {"type": "tool_use", "id": "c1", "name": "look", "input": {"at": "sky"}},
         stop="tool_use",
     ),
+)
+VECTORS: tuple[dict[str, Any], ...] = (
+    {"id": "e1", "object": "list", "model": "m", "data": [{"index": 0, "embedding": [0.5, -1e-9]}], "usage": _READ},
+    {"data": [{"index": 1, "embedding": "AACAPw=="}, {"index": 0, "embedding": "AACAPw=="}]},
+)
+RANKINGS: tuple[dict[str, Any], ...] = (
+    {
+        "id": "s1",
+        "results": [{"index": 1, "relevance_score": 0.5}, {"index": 0, "relevance_score": -2}],
+        "usage": _READ,
+    },
 )
 RESPONSE_STREAMS: tuple[tuple[dict[str, Any], ...], ...] = (
     (

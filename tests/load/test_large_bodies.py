@@ -30,7 +30,10 @@ class Echoed:
     """Reads a reply that tells the digest of its request."""
 
     def __init__(self) -> None:
-        self.body, self.length = b"", ""
+        self.body, self.length, self.asked = b"", "", 0
+
+    def on_request(self, body) -> None:
+        self.asked = len(body)
 
     def on_head(self, headers) -> None:
         self.length = headers["x-length"]
@@ -39,6 +42,7 @@ class Echoed:
         self.body += data
 
     def finish(self) -> Reply:
+        assert int(self.length) == self.asked, "a decoder knows what was asked for"
         return Reply(digest=digest(self.body), id=f"{self.length} {self.body.decode()}")
 
 

@@ -76,7 +76,7 @@ def _are_distinct(order: WithoutReplacement, count: int, samples: Samples) -> bo
 
 
 def _kind(asked: Kind | None, rows: Sequence[int], samples: Samples, context: AuditContext) -> Kind:
-    if asked == "rows" or (asked is None and not context.text_output):
+    if asked == "rows" or (asked is None and not (context.text_output or context.own_costs)):
         return "rows"
     if all(_has_twins(row, samples) for row in rows):
         return "twins"

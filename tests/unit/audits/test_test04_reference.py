@@ -24,6 +24,7 @@ from pytest_mlperf_audit.runs.spec import Concurrency, Load, MaxThroughput, RunS
 S = 10**9
 TEXT = AuditContext(load=MaxThroughput(), api_type="openai", text_output=True)
 VIDEO = AuditContext(load=MaxThroughput(), api_type="videogen")
+VECTORS = AuditContext(load=MaxThroughput(), api_type="openai_embeddings", own_costs=True)
 LONG = [f"row {number} has more than six words, which may change places" for number in range(64)]
 TWINS: dict[str, Any] = {"order": in_turn([3]), "nonce": "twin"}
 
@@ -81,6 +82,13 @@ def test_texts_are_compared_with_twins_and_videos_with_rows(block, rows):
     assert repeats.nonce == "none"
     video = Test04().plan(block(sample_index=3), rows(), VIDEO)[0]
     assert (video.order, video.nonce) == (without_replacement(42), "none")
+
+
+def test_texts_that_are_answered_with_numbers_are_compared_with_twins(block, rows):
+    """What they cost depends on their length; their replies are as long as those of their twins."""
+    spec = Test04().plan(block(), rows(prompts=LONG), VECTORS)[0]
+    assert (spec.nonce, reference.may_differ_in_length(spec)) == ("twin", False)
+    assert unlike_cost(Test04().plan(block(), rows(), VECTORS)[0]).startswith("rows may cost more or less")
 
 
 @pytest.mark.parametrize(("asked", "context", "nonce"), [("rows", TEXT, "none"), ("twins", VIDEO, "twin")])

@@ -248,3 +248,14 @@ def _prompted(row: dict[str, object]) -> dict[str, object]:
     from pytest_mlperf_audit.datasets.dataset import renamed
 
     return renamed(row, {}, "")
+
+
+def test_columns_of_an_api_are_not_taken_for_a_prompt(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"input": ["a"], "question": "q"}\n{"question": "q"}\n{"instruction": "i", "input": "a"}\n')
+    rows = [{"input": ["a"], "question": "q"}, {"prompt": "q"}, {"instruction": "i", "input": "a"}]
+    assert all_of(load_dataset(DatasetConfig(path=path), [], ["input"])) == rows
+    renamed = {"input": "question"}
+    rows = [{"input": "q"}, {"input": "q"}]
+    path.write_text('{"question": "q"}\n{"question": "q"}\n')
+    assert all_of(load_dataset(DatasetConfig(path=path, parser=renamed), [], ["input"])) == rows
