@@ -10,8 +10,9 @@ import numpy as np
 from ..endpoints.base import BadReplyError, EndpointAdapter, Reply, ReplyDecoder
 from ..endpoints.source import ReplyIds
 from ..runs.body import Body
+from ..runs.cache_headers import cache_header
 from ..runs.message import AssistantMessage, ToolCall
-from ..runs.query import COMPLETED, QueryRecord, cache_header
+from ..runs.query import COMPLETED, QueryRecord
 from ..runs.spec import Keep
 from ..text import printable
 from .target import Target

@@ -1,4 +1,4 @@
-"""QueryRecord: one query as it went over the wire; one line of queries.jsonl. What its outcome and its headers tell.
+"""QueryRecord: one query as it went over the wire; one line of queries.jsonl. What its outcome tells.
 
 A refusal by what guards an endpoint, or by a proxy before it, is not one by the system under test: such a failed query
 says nothing of it.
@@ -115,44 +115,6 @@ def without_reply(record: QueryRecord, outcome: str, detail: str) -> QueryRecord
         turn=record.turn,
         late=record.late,
     )
-
-
-#: Reply headers by which a cache says that it answered, or that it did not: of nginx, Varnish, CDNs, LiteLLM. `age` and
-#: `x-varnish` say it by their value.
-_CACHE_HEADERS = (
-    "x-cache",
-    "x-cache-status",
-    "x-proxy-cache",
-    "cf-cache-status",
-    "x-litellm-cache-key",
-    "age",
-    "x-varnish",
-)
-_IS_CACHE_HEADER = frozenset(_CACHE_HEADERS)
-_MOST_CHARACTERS = 120
-
-
-def cache_header(headers: Mapping[str, str]) -> str | None:
-    """Return what a reply's headers, by their names in lower case, say of a cache, 'x-cache: HIT; age: 3', or None."""
-    if _IS_CACHE_HEADER.isdisjoint(headers):
-        return None
-    quoted = [f"{name}: {headers[name]}" for name in _CACHE_HEADERS if name in headers]
-    return "; ".join(quoted)[:_MOST_CHARACTERS] if quoted else None
-
-
-def says_hit(header: str) -> bool:
-    """Whether headers as `cache_header` quotes them say that the reply came from a cache."""
-    return any(_is_hit(*part.split(": ", 1)) for part in header.split("; ") if ": " in part)
-
-
-def _is_hit(name: str, value: str) -> bool:
-    if name == "age":
-        return value.strip().isdigit() and int(value) > 0
-    if name == "x-varnish":  # a hit names two transactions: its own, and the one that fetched the object
-        return len(value.split()) > 1
-    if name == "x-litellm-cache-key":  # sent with hits and misses alike; it says that there is a cache
-        return False
-    return value.strip().lower().startswith("hit")
 
 
 #: A proxy that the YAML names did not lead to the endpoint.

@@ -20,7 +20,7 @@ def main() -> None:
     print("| server | proof % | doubt % |\n|---|---|---|")
     for name, server in {**HONEST, **CACHES}.items():
         found = [audited(server(seed), n_blocks=12) for seed in range(options.runs)]
-        rates = (100 * sum(map(bool, each)) / len(found) for each in zip(*found, strict=True))
+        rates = (100 * sum(map(bool, each)) / len(found) for each in zip(*(one[:2] for one in found), strict=True))
         print(f"| {name} | {' | '.join(f'{rate:.2f}' for rate in rates)} |", flush=True)
 
 

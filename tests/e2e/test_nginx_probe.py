@@ -24,3 +24,12 @@ def test_a_cache_is_found_cold_and_warm(probe, wire_format):
         assert said.computed < said.queries, "the cache was at work, or this test shows nothing"
         assert (said.status, said.word) == (1, "CACHE")
         assert "response" in said.kinds
+
+
+def test_a_key_without_the_body_is_found_by_its_header(probe, wire_format):
+    """Every request but those to a changed URL gets the reply to the session's first query."""
+    if wire_format == "video":
+        pytest.skip("few prompts are sent to one URL; tests/session/test_telling_servers.py has them")
+    (said,) = probe("nginx", "filed", times=1, wire_format=wire_format)
+    assert said.computed < 20
+    assert (said.status, said.word, said.kinds) == (1, "CACHE", ["url_keyed"])

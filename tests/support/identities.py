@@ -28,12 +28,14 @@ class Reply(NamedTuple):
     id: str
     output: str
     kept: bool = False
+    model: str = ""
 
 
 @dataclass
 class Server:
     """Computes what is asked, and answers it under a random id; `kept_by` makes it a cache, by what it returns.
 
+    `says` returns what the headers of a reply to a request quote, instead of the `header` of kept ones.
     The `slow_first` queries take four times as long. `at` is how many requests have come, `in_flight` how many are
     under way.
     """
@@ -43,6 +45,7 @@ class Server:
     serves: Callable[[Server, str], bool] = lambda *_: True
     ids: Callable[[Server, str], str] | None = None
     outputs: Callable[[str], str] = lambda request: f"to {request}"
+    says: Callable[[Server, str, Reply], str | None] | None = None
     slow_first: int = 0
     cv: float = 0.1
     in_flight: int = 0
@@ -93,9 +96,10 @@ def sent(
                 completed_ns=round((now_s + took_s - began_s) * 1e9),
                 request=digest(request),
                 reply=digest(reply.output),
-                reply_id=reply.id,
+                reply_id=reply.id or None,
+                model=reply.model or None,
                 tag=tag,
-                cache_header=header if reply.kept else None,
+                cache_header=server.says(server, request, reply) if server.says else header if reply.kept else None,
             )
         )
     server.now_s = now_s + max(running, default=0.0)
@@ -115,13 +119,20 @@ def blocks(n: int) -> Iterator[tuple[str, str]]:
             yield request, f"d{block}/{arm}"
 
 
-def audited(server: Server, header: str = "", n_blocks: int = 6) -> Identity:
+def changed_urls(n: int) -> Iterator[tuple[str, str]]:
+    """Yield fresh requests to a changed URL and to the URL as it is, each with its tag."""
+    for at in range(n):
+        yield f"?n={at} fresh {at}", "u0/U"
+        yield f"new {at} fresh {at}", "u0/V"
+
+
+def audited(server: Server, header: str = "", n_blocks: int = 6, n_urls: int = 0) -> Identity:
     """Return what the replies of an audit show: a reference phase, repeats of row 3, and a probe."""
     rows = [f"row {row}" for row in range(48)]
     server.rng.shuffle(rows)
     nothing = [None] * 48
     phases = [sent(server, rows, 8, nothing, header), sent(server, ["row 3"] * 48, 8, nothing, header)]
-    requests, tags = zip(*blocks(n_blocks), strict=True)
+    requests, tags = zip(*blocks(n_blocks), *changed_urls(n_urls), strict=True)
     return identity([*phases, sent(server, requests, 1, tags, header)])
 
 
@@ -174,13 +185,57 @@ HONEST: dict[str, Callable[[int], Server]] = {
         seed, ids=lambda server, _: str(int(server.now_s * 20)), outputs=lambda _: "yes"
     ),
     "one reply": lambda seed: Server(seed, outputs=lambda _: "yes"),
+    "one reply, no ids": lambda seed: Server(seed, ids=lambda *_: "", outputs=lambda _: "yes"),
     "random ids, CV 60 %, a slow start": lambda seed: Server(seed, cv=0.6, slow_first=40),
     "a few replies": lambda seed: Server(seed, outputs=lambda request: str(few(request))),
     "replies made of a part of the request": canned,
     "the same, CV 60 %": lambda seed: canned(seed, cv=0.6),
     "the same, a slow start": lambda seed: canned(seed, slow_first=40),
     "the same, ever faster": drifting,
+    "a constant x-cache: HIT": lambda seed: Server(seed, says=lambda *_: "x-cache: HIT"),
+    "a constant x-litellm-cache-key": lambda seed: Server(seed, says=lambda *_: f"x-litellm-cache-key: {digest()}"),
+    "a CDN that passes everything": lambda seed: Server(
+        seed, says=lambda *_: "x-cache: MISS; cf-cache-status: DYNAMIC"
+    ),
+    "Varnish that passes everything": lambda seed: Server(seed, says=lambda one, *_: f"age: 0; x-varnish: {one.at}"),
+    "one reply, a constant x-cache: HIT": lambda seed: Server(
+        seed, outputs=lambda _: "yes", says=lambda *_: "x-cache: HIT"
+    ),
+    "no ids, one reply, a constant x-cache: HIT": lambda seed: Server(
+        seed, ids=lambda *_: "", outputs=lambda _: "yes", says=lambda *_: "x-cache: HIT"
+    ),
+    "no ids, a few replies, a constant x-litellm-cache-key": lambda seed: Server(
+        seed,
+        ids=lambda *_: "",
+        outputs=lambda request: str(few(request)),
+        says=lambda *_: f"x-litellm-cache-key: {digest()}",
+    ),
+    "a few replies, a constant x-litellm-cache-key": lambda seed: Server(
+        seed, outputs=lambda request: str(few(request)), says=lambda *_: f"x-litellm-cache-key: {digest()}"
+    ),
 }
+
+
+def one_entry(*_: object) -> Hashable:
+    """Return the key of a cache that looks at something that all requests have in common."""
+    return "audio.wav"
+
+
+def without_ids(*_: object) -> str:
+    """Return no id."""
+    return ""
+
+
+def litellm(_: Server, __: str, reply: Reply) -> str | None:
+    """Quote the headers of LiteLLM: a hit's key, nothing else."""
+    return f"x-litellm-cache-key: {digest()}{digest()}" if reply.kept else None
+
+
+def nginx(_: Server, __: str, reply: Reply) -> str | None:
+    """Quote the header that nginx is made to send by custom."""
+    return f"x-cache-status: {'HIT' if reply.kept else 'MISS'}"
+
+
 CACHES: dict[str, Callable[[int], Server]] = {
     "semantic, 40 entries": lambda seed: Server(seed, kept_by=semantic),
     "keyed on a prompt's beginning": lambda seed: Server(seed, kept_by=beginning),
@@ -191,5 +246,11 @@ CACHES: dict[str, Callable[[int], Server]] = {
     ),
     "serves three hits in ten": lambda seed: Server(
         seed, kept_by=by_request, serves=lambda one, _: one.rng.random() < 0.3
+    ),
+    "one entry for all, as LiteLLM tells": lambda seed: Server(
+        seed, kept_by=one_entry, ids=without_ids, outputs=lambda _: "yes", says=litellm
+    ),
+    "keyed on meaning, as nginx would tell": lambda seed: Server(
+        seed, kept_by=lambda _, request: few(request, 60), ids=without_ids, says=nginx
     ),
 }

@@ -5,7 +5,7 @@
 
 Prints its port as one line and serves until its standard input ends; with --fork, forks a server for each line of
 options that comes, prints "PID PORT" for it, and ends with them all when no more lines can come. `kind` is a name of
-the tables in plain_caches.py, cheats.py and oddities.py, or `honest`.
+the tables in plain_caches.py, cheats.py, oddities.py and telling_servers.py, or `honest`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from .cheats import BEYOND_REACH, CHEATS
 from .lane_server import Behaviour, LaneServer
 from .oddities import ODDITIES
 from .plain_caches import MEASURED, PLAIN_CACHES
+from .telling_servers import TELLING
 
 KINDS: dict[str, type[Behaviour]] = {
     "honest": Behaviour,
@@ -37,6 +38,7 @@ KINDS: dict[str, type[Behaviour]] = {
     **CHEATS,
     **BEYOND_REACH,
     **ODDITIES,
+    **TELLING,
 }
 _PATIENCE_S = 30.0
 

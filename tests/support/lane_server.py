@@ -35,13 +35,14 @@ _FIRST = re.compile(r"\b[0-9a-f]{32} ", re.IGNORECASE)
 
 
 class Ask(NamedTuple):
-    """A request. `url` is its path with the query string."""
+    """A request. `url` is its path with the query string, `model` the one it asks for."""
 
     url: str
     body: bytes
     prompt: str
     video: bool
     stream: bool
+    model: str = "m"
 
     @property
     def words(self) -> list[str]:
@@ -54,11 +55,13 @@ class Ask(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A reply before it is put into words."""
+    """A reply before it is put into words. `headers` are those of this reply, `model` where it is not the one asked."""
 
     id: str
     text: str
     cached_tokens: int = 0
+    headers: tuple[str, ...] = ()
+    model: str = ""
 
 
 class Behaviour:
@@ -172,15 +175,19 @@ def read(url: str, body: bytes) -> Ask:
     asked = json.loads(body)
     if "messages" in asked:
         prompt = " ".join(str(message["content"]) for message in asked["messages"])
-        return Ask(url, body, prompt, video=False, stream=bool(asked.get("stream")))
+        return Ask(url, body, prompt, video=False, stream=bool(asked.get("stream")), model=str(asked.get("model")))
     return Ask(url, body, str(asked["prompt"]), video=True, stream=False)
 
 
-async def _plain(writer: asyncio.StreamWriter, status: int, body: bytes) -> bool:
-    head = b"HTTP/1.1 %d X\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
-    writer.write(head % (status, len(body)) + body)
+async def _plain(writer: asyncio.StreamWriter, status: int, body: bytes, headers: tuple[str, ...] = ()) -> bool:
+    head = b"HTTP/1.1 %d X\r\ncontent-type: application/json\r\ncontent-length: %d\r\n%b\r\n"
+    writer.write(head % (status, len(body), _lines(headers)) + body)
     await writer.drain()
     return True
+
+
+def _lines(headers: tuple[str, ...]) -> bytes:
+    return "".join(f"{header}\r\n" for header in headers).encode()
 
 
 class Exchange:
@@ -197,12 +204,14 @@ class Exchange:
             return
         self._begun = True
         word = answer.text.split(" ")[0]
-        head = b"HTTP/1.1 200 X\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-        self._writer.write(head + _chunk(_event(answer, {"role": "assistant", "content": word})))
+        head = b"HTTP/1.1 200 X\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n%b\r\n"
+        self._writer.write(
+            head % _lines(answer.headers) + _chunk(_event(answer, {"role": "assistant", "content": word}))
+        )
 
     async def end(self, answer: Answer) -> bool:
         if not self.ask.stream:
-            return await _plain(self._writer, 200, json.dumps(self._whole(answer)).encode())
+            return await _plain(self._writer, 200, json.dumps(self._whole(answer)).encode(), answer.headers)
         self.begin(answer)
         words = answer.text.split(" ")[1:]
         events = [_event(answer, {"content": f" {word}"}) for word in words]
@@ -218,9 +227,9 @@ class Exchange:
             return {"video_id": answer.id, "video_path": f"/videos/{name}.mp4"}
         message = {"role": "assistant", "content": answer.text}
         return {
-            "id": answer.id,
+            **({"id": answer.id} if answer.id else {}),
             "object": "chat.completion",
-            "model": json.loads(self.ask.body).get("model"),
+            "model": answer.model or self.ask.model,
             "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
             "usage": _usage(self.ask, answer),
         }

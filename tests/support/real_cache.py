@@ -3,8 +3,10 @@
     python real_cache.py '{"kind": "nginx", "cache": "lock", "backend": 8000}'
 
 Prints its port as one line when it answers, serves until its standard input is closed, and leaves nothing behind.
-`cache` is on, off, or, for nginx, lock: identical requests then wait for the first one's reply. LiteLLM is the one in
-the virtual environment that LITELLM_VENV names, or else in this one, and must be 1.80.0: later ones were compromised.
+`cache` is on, off, or, for nginx, lock: identical requests then wait for the first one's reply; or filed: bodies go
+to files, as those do that its buffer has no room for, so that the key lacks them, and a header tells of hits. LiteLLM
+is the one in the virtual environment that LITELLM_VENV names, or else in this one, and must be 1.80.0: later ones were
+compromised.
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ _ON = (
     'proxy_cache_key "$request_uri|$request_body";'
 )
 _CACHE = {"off": "", "on": _ON, "lock": f"{_ON} proxy_cache_lock on; proxy_cache_lock_timeout 30s;"}
+_CACHE["filed"] = f"{_ON} client_body_in_file_only clean; add_header X-Cache-Status $upstream_cache_status;"
 
 
 def nginx(folder: Path, port: int, backend: int, cache: str) -> tuple[list[str], str]:

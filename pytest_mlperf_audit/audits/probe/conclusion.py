@@ -8,10 +8,11 @@ from typing import Final
 
 import numpy as np
 
-from ...runs.query import QueryRecord, says_hit
+from ...runs.cache_headers import says_hit
+from ...runs.query import QueryRecord
 from ..verdict import ArmSummary, Check, Figure, Finding, KindState
 from .arms import arms, of_name
-from .identity.identity import Identity, identity, with_identity
+from .identity.identity import identity, with_identity
 from .identity.known import known_rows
 from .judges.judgement import Judged, Judgement
 from .kinds import TITLES, kinds, why_no_bursts, why_not, words
@@ -53,10 +54,11 @@ class Conclusion:
         self._probe = probe
         records = list(records)
         self.evidence = Evidence.of(records)
-        self.identity = _of_inputs(identity([*before, records])) if probe.twins else identity([*before, records])
+        found = identity([*before, records])
+        self.identity = (_of_inputs(found) if probe.twins else found).seen_by(probe.forbidden)
         judged = probe.judge_first(self.evidence) if self.identity.proofs else probe.judge(self.evidence)
         if not (self.identity.proofs or self.identity.doubt) and "response" in probe.forbidden:
-            self.identity = Identity(doubt=known_rows(self.evidence, judged))
+            self.identity = self.identity._replace(doubt=known_rows(self.evidence, judged))
         self.judgement: Judgement = with_identity(judged, self.identity)
 
     @property
@@ -147,7 +149,7 @@ class Conclusion:
 
     def _proof_of(self, kind: Kind) -> list[str]:
         """Return the sentences that prove a kind."""
-        others = {proof for of, proof in self.identity.proofs.items() if of != kind}
+        others = set(self.identity.proofs.values()) - {self.identity.proofs.get(kind)}
         return [*self._found_sentences(kind), *(proof for proof in self.judgement.proofs if proof not in others)]
 
     def _found_sentences(self, kind: Kind | None = None) -> list[str]:
@@ -217,8 +219,10 @@ class Conclusion:
             notes.append(
                 f"cache probe: {len(evidence.failed)} queries failed, and their groups were left out and made up for"
             )
-        if hits := sum(says_hit(record.cache_header or "") for record in evidence.every()):
+        if hits := sum(says_hit(record.cache_header) for record in evidence.every()):
             notes.append(f"cache probe: {hits} replies say in their headers that they come from a cache")
+        if self.identity.note:
+            notes.append(f"cache probe: {self.identity.note}")
         if cached := sum(record.cached_tokens or 0 for record in evidence.every()):
             notes.append(f"cache probe: the endpoint says it reused {cached} cached prompt tokens")
         return tuple(notes)

@@ -14,9 +14,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ...runs.cache_headers import says_hit
 from ...runs.order import Single
 from ...runs.phase import MeasuredPhase
-from ...runs.query import says_hit
 from ...stats.percentiles import P90_FLOOR
 from ...stats.ranks import stratified_u
 from ...stats.ratio import Completions, NoInterval, RatioInterval, queries_to_decide, ratio_interval
@@ -150,7 +150,7 @@ def _from_records(run: MeasuredPhase) -> list[str]:
     ids: set[str] = set()
     n_ids = n_hits = 0
     for record in run.read():
-        n_hits += says_hit(record.cache_header or "")
+        n_hits += says_hit(record.cache_header)
         if record.reply_id:
             n_ids += 1
             ids.add(record.reply_id)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from math import comb
 from statistics import median
 from typing import Final, NamedTuple
 
-from ....runs.query import says_hit
+from ....runs.cache_headers import says_hit
 from ..seen.evidence import total_s
 from ..settings import Kind
 from .replies import CURE_OF_IDS, Sent
@@ -21,6 +21,9 @@ _FIRST: Final = 8
 _NEAR: Final = 10
 _HITS: Final = 2
 _UNRELATED: Final = frozenset({"P", "N", "S", "T", "V"})
+#: Made-up prompts of a text that no other has, and how many of them tell that a text does not matter.
+_TEXTS: Final = frozenset({"S", "T", "V"})
+_FEWEST_TEXTS: Final = 4
 #: Arms that have no beginning in common with the others of their block.
 _APART: Final = frozenset({"", "P", "N", "S", "T", "F", "U", "V", "size"})
 
@@ -38,7 +41,7 @@ def borrowed(told: Sequence[Sent]) -> Borrowed | None:
     pairs, own = _by_origin(told)
     if len(pairs) < _FEWEST:
         return None
-    kind = _kind(told, pairs)
+    kind = kind_of(told, pairs, {id(one) for one, _ in pairs})
     if len(own) == 1:
         n = len({one.record.request for one in told})
         return Borrowed(
@@ -85,14 +88,20 @@ def _are_of_time(told: Sequence[Sent]) -> bool:
     return runs and len({one.record.reply for one in told}) < len(order)
 
 
-def _kind(told: Sequence[Sent], pairs: Sequence[tuple[Sent, Sent]]) -> Kind:
-    """Return the kind of cache that would take these requests for the same."""
+def kind_of(told: Sequence[Sent], pairs: Sequence[tuple[Sent, Sent]], kept: Container[int]) -> Kind:
+    """Return the kind of cache that would take these requests for the same.
+
+    `pairs` are borrowed replies and where they are from; `kept` says which of all, by identity, came from the cache.
+    """
     if all(_shares_beginning(*pair) for pair in pairs):
         return "near_duplicate"
-    kept = {id(one) for one, _ in pairs}
     changed = [id(one) in kept for one in told if one.arm == "U"]
     unchanged = [id(one) in kept for one in told if one.arm in _UNRELATED]
-    return "url_keyed" if changed and not any(changed) and all(unchanged) else "semantic"
+    if changed and not any(changed) and all(unchanged):
+        return "url_keyed"
+    # What takes one made-up text for any other looks at no meaning, and at the URL without its query at most.
+    texts = [id(one) in kept for one in told if one.arm in _TEXTS]
+    return "url_keyed" if len(texts) >= _FEWEST_TEXTS and all(texts) else "semantic"
 
 
 def _shares_beginning(one: Sent, origin: Sent) -> bool:
@@ -101,8 +110,8 @@ def _shares_beginning(one: Sent, origin: Sent) -> bool:
 
 
 def _of_headers(kept: Sequence[Sent], own: Sequence[Sent]) -> str:
-    hits = [one for one in kept if says_hit(one.record.cache_header or "")]
-    if len(hits) < _HITS or any(says_hit(one.record.cache_header or "") for one in own):
+    hits = [one for one in kept if says_hit(one.record.cache_header)]
+    if len(hits) < _HITS or any(says_hit(one.record.cache_header) for one in own):
         return ""
     return f"{len(hits)} of those say in their headers that they come from a cache, and none of these does"
 

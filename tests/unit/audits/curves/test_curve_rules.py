@@ -210,3 +210,19 @@ def test_request_logs_are_judged(tmp_path):
     case = next(verify(audit) for audit in find_audits(tmp_path) if audit.test == "caching")
     assert case.status == "FAIL"
     assert "bear the id and the output of an earlier reply to another request" in case.reason
+
+
+def test_headers_in_request_logs_are_judged(tmp_path):
+    """Every request came twice; the second replies say that they come from a cache."""
+    submission = write_curve(tmp_path)
+    log = QueryLog(submission / "results/H200x8/gpt-oss-120b/r1/queries.jsonl")
+    for number in range(20):
+        at_ns = number * 10**9
+        record = QueryRecord(number, number % 10, at_ns, at_ns + 10**8, request=f"{number % 10:032x}")
+        record.reply = f"{number % 10:032x}"
+        record.cache_header = "x-cache-status: HIT" if number >= 10 else "x-cache-status: MISS"
+        log.append(record)
+    log.close()
+    case = next(verify(audit) for audit in find_audits(tmp_path) if audit.test == "caching")
+    assert case.status == "FAIL"
+    assert "10 of 10 repeated requests say in their headers that they come from a cache" in case.reason
