@@ -72,12 +72,13 @@ def test_a_key_that_all_requests_share_is_found_though_everything_is_a_hit(audit
     assert found(entry) == ["url_keyed"]
     assert header in words(entry)
     assert ", one entry for " in words(entry)
+    assert not [state.kind for state in entry.kinds if state.state == "excluded"], "all of them would be as fast"
 
 
 def test_it_is_found_with_few_prompts_whose_checks_know_no_such_kind(audited):
     entry = audited("litellm_transcriptions", "videogen")
     assert entry.status == "FAIL"
-    assert "response" in found(entry)
+    assert [check.name for check in entry.checks if check.passed is False] == ["no_cache[response]"]
     assert ", one entry for " in words(entry)
 
 

@@ -6,13 +6,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from ...runs.cache_headers import says_hit
 from ...runs.query import QueryRecord
 from ..verdict import ArmSummary, Check, Figure, Finding, KindState
 from .arms import arms, of_name
-from .identity.identity import identity, with_identity
+from .identity.identity import Identity, identity, with_identity
 from .identity.known import known_rows
 from .judges.judgement import Judged, Judgement
 from .kinds import TITLES, kinds, why_no_bursts, why_not, words
@@ -55,7 +56,7 @@ class Conclusion:
         records = list(records)
         self.evidence = Evidence.of(records)
         found = identity([*before, records])
-        self.identity = (_of_inputs(found) if probe.twins else found).seen_by(probe.forbidden)
+        self.identity = _of_inputs(found) if probe.twins else found
         judged = probe.judge_first(self.evidence) if self.identity.proofs else probe.judge(self.evidence)
         if not (self.identity.proofs or self.identity.doubt) and "response" in probe.forbidden:
             self.identity = self.identity._replace(doubt=known_rows(self.evidence, judged))
@@ -101,7 +102,17 @@ class Conclusion:
     def kinds(self) -> tuple[KindState, ...]:
         """What became of each kind of cache."""
         proofs: dict[Kind, str] = {kind: "; ".join(self._proof_of(kind)) for kind in self.judgement.kinds}
-        return kinds(self._probe, self.evidence, self.judgement, proofs)
+        states = kinds(self._probe, self.evidence, self.judgement, proofs)
+        return tuple(map(self._hidden, states)) if self.identity.hides else states
+
+    def _hidden(self, state: KindState) -> KindState:
+        """Return the state of a kind where a cache was found that answers twins as it does repeats."""
+        if state.state != "excluded":
+            return state
+        why = (
+            f"the {TITLES[self.judgement.kinds[0]]} that was found answers twins as well, so that times exclude nothing"
+        )
+        return msgspec.structs.replace(state, state="undecided", why=why, times=None, share=None)
 
     def check(self, name: str, asked: Collection[Kind] = ()) -> Check:
         """Return the one check that stands for the whole probe; it is in doubt where an `asked` kind was not tested."""
@@ -125,8 +136,10 @@ class Conclusion:
             doubt = asked or kind == "response"
             reason = f"{TITLES[kind]} was not looked for: {unseen}"
             return Check(name=name, passed=None, observed=None, limit="not found", reason=reason, tested=doubt)
-        is_open = self.passed is None or kind in self.judgement.may_be
-        passed = None if is_open else kind not in self.judgement.kinds and not self._is_of_another(kind)
+        of_another = self._is_of_another(kind)
+        is_hidden = self.identity.hides is not None and kind not in self.judgement.kinds and not of_another
+        is_open = self.passed is None or kind in self.judgement.may_be or is_hidden
+        passed = None if is_open else kind not in self.judgement.kinds and not of_another
         return Check(
             name=name,
             passed=passed,
@@ -149,7 +162,7 @@ class Conclusion:
 
     def _proof_of(self, kind: Kind) -> list[str]:
         """Return the sentences that prove a kind."""
-        others = set(self.identity.proofs.values()) - {self.identity.proofs.get(kind)}
+        others = {proof for of, proof in self.identity.proofs.items() if of != kind}
         return [*self._found_sentences(kind), *(proof for proof in self.judgement.proofs if proof not in others)]
 
     def _found_sentences(self, kind: Kind | None = None) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from pytest_mlperf_audit.audits.probe.identity.identity import Identity, identity
-from pytest_mlperf_audit.audits.probe.settings import KINDS
 from pytest_mlperf_audit.runs.query import QueryRecord
 from tests.support.identities import (
     HIT_S,
@@ -197,13 +196,6 @@ def test_logs_of_which_everything_is_a_hit_are_in_doubt():
     key = f"x-litellm-cache-key: {digest()}"
     found = identity([log(*((f"row {row}", "yes", key) for row in range(8)))])
     assert "the log holds for the first time" in "".join(found.proofs.values())
-
-
-def test_a_wider_cache_counts_as_one_of_repeats_where_its_kind_has_no_check():
-    found = Identity({"semantic": "said"})
-    assert found.seen_by(KINDS) is found
-    assert found.seen_by(KINDS[:1]).proofs == {"response": "said", "semantic": "said"}
-    assert found.seen_by(KINDS[4:5]) is found
 
 
 def named(server: Server, kept: float | None = HIT_S, least: int = 0) -> Identity:

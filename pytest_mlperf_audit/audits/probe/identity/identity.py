@@ -16,7 +16,7 @@ tell of a cache (`headers`), and the names of models (`models`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -45,16 +45,10 @@ class Identity(NamedTuple):
     doubt: str = ""
     note: str = ""
 
-    def seen_by(self, forbidden: Collection[Kind]) -> Identity:
-        """Return the same where a design looks for `forbidden` kinds alone.
-
-        A cache that answers requests alike which differ answers an exact repeat, too: one of a kind that has no check
-        of its own is a response cache as well.
-        """
-        wider = [proof for kind, proof in self.proofs.items() if kind in _WIDER and kind not in forbidden]
-        if not wider or "response" not in forbidden:
-            return self
-        return self._replace(proofs={"response": wider[0], **self.proofs})
+    @property
+    def hides(self) -> Kind | None:
+        """The cache, if any, that is proved to answer different requests alike, so that times exclude no other."""
+        return next((kind for kind in self.proofs if kind in _WIDER), None)
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -98,7 +92,7 @@ def with_identity(judgement: Judgement, found: Identity) -> Judgement:
     if found.proofs:
         told = _WIDER.isdisjoint(judgement.kinds) or "response" in found.proofs
         kinds = tuple(dict.fromkeys((*judgement.kinds, *(found.proofs if told else ()))))
-        proofs = tuple(dict.fromkeys((*judgement.proofs, *found.proofs.values())))
+        proofs = (*judgement.proofs, *found.proofs.values())
         return replace(judgement, word="CACHE", kinds=kinds, proofs=proofs, settled=True)
     if found.doubt and judgement.word == "CLEAN":
         return replace(judgement, word="INCONCLUSIVE", reason=found.doubt)
