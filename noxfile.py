@@ -77,7 +77,7 @@ def real_servers(session: nox.Session) -> None:
     folder = str((session.cache_dir / "real-servers").absolute())
     session.install("-q", "-e", ".[test]")
     session.run("python", "-m", "tests.support.real_servers", folder)
-    tests = ["-m", "nightly", "-n", "0", "tests/nightly/test_real_servers.py"]
+    tests = ["-m", "nightly", "-n", "0", "tests/nightly/test_real_servers.py", "tests/nightly/test_image_servers.py"]
     session.run("python", "-m", "pytest", *tests, env={"REAL_SERVERS": folder})
 
 

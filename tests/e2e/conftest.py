@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "support" / "real_cache.py"
+from tests.support.real_cache import in_front_of
+
 PROBE = {"test": "cache_probe", "samples": None, "sample_index": None, "threshold": None, "probe": None}
 CHAT: dict[str, Any] = {
     "type": "online",
@@ -43,7 +39,7 @@ def probe(audit, start_sut) -> Callable[..., list[Said]]:
 
     def send(kind: str, cache: str, *, times: int, wire_format: str = "chat", service_ms: int = 20) -> list[Said]:
         sut = start_sut(service_ms=service_ms, repeat_ms=0, lanes=4)
-        with real_cache(kind, cache, sut.port) as url:
+        with in_front_of(sut.port, kind, cache) as url:
             audit.config(url, **FORMATS[wire_format])
             return [_said(audit, sut) for _ in range(times)]
 
@@ -56,18 +52,3 @@ def _said(audit: Any, sut: Any) -> Said:
     figures = audit.verdict()["audits"][0]["figures"]
     computed = sut.counts()["computed"] - before
     return Said(status, figures["probe"], figures["probe_kinds"].split(", "), figures["probe_queries"], computed)
-
-
-@contextmanager
-def real_cache(kind: str, cache: str, backend: int) -> Iterator[str]:
-    """Start a kind of proxy with its cache on or off in front of a port; give its URL."""
-    options = json.dumps({"kind": kind, "cache": cache, "backend": backend})
-    command = [sys.executable, str(SCRIPT), options]
-    # The end of its standard input stops it; leaving the context waits for that.
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin
-        assert process.stdout
-        try:
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
-        finally:
-            process.stdin.close()

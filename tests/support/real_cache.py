@@ -1,5 +1,7 @@
 """A cache that nobody here wrote, in front of a backend: nginx's proxy_cache on POST, or LiteLLM's in-memory cache.
 
+`in_front_of` starts one for a test, as does
+
     python real_cache.py '{"kind": "nginx", "cache": "lock", "backend": 8000}'
 
 Prints its port as one line when it answers, serves until its standard input is closed, and leaves nothing behind.
@@ -21,6 +23,8 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 LITELLM = "1.80.0"
@@ -88,6 +92,21 @@ def litellm_python() -> Path | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return python if said == LITELLM else None
+
+
+@contextmanager
+def in_front_of(backend: int, kind: str, cache: str) -> Iterator[str]:
+    """Start a kind of proxy with its cache on, off or lock in front of a port; give its URL, and stop it at the end."""
+    options = json.dumps({"kind": kind, "cache": cache, "backend": backend})
+    command = [sys.executable, __file__, options]
+    # The end of its standard input stops it; leaving the context waits for that.
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin
+        assert process.stdout
+        try:
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        finally:
+            process.stdin.close()
 
 
 def main(kind: str, backend: int, cache: str) -> None:

@@ -1,4 +1,4 @@
-"""Servers of language models that nobody here wrote, each in a virtual environment of its own, with a random model.
+"""Servers of models that nobody here wrote, each in a virtual environment of its own, with a random model.
 
     python -m tests.support.real_servers FOLDER [NAME ...]
 
@@ -89,6 +89,14 @@ def _litellm(bin_dir: Path, behind: str, port: int, folder: Path) -> list[str]:
     return [str(bin_dir / "litellm"), *_at(port), "--config", str(conf), "--telemetry", "False"]
 
 
+def _muse(bin_dir: Path, model: str, port: int, _: Path) -> list[str]:
+    """Return the command of one of muse's workers, which its gateway starts just so."""
+    home = Path(model, "muse")
+    settings = [f"MUSE_CATALOG_DIR={home}", f"MUSE_MODELS_DIR={home / 'models'}"]
+    start = [str(bin_dir / "python"), "-m", "muse.cli", "_worker", *_at(port)]
+    return ["env", *settings, *start, "--model", "tiny-sd", "--device", "cpu"]
+
+
 #: The C++ server of llama.cpp, build 11549, which this wheel has in it; others must be compiled.
 LLAMA = RealServer("llama.cpp", "b11549", ("xllamacpp==2026.10.11549", "gguf"), "tiny_model.py", _llama, "/health")
 TRANSFORMERS = RealServer(
@@ -107,6 +115,17 @@ VLLM = RealServer(
 #: Later releases were compromised.
 LITELLM = RealServer("litellm", "1.80.0", ("litellm[proxy]==1.80.0",), None, _litellm, "/health/liveliness")
 SERVERS = (LLAMA, TRANSFORMERS, VLLM, LITELLM)
+
+#: A server of diffusion models, whose extras name no release of diffusers. Its model has a catalogue beside it.
+MUSE = RealServer(
+    "muse",
+    "0.60.2",
+    ("museq[server,images]==0.60.2", "diffusers==0.42.1", "transformers==5.23.0"),
+    "tiny_sd_model.py",
+    _muse,
+    "/health",
+)
+IMAGE_SERVERS = (MUSE,)
 
 
 def installed(server: RealServer, folder: Path) -> Path:
@@ -211,7 +230,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 def main(folder: Path, names: list[str]) -> None:
     """Install servers, all of them where none is named."""
-    known = {server.name: server for server in SERVERS}
+    known = {server.name: server for server in (*SERVERS, *IMAGE_SERVERS)}
     if unknown := set(names) - set(known):
         raise SystemExit(f"no such server: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     for name in names or known:
