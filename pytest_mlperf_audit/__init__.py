@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .endpoints.base import BadReplyError as BadReplyError
     from .endpoints.base import EndpointAdapter as EndpointAdapter
     from .endpoints.base import Reply as Reply
+    from .endpoints.base import Trial as Trial
     from .endpoints.base import digest as digest
     from .errors import MlperfAuditError as MlperfAuditError
     from .errors import PlanError as PlanError
@@ -65,6 +66,7 @@ _HOMES = {
     "RunSpec": "runs.spec",
     "Scripted": "runs.order",
     "Step": "runs.script",
+    "Trial": "endpoints.base",
     "UserError": "errors",
     "Verdict": "audits.verdict",
     "VerdictDocument": "verdicts.document",
@@ -99,6 +101,7 @@ __all__ = [
     "RunSpec",
     "Scripted",
     "Step",
+    "Trial",
     "UserError",
     "Verdict",
     "VerdictDocument",

@@ -20,23 +20,11 @@ from .model_params import Generation, ModelParams
 from .rolling import RollingSubmission
 from .scenario import Scenario, mlperf_scenario
 from .settings import Settings
+from .wire_formats import lacks
 from .yaml_source import KeyPath
 
 _Mode = Literal["offline", "online"]
 
-#: Wire formats without a field for a least output length or for special tokens.
-_NUMBERS = ("openai_embeddings", "openai_rerank")
-_NO_COMPLETION_CONTROLS = frozenset(
-    {"openai", "sglang", "videogen", "openai_responses", "anthropic", "openai_images", *_NUMBERS}
-)
-#: Wire formats to which no turns of a conversation can be sent as they are: it has calls of tools and their results.
-_NO_CHAT = frozenset(
-    {"openai_completions", "sglang", "videogen", "openai_responses", "anthropic", "openai_images", *_NUMBERS}
-)
-#: Wire formats that ask for no images.
-_NO_IMAGES = frozenset(
-    {"openai", "openai_completions", "openai_responses", "anthropic", "sglang", "videogen", "kserve_v2", *_NUMBERS}
-)
 _OVERRIDE_CURE = "does not go together with model_params: min_new_tokens exceeds max_new_tokens"
 
 
@@ -144,14 +132,14 @@ class Benchmark(Block):
     def _model_problems(self) -> Iterator[Problem]:
         if not self.model_params.name:
             yield ("model_params", "name"), "is required; add the model's name"
-        if self.model_params.image is not None and self.endpoint_config.api_type in _NO_IMAGES:
+        if self.model_params.image is not None and lacks(self.endpoint_config.api_type, "image"):
             yield ("model_params", "image"), f"is not part of api_type {self.endpoint_config.api_type}; take it out"
         surfaces: list[tuple[KeyPath, Generation | None]] = [(("model_params",), self.model_params)]
         surfaces += [
             (("datasets", at, "generation_config_override"), dataset.generation_config_override)
             for at, dataset in enumerate(self.datasets)
         ]
-        if self.endpoint_config.api_type in _NO_COMPLETION_CONTROLS:
+        if lacks(self.endpoint_config.api_type, "lengths"):
             for path, given in surfaces:
                 for key in _completion_controls(given):
                     yield (*path, key), f"is not part of api_type {self.endpoint_config.api_type}; take it out"
@@ -190,7 +178,7 @@ class Benchmark(Block):
 
     def _playing_problems(self) -> Iterator[Problem]:
         settings = self.settings
-        if self.endpoint_config.api_type in _NO_CHAT:
+        if lacks(self.endpoint_config.api_type, "conversations"):
             yield ("endpoint_config", "api_type"), "conversations are sent as chat messages; use api_type openai"
         if settings.client.num_workers > 1 or settings.client.hosts:
             key = "hosts" if settings.client.hosts else "num_workers"

@@ -116,8 +116,10 @@ def _redirected(refusal: Refusal, url: str, page: _Page) -> tuple[str, str]:
 
 def _field(refusal: Refusal) -> str:
     """Return the cure for a refused field, by the key that leaves it out where the server names one of ours."""
-    for name in request_fields(refusal.request):
+    for name, value in request_fields(refusal.request).items():
         if name not in _NO_FIELDS and re.search(_NAMED.format(re.escape(name)), refusal.detail):
+            if name == "response_format" and isinstance(value, str):  # of images; that of a chat is an object
+                return "set model_params.image.response_format: null"
             return _KEYS.get(name, f"take {name} out of model_params or the data set's columns, or correct it there")
     return (
         "take what it does not know out of model_params or the data set's columns; an endpoint that takes the data "

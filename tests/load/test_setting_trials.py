@@ -122,6 +122,12 @@ def test_urls_in_place_of_images_are_told(ask, server):
         ),
         (404, {"error": {"code": "model_not_found", "message": "no model 'm'"}}, "no model 'm'.*correct model_params"),
         (422, {"detail": [{"loc": ["body", "steps"], "msg": "Input should be a valid integer"}]}, "body.steps: Input"),
+        (
+            400,
+            {"error": {"message": "Unknown parameter: 'response_format'."}},
+            "set model_params.image.response_format: null",
+        ),
+        (400, {"error": {"message": "Unknown parameter: 'num_inference_steps'."}}, "take num_inference_steps out of"),
         (200, {"data": []}, "no image in it"),
         (200, {"error": {"message": "CUDA out of memory"}}, "CUDA out of memory"),
     ],
