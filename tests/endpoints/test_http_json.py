@@ -70,10 +70,9 @@ def test_a_column_has_the_name_that_its_file_gives_it():
 def test_a_twin_differs_in_its_column_alone():
     of = adapter(body={"q": "{question}", "context": "{context}"})
     row = {"question": "why is the sky so very blue", "context": "the sky"}
-    assert (
-        json.loads(of.encode(row, TWIN)) == {"q": "ocean lamp the sky so very blue", "context": "the sky"}
-        or json.loads(of.encode(row, TWIN))["context"] == "the sky"
-    )
+    twin = json.loads(of.encode(row, TWIN))
+    assert twin["q"].startswith("ocean lamp")
+    assert twin["context"] == "the sky"
     assert of.encode(row, TWIN) == of.encode(row, TWIN) != of.encode(row)
     assert of.n_words(row) == 7
 
