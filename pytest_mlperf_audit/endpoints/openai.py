@@ -13,6 +13,7 @@ from typing_extensions import Self
 from ..config.model_params import ModelParams
 from ..runs.script import NO_EDIT, Edit
 from .base import EndpointAdapter, ReplyDecoder, Row
+from .chat_images import COLUMNS, images_problem, with_images
 from .chat_messages import chat_messages, messages_problem
 from .openai_reply import CompletionDecoder, StreamDecoder
 from .rows import edited, ids_problem, misspelt_column, prompt_column, sampling, unsendable
@@ -91,6 +92,8 @@ class _OpenAIAdapter(EndpointAdapter):
     #: The request body, and the columns beside its fields that a row may have.
     body: ClassVar[type[_CommonRequest]]
     prompt_columns: ClassVar[Collection[str]]
+    #: Whether images of a row are parts of its prompt.
+    takes_images: ClassVar[bool] = False
 
     def __init__(self, params: ModelParams, *, streaming: bool = False) -> None:
         super().__init__(params, streaming=streaming)
@@ -114,10 +117,14 @@ class _OpenAIAdapter(EndpointAdapter):
 
     def problem(self, row: Row) -> str | None:
         """Return what keeps a row from being sent, or None."""
-        return self._column_problem(row) or self._prompt_problem(row) or unsendable(lambda: self._request(row))
+        if wrong := self._column_problem(row) or (images_problem(row, self.find) if self.takes_images else None):
+            return wrong
+        row = with_images(row, self.find) if self.takes_images else row
+        return self._prompt_problem(row) or unsendable(lambda: self._request(row))
 
     def encode(self, row: Row, edit: Edit = NO_EDIT) -> bytes:
         """Return the request body."""
+        row = with_images(row, self.find, edit.image) if self.takes_images else row
         return _ENCODER.encode(self._request(row, edit))
 
     def decoder(self, *, keep_output: bool = False) -> ReplyDecoder:
@@ -177,7 +184,8 @@ class OpenAIChatAdapter(_OpenAIAdapter):
     path = "/v1/chat/completions"
     body: ClassVar[type[_CommonRequest]] = _ChatRequest
     length_field: ClassVar[str] = "max_completion_tokens"
-    prompt_columns = ("prompt", "system", "name")
+    takes_images: ClassVar[bool] = True
+    prompt_columns = ("prompt", "system", "name", *COLUMNS)
 
     def _own_params(self, params: ModelParams) -> dict[str, Any]:
         return {"chat_template_kwargs": params.chat_template_kwargs}

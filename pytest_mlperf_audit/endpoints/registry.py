@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from .anthropic import AnthropicAdapter
+from importlib import import_module
+from typing import Final
+
 from .base import EndpointAdapter
-from .http_json import HttpJsonAdapter
-from .kserve import KServeAdapter
-from .openai import OpenAIChatAdapter, OpenAICompletionsAdapter
-from .openai_embeddings import OpenAIEmbeddingsAdapter
-from .openai_images import OpenAIImagesAdapter
-from .openai_rerank import OpenAIRerankAdapter
-from .openai_responses import OpenAIResponsesAdapter
-from .sglang import SGLangAdapter
-from .videogen import VideoGenAdapter
+
+#: Modules and their adapters. They are imported when they are asked for: some need numpy.
+_ADAPTERS: Final = (
+    ("openai", "OpenAIChatAdapter"),
+    ("openai", "OpenAICompletionsAdapter"),
+    ("openai_responses", "OpenAIResponsesAdapter"),
+    ("anthropic", "AnthropicAdapter"),
+    ("sglang", "SGLangAdapter"),
+    ("openai_embeddings", "OpenAIEmbeddingsAdapter"),
+    ("openai_rerank", "OpenAIRerankAdapter"),
+    ("videogen", "VideoGenAdapter"),
+    ("openai_images", "OpenAIImagesAdapter"),
+    ("kserve", "KServeAdapter"),
+    ("http_json", "HttpJsonAdapter"),
+)
 
 
 def shipped() -> tuple[type[EndpointAdapter], ...]:
     """Return the adapter of every api_type that needs no plugin."""
-    return (
-        OpenAIChatAdapter,
-        OpenAICompletionsAdapter,
-        SGLangAdapter,
-        VideoGenAdapter,
-        KServeAdapter,
-        HttpJsonAdapter,
-        OpenAIResponsesAdapter,
-        AnthropicAdapter,
-        OpenAIImagesAdapter,
-        OpenAIEmbeddingsAdapter,
-        OpenAIRerankAdapter,
-    )
+    return tuple(getattr(import_module(f".{module}", __package__), name) for module, name in _ADAPTERS)

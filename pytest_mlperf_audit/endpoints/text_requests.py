@@ -11,6 +11,7 @@ import msgspec
 from ..config.model_params import ModelParams
 from ..runs.script import NO_EDIT, Edit
 from .base import EndpointAdapter, ReplyDecoder, Row
+from .chat_images import COLUMNS, images_problem, with_images
 from .rows import misspelt_column, sampling, unsendable
 from .stream import Endings
 
@@ -40,7 +41,7 @@ class TextAdapter(EndpointAdapter):
     def __init__(self, params: ModelParams, *, streaming: bool = False) -> None:
         super().__init__(params, streaming=streaming)
         self._endings = Endings()
-        self._columns = {*self.prompt_columns, *self.aliases, *self.body.__struct_fields__} - {"stream"}
+        self._columns = {*COLUMNS, *self.prompt_columns, *self.aliases, *self.body.__struct_fields__} - {"stream"}
         self.limit_cure = f"the limit was sent as {self.limit_field}: see whether the server keeps it"
         self._from_params = {
             "model": params.name or None,
@@ -54,12 +55,14 @@ class TextAdapter(EndpointAdapter):
         """Return what keeps a row from being sent, or None."""
         if "stream" in row:
             return "column 'stream' cannot be set by a row; set model_params.streaming in the YAML"
-        wrong = misspelt_column(row, self._columns) or self._prompt_problem(row)
-        return wrong or unsendable(lambda: self._request(row, NO_EDIT))
+        if wrong := misspelt_column(row, self._columns) or images_problem(row, self.find):
+            return wrong
+        row = with_images(row, self.find)
+        return self._prompt_problem(row) or unsendable(lambda: self._request(row, NO_EDIT))
 
     def encode(self, row: Row, edit: Edit = NO_EDIT) -> bytes:
         """Return the request body."""
-        return _ENCODER.encode(self._request(row, edit))
+        return _ENCODER.encode(self._request(with_images(row, self.find, edit.image), edit))
 
     def decoder(self, *, keep_output: bool = False) -> ReplyDecoder:
         """Return a decoder for one reply."""

@@ -37,7 +37,8 @@ class Edit(msgspec.Struct, frozen=True, omit_defaults=True):
     With `moved`, a seed, words of the text's own change places instead: its first ones where there is a lead, its last
     ones where there is a tail, into the order number `nth` of those that the seed draws. The bytes and, but for a token
     or so, the tokens stay the same. Lead and tail are for a text that has too few words, or too many equal ones.
-    `max_tokens` lowers the limit on output tokens, where the wire format has one.
+    `max_tokens` lowers the limit on output tokens, where the wire format has one. `image`, a seed, changes one pixel in
+    each image of a prompt that has some.
 
     An input that is no text, such as a tensor or a sound, has no words to change: it is changed by two seeds that these
     words come to. Where there is a `made_up_seed`, another input is drawn in the row's place; where there is a
@@ -52,6 +53,7 @@ class Edit(msgspec.Struct, frozen=True, omit_defaults=True):
     moved: str = ""
     nth: int = 0
     max_tokens: int | None = None
+    image: str = ""
 
     @property
     def made_up_seed(self) -> int | None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,20 +43,12 @@ def refusal(body: bytes) -> BadReplyError:
     return caught.value
 
 
-def test_shipped_adapters():
-    assert [adapter.api_type for adapter in shipped()] == [
-        "openai",
-        "openai_completions",
-        "sglang",
-        "videogen",
-        "kserve_v2",
-        "http_json",
-        "openai_responses",
-        "anthropic",
-        "openai_images",
-        "openai_embeddings",
-        "openai_rerank",
-    ]
+def test_every_shipped_adapter_stands_in_the_page_on_formats_once():
+    types = [adapter.api_type for adapter in shipped()]
+    page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text()
+    rows = re.findall(r"^\| \[?`(\w+)`", page, re.MULTILINE)
+    assert sorted([*types, "api_type"]) == sorted(rows)
+    assert len(set(types)) == len(types)
 
 
 def test_unset_parameters_are_left_out():

@@ -7,10 +7,11 @@ Any inputs will do. There are two outputs: `probabilities`, FP32 of shape [rows,
 from __future__ import annotations
 
 import hashlib
+import itertools
+from array import array
 from typing import Any, Final
 
 import msgspec
-import numpy as np
 
 from ....config.endpoint import SimulatedConfig
 from ..exchange import Answer, Ask
@@ -71,19 +72,17 @@ def _read(request: Request) -> Ask:
 
 def _reply(_config: SimulatedConfig, ask: Ask, answer: Answer) -> Body:
     wants: _Wants = ask.wants
-    noise = hashlib.shake_128(answer.source).digest(2 * _CLASSES * wants.n_rows)
-    scores = np.frombuffer(noise, dtype="<u2").reshape(wants.n_rows, _CLASSES).astype("<f4")
-    arrays = {"probabilities": scores / scores.sum(axis=1, keepdims=True), "label": scores.argmax(axis=1).astype("<i8")}
+    rows = [_scores(answer.source, row) for row in range(wants.n_rows)]
     outputs, pieces = [], []
     for name in wants.outputs:
-        array = arrays[name]
-        datatype = "FP32" if array.dtype.kind == "f" else "INT64"
-        output: dict[str, Any] = {"name": name, "datatype": datatype, "shape": list(array.shape)}
+        numbers = array("f", itertools.chain(*rows)) if name == "probabilities" else array("q", map(_greatest, rows))
+        datatype, shape = ("FP32", [len(rows), _CLASSES]) if name == "probabilities" else ("INT64", [len(rows)])
+        output: dict[str, Any] = {"name": name, "datatype": datatype, "shape": shape}
         if wants.binary:
-            output["parameters"] = {"binary_data_size": array.nbytes}
-            pieces.append(array.tobytes())
+            output["parameters"] = {"binary_data_size": len(numbers) * numbers.itemsize}
+            pieces.append(numbers.tobytes())
         else:
-            output["data"] = array.reshape(-1).tolist()
+            output["data"] = numbers.tolist()
         outputs.append(output)
     document = {"model_name": ask.model, "model_version": wants.version, "outputs": outputs}
     document |= {} if wants.id is None else {"id": wants.id}
@@ -91,6 +90,17 @@ def _reply(_config: SimulatedConfig, ask: Ask, answer: Answer) -> Body:
         return json_body(document)
     head = msgspec.json.encode(document)
     return Body(b"".join([head, *pieces]), "application/octet-stream", {_HEADER: str(len(head))})
+
+
+def _scores(source: bytes, row: int) -> list[float]:
+    """Return a row's probabilities, which sum to 1."""
+    noise = memoryview(hashlib.shake_128(source + b"%d" % row).digest(2 * _CLASSES)).cast("H").tolist()
+    total = sum(noise) or 1
+    return [number / total for number in noise]
+
+
+def _greatest(scores: list[float]) -> int:
+    return scores.index(max(scores))
 
 
 def _metadata(_config: SimulatedConfig, request: Request) -> Body:
