@@ -219,9 +219,9 @@ class Benchmark(Block):
                 cure = "; give each a name, or cover several indices by one block with sample_index: [..]"
                 yield ("audit", at, "test"), f"{block.test} is asked for twice{cure}"
             seen.add((audit, block.name))
-            if block.name in names:
+            if (name := (block.name or "").casefold()) in names:  # names are directories, some without case
                 yield ("audit", at, "name"), f"a second audit called {block.name!r}; rename one"
-            names |= {block.name} if block.name else set()
+            names |= {name} if name else set()
 
     @property
     def effective_mode(self) -> _Mode | None:

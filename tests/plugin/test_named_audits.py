@@ -106,6 +106,7 @@ def test_rows_that_were_sent_before_are_named(audit, twice):
     ("blocks", "message"),
     [
         ((SHORT, SHORT), "*audit[[]1].name: a second audit called 'short'; rename one*"),
+        ((SHORT, {**SHORT, "name": "Short"}), "*audit[[]1].name: a second audit called 'Short'; rename one*"),
         (({**SHORT, "name": "a b"},), "*name: is a marker, and part of test ids and file names; use letters*"),
         (({**SHORT, "name": "skip"},), "*name: is a marker, and part of test ids and file names; use letters*"),
         (({**SHORT, "name": None}, {**SHORT, "name": None}), "*test04 is asked for twice; give each a name*"),

@@ -56,8 +56,9 @@ def verify(found: AuditDirectory) -> Reverified:
     else:
         checks.append(_UNFOUNDED)
     rule = [check for check in checks if check.name not in ("passed", "marker")]
-    if data.get("passed") is True and (broken := [check.name for check in rule if check.passed is False]):
-        checks.append(_contradicted(broken))
+    broken = [check.name for check in rule if check.passed is False]
+    if data.get("passed") is True and (told := list(dict.fromkeys([*broken, *_unpassed(data)]))):
+        checks.append(_contradicted(told))
     notes = [*_foreign(found), *_threshold(data, found.scenario)]
     return Reverified(
         checks=checks,
@@ -123,8 +124,15 @@ def _marker(path: Path, name: str, data: dict[str, Any]) -> list[Check]:
     ]
 
 
+def _unpassed(data: dict[str, Any]) -> list[str]:
+    """Return the checks that the file itself lists and that did not pass; ours list all of theirs."""
+    listed = data.get("checks")
+    entries = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    return [plain(str(one.get("name")))[:60] for one in entries if one.get("passed", True) is not True]
+
+
 def _contradicted(broken: list[str]) -> Check:
-    reason = f"the file says `passed`: true, which does not follow from its own figures ({', '.join(broken)})"
+    reason = f"the file says `passed`: true, which does not follow from what else it says ({', '.join(broken)})"
     return Check(name="figures_agree", passed=False, observed=True, limit=False, reason=reason)
 
 

@@ -53,6 +53,8 @@ def test_an_honest_file_passes(judged):
         ({"test": "output_caching"}, ["test", "figures_agree"]),
         ({"passed": False, "reason": "too fast"}, ["passed"]),
         ({"audit_qps": 13.0, "threshold": 0.5}, ["throughput_ratio", "figures_agree"]),
+        ({"checks": [{"name": "no_cache", "passed": False}, 7]}, ["figures_agree"]),
+        ({"checks": [{"name": "no_cache", "passed": None}]}, ["figures_agree"]),
     ],
     ids=str,
 )
