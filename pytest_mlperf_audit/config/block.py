@@ -52,7 +52,9 @@ class Block(BaseModel):
         return data
 
 
-_MARKER = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
+#: With what is put before and behind it, a name must remain one that a file may have: 255 bytes.
+LONGEST_NAME: Final = 100
+_MARKER = re.compile(rf"[A-Za-z][A-Za-z0-9_]{{0,{LONGEST_NAME - 1}}}", re.ASCII)
 #: Markers of pytest's own and of ours.
 _TAKEN = re.compile(
     r"skip|skipif|xfail|parametrize|usefixtures|filterwarnings|tryfirst|trylast|mlperf|performance|accuracy|"
@@ -78,8 +80,8 @@ class AuditBlock(Block):
     def _is_fit_for_a_marker(self) -> Self:
         if self.name is not None and not is_entry_name(self.name):
             reject(
-                "is a marker, and part of test ids and file names; use letters, digits and _, a letter first, and no "
-                "name that pytest or an audit has",
+                f"is a marker, and part of test ids and file names; use letters, digits and _, a letter first, at most "
+                f"{LONGEST_NAME}, and no name that pytest or an audit has",
                 at=["name"],
             )
         return self

@@ -13,7 +13,7 @@ from typing_extensions import Self
 from ..scoring.extract import ExtractorName
 from ..text import nearest
 from .agentic import AgenticInference
-from .block import Block, DurationMs, Problem, reject_all
+from .block import LONGEST_NAME, Block, DurationMs, Problem, reject, reject_all
 from .model_params import Generation, ModelParams
 
 
@@ -144,6 +144,8 @@ class DatasetConfig(Block):
 
     @model_validator(mode="after")
     def _name_from_path(self) -> Self:
+        if len(self.name) > LONGEST_NAME:
+            reject(f"becomes a part of test ids and file names; use at most {LONGEST_NAME} characters", at=["name"])
         if not self.name and self.path is not None:
             object.__setattr__(self, "name", PurePath(self.path).stem)  # frozen for everyone else
         return self

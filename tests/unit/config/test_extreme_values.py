@@ -51,6 +51,18 @@ def test_a_name_without_end_is_no_message_without_end(fault, text):
     assert len(fault(text.replace("NAME", "n" * 100_000))) < 1500
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (ONLINE.replace("path: rows.jsonl", "path: rows.jsonl, name: NAME") + LOAD, "datasets[0].name: becomes a part"),
+        (ONLINE + LOAD + "audit: {test: test04, samples: 4, name: NAME}\n", "audit.name: is a marker, and part of"),
+    ],
+)
+def test_a_name_that_no_file_may_have(fault, load, text, key):
+    assert key in fault(text.replace("NAME", "n" * 101))
+    assert load(text.replace("NAME", "n" * 100))
+
+
 SYSTEM = """{system_name: a, system_availability_status: b, max_supported_concurrency: 64, system_size: c,
     system_node_ensemble_count: 1, system_node_ensemble_total: 1, shortened_system_name: s, node_types: [n]EXTRA}"""
 POINT = "{model_precision: fp8, link_to_model: a, dataset_link: b, shared_src: c, shared_docs: dEXTRA}"
