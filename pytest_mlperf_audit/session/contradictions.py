@@ -13,6 +13,7 @@ from typing import Final
 
 from ..audits.main_run import Performance
 from ..audits.test04.live import Test04
+from ..config.agentic import AgenticInference
 from ..records.log import read_queries
 from ..records.store import QUERIES_FILE
 from ..runs.order import InTurn, SampleOrder, Scripted, Sequential, Single, WithoutReplacement
@@ -28,15 +29,20 @@ _SLACK: Final = timedelta(seconds=2)
 _LOADED: Final = frozenset({Performance.id, Test04.id})
 
 
-def contradictions(entry: AuditEntry, run: VerdictDocument, directory: Path, load: Load) -> Iterator[str]:
+def contradictions(
+    entry: AuditEntry, run: VerdictDocument, directory: Path, load: Load, played: AgenticInference | None = None
+) -> Iterator[str]:
     """Yield what of an audit's phases contradicts itself, the run's times, or the load that the YAML asks for.
 
-    Raises RecordError when records cannot be read.
+    `played` is how the YAML has the main run play conversations, None where it plays none. Raises RecordError when
+    records cannot be read.
     """
     yield from _time_contradictions(entry.phases, run)
     for phase in entry.phases:
         if entry.test in _LOADED and phase.judged and not phase.scripted and phase.spec.load != load:
             yield f"phase {phase.label} was driven as {phase.spec.load}, config.yaml asks for {load}"
+        if entry.id == Performance.id and phase.judged:
+            yield from _order_contradictions(phase, played)
         yield from _ending_contradictions(phase)
         yield from _query_contradictions(phase, directory / phase.directory / QUERIES_FILE)
 
@@ -68,6 +74,26 @@ def _moment(text: str) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo else None
+
+
+def _order_contradictions(phase: PhaseEntry, played: AgenticInference | None) -> Iterator[str]:
+    """Conversations are played as config.yaml says, and nothing else is."""
+    order = phase.spec.order
+    if not isinstance(order, Trajectories) or played is None:
+        if isinstance(order, Trajectories) or played is not None:
+            yield f"phase {phase.label} and config.yaml do not agree on whether conversations were played"
+        return
+    due = {
+        "routing_headers": (order.headers, played.routing_headers),
+        "inject_tool_delay": (order.tool_delays, played.inject_tool_delay),
+        "stop_issuing_on_first_user_complete": (order.stop_at_end, played.stop_issuing_on_first_user_complete),
+        "num_trajectories_to_issue": (order.count, played.num_trajectories_to_issue or len(order.turns)),
+        # A ruleset may ask for a salt that the block does not.
+        "enable_salt": (order.salt_seed is not None, order.salt_seed is not None or played.enable_salt),
+    }
+    for key, (was, asked) in due.items():
+        if was != asked:
+            yield f"phase {phase.label} was played with {key} {was!r:.80}, config.yaml asks for {asked!r:.80}"
 
 
 def _ending_contradictions(phase: PhaseEntry) -> Iterator[str]:

@@ -164,7 +164,9 @@ class Recheck:
         if found or not now.judged:
             return [*found, *now.summaries]  # records whose figures tell already that they were edited: no closer look
         load = groups.context(self._config).load
-        return [*contradictions(now.stored, self.stored, self.directory, load), *now.summaries]
+        datasets = self._config.datasets
+        played = next((one.agentic_inference for one in datasets if one.type == "performance"), None)
+        return [*contradictions(now.stored, self.stored, self.directory, load, played), *now.summaries]
 
     def _recompute(self, stored: AuditEntry) -> Recomputed:
         try:

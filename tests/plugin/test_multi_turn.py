@@ -9,6 +9,7 @@ import threading
 
 import pytest
 
+from tests.support.forge import believed, edit_phase
 from tests.support.scripted_server import ANSWER, Server
 
 CALL = {"id": "t", "type": "function", "function": {"name": "bash", "arguments": "{}"}}
@@ -76,6 +77,27 @@ def test_a_run_and_its_recheck(audit, agentic):
     }
     assert any("carried a salt of 64 bits" in note for note in found["notes"])
     assert audit.run(f"--mlperf-recheck={audit.report()}", config=None).ret == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"salt_seed": None}, "enable_salt False"),
+        ({"headers": []}, "routing_headers ()"),
+        ({"tool_delays": True}, "inject_tool_delay True"),
+    ],
+)
+def test_records_of_another_way_to_play_contradict_the_configuration(audit, agentic, change, key):
+    """Whoever edits the record computes verdict and digests anew."""
+    agentic(enable_salt=True, num_trajectories_to_issue=4)
+    assert audit.run().ret == 0
+    phase = audit.report() / "performance"
+    order = json.loads((phase / "phase.json").read_text())["spec"]["order"]
+    edit_phase(phase, spec={"order": {**order, **change}})
+    believed(audit.report())
+    result = audit.run(f"--mlperf-recheck={audit.report()}", config=None)
+    assert result.ret == 1
+    assert f"phase performance was played with {key}, config.yaml asks for" in str(result.stdout)
 
 
 def test_the_plan_says_what_is_played(audit, agentic):
