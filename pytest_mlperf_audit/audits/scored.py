@@ -6,15 +6,16 @@ What TEST01, TEST07, TEST09 and the accuracy run have in common. Rule of the sam
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import isfinite
+from typing import Final
 
 from ..config.dataset import AccuracyConfig, DatasetConfig
 from ..errors import PlanError, ScoringError
 from ..runs.phase import MeasuredPhase
 from ..runs.query import QueryRecord
 from ..runs.spec import Score, Scoring
-from ..scoring import metrics
+from ..scoring import metrics, word_errors
 from ..scoring.extract import own_name
 from ..scoring.metrics import METHOD_NAMES, method_of
 from ..text import nearest
@@ -23,6 +24,16 @@ from .verdict import Check, Figure
 
 #: The column of expected answers where the YAML names none, as in the endpoints tool.
 _GROUND_TRUTH = "ground_truth"
+#: What computes the score of each method of ours, and what says why it cannot: some need a library.
+_COMPUTED: Final[Mapping[str, Callable[[Iterable[metrics.Pair], str, str | None], metrics.Tally]]] = {
+    "exact_match": metrics.exact_match,
+    "rouge": metrics.rouge,
+    "wer": word_errors.word_errors,
+}
+_LACKS: Final[Mapping[str, Callable[[], str | None]]] = {
+    "rouge": metrics.rouge_problem,
+    "wer": word_errors.problem,
+}
 
 
 def scoring_of(config: DatasetConfig) -> Scoring | str:
@@ -43,7 +54,7 @@ def scoring_of(config: DatasetConfig) -> Scoring | str:
     extractor = accuracy.extractor or "identity"
     if (own := own_name(extractor)) is None:
         return f"the extractor {extractor} is not one of ours; use another, or give an external scorer as `command`"
-    if method == "rouge" and (problem := metrics.rouge_problem()):
+    if (lacks := _LACKS.get(method)) is not None and (problem := lacks()):
         return problem
     if config.path is None:
         return "it has no path; give the file of its rows, or the directory that holds it by --mlperf-data-dir"
@@ -79,11 +90,10 @@ def score(scoring: Scoring, outputs: Iterable[metrics.Pair]) -> Score:
 
     An output of None counts as a wrong answer.
     """
-    compute = metrics.rouge if scoring.method == "rouge" else metrics.exact_match
     if scoring.method == "command":
         return Score(value=None, n=0, error="an external scorer judges a whole phase, from its files")
     try:
-        tally = compute(outputs, scoring.extractor, scoring.pattern)
+        tally = _COMPUTED[scoring.method](outputs, scoring.extractor, scoring.pattern)
     except ScoringError as error:
         return Score(value=None, n=0, error=str(error))
     return Score(value=tally.value, n=tally.n, n_unanswered=tally.n_unanswered, metrics=tally.metrics)

@@ -132,8 +132,10 @@ class Benchmark(Block):
     def _model_problems(self) -> Iterator[Problem]:
         if not self.model_params.name:
             yield ("model_params", "name"), "is required; add the model's name"
-        if self.model_params.image is not None and lacks(self.endpoint_config.api_type, "image"):
-            yield ("model_params", "image"), f"is not part of api_type {self.endpoint_config.api_type}; take it out"
+        blocks: tuple[Literal["image", "audio"], ...] = ("image", "audio")
+        for block in blocks:
+            if getattr(self.model_params, block) is not None and lacks(self.endpoint_config.api_type, block):
+                yield ("model_params", block), f"is not part of api_type {self.endpoint_config.api_type}; take it out"
         surfaces: list[tuple[KeyPath, Generation | None]] = [(("model_params",), self.model_params)]
         surfaces += [
             (("datasets", at, "generation_config_override"), dataset.generation_config_override)

@@ -31,8 +31,8 @@ class AccuracyConfig(Block):
 
     eval_method: str | None = Field(
         default=None,
-        description="exact_match (also pass_at_1, string_match) or rouge; any other name needs `command`, and without "
-        "one the data set is not scored",
+        description="exact_match (also pass_at_1, string_match), rouge, or wer (also word_error_rate): Whisper's words "
+        "that are right, in per cent; any other name needs `command`, and without one the data set is not scored",
     )
     ground_truth: str | None = Field(
         default="ground_truth", description="Column of the expected answer; a method that compares needs it"

@@ -62,6 +62,7 @@ class SimulatedConfig(Block):
     It speaks each wire format in the form that vLLM or the tool in question gives it:
 
     * `/v1/chat/completions`, `/v1/completions`, `/generate`, `/v1/responses`, `/v1/messages`: texts, streamed or not
+    * `/v1/audio/transcriptions`: texts made from a file's bytes; streamed with OpenAI's events
     * `/v1/embeddings`: 16 numbers for each text, or `dimensions` of them; as floats or as base64
     * `/v1/rerank`, `/rerank`, `/v2/rerank`: documents by their relevance
     * `/v1/images/generations`: PNG files, as base64 or `data:` URLs; a request takes the service time for each 20 steps
@@ -213,7 +214,8 @@ class EndpointConfig(Block):
         default="openai",
         min_length=1,
         description="Wire format: openai, openai_completions, openai_responses, openai_embeddings, openai_rerank, "
-        "openai_images, anthropic, sglang, videogen, kserve_v2, http_json, or one that a plugin registered",
+        "openai_images, openai_audio, anthropic, sglang, videogen, kserve_v2, http_json, or one that a plugin "
+        "registered",
     )
     path: Annotated[str, AfterValidator(_path_of_a_url)] | None = Field(
         default=None,

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from typing_extensions import Self
 
+from .audio import Audio
 from .block import Block, reject
 from .http_json import HttpJson
 from .image_params import ImageParams
@@ -74,6 +75,9 @@ class ModelParams(Generation):
     tensors: Tensors | None = Field(default=None, description="Inputs and outputs of a model of api_type kserve_v2")
     http: HttpJson | None = Field(
         default=None, description="Requests and replies of api_type http_json, for APIs that have no adapter"
+    )
+    audio: Audio | None = Field(
+        default=None, description="What transcriptions are asked with by api_type openai_audio; null: its defaults"
     )
     batch_size: int = Field(
         default=1,

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 #: `lengths`: a field for a least output length, and one for special tokens; `conversations`: their turns can be sent as
-#: they are, with calls of tools and their results; `image`: images are asked for.
-Part = Literal["lengths", "conversations", "image"]
+#: they are, with calls of tools and their results; `image`: images are asked for; `audio`: sounds are sent.
+Part = Literal["lengths", "conversations", "image", "audio"]
 
 _PARTS: Final[Mapping[str, frozenset[str]]] = {
     "openai": frozenset({"conversations"}),
@@ -17,6 +17,7 @@ _PARTS: Final[Mapping[str, frozenset[str]]] = {
     "sglang": frozenset(),
     "videogen": frozenset(),
     "openai_images": frozenset({"image"}),
+    "openai_audio": frozenset({"audio"}),
     "openai_embeddings": frozenset(),
     "openai_rerank": frozenset(),
     "kserve_v2": frozenset(),

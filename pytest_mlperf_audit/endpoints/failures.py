@@ -15,6 +15,7 @@ from typing import Any
 from ..runs.body import Body
 from ..text import printable
 from .base import Reply
+from .form import form_fields
 
 #: Names of an event, and words of a finish reason or a status, by which a server says that it gave the request up.
 GAVE_UP = re.compile(r"error|exception|abort|cancel|fail|fatal|interrupt|insufficient|time_?d?_?out", re.IGNORECASE)
@@ -147,9 +148,11 @@ def _field(one: Any) -> str:
 
 
 def request_fields(request: Body) -> Mapping[str, Any]:
-    """Return the fields of a request in JSON, those of SGLang's sampling_params among them; none of any other."""
+    """Return the fields of a request, those of SGLang's sampling_params among them; none where it has no fields."""
+    if not isinstance(request, bytes):
+        return form_fields(request)
     try:
-        fields = json.loads(request) if isinstance(request, bytes) else None
+        fields = json.loads(request)
     except ValueError:
         return {}
     if not isinstance(fields, dict):

@@ -18,6 +18,7 @@ _ADAPTERS: Final = (
     ("openai_rerank", "OpenAIRerankAdapter"),
     ("videogen", "VideoGenAdapter"),
     ("openai_images", "OpenAIImagesAdapter"),
+    ("audio", "OpenAIAudioAdapter"),
     ("kserve", "KServeAdapter"),
     ("http_json", "HttpJsonAdapter"),
 )

@@ -147,8 +147,9 @@ class RequestSource:
         for index in range(len(self)):
             row = self.dataset.to_check(index)
             if problem := self.adapter.problem(row):
+                cure = "" if self.twins else _cure(row)
                 raise DatasetError(
-                    f"{self.where(index)}: cannot be sent to api_type {self.adapter.api_type}: {problem}{_cure(row)}"
+                    f"{self.where(index)}: cannot be sent to api_type {self.adapter.api_type}: {problem}{cure}"
                 )
 
     def require_saltable(self, by: str) -> None:
@@ -176,7 +177,8 @@ class RequestSource:
 
 #: APIs whose rows may say which model is asked for.
 _ROWS_NAME_MODELS = frozenset(
-    {"openai", "openai_completions", "openai_responses", "openai_embeddings", "openai_rerank", "anthropic"}
+    {"openai", "openai_audio", "openai_completions", "openai_responses", "openai_embeddings", "openai_rerank"}
+    | {"anthropic"}
 )
 
 

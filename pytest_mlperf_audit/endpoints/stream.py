@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from .base import BadReplyError, Reply, ReplyDecoder
 from .failures import GAVE_UP, error_text, failure
@@ -157,6 +157,9 @@ class EventStream(ABC):
     ignores `stream` and sends one JSON document is read as such, and its reply has no time of a first token.
     """
 
+    #: Whether the data of an event may be bare text, of which white space at its ends is a part.
+    blanks_count: ClassVar[bool] = False
+
     def __init__(self, document: ReplyDecoder) -> None:
         self._if_document = document
         self._document: ReplyDecoder | None = None
@@ -215,9 +218,9 @@ class EventStream(ABC):
             event = raw.strip()
             if event == b"[DONE]":
                 self._done = True
-            elif event:
+            elif event or (raw and self.blanks_count):
                 self._any_event = True
-                if self._add_event(event) and self._first_token_ns is None:
+                if self._add_event(raw if self.blanks_count else event) and self._first_token_ns is None:
                     self._first_token_ns = self._at_ns
 
     def _add_unended(self) -> None:

@@ -53,16 +53,17 @@ class Poisson(msgspec.Struct, frozen=True, tag_field="type", tag="poisson"):
 Load = MaxThroughput | Concurrency | Poisson
 
 
-_Method = Literal["exact_match", "rouge", "command"]
+_Method = Literal["exact_match", "rouge", "wer", "command"]
 
 
 class Scoring(msgspec.Struct, frozen=True, kw_only=True):
     """How outputs are scored against what the data set expects of them (`QueryRecord.expected`).
 
-    `exact_match` and `rouge` are worked out from the records, by whoever judges them. `command` is an external program:
-    a list of arguments, no shell, whose exit status and time limit count; `pattern` finds the score in what it prints,
-    its group `score` or its first one. `extractor` finds the answer in an output, with `pattern` where it is "pattern".
-    `ground_truth` is the data set's column of expected answers, `threshold` the least score that the YAML asks for.
+    `exact_match`, `rouge` and `wer` are worked out from the records, by whoever judges them. `command` is an external
+    program: a list of arguments, no shell, whose exit status and time limit count; `pattern` finds the score in what it
+    prints, its group `score` or its first one. `extractor` finds the answer in an output, with `pattern` where it is
+    "pattern". `ground_truth` is the data set's column of expected answers, `threshold` the least score that the YAML
+    asks for.
     """
 
     method: _Method

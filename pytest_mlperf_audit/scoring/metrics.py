@@ -12,13 +12,15 @@ import msgspec
 from ..errors import ScoringError
 from .extract import Extractor
 
-_BuiltIn = Literal["exact_match", "rouge"]
+_BuiltIn = Literal["exact_match", "rouge", "wer"]
 
 _METHODS: Final[dict[str, _BuiltIn]] = {
     "exact_match": "exact_match",
     "pass_at_1": "exact_match",
     "string_match": "exact_match",
     "rouge": "rouge",
+    "wer": "wer",
+    "word_error_rate": "wer",
 }
 METHOD_NAMES: Final = tuple(_METHODS)
 
@@ -41,7 +43,7 @@ _WORD: Final = re.compile(r"[a-z0-9]+", re.IGNORECASE | re.ASCII)
 _ROUGE_CURE: Final = "ROUGE needs the library rouge-score; pip install 'pytest-mlperf-audit[rouge]'"
 
 
-class _Tally(msgspec.Struct, frozen=True, kw_only=True):
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
     """What outputs scored, in per cent; of `n`, `n_unanswered` had no answer, which counts as a wrong one."""
 
     value: float
@@ -68,7 +70,7 @@ def expected_problem(method: str, extractor_name: str, expected: str | None) -> 
     return None
 
 
-def exact_match(pairs: Iterable[Pair], name: str, pattern: str | None = None) -> _Tally:
+def exact_match(pairs: Iterable[Pair], name: str, pattern: str | None = None) -> Tally:
     """Return how many per cent of the outputs have the expected answer.
 
     Raises ScoringError when a row has no expected answer, or there are no outputs.
@@ -76,18 +78,18 @@ def exact_match(pairs: Iterable[Pair], name: str, pattern: str | None = None) ->
     extractor = Extractor(name, pattern)
     n = n_right = n_unanswered = 0
     for output, expected in pairs:
-        answer = _answer(extractor, output)
-        right = extractor.wanted(_required("exact_match", name, n, expected))
+        answer = answer_in(extractor, output)
+        right = extractor.wanted(required("exact_match", name, n, expected))
         n += 1
         if answer is None:
             n_unanswered += 1
         elif right is not None and extractor.same(answer, right):
             n_right += 1
-    value = 100 * n_right / _at_least_one(n)
-    return _Tally(value=value, n=n, n_unanswered=n_unanswered, metrics={"exact_match": value})
+    value = 100 * n_right / at_least_one(n)
+    return Tally(value=value, n=n, n_unanswered=n_unanswered, metrics={"exact_match": value})
 
 
-def rouge(pairs: Iterable[Pair], name: str, pattern: str | None = None) -> _Tally:
+def rouge(pairs: Iterable[Pair], name: str, pattern: str | None = None) -> Tally:
     """Return the mean F1 of ROUGE-1, ROUGE-2 and ROUGE-L (with stemming, as MLPerf's scripts have it), in per cent.
 
     Raises ScoringError without the library, when a row has no reference, or there are no outputs.
@@ -96,16 +98,16 @@ def rouge(pairs: Iterable[Pair], name: str, pattern: str | None = None) -> _Tall
     sums = dict.fromkeys(ROUGE, 0.0)
     n = n_unanswered = 0
     for output, expected in pairs:
-        reference = _required("rouge", name, n, expected)
-        answer = _answer(extractor, output)
+        reference = required("rouge", name, n, expected)
+        answer = answer_in(extractor, output)
         n += 1
         if answer is None or _word_pairs(answer, reference) > _MOST_WORD_PAIRS:
             n_unanswered += 1
             continue
         for key, value in scorer.score(reference, answer).items():
             sums[key] += value.fmeasure
-    metrics = {key: 100 * total / _at_least_one(n) for key, total in sums.items()}
-    return _Tally(value=metrics[_ROUGE_VALUE], n=n, n_unanswered=n_unanswered, metrics=metrics)
+    metrics = {key: 100 * total / at_least_one(n) for key, total in sums.items()}
+    return Tally(value=metrics[_ROUGE_VALUE], n=n, n_unanswered=n_unanswered, metrics=metrics)
 
 
 def rouge_problem() -> str | None:
@@ -122,12 +124,14 @@ def _rouge_scorer() -> _Scorer:
     return scorer
 
 
-def _answer(extractor: Extractor, output: str | None) -> str | None:
+def answer_in(extractor: Extractor, output: str | None) -> str | None:
+    """Return the answer in an output, None where there is none."""
     answer = extractor.answer(output) if output else None
     return answer if answer and answer.strip() else None
 
 
-def _required(method: str, name: str, at: int, expected: str | None) -> str:
+def required(method: str, name: str, at: int, expected: str | None) -> str:
+    """Return what is expected of output `at`. Raises ScoringError where nothing is, or what cannot be compared."""
     if problem := expected_problem(method, name, expected):
         raise ScoringError(f"output {at + 1} cannot be scored: {problem}")
     assert expected is not None
@@ -142,7 +146,8 @@ def _n_words(text: str) -> int:
     return sum(1 for _ in _WORD.finditer(text))
 
 
-def _at_least_one(n: int) -> int:
+def at_least_one(n: int) -> int:
+    """Return a number of outputs. Raises ScoringError where there are none."""
     if not n:
         raise ScoringError("there are no outputs to score")
     return n

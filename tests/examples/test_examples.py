@@ -29,6 +29,7 @@ CONFIGS = {
     "http_json": "predict.yaml",
     "openai_embeddings": "embeddings.yaml",
     "openai_rerank": "rerank.yaml",
+    "whisper_audio": "audio.yaml",
 }
 QUIET = ["-p", "no:randomly", "-p", "no:asyncio", "-p", "no:cacheprovider"]
 
@@ -82,6 +83,7 @@ def test_example_catches_a_dishonest_model(dishonest: str, caught: str, tmp_path
         "anthropic_messages",
         "resnet50_kserve",
         "sdxl_offline",
+        "whisper_audio",
     ],
 )
 def test_example_catches_a_cache(example: str, tmp_path: Path) -> None:

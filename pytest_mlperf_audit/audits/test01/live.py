@@ -155,7 +155,7 @@ def _scoring(cfg: Test01Block, context: AuditContext) -> Scoring | None:
     if scoring.method == "command":
         raise PlanError(
             "match: score_delta compares the scores of the sampled rows alone, and an external scorer judges whole "
-            "runs; give the data set the eval_method exact_match or rouge without a command, or use match: exact"
+            "runs; give the data set the eval_method exact_match, rouge or wer without a command, or use match: exact"
         )
     return scoring
 

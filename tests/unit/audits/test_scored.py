@@ -18,7 +18,7 @@ from pytest_mlperf_audit.audits.scored import (
 from pytest_mlperf_audit.config.dataset import DatasetConfig
 from pytest_mlperf_audit.runs.order import sequential
 from pytest_mlperf_audit.runs.spec import Concurrency, Keep, RunSpec, Score, Scoring
-from pytest_mlperf_audit.scoring import metrics
+from pytest_mlperf_audit.scoring import metrics, word_errors
 from tests.support.answered import measured
 
 
@@ -78,6 +78,17 @@ def test_a_data_set_without_a_file_or_a_block() -> None:
 def test_rouge_without_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "find_spec", lambda _: None)
     assert "pytest-mlperf-audit[rouge]" in str(scoring_of(dataset(eval_method="rouge")))
+
+
+def test_the_word_error_rate_is_a_scorer(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("rapidfuzz")
+    pytest.importorskip("whisper_normalizer")
+    scoring = scoring_of(dataset(eval_method="wer", ground_truth="transcript"))
+    assert scoring == Scoring(method="wer", ground_truth="transcript")
+    found = score(Scoring(method="wer"), [("red kite", "red kite on high"), (None, "owl")])
+    assert (found.value, found.n, found.n_unanswered, found.metrics) == (40.0, 2, 1, {"wer": 60.0})
+    monkeypatch.setattr(word_errors, "find_spec", lambda _: None)
+    assert "pytest-mlperf-audit[wer]" in str(scoring_of(dataset(eval_method="wer")))
 
 
 CHOICE = Scoring(method="exact_match", extractor="multiple_choice", ground_truth="answer")

@@ -144,7 +144,7 @@ def test_score_delta(rows) -> None:
 @pytest.mark.parametrize(
     ("dataset", "why"),
     [
-        ("videos", "an external scorer judges whole runs; give the data set the eval_method exact_match or rouge"),
+        ("videos", "an external scorer judges whole runs; give the data set the eval_method exact_match, rouge or wer"),
         ("other", "dataset: 'other' is not a data set of type accuracy (gpqa, videos)"),
     ],
 )

@@ -18,6 +18,7 @@ from typing import Final
 from .contract import Format
 
 _NAMES: Final = (
+    "audio",
     "chat",
     "completions",
     "embeddings",
