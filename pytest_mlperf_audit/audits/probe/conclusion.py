@@ -103,7 +103,13 @@ class Conclusion:
         """What became of each kind of cache."""
         proofs: dict[Kind, str] = {kind: "; ".join(self._proof_of(kind)) for kind in self.judgement.kinds}
         states = kinds(self._probe, self.evidence, self.judgement, proofs)
-        return tuple(map(self._hidden, states)) if self.identity.hides else states
+        return tuple(map(self._hidden, states)) if self._hides else states
+
+    @property
+    def _hides(self) -> bool:
+        """Whether a cache was found that answers twins as it does repeats: ids say so, or inputs are no texts."""
+        of_twins = bool(self._probe.twins) and "near_duplicate" in self.judgement.kinds
+        return of_twins or self.identity.hides is not None
 
     def _hidden(self, state: KindState) -> KindState:
         """Return the state of a kind where a cache was found that answers twins as it does repeats."""
@@ -137,7 +143,7 @@ class Conclusion:
             reason = f"{TITLES[kind]} was not looked for: {unseen}"
             return Check(name=name, passed=None, observed=None, limit="not found", reason=reason, tested=doubt)
         of_another = self._is_of_another(kind)
-        is_hidden = self.identity.hides is not None and kind not in self.judgement.kinds and not of_another
+        is_hidden = self._hides and kind not in self.judgement.kinds and not of_another
         is_open = self.passed is None or kind in self.judgement.may_be or is_hidden
         passed = None if is_open else kind not in self.judgement.kinds and not of_another
         return Check(

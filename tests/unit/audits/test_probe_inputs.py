@@ -195,6 +195,15 @@ def test_few_queries_find_a_cache_too(design):
     assert not [line for line in said(conclusion) if OF_TEXTS.search(line)]
 
 
+def test_what_answers_twins_too_leaves_repeats_open():
+    conclusion = session(plan(), NEAR)
+    response, *_ = conclusion.kinds
+    assert (response.state, response.times) == ("undecided", None)
+    assert "near-duplicate cache that was found answers twins as well" in response.why
+    assert conclusion.kind_check("response", "response").passed is None
+    assert conclusion.kind_check("near_duplicate", "near_duplicate").passed is False
+
+
 def test_the_sentences_are_the_formats_own():
     exact, near = session(plan(), Cache("response", hit=0.1)), session(plan(), NEAR)
     assert re.search(rf"an exact repeat comes back [\d.]+ times as fast as twins with {TWINS} \(p ", exact.reason())
