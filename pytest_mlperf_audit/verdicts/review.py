@@ -1,6 +1,7 @@
 """A round as a review committee reads it: one run that stands for several results, and what went wrong, by kind.
 
-Two logs are of one run when they share three latencies to the nanosecond, or all of them. Some results may rest on one
+Two logs are of one run when they share three latencies to the nanosecond, or all of them, or three gaps between them,
+as a copy does whose figures were all moved alike. Some results may rest on one
 run (`_may_share`); any others do not: one of them is an audit of something other than it says.
 """
 
@@ -20,6 +21,8 @@ from ..text import plain
 #: Latencies to the nanosecond that two logs of one run share; multiples of this may be a clock's ticks.
 _ENOUGH: Final = 3
 _COARSE_NS: Final = 1000
+#: Narrower gaps may be alike by chance.
+_WIDE_NS: Final = 1_000_000
 #: Ends of names: a model's accuracy target in per cent, the suite that a system was submitted to.
 _TARGET = re.compile(r"-(?:99\.9|99|95)$")
 _SUITE = re.compile(r"[-_.](?:datacenter|edge|dc)(?=$|[-_.])")
@@ -125,7 +128,7 @@ def _shared_runs(cases: Sequence[CaseOutcome]) -> Iterator[Finding]:
             status="FAIL",
             kind=f"one run for several {what}s",
             sentence=f"the same runs stand for {_listed(names)}: {n_results} results rest on logs that share their "
-            "latencies to the nanosecond, where each needs runs of its own",
+            "latencies, or the gaps between them, to the nanosecond, where each needs runs of its own",
             cases=tuple(sorted({log.case.id for log in logs})),
             logs=tuple(sorted({log.run.log for log in logs})),
         )
@@ -185,14 +188,22 @@ def _same_runs(cases: Sequence[CaseOutcome]) -> Iterator[list[_Log]]:
 def _alike(logs: Sequence[_Log]) -> Iterator[tuple[int, int]]:
     """Yield pairs of logs that are of one run."""
     whole: dict[tuple[int, ...], int] = {}
-    holding: dict[int, list[int]] = defaultdict(list)
+    holding: dict[tuple[str, int], list[int]] = defaultdict(list)
     for at, log in enumerate(logs):
         latencies = log.run.latencies_ns
         if len(latencies) >= _ENOUGH and (first := whole.setdefault(latencies, at)) != at:
             yield at, first
             continue
-        fine = [ns for ns in latencies if ns % _COARSE_NS]
-        shared = Counter(other for ns in fine for other in holding[ns])
-        yield from ((at, other) for other, count in shared.items() if count >= _ENOUGH)
-        for ns in fine:
-            holding[ns].append(at)
+        marks = _marks(latencies)
+        shared = Counter((other, mark[0]) for mark in marks for other in holding[mark])
+        yield from dict.fromkeys((at, other) for (other, _), count in shared.items() if count >= _ENOUGH)
+        for mark in marks:
+            holding[mark].append(at)
+
+
+def _marks(latencies_ns: Sequence[int]) -> list[tuple[str, int]]:
+    """Return by what a run is known again, with its kind: latencies, and how far they lie above the lowest."""
+    low = min(latencies_ns, default=0)
+    gaps = [ns - low for ns in latencies_ns if ns - low >= _WIDE_NS]
+    marks = [*(("latency", ns) for ns in latencies_ns), *(("gap", gap) for gap in gaps)]
+    return [mark for mark in marks if mark[1] % _COARSE_NS]

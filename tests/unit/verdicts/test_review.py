@@ -127,3 +127,16 @@ def test_the_matrix_counts_by_submitter_and_benchmark() -> None:
         ("Company 0", "stable-diffusion-xl", {"PASS": 1}),
         ("Company 1", "resnet50", {"PASS": 1}),
     ]
+
+
+@pytest.mark.parametrize(
+    ("by_ns", "is_same"), [((1, 1, 1, 1), True), ((-5000, -5000, -5000, -5000), True), ((1, 2, 5, 9), False)]
+)
+def test_a_copy_whose_latencies_were_all_moved_alike_is_one_run(by_ns: tuple[int, ...], is_same: bool) -> None:
+    moved = tuple(sorted(ns + by for ns, by in zip(NS, by_ns, strict=True)))
+    assert bool(findings([of("A/s/resnet50/Offline"), of("B/s/resnet50/Offline", moved)])) is is_same
+
+
+def test_gaps_of_a_few_microseconds_are_alike_by_chance() -> None:
+    one, other = (tuple(base + step for step in (0, 1001, 2003, 3007, 4009)) for base in (7_000_001, 9_123_457))
+    assert findings([of("A/s/resnet50/Offline", one), of("B/s/resnet50/Offline", other)]) == ()
