@@ -10,6 +10,8 @@ import subprocess
 import pytest
 import yaml
 
+from pytest_mlperf_audit.audits.published.case import verify
+from pytest_mlperf_audit.audits.published.tree import find_audits
 from pytest_mlperf_audit.config.endpoint import SimulatedConfig
 from pytest_mlperf_audit.endpoints.simulated import process
 
@@ -138,6 +140,16 @@ def test_a_point_says_what_its_run_did(points):
     assert point["dataset_type"] == "Performance"
     assert (point["runtime_settings"]["stream_all_chunks"], point["runtime_settings"]["salt"]) == (False, False)
     assert not (report / "r2/accuracy_results.json").exists()
+
+
+def test_our_own_rules_have_nothing_against_the_figures_of_our_points(points, tmp_path):
+    """Rates over the window that the summary names, latencies of the queries in flight, the run's own settings."""
+    model = tmp_path / "acme/sub-1/results/ours/llama3_1-8b"
+    for target, report in points(1, 4).items():
+        shutil.copytree(report / f"r{target}", model / f"r{target}")
+    came = {audit.test: verify(audit) for audit in find_audits(tmp_path / "acme")}
+    for rule in ("complete", "load_pattern", "streaming", "warm_up", "metrics", "seeds", "salt", "consistency"):
+        assert came[rule].status == "PASS", came[rule].reason
 
 
 def test_no_point_without_the_block(audit, sut):
