@@ -30,7 +30,14 @@ class ConfigError(UserError):
 
 
 class DatasetError(UserError):
-    """The data set cannot be read, or a row of it cannot be sent."""
+    """The data set cannot be read, or a row of it cannot be sent.
+
+    `key` is the key of the YAML's block that says what is wrong with the file as a whole, "" of a single row.
+    """
+
+    def __init__(self, message: str, *, key: str = "") -> None:
+        super().__init__(message)
+        self.key = key
 
 
 class PlanError(UserError):

@@ -156,7 +156,8 @@ def load_conversations(config: DatasetConfig, search: Sequence[Path]) -> Convers
         if getattr(config, key) is not None:
             raise DatasetError(
                 f"data set {config.name!r}: {key} has no meaning for conversations; take it out (how many are played "
-                "is agentic_inference.num_trajectories_to_issue)"
+                "is agentic_inference.num_trajectories_to_issue)",
+                key=key,
             )
     read, unit = READERS[format_of(config, path)]
     found, known, lines = Conversations(config.name, path), set[str](), list[Line]()
@@ -175,9 +176,9 @@ def load_conversations(config: DatasetConfig, search: Sequence[Path]) -> Convers
             require_next(line, lines[-1] if lines else None, len(lines) + 1)
             lines.append(line)
     except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
+        raise DatasetError(f"{path}: cannot be read ({error.strerror}); check its permissions", key="path") from None
     if not lines:
-        raise DatasetError(f"{path}: holds no conversation; check that this is the right file")
+        raise DatasetError(f"{path}: holds no conversation; check that this is the right file", key="path")
     found.begin(lines)
     return found
 

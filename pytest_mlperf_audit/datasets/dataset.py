@@ -133,18 +133,19 @@ def load_dataset(config: DatasetConfig, search: Sequence[Path], own_columns: Col
             if len(rows) == config.samples:
                 break
     except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
+        raise DatasetError(f"{path}: cannot be read ({error.strerror}); check its permissions", key="path") from None
     _require_enough(config, path, len(rows))
     return Dataset(config.name, path, rows, unit)
 
 
 def _require_enough(config: DatasetConfig, path: Path, n_rows: int) -> None:
     if n_rows == 0:
-        raise DatasetError(f"{path}: holds no rows; check that this is the right file")
+        raise DatasetError(f"{path}: holds no rows; check that this is the right file", key="path")
     if config.samples is not None and config.samples > n_rows:
         raise DatasetError(
             f"{path}: samples asks for {config.samples} rows, but the file has {n_rows}; "
-            f"lower samples to at most {n_rows}, or add rows"
+            f"lower samples to at most {n_rows}, or add rows",
+            key="samples",
         )
 
 
@@ -153,7 +154,8 @@ def find_file(config: DatasetConfig, search: Iterable[Path]) -> Path:
     if config.path is None:
         raise DatasetError(
             f"data set {config.name!r}: has no path, and nothing is downloaded; name the directory that holds its file "
-            "by --mlperf-data-dir, or give the path of a JSONL, JSON, CSV, TSV or Parquet file"
+            "by --mlperf-data-dir, or give the path of a JSONL, JSON, CSV, TSV or Parquet file",
+            key="path",
         )
     wanted = config.path.expanduser()
     places = [wanted] if wanted.is_absolute() else list(dict.fromkeys(directory / wanted for directory in search))
@@ -162,11 +164,12 @@ def find_file(config: DatasetConfig, search: Iterable[Path]) -> Path:
             return place.resolve()
     for place in places:
         if place.is_dir():
-            raise DatasetError(f"data set {config.name!r}: {place} is a directory; give a file in it")
+            raise DatasetError(f"data set {config.name!r}: {place} is a directory; give a file in it", key="path")
         if place.exists():
-            raise DatasetError(f"data set {config.name!r}: {place} is not a regular file; give one")
+            raise DatasetError(f"data set {config.name!r}: {place} is not a regular file; give one", key="path")
     looked = ", ".join(str(place) for place in places)
-    raise DatasetError(f"data set {config.name!r}: no such file; looked for {looked}; correct path, or put it there")
+    told = f"data set {config.name!r}: no such file; looked for {looked}; correct path, or put it there"
+    raise DatasetError(told, key="path")
 
 
 def format_of(config: DatasetConfig, path: Path) -> str:
@@ -175,7 +178,9 @@ def format_of(config: DatasetConfig, path: Path) -> str:
         return config.format
     suffix = path.suffix.lower().removeprefix(".")
     if suffix not in READERS:
-        raise DatasetError(f"{path}: its suffix names no known format; add 'format:' with one of {', '.join(READERS)}")
+        known = ", ".join(READERS)
+        told = f"{path}: its suffix names no known format; add 'format:' with one of {known}"
+        raise DatasetError(told, key="format")
     return suffix
 
 

@@ -43,7 +43,6 @@ _KEYS = {
     "max_output_tokens": "set model_params.max_new_tokens: null",
     "max_completion_tokens": "set model_params.length_field: max_tokens, or max_new_tokens: null",
 }
-_KEY = "set endpoint_config.api_key to a key it accepts, for example api_key: ${API_KEY}"
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ async def _cause(refusal: Refusal, adapter: EndpointAdapter, page: _Page, url: s
     if status in _CERTIFICATE and _SAYS_CERTIFICATE.search(refusal.detail):
         return what, CLIENT_CURE
     if status in {401, 403}:
-        return f"answers {status} to {'our credentials' if page.has_key else 'a query without a key'}", _KEY
+        return credentials_refused(status, page.target)
     if status in {400, 404, 422} and (cure := await _model(refusal, page, url)):
         return what, cure
     if status in _NO_SUCH_PATH:
@@ -89,6 +88,17 @@ async def _cause(refusal: Refusal, adapter: EndpointAdapter, page: _Page, url: s
     if status not in {0, 200}:
         return what, "see the server's log"
     return _not_an_answer(refusal, adapter)
+
+
+def credentials_refused(status: int, target: Target) -> tuple[str, str]:
+    """Return what a 401 or 403 says, and where the key is to be put: into the variable that the YAML has for it."""
+    has_any = bool(target.secrets or target.headers)
+    what = f"answers {status} to {'our credentials' if has_any else 'a query without a key'}"
+    if target.key_from:
+        empty = "" if "Authorization" in target.headers else " (now empty)"
+        return what, f"put a key it accepts into {target.key_from}{empty}, where endpoint_config.api_key has it from"
+    example = "" if has_any else ", for example api_key: ${API_KEY}"
+    return what, f"set endpoint_config.api_key to a key it accepts{example}"
 
 
 def _redirected(refusal: Refusal, url: str, page: _Page) -> tuple[str, str]:
@@ -190,9 +200,8 @@ class _Page:
     """What GET says of other paths of an address; nothing where it says nothing."""
 
     def __init__(self, target: Target, base: str) -> None:
-        self._target = target
+        self.target = target
         self._base = base
-        self.has_key = bool(target.secrets)
         self.has_path = bool(urlsplit(base).path.strip("/"))
 
     async def status(self, path: str) -> int:
@@ -207,8 +216,8 @@ class _Page:
         for base, path in dict.fromkeys([(beside, "/models"), (self._base, "/v1/models")]):
             status, body = await self._get(base, path)
             if status == _OK and (found := model_ids(body)):
-                return [self._target.redact(one) for one in found]
+                return [self.target.redact(one) for one in found]
         return []
 
     async def _get(self, base: str, path: str) -> tuple[int, bytes]:
-        return await page_behind(self._target, base, path)
+        return await page_behind(self.target, base, path)

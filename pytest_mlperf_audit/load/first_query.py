@@ -19,7 +19,7 @@ from ..runs.body import Body
 from ..runs.query import PROXY
 from ..runs.script import Edit
 from ..text import printable
-from .cures import Refusal, explain_refusal
+from .cures import Refusal, credentials_refused, explain_refusal
 from .http import HttpTransport
 from .loop import run_until_done
 from .metrics import check_metrics
@@ -61,10 +61,7 @@ def check_endpoint(adapter: EndpointAdapter, target: Target) -> None:
         raise EndpointError(_cannot_use(target, error)) from error
     for status in statuses:
         if status in _REFUSED:
-            raise EndpointError(
-                f"endpoint {target.label}: answers {status} to our credentials; set endpoint_config.api_key "
-                "to a key it accepts, for example api_key: ${API_KEY}"
-            )
+            raise EndpointError(f"endpoint {target.label}: {'; '.join(credentials_refused(status, target))}")
     check_metrics(target)
 
 

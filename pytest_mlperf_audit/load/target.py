@@ -33,7 +33,8 @@ _bypassed: Callable[[str, Mapping[str, str]], bool] = request.proxy_bypass_envir
 class Target:
     """Base URLs (shared round-robin), constant headers and limits; `metrics` are the servers' metrics pages.
 
-    `path` takes the place of the API's own where it is not None; `identity` is the client's certificate.
+    `path` takes the place of the API's own where it is not None; `identity` is the client's certificate; `key_from` is
+    what the YAML has for the key where that names a variable, as ${API_KEY}.
 
     `secrets`, and the query strings of the URLs, leave this object only on the wire.
     """
@@ -50,6 +51,7 @@ class Target:
     connect_timeout_s: float = 30.0
     max_idle_s: float = 4.0
     simulated: bool = False
+    key_from: str = ""
 
     @property
     def label(self) -> str:

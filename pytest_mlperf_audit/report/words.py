@@ -115,7 +115,7 @@ def _scores(audit: AuditEntry) -> str:
 def _rate(phase: PhaseEntry) -> str:
     figures = phase.figures
     rate = "nothing" if figures.qps is None else f"{number(figures.qps)}/s"
-    short = f" ({figures.n_completed:,} of {figures.n_issued:,})" if figures.n_failed else ""
+    short = f" ({figures.n_completed:,} of {figures.n_issued:,} completed)" if figures.n_failed else ""
     return f"{plain(phase.label, 40)} {rate}{short}"
 
 

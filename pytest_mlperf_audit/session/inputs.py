@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from ..config.dataset import DatasetConfig
 from ..config.endpoint import EndpointConfig, without_query
 from ..config.load import LoadedConfig
-from ..datasets import Conversations, find_named, load_conversations, load_dataset
+from ..datasets import Conversations, Dataset, find_named, load_conversations, load_dataset
 from ..endpoints.base import EndpointAdapter
 from ..endpoints.simulated.model import with_known_prompts
 from ..endpoints.source import RequestSource
@@ -142,6 +142,7 @@ def target_of(loaded: LoadedConfig, key_headers: Mapping[str, str]) -> Target | 
         proxy=Proxy.of(client.proxy) if client.proxy else None,
         connect_timeout_s=client.connect_timeout_s,
         max_idle_s=client.max_idle_time,
+        key_from=loaded.written.get(("endpoint_config", "api_key"), ""),
     )
 
 
@@ -244,9 +245,7 @@ class Sources:
         key = (config.type, config.name)
         if key not in self._sources:
             benchmark = self._loaded.benchmark
-            search, plays = [self._loaded.path.parent, self._cwd], config.agentic_inference is not None
-            own_columns = self._adapter.own_columns
-            dataset = load_conversations(config, search) if plays else load_dataset(config, search, own_columns)
+            dataset = self._load(config)
             params = config.params(benchmark.model_params)
             if config.type == "accuracy":  # each row has its own score
                 params = params.model_copy(update={"batch_size": 1})
@@ -256,6 +255,20 @@ class Sources:
             source.check_rows()
             self._sources[key] = source
         return self._sources[key]
+
+    def _load(self, config: DatasetConfig) -> Dataset | Conversations:
+        """Return a data set; what is wrong with its file as a whole is told with the YAML's line."""
+        search = [self._loaded.path.parent, self._cwd]
+        try:
+            if config.agentic_inference is not None:
+                return load_conversations(config, search)
+            return load_dataset(config, search, self._adapter.own_columns)
+        except DatasetError as error:
+            if not error.key:
+                raise
+            datasets = self._loaded.benchmark.datasets
+            at = next((at for at, one in enumerate(datasets) if (one.type, one.name) == (config.type, config.name)), 0)
+            raise DatasetError(f"{self._loaded.where('datasets', at, error.key)}: {error}") from error
 
     def main(self) -> RequestSource:
         """Return the performance data set or, for `type: eval`, the first that there is."""

@@ -35,9 +35,17 @@ def plan_lines(runs: Iterable[AuditRun]) -> Iterator[str]:
         yield f"  report:   {run.report_dir}"
         for planned in run.plans:
             yield from _audit_lines(planned)
-        specs = [spec for planned in run.plans for spec in planned.surely]
-        fewest, most = sum(map(_least, specs)), sum(spec.n_samples for spec in specs)
-        yield f"  in all {most if fewest == most else f'{fewest} to {most}'} queries"
+        yield f"  in all {_in_all(run)}"
+
+
+def _in_all(run: AuditRun) -> str:
+    """Return how many queries a run sends: '144 to 291 queries, up to 3731 if a check stays open'."""
+    sent = [phase.spec for planned in run.plans for phase in planned.all_phases]
+    surely = [spec for spec in sent if not spec.conditional]
+    fewest, most = sum(map(_least, surely)), sum(spec.n_samples for spec in surely)
+    further = sum(spec.n_samples for spec in sent if spec.conditional)
+    at_most = f", up to {most + further} if a check stays open" if further else ""
+    return f"{most if fewest == most else f'{fewest} to {most}'} queries{at_most}"
 
 
 def run_lines(run: AuditRun, kept_as: Mapping[str, Path] | None) -> Iterator[str]:
@@ -71,7 +79,7 @@ def _in_short(planned: PlannedAudit) -> str:
         fewest, most = sum(map(_least, scripted)), sum(spec.n_samples for spec in scripted)
         name = f"{scripted[-1].label.replace('_', ' ')} " if timed else ""
         parts.append(f"{name}{fewest}{'+' if fewest < most else ''} queries")
-    return f"{planned.id} ({'; '.join(parts)})"
+    return f"{planned.id} ({'; '.join(parts) or 'nothing to send'})"
 
 
 def _sources(run: AuditRun) -> list[RequestSource]:

@@ -26,8 +26,18 @@ CONFIG: dict[str, tuple[dict[str, Any], str]] = {
     "unknown_key": ({"audit": {"sampels": 3}}, "ERROR: wan22.yaml:*: audit.sampels: *did you mean 'samples'?*"),
     "wrong_type": ({"audit": {"samples": "many"}}, "ERROR: wan22.yaml:*: audit.samples: *"),
     "unknown_audit": ({"audit": {"test": "test99"}}, "ERROR: wan22.yaml:*: audit.test: *test04*"),
-    "missing_data_set": ({"datasets": [{"path": "gone.jsonl"}]}, "ERROR: *no such file; looked for */gone.jsonl*"),
-    "unknown_format": ({"datasets": [{"path": "wan22.yaml"}]}, "ERROR: */wan22.yaml: *format*jsonl*"),
+    "missing_data_set": (
+        {"datasets": [{"path": "gone.jsonl"}]},
+        "ERROR: wan22.yaml:*: datasets[[]0].path: *no such file; looked for */gone.jsonl*",
+    ),
+    "unknown_format": (
+        {"datasets": [{"path": "wan22.yaml"}]},
+        "ERROR: wan22.yaml:*: datasets[[]0].format: */wan22.yaml: *format*jsonl*",
+    ),
+    "few_rows": (
+        {"datasets": [{"path": "prompts.jsonl", "samples": 400}]},
+        "ERROR: wan22.yaml:*: datasets[[]0].samples: */prompts.jsonl: samples asks for 400 rows, but *",
+    ),
     "wrong_format": (
         {"datasets": [{"path": "prompts.jsonl", "format": "json"}]},
         "ERROR: */prompts.jsonl*",
@@ -168,6 +178,22 @@ def test_refused_key(audit, start_sut):
     assert_refused(result, f"ERROR: endpoint {sut.url}: answers 401 to our credentials; set endpoint_config.api_key *")
     assert "wrong-key-1234" not in f"{result.stdout}{result.stderr}"
     assert sut.received == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("wrong-key-1234", "answers 401 to our credentials; put a key it accepts into ${VIDEO_KEY}, where *"),
+        ("", "answers 401 to a query without a key; put a key it accepts into ${VIDEO_KEY:-} (now empty), where *"),
+    ],
+)
+def test_a_refused_key_names_the_variable_that_it_is_from(audit, start_sut, monkeypatch, value, told):
+    sut = start_sut(token="right")
+    monkeypatch.setenv("VIDEO_KEY", value)
+    audit.config(sut, endpoint_config={"api_key": "${VIDEO_KEY}" if value else "${VIDEO_KEY:-}"})
+    result = audit.run()
+    assert_refused(result, f"ERROR: endpoint {sut.url}: {told}")
+    assert "API_KEY" not in f"{result.stdout}{result.stderr}"
 
 
 def test_tls(audit, start_sut, certificate):

@@ -13,21 +13,8 @@ from ..verdict import ArmSummary
 from .seen.contrasts import LATE, SINGLE, SINGLE_RUN, URLS
 from .seen.evidence import Evidence, first_s, makespan_s, total_s
 from .sent.design import DATASET, MADE_UP
+from .sent.names import ARMS, TWINS
 
-_ARMS: Final[Mapping[str, str]] = {
-    "prime": "first sent in the probe",
-    "R": "exact repeat",
-    "Y": "other last word",
-    "X": "new ending",
-    "P": "new beginning",
-    "N": "new beginning",
-    "S": "all new",
-    "T": "all new, null control",
-    "V": "all new, the URL as it is",
-    "U": "changed URL",
-}
-#: The arms that are twins where inputs are no texts.
-_TWINS: Final = ("Y", "P")
 BURSTS: Final = "bursts"
 _AGAIN: Final = ", second series"
 _OF: Final[Mapping[str, str]] = {MADE_UP: "made-up prompts", DATASET: "the data set's prompts", SINGLE_RUN: SINGLE}
@@ -50,7 +37,7 @@ def arms(evidence: Evidence, twins: str = "") -> tuple[ArmSummary, ...]:
 
 def _of_inputs(row: ArmSummary, twins: str) -> ArmSummary:
     """Return an arm of inputs that are no text: all that are neither repeats nor new are twins with `twins`."""
-    what = twins if row.arm in _TWINS else row.what
+    what = twins if row.arm in TWINS else row.what
     return msgspec.structs.replace(row, what=what, of=of_name(row.of, twins))
 
 
@@ -85,7 +72,7 @@ def _by_arm(evidence: Evidence) -> Iterator[tuple[str, str, list[QueryRecord]]]:
     blocks[LATE] = [{"R": [again], "Y": [twin]} for again, twin in late]
     blocks[URLS] = [evidence.urls]
     for of, groups in blocks.items():
-        for arm in _ARMS:
+        for arm in ARMS:
             if records := [record for block in groups for record in block.get(arm, ())]:
                 yield of, arm, records
 
@@ -94,7 +81,7 @@ def _arm(arm: str, of: str, records: list[QueryRecord]) -> ArmSummary:
     streamed = all(record.first_token_ns is not None for record in records)
     return ArmSummary(
         arm=arm,
-        what=_ARMS[arm],
+        what=ARMS[arm],
         of=of,
         n=len(records),
         median_s=float(np.median([total_s(record) for record in records])),

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from ..verdict import KindState, Seen
-from .judges.bursts import queues
+from .judges.bursts import SIZES, queues
 from .judges.judgement import Judgement
 from .planned import Probe
 from .seen.contrasts import STARTS, coalescing
@@ -192,8 +192,8 @@ def why_no_bursts(probe: Probe, evidence: Evidence) -> str:
     if max(evidence.sizing, default=0) < most:
         return "the budget ended before queries could be sent at once"
     own = "" if probe.max_burst else ", the benchmark's own concurrency,"
-    cure = "; set max_burst to more than the server has lanes" if probe.max_burst else ""
-    return f"up to {most} different queries at once{own} did not have to queue{cure}"
+    more = f", max_burst: {SIZES[-1]} tries more" if probe.max_burst and most < SIZES[-1] else ""
+    return f"up to {most} different queries at once{own} did not have to queue{more}"
 
 
 def _state(kind: Kind, state: Seen, why: str, *, forbidden: bool) -> KindState:

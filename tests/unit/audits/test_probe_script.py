@@ -174,7 +174,8 @@ def test_a_group_with_a_failure_is_made_up_for(probed):
 def test_too_many_failures_are_an_error(probed, arm):
     run = probed(sut={"fail": fails_on(arm)})
     assert (run.conclusion.word, run.conclusion.passed) == ("ERROR", None)
-    assert f"http_500 on {arm}" in run.conclusion.reason()
+    what = {"prime": "first sent in the probe", "R": "exact repeat", "S": "all new"}[arm]
+    assert f"http_500 ({what})" in run.conclusion.reason()
     assert len(run.sut.records) <= WARM_UPS + 4 * GROUP, "it does not go on for long"
     assert ("refuses a repeated request" in run.conclusion.reason()) is (arm == "R")
     assert run.conclusion.kind_check("response", "no_cache[response]").passed is None

@@ -91,7 +91,7 @@ def test_a_check_of_what_was_not_looked_for_has_not_passed(make_probe):
     assert words.check_word(check) == "not looked for"
     assert "| not looked for | no&#95;cache&#91;coalescing&#93; |" in markdown(run)
     assert "did not have to queue" in check.reason
-    assert "not looked for: coalescing (set max_burst to more than the server has lanes)" in _joined(run)
+    assert "not looked for: coalescing (up to 64 different queries at once did not have to queue," in _joined(run)
 
 
 def test_a_cache_is_named_with_what_proves_it(make_probe):

@@ -124,7 +124,7 @@ def test_failed_checks_other_than_the_ratio_are_told(make_run):
 def test_headline_has_throughput_and_what_is_missing(make_run):
     (audit,) = make_run(failed=9).audits
     assert "reference" in headline(audit)
-    assert "(55 of 64)" in headline(audit)
+    assert "(55 of 64 completed)" in headline(audit)
 
 
 def test_phase_rows_leave_out_what_no_phase_has(make_run):

@@ -13,6 +13,7 @@ import numpy as np
 from ....runs.query import QueryRecord, is_turned_away, refusal
 from ....stats.ranks import Floats
 from ..sent.design import AGAIN, DATASET, MADE_UP
+from ..sent.names import arm_of
 
 Measure = Callable[[QueryRecord], float]
 Block = dict[str, list[QueryRecord]]
@@ -172,7 +173,7 @@ class Evidence:
         """Return how many queries failed and in which ways, with the server's words and the cure where access ended."""
         reasons: dict[str, int] = {}
         for record in self.failed:
-            what = f"{record.outcome} on {(record.tag or '?').partition('/')[2]}"
+            what = f"{record.outcome} ({arm_of(record.tag, self.twins)})"
             reasons[what] = reasons.get(what, 0) + 1
         most = ", ".join(f"{count} {what}" for what, count in sorted(reasons.items(), key=lambda item: -item[1])[:4])
         only = {record.tag.partition("/")[2].partition(".")[0] for record in self.failed if record.tag}
