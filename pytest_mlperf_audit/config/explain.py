@@ -50,7 +50,11 @@ _BOUNDS = {
 def explain(error: ValidationError, source: YamlSource, model: type[BaseModel]) -> str:
     """Return one line for each of the first faults, in the order of the file, and how many more there are."""
     faults: dict[KeyPath, list[_Text]] = {}
-    for details in error.errors(include_url=False):
+    found = error.errors(include_url=False)
+    misspelt = _misspelt(found)
+    for details in found:
+        if details["type"] == "missing" and details["loc"] in misspelt:
+            continue
         for path, text in _faults(details, source, model):
             faults.setdefault(path, []).append(text)
     # Where a value may be one of several kinds, pydantic reports each: the deepest says most.
@@ -59,6 +63,17 @@ def explain(error: ValidationError, source: YamlSource, model: type[BaseModel]) 
     kept.sort(key=source.line)
     lines = [f"{source.where(*path)}: {_joined(faults[path])}" for path in kept[:MAX_FAULTS]]
     return fault_list(lines, len(kept), source.name)
+
+
+def _misspelt(found: Iterable[ErrorDetails]) -> set[KeyPath]:
+    """Return the keys that are missing, and that an unknown one beside them is meant to be: told once, as unknown."""
+    missing: dict[KeyPath, list[str]] = {}
+    for details in found:
+        if details["type"] == "missing":
+            missing.setdefault(details["loc"][:-1], []).append(str(details["loc"][-1]))
+    unknown = (details["loc"] for details in found if details["type"] == "extra_forbidden")
+    meant = ((loc[:-1], nearest(str(loc[-1]), missing.get(loc[:-1], ()))) for loc in unknown)
+    return {(*block, name) for block, name in meant if name}
 
 
 def _closest(name: str, names: Iterable[str]) -> str:
@@ -105,7 +120,11 @@ def _faults(details: ErrorDetails, source: YamlSource, model: type[BaseModel]) -
         yield path, lambda: f"unknown key{_known_keys(str(loc[-1]), model, loc[:-1])}"
     elif kind in {"union_tag_invalid", "union_tag_not_found"}:
         key = str(details["ctx"]["discriminator"]).strip("'")
-        yield (*path, key), partial(_tag_text, details)
+        given = details["input"] if kind == "union_tag_not_found" else ()
+        if isinstance(given, dict) and (typed := nearest(key, map(str, given))):
+            yield (*path, typed), lambda: f"unknown key; did you mean {key!r}?"
+        else:
+            yield (*path, key), partial(_tag_text, details)
     else:
         yield path, lambda: _value_text(details, "" if _hidden(path, loc, source, model) else _shown(details["input"]))
 

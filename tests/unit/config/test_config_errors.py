@@ -36,6 +36,14 @@ MISTAKES = {
         "wan22.yaml:7: audit.test: 'test4' is not one of test04, output_caching_test, judged; did you mean 'test04'?",
     ),
     "audit without a test": ("audit:\n  samples: 3\n", "wan22.yaml:6: audit.test: is required; it names the audit"),
+    "audit whose test is misspelt": (
+        "audit:\n  samples: 3\n  tset: test04\n",
+        "wan22.yaml:8: audit.tset: unknown key; did you mean 'test'?",
+    ),
+    "required key, misspelt": (
+        "audit:\n  test: test04\n  sampels: 3\n",
+        "wan22.yaml:8: audit.sampels: unknown key; did you mean 'samples'?",
+    ),
     "required key": ("audit:\n  test: test04\n", "wan22.yaml:6: audit.samples: is required; add it"),
     "audit is text": ("audit: test04\n", "wan22.yaml:6: audit: expected a list, got 'test04'"),
     "not a number": (
@@ -265,6 +273,10 @@ def test_one_mistake(fault, minimal: str, mistake: str):
         ),
         ("type: offline\ndatasets: [path: a]\n", "wan22.yaml:1: model_params.name: is required; add the model's name"),
         ("model_params: {name: x}\ndatasets: [path: a]\n", "wan22.yaml:1: type: is required; add it"),
+        (
+            "model_params: {name: x}\ndatasets: [path: a]\ntyp: offline\n",
+            "wan22.yaml:3: typ: unknown key; did you mean 'type'?",
+        ),
         (
             "type: submission\nmodel_params: {name: x}\ndatasets: [path: a]\n",
             "wan22.yaml:1: benchmark_mode: is required when type is submission",
