@@ -13,7 +13,7 @@ import pytest
 
 from ..errors import UserError
 from ..session.account import Account
-from ..session.locks import deferred
+from ..session.locks import deferred, hold_second_interrupt
 
 if TYPE_CHECKING:
     from ..session.prepare import AuditSession
@@ -38,17 +38,25 @@ class Recorder:
         self._accounts = accounts
         self._session = session
         self._runs = session.runs if session else []
+        self._config: pytest.Config | None = None
         self._failed_elsewhere = False
         self._broken_beside = False
 
     @pytest.hookimpl
-    def pytest_sessionstart(self) -> None:
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Have each account claim what it writes to, so that nothing is judged in vain."""
+        self._config = session.config
         try:
             for account in self._accounts:
                 account.start()
         except UserError as error:
             raise pytest.UsageError(str(error)) from error
+
+    @pytest.hookimpl(tryfirst=True)  # before the terminal makes its text of the interruption, which takes its time
+    def pytest_keyboard_interrupt(self) -> None:
+        """Write the verdict in peace: a second Ctrl-C would end pytest in a traceback. A third does end it."""
+        if self._accounts and self._config is not None:
+            self._config.add_cleanup(hold_second_interrupt())
 
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -165,6 +165,25 @@ def on_sigterm(handler: Any) -> Any:
     return signal.signal(signal.SIGTERM, handler)
 
 
+def hold_second_interrupt() -> Callable[[], None]:
+    """Let the next SIGINT pass by, since a session that ends by one has its files to write; the one after it counts.
+
+    Returns what sets the handler before. Outside the main thread nothing is held.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return lambda: None
+    before = signal.getsignal(signal.SIGINT)
+
+    def count_the_next(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        signal.signal(signal.SIGINT, before)
+
+    def restore() -> None:
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, count_the_next)
+    return restore
+
+
 @contextmanager
 def deferred(*signums: int) -> Iterator[list[int]]:
     """Hold signals back until the end, but from code that handles them itself; yields those that came.

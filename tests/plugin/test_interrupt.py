@@ -32,6 +32,21 @@ def test_interrupted(audit, start_sut, signum, args):
     assert audit.verdict()["status"] == "NO_VERDICT"
 
 
+def test_a_second_ctrl_c_neither_loses_the_verdict_nor_shows_a_traceback(audit, start_sut, until):
+    sut = start_sut(service_ms=300)
+    audit.config(sut, type="online", settings={"load_pattern": {"type": "concurrency", "target_concurrency": 2}})
+    session = audit.start()
+    sut.wait_for(4)
+    os.kill(session.pid, signal.SIGINT)
+    until((audit.report() / "audit" / "reference" / "phase.json").exists, "the end of the phase")
+    os.kill(session.pid, signal.SIGINT)
+    output, _ = session.communicate()
+    assert session.returncode == 2, output
+    assert "Traceback" not in output
+    assert audit.verdict()["status"] == "NO_VERDICT"
+    assert not audit.leftovers()
+
+
 def test_the_simulated_endpoint_goes_too(audit, until):
     audit.config(None, endpoint_config={"simulated": {"service_time_ms": 500, "lanes": 1}})
     session = audit.start()

@@ -52,5 +52,3 @@ def test_plan_refuses_what_a_run_would(audit, sut):
     result = audit.run("--mlperf-plan")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: wan22.yaml:*samples: 99*"])
-
-

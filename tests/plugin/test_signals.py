@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 
-from pytest_mlperf_audit.session.locks import deferred
+import pytest
+
+from pytest_mlperf_audit.session.locks import deferred, hold_second_interrupt
 
 
 def test_a_deferred_signal_is_told_at_the_end():
@@ -13,4 +15,14 @@ def test_a_deferred_signal_is_told_at_the_end():
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGTERM)
     assert came == [signal.SIGINT, signal.SIGTERM]
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_second_interrupt_passes_by_and_a_third_counts():
+    before = signal.getsignal(signal.SIGINT)
+    restore = hold_second_interrupt()
+    signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    restore()
     assert signal.getsignal(signal.SIGINT) is before
