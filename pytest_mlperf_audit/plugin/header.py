@@ -21,8 +21,9 @@ def header_lines(config: pytest.Config) -> list[str]:
     if RUNS in config.stash:
         from ..session.plan_view import run_lines
 
-        kept = config.stash[SESSION].kept_as if SESSION in config.stash else None
-        lines += [line for run in config.stash[RUNS] for line in run_lines(run, kept)]
+        session = config.stash.get(SESSION, None)
+        lines += [line for run in config.stash[RUNS] for line in run_lines(run, writes=session is not None)]
+        lines += session.heard if session else []
         if options.workers(config):
             lines.append("xdist: one worker measures; tests that others run meanwhile disturb it")
     return [f"mlperf-audit: {line}" for line in lines]

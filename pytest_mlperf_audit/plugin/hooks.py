@@ -78,6 +78,15 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     return header.show_plan(config)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Ask the endpoints before the header is shown: where one is not to be used, that is all there is to say."""
+    if SESSION in session.config.stash:
+        from . import before_header
+
+        before_header.ask_endpoints(session.config)
+
+
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect the YAMLs and the finished runs that were asked for."""
     for run in parent.config.stash.get(RUNS, []):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,11 +15,16 @@ import pytest
 from ..errors import UserError
 from ..session.account import Account
 from ..session.locks import deferred, hold_second_interrupt
+from ..text import nearest, plain
 
 if TYPE_CHECKING:
     from ..session.prepare import AuditSession
+    from ..session.run import AuditRun
 
 EXIT_NO_VERDICT: Final = 6
+
+#: A marker in the expression of -m.
+_WORD = re.compile(r"(?!(?:and|or|not)\b)[^\W\d][\w.-]*")
 
 _COLOURS: Final[dict[str, dict[str, bool]]] = {
     "pass": {"green": True},
@@ -38,14 +44,13 @@ class Recorder:
         self._accounts = accounts
         self._session = session
         self._runs = session.runs if session else []
-        self._config: pytest.Config | None = None
+        self._let_through: Callable[[], None] = lambda: None
         self._failed_elsewhere = False
         self._broken_beside = False
 
     @pytest.hookimpl
-    def pytest_sessionstart(self, session: pytest.Session) -> None:
+    def pytest_sessionstart(self) -> None:
         """Have each account claim what it writes to, so that nothing is judged in vain."""
-        self._config = session.config
         try:
             for account in self._accounts:
                 account.start()
@@ -55,8 +60,11 @@ class Recorder:
     @pytest.hookimpl(tryfirst=True)  # before the terminal makes its text of the interruption, which takes its time
     def pytest_keyboard_interrupt(self) -> None:
         """Write the verdict in peace: a second Ctrl-C would end pytest in a traceback. A third does end it."""
-        if self._accounts and self._config is not None:
-            self._config.add_cleanup(hold_second_interrupt())
+        self._let_through = hold_second_interrupt()
+
+    def end(self) -> None:
+        """Handle SIGINT as before the session."""
+        self._let_through()
 
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -84,13 +92,16 @@ class Recorder:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     @pytest.hookimpl
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
         """Say what all came to."""
         for account in self._accounts:
             if lines := list(account.lines()):
                 terminalreporter.section(account.title)
                 _write(terminalreporter, lines)
         _write(terminalreporter, ((problem, "fail") for account in self._accounts for problem in account.problems))
+        if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and (given := terminalreporter.config.option.markexpr):
+            for run in self._runs:
+                terminalreporter.write_line(_selects_nothing(run, given))
         if self._broken_beside and self._runs:
             alone = _command([run.path for run in self._runs])
             terminalreporter.write_line(
@@ -114,6 +125,16 @@ class Recorder:
         statuses = {status for account in self._accounts for status in account.statuses}
         unwritten = any(account.problems for account in self._accounts)
         return unwritten or ("NO_VERDICT" in statuses and "FAIL" not in statuses)
+
+
+def _selects_nothing(run: AuditRun, expression: str) -> str:
+    """Return why -m leaves a run with nothing to do: a typo, or a part that the YAML does not ask for."""
+    markers = sorted(run.markers)
+    unknown = [word for word in _WORD.findall(expression) if word not in markers]
+    near = next(filter(None, (nearest(word, markers) for word in unknown)), None)
+    meant = f"did you mean {near!r}? " if near else ""
+    known = f"its markers are {', '.join(markers)}"
+    return f"mlperf-audit: -m {plain(expression, 80)!r} selects no check of {run.node_id}; {meant}{known}"
 
 
 def _write(terminalreporter: pytest.TerminalReporter, lines: Iterable[tuple[str, str]]) -> None:

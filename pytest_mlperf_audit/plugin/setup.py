@@ -78,6 +78,11 @@ def configure(config: pytest.Config) -> None:
     trees, finished = options.result_trees(config), options.recheck_dirs(config)
     if trees or finished:
         _collect_nothing_else(config)
+    if config.option.mlperf_endpoint and not (trees or finished or options.config_files(config)):
+        raise pytest.UsageError(
+            "--mlperf-endpoint says where to audit, and no YAML says what; add --mlperf-config=FILE (examples are "
+            "in the repository's conftest_examples/)"
+        )
     with _usage_errors():
         if trees:
             _find_rounds(config, trees)
@@ -249,7 +254,9 @@ def _register_recorder(config: pytest.Config) -> None:
         from ..session.round import RoundAccount
 
         accounts += [RoundAccount(found, machine) for found in rounds]
-    config.pluginmanager.register(Recorder(accounts, session), "mlperf_recorder")
+    recorder = Recorder(accounts, session)
+    config.add_cleanup(recorder.end)
+    config.pluginmanager.register(recorder, "mlperf_recorder")
 
 
 def collected(session: pytest.Session) -> None:

@@ -14,7 +14,7 @@ from . import findings, ratios
 from .clean import number, seconds
 from .round import words as round_words
 from .tables import failures
-from .words import SIMULATED, STATUS_WORDS, check_word, observed, summary
+from .words import SIMULATED, STATUS_WORDS, check_word, observed, summary, title
 
 _MAX_CHECKS = 100
 _MAX_PHASES = 50
@@ -65,7 +65,7 @@ def append(text: str, path: Path) -> None:
 
 
 def _audit(audit: AuditEntry, run: VerdictDocument) -> Iterator[str]:
-    yield f"### {_text(audit.title, 120)}: {STATUS_WORDS[audit.status]}{_marked(run)}"
+    yield f"### {_text(title(audit), 120)}: {STATUS_WORDS[audit.status]}{_marked(run)}"
     yield ""
     yield from _table(
         ("Result", "Check", "Observed", "Limit", "Why"), [_check(audit, c) for c in audit.checks[:_MAX_CHECKS]]

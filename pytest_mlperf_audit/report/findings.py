@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import msgspec
 
@@ -94,15 +95,9 @@ def summary(audit: AuditEntry) -> str:
     return ""
 
 
-def verdict_sentence(audit: AuditEntry) -> str:
-    """Return what the probe concludes, in full: what was found and on what evidence, or why there is no answer."""
-    if doubts := [check.reason for check in audit.checks if check.undecided and is_about_probe(check)]:
-        return _sentence(doubts[0].removeprefix(f"{_verdict(audit).lower()}: "))
-    if _verdict(audit) == "CACHE":
-        proofs = [check.reason for check in audit.checks if is_about_probe(check) and check.passed is False]
-        proofs = proofs or [finding.sentence for finding in audit.findings if finding.found]
-        return " ".join(map(_sentence, dict.fromkeys(proofs))) if proofs else summary(audit)
-    return summary(audit)
+def conclusion(audit: AuditEntry) -> str:
+    """Return the probe's verdict in short; on what evidence, or why there is none, stands with its checks."""
+    return f"{_word(audit)} in {_queries(sum(phase.figures.n_issued for phase in audit.scripted))}"
 
 
 def kinds_line(audit: AuditEntry) -> str:
@@ -113,7 +108,10 @@ def kinds_line(audit: AuditEntry) -> str:
 
 def kind_rows(audit: AuditEntry) -> list[KindRow]:
     """Return the table of kinds of cache."""
-    return [_kind(state) for state in audit.kinds]
+    open_ = [check.reason for check in audit.checks if check.undecided]
+    failed = [check.reason for check in audit.checks if check.status == "failed"]
+    told = {"undecided": ("undecided", open_), "found": ("failed", failed)}
+    return [_kind(state, *told.get(state.state, ("", []))) for state in audit.kinds]
 
 
 def finding_rows(audit: AuditEntry) -> list[_FindingRow]:
@@ -180,7 +178,8 @@ def _allowance(audit: AuditEntry) -> str:
     return ", which this configuration allows" if found and not any(finding.forbidden for finding in found) else ""
 
 
-def _kind(state: KindState) -> KindRow:
+def _kind(state: KindState, word: str, told: Sequence[str]) -> KindRow:
+    """Return a row, which refers to the check that tells why where one does; `word` is what became of that."""
     found = state.state == "found"
     return KindRow(
         result="found, allowed" if found and not state.forbidden else state.state,
@@ -189,7 +188,7 @@ def _kind(state: KindState) -> KindRow:
         kind=plain(state.title, 80),
         times=NOTHING if state.times is None else f"{state.times:.3g}\N{MULTIPLICATION SIGN}",
         share="" if state.share is None else "all hits" if state.share >= 1 else f"{state.share:.0%} of hits",
-        why=_sentence(state.why),
+        why=f"See the {word} check." if any(state.why in reason for reason in told) else _sentence(state.why),
     )
 
 
@@ -211,7 +210,7 @@ def _finding(finding: Finding, *, decided: bool) -> _FindingRow:
         interval=_interval(finding),
         fast=NOTHING if finding.fast_s is None else _short(finding.fast_s),
         slow="" if finding.slow_s is None else f"against {_short(finding.slow_s)}",
-        p="" if finding.p is None else f"alone {finding.p:.2g}",
+        p="" if finding.p is None else f"uncorrected {finding.p:.2g}",
         p_corrected=NOTHING if finding.p_corrected is None else f"{finding.p_corrected:.2g}",
         sentence=_sentence(finding.sentence),
     )

@@ -101,12 +101,12 @@ def _undecided(audit: AuditEntry) -> Iterator[str]:
     doubts: dict[str, list[str]] = {}
     for check in failing(audit):
         if check.undecided:
-            doubts.setdefault(plain(check.reason, 400), []).append(plain(check.name, 100))
+            doubts.setdefault(check.reason, []).append(plain(check.name, 100))
     for reason, names in doubts.items():
         listed = ", ".join(names[:_MAX_FAILING])
         more = f" and {len(names) - _MAX_FAILING} more" if len(names) > _MAX_FAILING else ""
         yield f"{UNDECIDED} {listed}{more}" + (
-            f": {reason}" if reason and reason not in plain(audit.reason, 600) else ""
+            f": {plain(reason, 400)}" if reason and reason not in audit.reason else ""
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from ..text import plain
@@ -11,6 +12,8 @@ from .clean import first_sentence, number
 
 STATUS_WORDS = clean.STATUS_WORDS
 _CHECK_WORDS = {"passed": "pass", "failed": "FAIL", "error": "ERROR", "not_run": "not run"}
+#: A reason ends in its cure, behind a semicolon.
+_SAYS_WHAT_TO_DO = re.compile(r"; (?:set|run|give|raise|lower|see|put|empty|correct|take|add|wait) ")
 #: Of a check whose records are there and leave it in doubt.
 UNDECIDED = "undecided"
 #: Of a check of what nothing was sent for.
@@ -27,6 +30,11 @@ def check_word(check: CheckEntry) -> str:
     if not check.tested:
         return NOT_TESTED
     return UNDECIDED if check.undecided and check.status == "error" else _CHECK_WORDS[check.status]
+
+
+def title(audit: AuditEntry) -> str:
+    """Return an audit's title, with the name that the YAML gives it, by which two of one test are told apart."""
+    return plain(f"{audit.title}: {audit.name}" if audit.name else audit.title, 120)
 
 
 def headline(audit: AuditEntry) -> str:
@@ -63,13 +71,29 @@ def summary(document: VerdictDocument) -> str:
     lines = []
     for audit in document.audits:
         text = " ".join(sentences(audit))
-        lines.append(f"{plain(audit.title, 80)}: {text}" if named and text else text)
+        lines.append(f"{title(audit)}: {text}" if named and text else text)
     return " ".join(part for part in lines if part) or "Nothing was run."
+
+
+def openings(document: VerdictDocument) -> list[str]:
+    """Return a line on each of several audits; the rest of it stands in the audit's own section."""
+    return [f"{title(audit)}: {STATUS_WORDS[audit.status]}{_opening(audit)}" for audit in document.audits]
+
+
+def _opening(audit: AuditEntry) -> str:
+    said = headline(audit) or first_sentence(" ".join(sentences(audit)))
+    return f". {said[:1].upper()}{said[1:]}" if said else ""
 
 
 def failing(audit: AuditEntry) -> Iterator[CheckEntry]:
     """Yield the checks that failed or could not be decided."""
     return (check for check in audit.checks if check.status in ("failed", "error"))
+
+
+def why(audit: AuditEntry, check: CheckEntry) -> str:
+    """Return a check's reason, or which check further up has it: one doubt may leave many open."""
+    first = next(other for other in audit.checks if other.reason == check.reason)
+    return plain(check.reason, 1000) if first == check or not check.undecided else f"As for {plain(first.name, 100)}."
 
 
 def observed(audit: AuditEntry, check: CheckEntry) -> str:
@@ -130,7 +154,8 @@ def _state(audit: AuditEntry) -> str:
     reason = plain(audit.reason).rstrip(".")
     if audit.status == "NO_VERDICT":
         why = reason or "a phase crashed, was cut short, or left partial records"
-        return f"No verdict: {why}. Nothing is shown either way; run the audit again."
+        again = "" if _SAYS_WHAT_TO_DO.search(why) else "; run the audit again"
+        return f"No verdict: {why}. Nothing is shown either way{again}."
     if audit.status == "INCOMPLETE":
         run = sum(check.status in ("passed", "failed") for check in audit.checks)
         why = f" ({reason})" if reason else ""

@@ -106,7 +106,7 @@ def _carry_out(run: AuditRun, layout: Layout, tell: Callable[[str], None], stopp
 
     run.raise_if_stopped = raise_if_stopped
     try:
-        for line in run_lines(run, session.kept_as):
+        for line in run_lines(run, writes=True):
             tell(line)
         session.prepare([run.node_id])
         statuses: dict[str, CheckStatus] = {}

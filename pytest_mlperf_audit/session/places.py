@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from ..errors import ConfigError, ReportDirError
@@ -68,10 +68,11 @@ def _move_aside(directory: Path, kept: Path) -> None:
         ) from error
 
 
-def claim(directory: Path, n_queries: int) -> Lock:
+def claim(directory: Path, n_queries: int, moved: Callable[[Path], None] = lambda _: None) -> Lock:
     """Lock a report directory, move an earlier run aside, and make sure that the new one's records fit.
 
-    Returns the lock, to be held while the run lasts. Raises ReportDirError.
+    Returns the lock, to be held while the run lasts; `moved` is told where an earlier run is kept. Raises
+    ReportDirError.
     """
     lock = named_lock("report", str(directory))
     if not lock.try_acquire():
@@ -81,6 +82,7 @@ def claim(directory: Path, n_queries: int) -> Lock:
     try:
         if kept := kept_as(directory):
             _move_aside(directory, kept)
+            moved(kept)
         directory.mkdir(parents=True, exist_ok=True)
         probe = directory / ".write-test"
         probe.write_bytes(b"\0" * 65536)

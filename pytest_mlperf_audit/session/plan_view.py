@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..endpoints.source import RequestSource
 from ..report.tables import workload
@@ -48,15 +47,14 @@ def _in_all(run: AuditRun) -> str:
     return f"{most if fewest == most else f'{fewest} to {most}'} queries{at_most}"
 
 
-def run_lines(run: AuditRun, kept_as: Mapping[str, Path] | None) -> Iterator[str]:
-    """Yield what the head of a session says of a run; `kept_as` says where earlier runs are kept, None if none runs."""
+def run_lines(run: AuditRun, *, writes: bool) -> Iterator[str]:
+    """Yield what the head of a session says of a run; where it `writes` nothing, it has no report."""
     yield f"{run.node_id}: {', '.join(_in_short(planned) for planned in run.plans)}"
     yield f"endpoint {_endpoint_text(run)}"
     yield from _crew_lines(run)
     yield from (f"warning: {warning}" for warning in run.warnings)
-    if kept_as is not None:
-        kept = kept_as.get(run.node_id)
-        yield f"report {run.report_dir}{f' (earlier run kept as {kept.name})' if kept else ''}"
+    if writes:
+        yield f"report {run.report_dir}"
 
 
 def _crew_lines(run: AuditRun) -> Iterator[str]:

@@ -39,11 +39,14 @@ class AuditSession:
     def __init__(self, runs: list[AuditRun], tell: Callable[[str], None] = lambda _: None) -> None:
         self.runs = runs
         self._tell = tell
-        self.kept_as = {run.node_id: kept for run in runs if (kept := kept_as(run.report_dir))}
+        for run in runs:
+            kept_as(run.report_dir)  # raises for what can be no report directory
         self.clock = Clock.read()
         self.started_at = self.clock.now()
         self.directory = Path(tempfile.mkdtemp(prefix="mlperf-audit-"))
         self.prepared: list[AuditRun] = []
+        self.heard: list[str] = []  # what endpoints answered that were asked before the header
+        self._asked: list[AuditRun] = []
         self._locks: list[Lock] = []
         self._simulated: list[SimulatedProcess] = []
         self._display = Display(ProgressFile(self.directory / "progress.json"))
@@ -51,6 +54,11 @@ class AuditSession:
         for run in runs:
             run.session_dir = self.directory
             run.clock = self.clock
+
+    def ask_before(self, runs: Iterable[AuditRun], *, sends_here: bool) -> None:
+        """Make sure of endpoints before anything is shown; `heard` is then for the header. Raises UserError."""
+        for run in runs:
+            self.heard += self._ask(run, sends_here=sends_here)
 
     def prepare(self, node_ids: Iterable[str], *, sends_here: bool = True) -> None:
         """Claim directories and make sure of endpoints for the runs named, before anything is sent.
@@ -60,18 +68,23 @@ class AuditSession:
         wanted = set(node_ids)
         runs = [run for run in self.runs if run.node_id in wanted and run not in self.prepared]
         for run in runs:
-            check_files(each_share(run.benchmark, [one for planned in run.plans for one in planned.phases]), run.target)
-            self._make_sure_of(run, sends_here=sends_here)
+            if run not in self._asked:
+                for line in self._ask(run, sends_here=sends_here):
+                    self._tell(line)
+                for warning in run.oddities:
+                    self._tell(f"warning: {warning}")
         for run in runs:
             self._prepare(run)
         if self.prepared:
             self._display.start()
 
-    def _make_sure_of(self, run: AuditRun, *, sends_here: bool) -> None:
+    def _ask(self, run: AuditRun, *, sends_here: bool) -> list[str]:
         """See that an endpoint that is not ours is there, and that all can send who are to; then send it one query.
 
-        What is odd about its answer is a warning of the run's.
+        What is odd about its answer is a warning of the run's. Returns a line on how long it took, if it did.
         """
+        check_files(each_share(run.benchmark, [one for planned in run.plans for one in planned.phases]), run.target)
+        self._asked.append(run)
         if run.target is not None:
             check_endpoint(run.source.adapter, run.target)
             check_metadata(run.source.adapter, run.target)
@@ -80,7 +93,7 @@ class AuditSession:
         if not sends_here:
             run.crews.dismiss()
         if run.target is None:
-            return
+            return []
         waiting = partial(self._tell, "waiting for another run against this endpoint")
         with endpoint_lock(run.target, waiting, run.raise_if_stopped):
             first = ask_first(
@@ -91,11 +104,10 @@ class AuditSession:
                 tell=self._tell,
             )
         run.oddities = first.warnings
-        if first.latency_s is not None:
-            specs = [spec for planned in run.plans for spec in planned.surely]
-            self._tell(f"{run.node_id}: the first query took {first.latency_s:.3g} s{estimate(specs, first.latency_s)}")
-        for warning in first.warnings:
-            self._tell(f"warning: {warning}")
+        if first.latency_s is None:
+            return []
+        specs = [spec for planned in run.plans for spec in planned.surely]
+        return [f"{run.node_id}: the first query took {first.latency_s:.3g} s{estimate(specs, first.latency_s)}"]
 
     def stop_measuring(self) -> None:
         """Have a worker that is in mid-phase end it in good order: the session is over, and xdist would only wait."""
@@ -119,12 +131,15 @@ class AuditSession:
 
     def _prepare(self, run: AuditRun) -> None:
         n_queries = sum(spec.n_samples for planned in run.plans for spec in planned.surely)
-        self._locks.append(claim(run.report_dir, n_queries))
+        self._locks.append(claim(run.report_dir, n_queries, partial(self._tell_of_earlier, run)))
         config = resolved_yaml(run.benchmark, run.loaded.written, run.loaded.secrets)
         write_atomic(run.report_dir / "config.yaml", config.encode())
         url = "" if run.target else self._simulate(run).url
         write_atomic(run.ticket(self.directory), url.encode())
         self.prepared.append(run)
+
+    def _tell_of_earlier(self, run: AuditRun, kept: Path) -> None:
+        self._tell(f"{run.node_id}: the earlier run is kept as {kept.name}")
 
     def _simulate(self, run: AuditRun) -> SimulatedProcess:
         config = run.benchmark.endpoint_config.simulated

@@ -75,6 +75,11 @@ class AuditRun:
         return self.loaded.benchmark
 
     @property
+    def markers(self) -> frozenset[str]:
+        """The markers of all its checks."""
+        return frozenset(("mlperf", *(marker for planned in self.plans for marker in planned.markers)))
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What the user should know of the configuration, though it can be run."""
         return (*self.loaded.warnings, *self.left_out, *self.oddities)

@@ -118,6 +118,21 @@ def test_nothing_is_cut_off(browser, report, width):
     assert _visit(browser, report, visit) == []
 
 
+@pytest.mark.parametrize("width", [320, 390])
+def test_no_table_of_phases_has_to_be_scrolled_on_a_phone(browser, make_run, tmp_path, width):
+    page = write_report(make_run(rows=[1, 2, 3, 4, 5, 6, 7]), tmp_path)
+
+    async def visit(tab):
+        await tab.size(width)
+        return await tab.value(
+            "[...document.querySelectorAll('.scroll')].map(box => [box.scrollWidth, box.clientWidth])"
+        )
+
+    tables = _visit(browser, page, visit)
+    assert tables
+    assert all(needed <= there for needed, there in tables)
+
+
 #: Middle of the dots of each strip, in pixels, from left to right.
 _STRIPS = """[...document.querySelectorAll('.probe svg.chart')].map(chart => {
   const rows = {};

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -74,6 +75,14 @@ def finished_run(_finished_run: Path, tmp_path: Path) -> Path:
 def finished_simulation(_finished_simulation: Path, tmp_path: Path) -> Path:
     """The same against the embedded simulated endpoint."""
     return Path(shutil.copytree(_finished_simulation, tmp_path / "simulated"))
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port where nothing listens."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        yield sock.getsockname()[1]  # bound, not listening: connections are refused, and nobody else gets it
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 from typing import Any
 
@@ -147,13 +146,6 @@ def test_no_such_yaml(audit):
 def test_broken_yaml(audit):
     (audit.path / "wan22.yaml").write_text("type: offline\naudit: [\n")
     assert_refused(audit.run(), "ERROR: wan22.yaml:*")
-
-
-@pytest.fixture
-def closed_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        yield sock.getsockname()[1]  # bound, not listening: connections are refused, and nobody else gets it
 
 
 def test_unreachable_endpoint(audit, closed_port, lone_or_spread):

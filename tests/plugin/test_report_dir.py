@@ -18,7 +18,9 @@ def test_an_earlier_run_is_moved_aside_and_named(audit, sut):
     first = digests(audit.report())
     assert {"verdict.json", "report.html", "config.yaml", "audit/reference/queries.jsonl"} <= set(first)
     result = audit.run("-n", "2")
-    result.stdout.fnmatch_lines([f"mlperf-audit: report {audit.report()} (earlier run kept as wan22.1)"])
+    result.stdout.fnmatch_lines(
+        [f"mlperf-audit: report {audit.report()}", "mlperf-audit: wan22.yaml: the earlier run is kept as wan22.1"]
+    )
     assert digests(audit.report("wan22.1")) == first
     assert audit.verdict()["status"] == "PASS"
 
@@ -35,7 +37,18 @@ def test_a_session_that_sends_nothing_leaves_it_alone(audit, sut, args):
     audit.config(sut)
     audit.report().mkdir(parents=True)
     (audit.report() / "mine.txt").write_text("mine")
-    audit.run(*args)
+    assert "kept as" not in str(audit.run(*args).stdout)
+    assert [path.name for path in audit.report().parent.rglob("*")] == ["wan22", "mine.txt"]
+
+
+@pytest.mark.parametrize("args", [(), ("-k", "ratio"), ("-n", "2")])
+def test_a_run_that_cannot_begin_does_not_say_that_it_moved_one(audit, closed_port, args):
+    audit.config(f"http://127.0.0.1:{closed_port}")
+    audit.report().mkdir(parents=True)
+    (audit.report() / "mine.txt").write_text("mine")
+    result = audit.run(*args)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "kept as" not in str(result.stdout)
     assert [path.name for path in audit.report().parent.rglob("*")] == ["wan22", "mine.txt"]
 
 

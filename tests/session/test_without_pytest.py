@@ -98,7 +98,7 @@ def test_an_earlier_run_is_kept(config: Path) -> None:
     first = run_audits(config, report_dir="reports", audits=[Own()])
     run_audits(config, report_dir=Path("reports"), audits=[Own()], tell=lines.append)
     assert read_verdict("reports.1/verdict.json") == first
-    assert lines[-1] == f"report {config.parent / 'reports'} (earlier run kept as reports.1)"
+    assert lines[-2:] == [f"report {config.parent / 'reports'}", "wan22.yaml: the earlier run is kept as reports.1"]
 
 
 def test_it_runs_beside_a_running_event_loop(config: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from ...text import readable
-from ..published.case import AuditDirectory
+from ..published.case import CURVE, AuditDirectory
 
 POINT: Final = re.compile(r"r([1-9][0-9]{0,8})")
 #: A point has one of these; other directories may be named r1 as well.
@@ -57,7 +57,7 @@ def tests_of(tree: Path, here: Path) -> Iterator[AuditDirectory]:
             submitter=above[0] if above else "",
             system=below[0] if len(below) > 1 else "",
             benchmark=below[-1] if below else "",
-            scenario="curve",
+            scenario=CURVE,
             path=here,
             results=here,
             tree=tree,

@@ -103,6 +103,8 @@ class CaseOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
 #: "absent" is that of an audit which the round requires, and which was not published; "curve" that of a rule on points.
 Layout = Literal["classic", "endpoints", "absent", "curve"]
+#: The scenario of a rule on points, for which a curve has none of LoadGen's.
+CURVE: Final = "curve"
 
 
 class Defect(msgspec.Struct, frozen=True):

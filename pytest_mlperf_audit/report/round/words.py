@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Final
 
-from ...audits.published.case import CaseOutcome, Upstream
+from ...audits.published.case import CURVE, CaseOutcome, Upstream
 from ...text import plain
 from ...verdicts.round import RoundDocument
 from ..clean import STATUS_WORDS, apart, first_sentence, number
@@ -47,8 +47,8 @@ def summary(document: RoundDocument) -> str:
     submitters = {(case.division, case.submitter) for case in document.cases}
     systems = {(case.division, case.submitter, case.system) for case in document.cases}
     sentence = (
-        f"{len(document.cases):,} of {document.found:,} audit directories of {len(systems):,} systems by "
-        f"{len(submitters):,} submitters: {counts(document)}."
+        f"{len(document.cases):,} of {document.found:,} {_judged(document)} of {_counted(len(systems), 'system')} by "
+        f"{_counted(len(submitters), 'submitter')}: {counts(document)}."
     )
     sentence = " ".join(filter(None, (sentence, not_judged(document), _sentence(document.remark))))
     if not document.differences:
@@ -57,6 +57,24 @@ def summary(document: RoundDocument) -> str:
         f"{sentence} In {cases(document.differences)} MLCommons' own scripts, run today, say otherwise; the defect "
         "that explains it is named beside each."
     )
+
+
+def has_curves(document: RoundDocument) -> bool:
+    """Whether there are rules on curves among the cases."""
+    return any(case.scenario == CURVE for case in document.cases)
+
+
+def _judged(document: RoundDocument) -> str:
+    """Return what cases are: audit directories, or rules that a curve of MLPerf Endpoints has to keep."""
+    curves = {case.directory for case in document.cases if case.scenario == CURVE}
+    if not curves:
+        return "audit directories"
+    rules = f"rules on {_counted(len(curves), 'curve')}"
+    return rules if all(case.scenario == CURVE for case in document.cases) else f"audit directories and {rules}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def not_judged(document: RoundDocument) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 import msgspec
@@ -11,7 +12,8 @@ from pytest_mlperf_audit.audits.verdict import Check, Finding
 from pytest_mlperf_audit.report import words
 from pytest_mlperf_audit.report.ci_summary import markdown
 from pytest_mlperf_audit.report.clean import NOTHING
-from pytest_mlperf_audit.report.findings import arm_rows, finding_rows, kind_rows, verdict_sentence
+from pytest_mlperf_audit.report.findings import arm_rows, conclusion, finding_rows, kind_rows
+from pytest_mlperf_audit.report.html import render
 from pytest_mlperf_audit.report.pictures import pictures_of
 from pytest_mlperf_audit.report.tables import phase_rows
 from pytest_mlperf_audit.report.text import WIDTH, terminal_lines
@@ -63,7 +65,7 @@ def test_what_was_not_looked_for_is_named_everywhere(make_probe, tmp_path, desig
     run = make_probe(settings={"design": design})
     audit = _audit(run)
     line = f"not looked for: {left_out}" if left_out else "excluded: response"
-    for place in (_joined(run), words.summary(run), words.sentences(audit)[0], verdict_sentence(audit)):
+    for place in (_joined(run), words.summary(run), words.sentences(audit)[0]):
         assert line in place
         assert ("not looked for" in place) is bool(left_out)
     rows = {row.kind: row for row in kind_rows(audit)}
@@ -127,7 +129,8 @@ def test_an_allowed_cache_is_called_allowed(make_probe):
     assert "which this configuration allows" in words.summary(run)
     assert finding_rows(audit)[0].result == "found, allowed"
     assert not finding_rows(audit)[0].bad
-    assert "times as fast" in verdict_sentence(audit)
+    assert "times as fast" in finding_rows(audit)[0].sentence
+    assert conclusion(audit) == f"CACHE: response (allowed) in {_sent(run)} queries"
 
 
 def test_a_scripted_audit_that_is_no_probe_shows_its_queries(make_probe):
@@ -194,11 +197,12 @@ def test_an_undecided_check_that_was_not_run_is_called_so(make_run):
     assert _terminal(run) == ["INCOMPLETE a"]
 
 
-def test_the_verdict_in_full(make_probe, undecided):
-    assert "queries; excluded: response >= 1.5x at 50% hits, near-duplicate" in verdict_sentence(_audit(make_probe()))
-    assert verdict_sentence(_audit(make_probe(cached=True))).startswith("Response cache on ")
-    assert verdict_sentence(_audit(undecided)).startswith("The null control shows a difference")
+def test_a_reason_is_told_at_the_top_and_with_its_check_and_no_more(undecided, tmp_path):
+    (reason,) = {check.reason for check in _audit(undecided).checks if check.undecided}
+    assert render(undecided, tmp_path).count(html.escape(reason)) <= 2
+    assert "\n".join(_terminal(undecided)).count(reason[:40]) == 1
     assert {row.result for row in finding_rows(_audit(undecided))} == {"undecided"}
+    assert conclusion(_audit(undecided)) == f"INCONCLUSIVE in {_sent(undecided)} queries"
 
 
 def test_rows_of_findings(make_probe):
@@ -207,7 +211,7 @@ def test_rows_of_findings(make_probe):
     assert first.effect.endswith("\N{MULTIPLICATION SIGN}")
     assert " to " in first.interval
     assert first.slow.startswith("against 2")
-    assert first.p.startswith("alone ")
+    assert first.p.startswith("uncorrected ")
     assert float(first.p_corrected) < 0.01
     assert {row.bad for row in others if row.result == "not found"} == {False}
 

@@ -81,7 +81,7 @@ def test_the_page_shows_what_a_probe_found(make_probe, tmp_path):
     page = _page(make_probe(cached=True, streamed=True), tmp_path)
     for said in (
         " queries the cache probe found: response cache.",
-        "CACHE. Response cache on made-up prompts: an exact repeat comes back ",
+        "CACHE: response in 110 queries. The checks above say on what evidence.",
         "found response cache, made-up prompts Response cache on made-up prompts: an exact ",
         "not found prefix cache, made-up prompts No prefix cache on made-up prompts",
         "exact repeat (R)12",
@@ -96,7 +96,9 @@ def test_the_page_shows_what_a_probe_found(make_probe, tmp_path):
 
 def test_the_page_shows_what_is_undecided(make_probe, tmp_path):
     page = _page(make_probe(null_s=0.02, settings={"thorough": True}), tmp_path)
-    assert "INCONCLUSIVE. The null control shows a difference" in page.words
+    assert "inconclusive: the null control shows a difference" in page.words
+    assert "As for no_cache[response]." in page.words
+    assert "See the undecided check." in page.words
     assert page.words.count("undecided no_cache[") == 7
     assert "First token" not in page.words.partition("What the words mean")[0]
 
@@ -106,7 +108,8 @@ def test_the_page_shows_ratio_interval_and_evidence(make_probed, tmp_path):
     assert re.search(r"ran 1\.00 \(95 % 0\.\d\d to 1\.\d\d\) times as fast", page.words)
     assert re.search(r"throughput_ratio .*? 1\.\d+ 95 % 0\.\d\d to 1\.\d\d 1\.1 ", page.words)
     assert "Evidence: clean. The whole 95 % interval" in page.words
-    assert "CLEAN. The cache probe found no cache in 26 queries; excluded: response >= " in page.words
+    assert "The cache probe found no cache in 26 queries; excluded: response >= " in page.words
+    assert "CLEAN in 26 queries. The checks above say on what evidence." in page.words
     assert "not looked for semantic cache" in page.words
 
 

@@ -66,6 +66,20 @@ def test_the_summary_counts():
     assert "In 1 case MLCommons" in text
 
 
+def test_a_curve_is_no_audit_directory(tmp_path):
+    rules = [
+        case(test=rule, scenario="curve", directory="acme/results/x/m", system="x") for rule in ("seeds", "points")
+    ]
+    text = words.summary(a_round(rules))
+    assert text.startswith("2 of 2 rules on 1 curve of 1 system by ")
+    page = write_round_report(a_round(rules), tmp_path).read_text()
+    assert "audit director" not in page
+    assert "<dt>Rule on a curve</dt>" in page
+    assert "<dt>TEST04</dt>" not in page
+    both = words.summary(a_round([*rules, case(1)]))
+    assert both.startswith("3 of 3 audit directories and rules on 1 curve of 2 systems by ")
+
+
 def test_the_terminal_names_what_did_not_pass_and_each_defect_once():
     cases = [*(case(n, "NO_VERDICT") for n in range(30)), case(31, "FAIL")]
     lines = [line for line, _ in words.terminal_lines(a_round(cases))]

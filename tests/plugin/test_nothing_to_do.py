@@ -1,0 +1,37 @@
+"""What asks for nothing that there is says so: an endpoint without a YAML, a misspelt marker."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def test_an_endpoint_alone_is_not_taken_silently(audit):
+    result = audit.run("--mlperf-endpoint=http://127.0.0.1:9", config=None)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --mlperf-endpoint says where *; add --mlperf-config=FILE*"])
+
+
+@pytest.mark.parametrize(
+    ("expression", "told"),
+    [
+        ("test4", "-m 'test4' selects no check of wan22.yaml; did you mean 'test04'? its markers are mlperf, test04"),
+        ("performance", "-m 'performance' selects no check of wan22.yaml; its markers are mlperf, test04"),
+        ("not mlperf", "-m 'not mlperf' selects no check of wan22.yaml; its markers are mlperf, test04"),
+    ],
+)
+def test_a_marker_that_selects_nothing_is_told(audit, sut, expression, told):
+    audit.config(sut)
+    result = audit.run("-m", expression)
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    result.stdout.fnmatch_lines([f"mlperf-audit: {told}"])
+    assert sut.received == 0
+
+
+def test_where_other_tests_were_selected_nothing_is_told(audit, sut):
+    audit.config(sut)
+    (audit.path / "test_own.py").write_text(
+        "import pytest\n\n@pytest.mark.skipif(False, reason='')\ndef test(): pass\n"
+    )
+    result = audit.run("-m", "skipif")
+    assert result.ret == 0
+    assert "selects no check" not in str(result.stdout)
