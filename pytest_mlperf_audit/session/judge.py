@@ -202,7 +202,8 @@ def audit_entry(
         ),
         figures=dict(verdict.figures) if verdict else {},
         notes=verdict.notes if verdict else (),
-        reason=why_none if broken else _doubts(checks) if status == "NO_VERDICT" else "",
+        # Whoever gets the report has the directory elsewhere, and no use for where it lay.
+        reason=why_none.replace(f"{report_dir}/", "") if broken else _doubts(checks) if status == "NO_VERDICT" else "",
         findings=verdict.findings if verdict else (),
         diffs=verdict.diffs if verdict else (),
         arms=verdict.arms if verdict else (),

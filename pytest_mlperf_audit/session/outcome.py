@@ -60,8 +60,14 @@ def run_document(
             "event_loop": loop_name(),
         },
         audits=audits,
-        warnings=tuple(dict.fromkeys((*run.warnings, *odd.warnings, *filter(None, [clock.set_by()])))),
+        warnings=tuple(dict.fromkeys(_without_places(run, [*run.warnings, *odd.warnings, clock.set_by() or ""]))),
     )
+
+
+def _without_places(run: AuditRun, warnings: Iterable[str]) -> Iterator[str]:
+    """Yield warnings with paths as they are from the YAML: where that lies is nobody's business who gets the report."""
+    for warning in filter(None, warnings):
+        yield warning.replace(f"{run.report_dir}/", "").replace(f"{run.path.parent}/", "")
 
 
 def _audit(

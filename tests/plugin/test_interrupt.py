@@ -57,6 +57,10 @@ def test_the_simulated_endpoint_goes_too(audit, until):
     assert session.returncode == 2
     assert not audit.leftovers()
     assert audit.verdict()["simulated"] is True
+    for name in ("verdict.json", "report.html"):
+        text = (audit.report() / name).read_text()
+        assert "(records: audit/" in text
+        assert str(audit.path) not in text, "where it lay on this machine is of no use to a reader"
 
 
 def test_the_simulated_endpoint_survives_no_killed_session(audit, until):
