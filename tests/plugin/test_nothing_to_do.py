@@ -35,3 +35,10 @@ def test_where_other_tests_were_selected_nothing_is_told(audit, sut):
     result = audit.run("-m", "skipif")
     assert result.ret == 0
     assert "selects no check" not in str(result.stdout)
+
+
+def test_a_part_that_has_nothing_to_send_says_so_in_the_header(audit, sut):
+    audit.config(sut, type="submission", benchmark_mode="offline", audit={"only": False})
+    lines = audit.run("--co").outlines
+    assert sum(", accuracy (nothing to send)" in line for line in lines) == 1
+    assert "accuracy ()" not in "\n".join(lines)

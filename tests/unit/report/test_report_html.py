@@ -264,3 +264,12 @@ def test_verdict_and_terminal_text_load_no_chart_library():
         "pytest_mlperf_audit.report.ci_summary\nassert not {'ziaplot', 'jinja2'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_several_audits_have_a_line_each_at_the_top_and_titles_of_their_own(make_run, tmp_path):
+    (audit,) = make_run().audits
+    named = tuple(msgspec.structs.replace(audit, id=f"test04-{name}", name=name) for name in ("short", "long"))
+    text = render(make_run(audits=named), tmp_path)
+    assert text.count("<h2>TEST04 output caching: short <") == text.count("<h2>TEST04 output caching: long <") == 1
+    assert text.count("<li>TEST04 output caching: ") == 2
+    assert text.count("One prompt repeated 64 times ran") == 2, "once in each section"

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from pytest_mlperf_audit.audits.verdict import Ratio
 from pytest_mlperf_audit.report.tables import failures, phase_rows, workload
-from pytest_mlperf_audit.report.words import headline, interval_of, sentences, summary
+from pytest_mlperf_audit.report.words import headline, interval_of, openings, sentences, summary
 from pytest_mlperf_audit.runs.order import in_turn, sequential, with_replacement
 from pytest_mlperf_audit.runs.spec import Concurrency, MaxThroughput, Poisson, RunSpec
 from pytest_mlperf_audit.verdicts.document import AuditEntry, CheckEntry
@@ -153,3 +154,13 @@ def test_what_a_phase_was_asked_for():
         assert workload(twins) == f"8 × fresh twins of {rows}, 2 in flight"  # noqa: RUF001 - as shown
     paced = RunSpec(label="x", n_samples=2, order=with_replacement(1), load=Poisson(target_qps=2.5, seed=1))
     assert workload(paced) == "2 × rows drawn at random, arriving at 2.5 a second"  # noqa: RUF001 - as shown
+
+
+def test_two_audits_of_one_test_are_told_apart(make_run):
+    (audit,) = make_run().audits
+    short, long = (msgspec.structs.replace(audit, id=f"test04-{name}", name=name) for name in ("short", "long"))
+    run = make_run(audits=(short, long))
+    first, second = openings(run)
+    assert first.startswith("TEST04 output caching: short: PASS. Ratio ")
+    assert second.startswith("TEST04 output caching: long: PASS. Ratio ")
+    assert "TEST04 output caching: long: One prompt repeated" in summary(run)
