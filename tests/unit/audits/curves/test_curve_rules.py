@@ -190,39 +190,53 @@ def test_the_worked_examples_of_the_rules_by_their_own_algorithm(c_max, at, ends
     assert regions.margin.end == -(-c_max * 11 // 10)
 
 
-def test_request_logs_are_judged(tmp_path):
-    """One id and output on half of all different requests, which came far faster than the others."""
-    submission = write_curve(tmp_path)
-    log = QueryLog(submission / "results/H200x8/gpt-oss-120b/r1/queries.jsonl")
-    for number in range(80):
-        kept = number % 2 == 1
+def logged(point, n_queries, kept=lambda _: False, **fields):
+    """Write a log of so many queries; those `kept` have one id and output, and come far faster than the others."""
+    log = QueryLog(point / "queries.jsonl")
+    for number in range(n_queries):
+        is_kept = kept(number)
         record = QueryRecord(
             query=number,
             sample=number,
             issued_ns=number * 10**9,
-            completed_ns=number * 10**9 + (10**6 if kept else 10**8),
+            completed_ns=number * 10**9 + (10**6 if is_kept else 10**8),
             request=f"{number:032x}",
             outcome="completed",
         )
-        record.reply_id, record.reply = ("kept", "f" * 32) if kept else (f"id{number}", f"{number:032x}")
+        record.reply_id, record.reply = ("kept", "f" * 32) if is_kept else (f"id{point.name}{number}", f"{number:032x}")
+        for name, one in fields.items():
+            setattr(record, name, one)
         log.append(record)
     log.close()
-    case = next(verify(audit) for audit in find_audits(tmp_path) if audit.test == "caching")
+
+
+def caching_of(tmp_path):
+    return next(verify(audit) for audit in find_audits(tmp_path) if audit.test == "caching")
+
+
+def test_request_logs_are_judged(tmp_path):
+    """One id and output on half of all different requests, which came far faster than the others."""
+    submission = write_curve(tmp_path)
+    logged(submission / "results/H200x8/gpt-oss-120b/r1", 80, lambda number: number % 2 == 1)
+    case = caching_of(tmp_path)
     assert case.status == "FAIL"
     assert "bear the id and the output of an earlier reply to another request" in case.reason
 
 
-def test_headers_in_request_logs_are_judged(tmp_path):
-    """Every request came twice; the second replies say that they come from a cache."""
-    submission = write_curve(tmp_path)
-    log = QueryLog(submission / "results/H200x8/gpt-oss-120b/r1/queries.jsonl")
-    for number in range(20):
-        at_ns = number * 10**9
-        record = QueryRecord(number, number % 10, at_ns, at_ns + 10**8, request=f"{number % 10:032x}")
-        record.reply = f"{number % 10:032x}"
-        record.cache_header = "x-cache-status: HIT" if number >= 10 else "x-cache-status: MISS"
-        log.append(record)
-    log.close()
-    case = next(verify(audit) for audit in find_audits(tmp_path) if audit.test == "caching")
-    assert case.status == "FAIL"
-    assert "10 of 10 repeated requests say in their headers that they come from a cache" in case.reason
+@pytest.mark.parametrize(
+    ("points", "n_queries", "fields", "words"),
+    [
+        (CONCURRENCIES, 12, {}, ""),
+        ((1,), 12, {}, "6 of 7 points hold no request log (r4)"),
+        (CONCURRENCIES, 11, {}, "r1: its log has 11 queries, result_summary.json says 12"),
+        (CONCURRENCIES, 0, {}, "r1: its log has 0 queries, result_summary.json says 12"),
+        (CONCURRENCIES, 12, {"reply_id": None}, "r1: its log has ids and outputs of 0 different requests"),
+    ],
+    ids=["whole", "one point", "one query less", "empty", "no ids"],
+)
+def test_logs_that_show_too_little_decide_nothing(tmp_path, points, n_queries, fields, words):
+    submission = write_curve(tmp_path, at(None, SUMMARY, "n_samples_issued", 12))
+    for concurrency in points:
+        logged(submission / f"results/H200x8/gpt-oss-120b/r{concurrency}", n_queries, **fields)
+    case = caching_of(tmp_path)
+    assert (case.status, words in case.reason) == ("NO_VERDICT" if words else "PASS", True), case.reason
