@@ -10,6 +10,7 @@ llama.cpp's events lack the members by which OpenAI's are numbered, transformers
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any, Final, Literal
@@ -39,6 +40,7 @@ _GAVE_UP: Final = frozenset({"error", "response.failed", "response.cancelled", "
 #: The finish reasons of chat completions, which records have, by those of Responses.
 _REASONS: Final = {"completed": "stop", "max_output_tokens": "length", "max_tokens": "length"}
 _NOT_OVER: Final = frozenset({"queued", "in_progress"})
+_OWN: Final = re.compile(rb'"type"\s*:\s*"response\.')
 _TEXTS: Final = {"output_text": "content", "text": "content", "refusal": "refusal"}
 _MESSAGES: Final[Mapping[str, Callable[[str], Message]]] = {
     "content": lambda text: Message(content=text),
@@ -234,6 +236,10 @@ class ResponseStreamDecoder(EventStream):
         if delta is not None:
             return self._gathered.add_text("content", delta.type, delta.delta)
         return self._gathered.add_event(parse_leniently(event, "an event of the stream"))
+
+    def _knows(self, event: bytes) -> bool:
+        """A tool's call may fail and the response go on (`response.mcp_call.failed`)."""
+        return _OWN.search(event) is not None
 
     def _finished(self) -> bool:
         return self._gathered.whole

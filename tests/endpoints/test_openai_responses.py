@@ -320,6 +320,16 @@ def test_ends_of_a_stream(events, reason):
         assert refusal(wire(events))[0] == reason
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_the_words_of_a_failure_are_quoted_and_a_failed_tool_is_none(named):
+    failed = event("failed", response={"id": "r", "status": "failed", "error": {"code": "x", "message": "boom"}})
+    assert refusal(wire([*HEAD, *told("It"), failed], named=named)) == ("server_error", "boom")
+    tool = event("mcp_call.failed", item_id="mcp_1", output_index=0)
+    assert decode(wire([*HEAD, tool, *told("It"), end(message("It"))], named=named)).output == "It"
+    odd = {"type": "error", "code": "server_error", "message": "boom"}
+    assert refusal(wire([*HEAD, odd], named=named)) == ("server_error", "boom")
+
+
 def test_done_is_no_end_of_a_response():
     assert refusal(wire([*HEAD, *told("It is.")]) + b"data: [DONE]\n\n")[0] == "truncated"
     assert decode(wire([*HEAD, *told("It"), end(message("It"))]) + b"data: [DONE]\n\n").output == "It"
