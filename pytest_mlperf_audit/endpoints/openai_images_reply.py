@@ -125,10 +125,13 @@ class ImagesDecoder:
         images = [file.close() for file in self._files if file.n_bytes][: len(items)]
         if not images and not urls:
             raise bad("empty", "the reply has no image in it")
-        reply_id = short_id(as_word(document.get("id")))
-        return self._of(images, reply_id) if images else self._of_urls(urls, reply_id)
+        reply = self._of(images) if images else self._of_urls(urls)
+        if told := short_id(as_word(document.get("id"))):
+            reply.id = told
+        reply.model = short_id(as_word(document.get("model")))
+        return reply
 
-    def _of_urls(self, urls: Sequence[str], reply_id: str | None) -> Reply:
+    def _of_urls(self, urls: Sequence[str]) -> Reply:
         if not self._takes_urls:
             raise bad(
                 "malformed",
@@ -138,19 +141,20 @@ class ImagesDecoder:
         self._require(len(urls))
         return Reply(
             digest="",
-            id=reply_id or f"url {digest(' '.join(urls).encode())}",
+            id=f"url {digest(' '.join(urls).encode())}",
             output="\n".join(urls) if self._keep_output else None,
             remarks=(_OF_URLS,),
         )
 
-    def _of(self, images: Sequence[Image], reply_id: str | None = None) -> Reply:
+    def _of(self, images: Sequence[Image]) -> Reply:
         self._require(len(images))
         digests = [image.digest for image in images]
         sizes = {image.size for image in images}
+        more = f"the reply has {len(images)} images, where {self._n} should be: the server does not heed n"
         return Reply(
             digest=digests[0] if len(digests) == 1 else digest("".join(digests).encode()),
-            id=reply_id,
             size=sizes.pop() if len(sizes) == 1 else None,
+            remarks=(more,) if len(images) > self._n else (),
         )
 
     def _require(self, found: int) -> None:

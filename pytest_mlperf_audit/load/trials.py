@@ -35,7 +35,9 @@ async def try_settings(adapter: EndpointAdapter, row: Row, edit: Edit, ask: Ask)
                 outputs[plain] = first
             same = (await ask(changed)).digest == outputs[plain]
         except (TransportError, BadReplyError) as error:
-            warnings.append(f"whether {trial.setting} takes effect is not known: {printable(error.detail)}")
+            warnings.append(
+                f"whether {trial.setting} takes effect is not known: {printable(error.detail) or error.reason}"
+            )
             continue
         if same and trial.matters:
             raise EndpointError(trial.ignored)

@@ -126,6 +126,18 @@ def test_fewer_images_than_were_asked_for_are_no_answer(body):
     assert (error.reason, error.detail) == ("empty", "the reply has 1 of the 2 images that were asked for")
 
 
+def test_who_answers_is_told():
+    reply = decode(document(item(ONE), id="img-1", model="sdxl-turbo"))
+    assert (reply.id, reply.model) == ("img-1", "sdxl-turbo")
+    assert (decode(document(item(ONE))).id, decode(ONE).model) == (None, None)
+
+
+def test_more_images_than_were_asked_for_are_told():
+    reply = decode(document(item(ONE), item(OTHER)))
+    assert reply.remarks == ("the reply has 2 images, where 1 should be: the server does not heed n",)
+    assert decode(document(item(ONE), item(OTHER)), n=2).remarks == ()
+
+
 def test_a_url_is_no_image_and_that_is_said():
     body = document({"url": "https://host/a.png?sig=1"}, {"url": "https://host/b.png?sig=2"})
     reply = decode(body, n=2, takes_urls=True, keep_output=True)
