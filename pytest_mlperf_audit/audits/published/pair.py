@@ -15,6 +15,8 @@ from ...loadgen.version import Writer, version_has_early_stopping, writer_of
 from ...text import plain, readable
 from ..verdict import Check, Figure
 from .case import AuditDirectory, Reverified, RunPrint
+from .place import folded
+from .required import AUDITED_DIVISIONS, known_rounds
 from .score import (
     NS_PER_S,
     SCENARIOS,
@@ -195,9 +197,17 @@ def _unit(scenario: str | None, of_latency: str) -> str:
 
 
 def unpublished(found: AuditDirectory, name: str) -> Reverified:
-    """Return that an audit cannot be judged, since the log of its reference run is not there."""
+    """Return that an audit cannot be judged, since the log of its reference run is not there.
+
+    It is skipped where its result was withdrawn. Of a result that is there, in a round that asks it for audits, the
+    missing log leaves no verdict: else whoever takes it away is rid of the audit.
+    """
     where = found.results / RUN / name
     where = where.relative_to(found.tree) if where.is_relative_to(found.tree) else where
+    audited = found.round in known_rounds() and folded(found.division) in AUDITED_DIVISIONS
+    if audited and found.results.is_dir():
+        reason = f"the result is there, and its run has no {where.as_posix()} to compare with"
+        return Reverified(checks=[Check(name="reference", passed=None, observed=None, limit=None, reason=reason)])
     return Reverified(skipped=f"the reference run was not published: there is no {where.as_posix()}")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_mlperf_audit.audits.published.case import verify
 from pytest_mlperf_audit.audits.published.tree import find_audits, survey
 from tests.support.submission import Submission
 
@@ -116,3 +117,35 @@ def test_names_that_read_alike_have_ids_of_their_own(tmp_path: Path) -> None:
     for name in (os.fsdecode(b"no\xffutf8"), "no\\udcffutf8"):
         made.test04(f"closed/{name}/sys/resnet50/Offline")
     assert len({(audit.case, audit.test) for audit in find_audits(made.path)}) == 2
+
+
+@pytest.mark.parametrize(
+    ("round_name", "division", "withdrawn", "status"),
+    [
+        ("v6.0", "closed", False, "NO_VERDICT"),
+        ("v6.0", "closed", True, "SKIPPED"),
+        ("v6.0", "open", False, "SKIPPED"),
+        ("v4.1", "closed", False, "SKIPPED"),
+    ],
+)
+def test_taking_the_reference_away_rids_nobody_of_an_audit_that_fails(
+    tmp_path: Path, round_name: str, division: str, withdrawn: bool, status: str
+) -> None:
+    """A result without its log was not withdrawn."""
+    case = CASE.replace("closed", division)
+    made = Submission(tmp_path / round_name)
+    made.test04(case, ratio=2)
+    shutil.rmtree(made.directory(case) if withdrawn else made.directory(case) / "performance/run_1")
+    (audit,) = (one for one in find_audits(made.path) if one.layout == "classic")
+    came = verify(audit)
+    assert came.status == status
+    assert ("has no" in came.reason) is (status == "NO_VERDICT")
+
+
+def test_test01_needs_its_reference_whatever_its_outputs_say(tmp_path: Path) -> None:
+    """Its other part must not pass alone."""
+    made = Submission(tmp_path / "v6.0", old=False)
+    made.reference(CASE)
+    (made.directory(CASE) / "TEST01/accuracy").mkdir(parents=True)
+    (audit,) = (one for one in find_audits(made.path) if one.test == "test01")
+    assert {check.name: check.passed for check in verify(audit).checks}["reference"] is None
