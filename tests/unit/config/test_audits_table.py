@@ -9,6 +9,7 @@ import pytest
 
 from pytest_mlperf_audit.audits.models import find_model
 from pytest_mlperf_audit.config.rulesets import find_ruleset, required_audits
+from pytest_mlperf_audit.endpoints.registry import shipped
 
 _ROOT = Path(__file__).parents[3]
 _ROUNDS = ("v5.0", "v5.1", "v6.0", "v6.1")
@@ -45,9 +46,10 @@ def test_a_row_has_the_audits_of_each_round(model):
 
 
 @pytest.mark.parametrize("model", ROWS)
-def test_a_row_is_of_a_known_model_and_names_examples_that_exist(model):
+def test_a_row_is_of_a_known_model_and_names_formats_and_examples_that_exist(model):
     known = find_model(model)
     assert known is not None
     assert known.accuracy_types
+    assert set(re.findall(r"`([^`]+)`", ROWS[model][-2])) <= {adapter.api_type for adapter in shipped()}
     for example in re.findall(r"`([^`]+)`", ROWS[model][-1]):
         assert (_ROOT / "conftest_examples" / example).exists(), example
