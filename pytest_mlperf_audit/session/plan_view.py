@@ -138,6 +138,8 @@ def _load(spec: RunSpec) -> str:
 
 def _scripted(spec: RunSpec) -> str:
     """Say what a script may send, and what the least of it costs: nobody knows how soon its answer is clear."""
+    if spec.n_samples == 1:
+        return workload(spec)
     if _least(spec) == spec.n_samples:
         return workload(spec) + _about(spec.n_samples, _SERVICE_TIMES_S)
     return f"{workload(spec)}; stops when the answer is clear{_about(_least(spec), _SERVICE_TIMES_S[:1])} for the least"

@@ -23,13 +23,14 @@ from .reference import kind_of
 
 def requests_identical(label: str, run: MeasuredPhase) -> Check:
     """Require that every request of a phase that repeats a row was the same on the wire."""
-    distinct = run.figures.n_distinct_requests
+    distinct, sent = run.figures.n_distinct_requests, run.figures.n_issued
+    found = f"all {sent} requests are the same" if distinct == 1 else f"{distinct} different requests among {sent}"
     return Check(
         name=f"requests_identical[{label}]",
         passed=distinct == 1,
         observed=distinct,
         limit=1,
-        reason=f"{distinct} different requests among {run.figures.n_issued} on the wire, by hash of the bytes sent",
+        reason=f"{found} on the wire, by hash of the bytes sent",
     )
 
 
