@@ -145,7 +145,7 @@ def test_taking_the_reference_away_rids_nobody_of_an_audit_that_fails(
 def test_test01_needs_its_reference_whatever_its_outputs_say(tmp_path: Path) -> None:
     """Its other part must not pass alone."""
     made = Submission(tmp_path / "v6.0", old=False)
-    made.reference(CASE)
+    made.reference(CASE).unlink()
     (made.directory(CASE) / "TEST01/accuracy").mkdir(parents=True)
     (audit,) = (one for one in find_audits(made.path) if one.test == "test01")
     assert {check.name: check.passed for check in verify(audit).checks}["reference"] is None
