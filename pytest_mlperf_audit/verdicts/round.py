@@ -26,7 +26,8 @@ class RoundDocument(msgspec.Struct, frozen=True, kw_only=True):
     """What a submission tree came to. `found` counts its audit directories, `cases` are those that were judged.
 
     `counts` are cases by status; `differences` counts the cases where upstream's scripts say otherwise. `round` is the
-    one that the tree is of, as `v6.0`, "" where it is not known; `remark` says why absent audits were not looked for.
+    one that the tree is of, as `v6.0`, `v5.1, v6.0` where it holds several, "" where none is known; `remark` says why
+    absent audits were not looked for, or where not.
     `not_judged` counts the directories of tests that no case was made of, by name. `findings` are what to act on: runs
     that stand for several results, failures and doubts by kind; `matrix` counts cases by submitter and benchmark.
     """

@@ -52,7 +52,10 @@ class Rounds:
         return self._found[home]
 
     def _home(self, path: Path) -> Path:
-        return above_division(path) or self._tree
+        if (home := above_division(path)) is not None:
+            return home
+        root = part_of(path.parts, RESULTS)  # <whatever>/<submitter>/results
+        return Path(*path.parts[: max(root - 2, len(self._tree.parts))]) if root is not None else self._tree
 
 
 class Result(NamedTuple):

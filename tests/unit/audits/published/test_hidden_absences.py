@@ -105,6 +105,14 @@ def test_results_of_which_nothing_is_asked_are_said(tmp_path: Path, case: str, t
     assert told in survey(made.path).remark
 
 
+def test_a_stray_result_of_one_round_among_several_is_said(tmp_path: Path) -> None:
+    for name, case in (("v6.0", CASE), ("v6.1", CASE.replace("closed", "clsd"))):
+        Submission(tmp_path / "data" / f"inference_results_{name}", old=False).test04(case)
+    found = survey(tmp_path / "data")
+    assert found.round == "v6.0, v6.1"
+    assert "no audit is required of clsd/Ours/results/sys/resnet50/Offline, outside" in found.remark
+
+
 def test_an_open_result_of_any_model_is_nothing_to_remark_on(tmp_path: Path) -> None:
     made = Submission(tmp_path / "v6.0", old=False)
     made.test04("open/Ours/sys/novel/Offline")
