@@ -47,6 +47,12 @@ class Samples(Protocol):
     def n_words(self, index: int) -> int:
         """Return how many words, or token ids, the prompt of row `index` has."""
 
+    def image_row(self) -> int | None:
+        """Return the first row that has images which an edit can change, None without one.
+
+        Raises PlanError where they cannot be changed for want of a library.
+        """
+
     def where(self, index: int) -> str:
         """Return where row `index` stands, for a message: 'prompts.jsonl line 17'."""
 

@@ -165,6 +165,10 @@ class EndpointAdapter(ABC):
         """Return the most tokens that the reply to a row without a problem may have; None where no limit is sent."""
         return None
 
+    def has_images(self, row: Row) -> bool:  # noqa: ARG002 - an adapter that sends images in prompts overrides this
+        """Whether a row without a problem has images beside its text, of which `Edit.image` changes a pixel each."""
+        return False
+
     def n_words(self, row: Row) -> int:
         """Return how many words, or token ids, an edit of a row without a problem finds in its prompt."""
         return n_words(next((row[column] for column in _PROMPT_COLUMNS if row.get(column) is not None), ""))

@@ -13,7 +13,7 @@ from typing_extensions import Self
 from ..config.model_params import ModelParams
 from ..runs.script import NO_EDIT, Edit
 from .base import EndpointAdapter, ReplyDecoder, Row
-from .chat_images import COLUMNS, images_problem, with_images
+from .chat_images import COLUMNS, has_images, images_problem, with_images
 from .chat_messages import chat_messages, messages_problem
 from .openai_reply import CompletionDecoder, StreamDecoder
 from .rows import edited, ids_problem, misspelt_column, prompt_column, sampling, unsendable
@@ -186,6 +186,10 @@ class OpenAIChatAdapter(_OpenAIAdapter):
     length_field: ClassVar[str] = "max_completion_tokens"
     takes_images: ClassVar[bool] = True
     prompt_columns = ("prompt", "system", "name", *COLUMNS)
+
+    def has_images(self, row: Row) -> bool:
+        """Whether a row has images that an edit can change."""
+        return has_images(row)
 
     def _own_params(self, params: ModelParams) -> dict[str, Any]:
         return {"chat_template_kwargs": params.chat_template_kwargs}

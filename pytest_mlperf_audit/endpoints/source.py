@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -137,6 +138,19 @@ class RequestSource:
     def n_words(self, index: int) -> int:
         """Return how many words, or token ids, the prompt of row `index` has."""
         return self.adapter.n_words(self.dataset[index])
+
+    def image_row(self) -> int | None:
+        """Return the first row that has images which an edit can change; see audits.contract.Samples.
+
+        Raises PlanError where they cannot be changed for want of a library.
+        """
+        row = next((row for row in range(len(self)) if self.adapter.has_images(self.dataset[row])), None)
+        if row is not None and find_spec("PIL") is None:
+            raise PlanError(
+                f"{self.where(row)}: has an image, and changed images show whether a cache keeps them, "
+                "which takes Pillow; pip install 'pytest-mlperf-audit[images]'"
+            )
+        return row
 
     def where(self, index: int) -> str:
         """Return where row `index` stands, for a message."""

@@ -11,7 +11,7 @@ import msgspec
 from ..config.model_params import ModelParams
 from ..runs.script import NO_EDIT, Edit
 from .base import EndpointAdapter, ReplyDecoder, Row
-from .chat_images import COLUMNS, images_problem, with_images
+from .chat_images import COLUMNS, has_images, images_problem, with_images
 from .rows import misspelt_column, sampling, unsendable
 from .stream import Endings
 
@@ -59,6 +59,10 @@ class TextAdapter(EndpointAdapter):
             return wrong
         row = with_images(row, self.find)
         return self._prompt_problem(row) or unsendable(lambda: self._request(row, NO_EDIT))
+
+    def has_images(self, row: Row) -> bool:
+        """Whether a row has images that an edit can change."""
+        return has_images(row)
 
     def encode(self, row: Row, edit: Edit = NO_EDIT) -> bytes:
         """Return the request body."""

@@ -67,6 +67,9 @@ class Rows:
 
     twins = ""
 
+    def image_row(self) -> int | None:
+        return None
+
     def __init__(self, count: int) -> None:
         self._count = count
 

@@ -20,6 +20,9 @@ class Rows:
 
     twins = ""
 
+    def image_row(self) -> int | None:
+        return None
+
     def __init__(self, n: int) -> None:
         self.n = n
 

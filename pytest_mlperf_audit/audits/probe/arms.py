@@ -10,7 +10,7 @@ import numpy as np
 
 from ...runs.query import QueryRecord
 from ..verdict import ArmSummary
-from .seen.contrasts import LATE, SINGLE, SINGLE_RUN, URLS
+from .seen.contrasts import IMAGES, LATE, SINGLE, SINGLE_RUN, URLS
 from .seen.evidence import Evidence, first_s, makespan_s, total_s
 from .sent.design import DATASET, MADE_UP
 from .sent.names import ARMS, TWINS
@@ -71,6 +71,7 @@ def _by_arm(evidence: Evidence) -> Iterator[tuple[str, str, list[QueryRecord]]]:
     late = [pair for pairs in evidence.late.values() for pair in pairs]
     blocks[LATE] = [{"R": [again], "Y": [twin]} for again, twin in late]
     blocks[URLS] = [evidence.urls]
+    blocks[IMAGES] = [evidence.images]
     for of, groups in blocks.items():
         for arm in ARMS:
             if records := [record for block in groups for record in block.get(arm, ())]:

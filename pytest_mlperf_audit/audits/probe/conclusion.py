@@ -32,6 +32,7 @@ _SAYS: Final[Mapping[Kind, str]] = {
     "semantic": "prompts of the same meaning come back {times} as fast as others",
     "coalescing": "identical queries at once are done {times} as fast as different ones",
     "url_keyed": "queries to the same URL come back {times} as fast as those to a new one",
+    "multimodal": "new prompts with an image that was sent before start {times} as fast as those with a new image",
     "reuse": "an exact repeat comes back {times} as fast as twins with a new beginning",
 }
 _EARLY: Final = "an exact repeat starts {times} as fast as twins that differ in their last word"

@@ -27,13 +27,14 @@ TITLES: Final[Mapping[Kind, str]] = {
     "semantic": "semantic cache",
     "coalescing": "request coalescing",
     "url_keyed": "URL-keyed cache",
+    "multimodal": "multimodal cache",
     "reuse": "reuse of some kind",
 }
 #: The keys of the design that looks for every kind.
 _ALL: Final = "design: groups and bursts: true"
 _NO_PROBE: Final = "no cache probe was sent; set probe: true"
 #: Reuse is what has no name: it is only there where queries were compared.
-_NAMED: Final = tuple(kind for kind in KINDS if kind != "reuse")
+_NAMED: Final = tuple(kind for kind in KINDS if kind not in ("multimodal", "reuse"))
 
 
 def without_probe() -> tuple[KindState, ...]:
@@ -46,11 +47,16 @@ def kinds(
 ) -> tuple[KindState, ...]:
     """Return what became of each kind of cache; `proofs` say by what those were proved that were found."""
     states = [_kind(kind, probe, evidence, judgement, proofs) for kind in KINDS]
-    return tuple(state for state in states if state.kind in _NAMED or _is_of_interest(state, judgement))
+    return tuple(state for state in states if state.kind in _NAMED or _is_of_interest(state, probe, judgement))
 
 
-def _is_of_interest(state: KindState, judgement: Judgement) -> bool:
-    """Whether reuse without a name is to be told of: where it was found, or may be what was."""
+def _is_of_interest(state: KindState, probe: Probe, judgement: Judgement) -> bool:
+    """Whether a kind is to be told of that not every probe can meet.
+
+    That is a cache of images where rows have some, and reuse without a name where it was found, or may be what was.
+    """
+    if state.kind == "multimodal" and probe.image_row is not None:
+        return True
     return state.state == "found" or state.kind in judgement.may_be
 
 
@@ -146,12 +152,14 @@ def why_not(kind: Kind, probe: Probe, evidence: Evidence, judgement: Judgement) 
         return ""
     if why := _by_design(kind, probe, evidence):
         return why
-    if kind in ("coalescing", "url_keyed") and (proved := judgement.proved(probe.barred)):
+    if kind in ("coalescing", "url_keyed", "multimodal") and (proved := judgement.proved(probe.barred)):
         return f"the probe ended when {', '.join(proved)} was proved"
     if judgement.word in ("INCONCLUSIVE", "ERROR"):
         return ""
     if kind == "coalescing":
         return why_no_bursts(probe, evidence)
+    if kind == "multimodal":
+        return "too few queries with images were answered"
     if kind == "url_keyed" and evidence.url_refused:
         return f"the endpoint answers {evidence.url_refused} to a changed URL"
     return "replies differ in length and do not say how many tokens they have, so that nothing can be compared"

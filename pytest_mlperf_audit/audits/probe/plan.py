@@ -60,11 +60,12 @@ def planned(
     planned_looks = settings.looks()
     if DATASET in sources and "groups" not in settings.model_fields_set:  # as far as there is a row for each group
         planned_looks = tuple(look for look in planned_looks if look <= len(samples)) or planned_looks[:1]
+    image_row = samples.image_row()
     probe = Probe(
         design=design,
         looks=planned_looks,
         sources=sources,
-        forbidden=settings.forbidden(context.ruleset, context.division, conversations=context.conversations),
+        forbidden=_forbidden_of_rows(settings, context, image_row),
         n_rows=len(samples),
         thorough=settings.thorough,
         primes=2 if settings.thorough else 1,
@@ -82,6 +83,7 @@ def planned(
         n_words=FEWEST_WORDS if samples.twins else _words(samples),
         short_rows=not (slow or samples.twins) and DATASET in sources and min(_lengths(samples)) <= FEWEST_MOVED,
         twins=samples.twins,
+        image_row=image_row,
         bets=BETS,
         max_burst=settings.max_burst,
         again=True,
@@ -93,6 +95,13 @@ def planned(
     shown = _forbidden(probe, settings, where)
     unseen = tuple(kind for kind in probe.forbidden if kind not in shown)
     return msgspec.structs.replace(probe, forbidden=shown, unseen=unseen)
+
+
+def _forbidden_of_rows(settings: ProbeSettings, context: AuditContext, image_row: int | None) -> tuple[Kind, ...]:
+    """Return the forbidden kinds; of images that no row has nothing is said, unless the YAML does."""
+    forbidden = settings.forbidden(context.ruleset, context.division, conversations=context.conversations)
+    says_nothing = image_row is None and settings.forbid is None
+    return tuple(kind for kind in forbidden if not (says_nothing and kind == "multimodal"))
 
 
 def _lengths(samples: Samples) -> list[int]:
@@ -148,6 +157,8 @@ def _shown(probe: Probe) -> tuple[Kind, ...]:
         hidden |= {"near_duplicate", "semantic"}
     if not probe.url:
         hidden.add("url_keyed")
+    if probe.image_row is None or MADE_UP not in probe.sources:
+        hidden.add("multimodal")
     if not probe.bursts:
         hidden.add("coalescing")
     return tuple(kind for kind in KINDS if kind not in hidden)

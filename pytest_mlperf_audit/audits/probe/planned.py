@@ -14,7 +14,7 @@ from .judges import again, bursts, repeats
 from .judges import groups as judge
 from .judges.judgement import Judgement
 from .seen.evidence import Evidence
-from .sent.apart import N_LATE, N_LATE_AGAIN, N_URLS, mixed
+from .sent.apart import N_IMAGES, N_LATE, N_LATE_AGAIN, N_URLS, mixed
 from .sent.design import DATASET, MADE_UP, N_BURSTS, Designer
 from .sent.few import N_RIVALS, N_SINGLE
 from .sent.prompts import FEWEST_WORDS
@@ -44,7 +44,8 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     some rows have too few words for that, so that their twins may cost more. `pair` may send two identical queries.
     Repeats stand `apart` from their primes, changed URLs from all else. Made-up prompts have `n_words`. What times
     alone have found is sent `again`, in fresh prompts; in records of before it was not. `twins` says what a twin of an
-    input has that the input has not, "" where inputs are texts.
+    input has that the input has not, "" where inputs are texts. `image_row` is the first row with images beside its
+    text, None without one.
     """
 
     design: Literal["groups", "single", "anytime"]
@@ -75,6 +76,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     n_words: int = FEWEST_WORDS
     again: bool = False
     twins: str = ""
+    image_row: int | None = None
 
     @property
     def barred(self) -> tuple[Kind, ...]:
@@ -119,6 +121,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
             most = self.n_warm_ups + groups * self.group_size()
             most += bursts.most_queries(self.at_once, self.max_burst) + self.n_alone if self.bursts else 0
             most += self.n_at_last() + (N_LATE_AGAIN + 2 * N_URLS if self.n_at_last() else 0)
+            most += 2 * N_IMAGES if self.image_row is not None else 0
         elif self.design == "anytime":
             most = 1 + self.n_bets * (2 + N_RIVALS)
         else:
@@ -133,7 +136,9 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
         if self.design == "single":
             return N_SINGLE * ((self.strata[-1] + 1) // 2) + 2 * N_SINGLE * repeats.STRATA[-1]
         at_once = 2 * N_BURSTS * max(self.burst_sizes(), default=0)
-        return max((self.looks[-1] + again.SPARE) * self.group_size(), at_once, N_LATE_AGAIN, 2 * N_URLS)
+        return max(
+            (self.looks[-1] + again.SPARE) * self.group_size(), at_once, N_LATE_AGAIN, 2 * N_URLS, 2 + 2 * N_IMAGES
+        )
 
     @property
     def n_bets(self) -> int:
@@ -148,7 +153,8 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
         """Return the queries behind the groups: late repeats and their twins, and changed URLs."""
         if not self.apart or MADE_UP not in self.sources:
             return 0
-        return N_LATE + (1 + 2 * N_URLS if self.url else 0)
+        images = 0 if self.image_row is None else 2 + 2 * N_IMAGES
+        return N_LATE + images + (1 + 2 * N_URLS if self.url else 0)
 
     def designer(self, seed: int) -> Designer:
         """Return the designer of a session."""
@@ -204,6 +210,8 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
             return f"its first {'inputs' if self.twins else 'prompts'} could be sent again"
         if self.n_at_last() and self.url and not evidence.urls and not evidence.url_refused:
             return "the URL could be changed"
+        if self.n_at_last() and self.image_row is not None and not evidence.images:
+            return "images could be sent again"
         return ""
 
     def _lacks_bursts(self, evidence: Evidence) -> bool:

@@ -17,13 +17,13 @@ from .judges.judgement import Judgement
 from .planned import Probe, blocks, ends_again, is_hopeless
 from .seen import contrasts
 from .seen.contrast import Contrast
-from .seen.contrasts import LATE, URLS
+from .seen.contrasts import IMAGES, LATE, URLS
 from .seen.evidence import Evidence, total_s
 from .seen.outputs import replays
-from .sent.apart import LATE_AGAIN, N_LATE, N_LATE_AGAIN, N_URLS, late, urls
+from .sent.apart import LATE_AGAIN, N_IMAGES, N_LATE, N_LATE_AGAIN, N_URLS, images, late, urls
 from .sent.design import AGAIN, Designer
 from .sent.few import N_SINGLE
-from .settings import LATE_ALPHAS, URLS_ALPHAS
+from .settings import IMAGES_ALPHAS, LATE_ALPHAS, URLS_ALPHAS
 from .warm_up import require_taken, warm_up
 
 #: Rounds, and whether their queries are sent at once.
@@ -88,6 +88,7 @@ class _Session:
             yield from self._late(1)
             if judge.needs_more(contrasts.late(self._evidence), LATE_ALPHAS[0]) and self._may_spend(N_LATE_AGAIN):
                 yield from self._late(LATE_AGAIN)
+        yield from self._images()
         if self._proves(self._judgement()) or not self._probe.url or not self._may_spend(1 + 2 * N_URLS):
             return
         yield from self._send([self._designer.warm_up(2, url=True)])
@@ -95,6 +96,15 @@ class _Session:
             yield from self._send(urls(self._designer, 0))
             if judge.needs_more(contrasts.urls(self._evidence), URLS_ALPHAS[0]) and self._may_spend(2 * N_URLS):
                 yield from self._send(urls(self._designer, 1))
+
+    def _images(self) -> _Ask:
+        """Send fresh prompts with a known image and with new ones, where rows have images."""
+        row = self._probe.image_row
+        if row is None or self._proves(self._judgement()) or not self._may_spend(2 + 2 * N_IMAGES):
+            return
+        yield from self._send(images(self._designer, 0, row))
+        if judge.needs_more(contrasts.images(self._evidence), IMAGES_ALPHAS[0]) and self._may_spend(2 * N_IMAGES):
+            yield from self._send(images(self._designer, 1, row))
 
     def _late(self, number: int) -> _Ask:
         for steps in late(self._designer, number, self._probe.at_once):
@@ -234,6 +244,8 @@ class _Session:
             yield [(steps, probe.at_once > 1) for steps in late(self._designer, LATE_AGAIN + 1, probe.at_once)]
         elif contrast.of == URLS:
             yield [(urls(designer, 0), False)]
+        elif contrast.of == IMAGES:
+            yield [(images(designer, 0, self._probe.image_row or 0), False)]
         else:
             sent = count()
             for look in again.looks_again(contrast, probe.looks):

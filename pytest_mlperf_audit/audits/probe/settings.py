@@ -11,7 +11,9 @@ from typing_extensions import Self
 from ...config.block import Block, DurationMs, reject
 from ...config.rulesets import allowed_caches
 
-Kind = Literal["response", "near_duplicate", "prefix", "semantic", "coalescing", "url_keyed", "reuse"]
+Kind = Literal[
+    "response", "near_duplicate", "prefix", "semantic", "coalescing", "url_keyed", "multimodal", "reuse"
+]  # fmt: skip
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 #: False alarms of the whole probe, and the parts of it that the bursts have, and each of two looks at late
@@ -20,6 +22,8 @@ ALPHA: Final = 0.01
 BURST_ALPHA: Final = 0.0012
 LATE_ALPHAS: Final = (0.001, 0.0004)
 URLS_ALPHAS: Final = (0.0002, 0.0002)
+#: What two looks at known images have where rows have some; it comes on top of the others' ALPHA.
+IMAGES_ALPHAS: Final = (0.0002, 0.0002)
 LOOKS_ALPHA: Final = ALPHA - BURST_ALPHA - sum(LATE_ALPHAS) - sum(URLS_ALPHAS)
 #: What the looks had when nothing was sent late, and changed URLs stood in the groups.
 LOOKS_ALPHA_OF_BEFORE: Final = ALPHA - BURST_ALPHA

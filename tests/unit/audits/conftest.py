@@ -31,6 +31,9 @@ class Rows:
 
     twins = ""
 
+    def image_row(self) -> int | None:
+        return None
+
     def __init__(self, prompts: Sequence[str]) -> None:
         self.prompts = prompts
 

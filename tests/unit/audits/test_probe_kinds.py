@@ -31,7 +31,7 @@ def states(judgement: Judgement, probe: Probe = PROBE) -> dict[str, str]:
     return {state.kind: state.state for state in kinds(probe, Evidence(), judgement)}
 
 
-ALL: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind != "reuse")
+ALL: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind not in ("multimodal", "reuse"))
 
 
 def test_what_was_compared_is_excluded_from_its_bound_on():

@@ -40,7 +40,7 @@ def test_repeats_that_start_early_are_reuse_where_all_of_it_is_forbidden(cv):
     assert "made-up prompts, first token: an exact repeat starts " in found.reason()
     assert "a cache of replies that sends them at a model's pace, or a prefix cache of large blocks" in found.reason()
     passed = {kind: found.kind_check(kind, kind).passed for kind in KINDS}
-    open_now = {"response": None, "prefix": None, "coalescing": None, "url_keyed": None}
+    open_now = {"response": None, "prefix": None, "coalescing": None, "url_keyed": None, "multimodal": None}
     assert passed == dict.fromkeys(KINDS, True) | {"reuse": False} | open_now, "nothing was sent for these"
 
 

@@ -126,6 +126,9 @@ class _Deaf:
 
     twins = ""
 
+    def image_row(self) -> int | None:
+        return None
+
     def __len__(self) -> int:
         return 64
 

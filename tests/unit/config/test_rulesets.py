@@ -122,12 +122,12 @@ def test_a_finished_runs_file_is_read_as_it_stands(load_as_written):
         ("", None, set()),
         ("mlperf-inference-v6.1", None, set()),
         ("mlperf-inference-v6.1", "open", set()),
-        ("mlperf-endpoints-v1.0-2026-10-C1-A", None, {"prefix"}),
-        ("mlperf-endpoints-v1.0-2026-10-C1-A", "standardized-cop", {"prefix"}),
+        ("mlperf-endpoints-v1.0-2026-10-C1-A", None, {"prefix", "multimodal"}),
+        ("mlperf-endpoints-v1.0-2026-10-C1-A", "standardized-cop", {"prefix", "multimodal"}),
         ("mlperf-endpoints-v1.0-2026-10-C1-A", "standardized-con", set()),
-        ("mlperf-endpoints-current", "serviced", {"prefix", "coalescing"}),
+        ("mlperf-endpoints-current", "serviced", {"prefix", "coalescing", "multimodal"}),
         ("mlperf-endpoints-current", "rdi", None),
-        ("mlperf-endpoints-v0.5", None, {"prefix"}),
+        ("mlperf-endpoints-v0.5", None, {"prefix", "multimodal"}),
     ],
 )
 def test_what_a_division_allows_to_be_cached(ruleset, division, allowed):

@@ -165,6 +165,9 @@ class Server:
 class _Rows:
     twins = ""
 
+    def image_row(self) -> int | None:
+        return None
+
     def __len__(self) -> int:
         return 64
 

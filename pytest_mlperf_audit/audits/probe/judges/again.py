@@ -15,7 +15,7 @@ from typing import Final
 from ....stats.ranks import Effect
 from ..seen import contrasts
 from ..seen.contrast import Contrast
-from ..seen.contrasts import LATE, SINGLE, SINGLE_RUN, URLS
+from ..seen.contrasts import AT_LAST, IMAGES, LATE, SINGLE, SINGLE_RUN, URLS
 from ..seen.evidence import Block, Evidence, total_s
 from ..seen.naming import reaches_floors
 from ..sent.design import AGAIN
@@ -104,7 +104,7 @@ def seen_again(contrast: Contrast, evidence: Evidence, looks: Sequence[int]) -> 
 
 
 def _is_of_groups(contrast: Contrast) -> bool:
-    return contrast.kind != "coalescing" and contrast.of not in (*FEW, LATE, URLS)
+    return contrast.kind != "coalescing" and contrast.of not in (*FEW, *AT_LAST)
 
 
 def _most_telling(contrast: Contrast, evidence: Evidence, looks: Sequence[int]) -> Contrast | None:
@@ -127,6 +127,8 @@ def _tested(contrast: Contrast, evidence: Evidence, looks: Sequence[int]) -> lis
         found = contrasts.late(second, evidence.groups)
     elif contrast.of == URLS:
         found = contrasts.urls(second)
+    elif contrast.of == IMAGES:
+        found = contrasts.images(second)
     else:
         family = contrasts.family(second, reached[-1]) if reached else []
         found = next((one for one in family if one.name == contrast.name), None)

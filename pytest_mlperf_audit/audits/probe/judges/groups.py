@@ -16,7 +16,7 @@ from ....stats.ranks import Floats, excluded_together_p, holm
 from ..seen import contrasts
 from ..seen.beginning import reported
 from ..seen.contrast import EVERYWHERE, Contrast
-from ..seen.contrasts import LATE, URLS
+from ..seen.contrasts import AT_LAST, LATE
 from ..seen.evidence import Evidence
 from ..seen.naming import named, named_of_inputs, reaches_floors
 from ..sent.apart import LATE_AGAIN
@@ -25,6 +25,7 @@ from ..settings import (
     ALPHA,
     FLOOR,
     FLOOR_S,
+    IMAGES_ALPHAS,
     LATE_ALPHAS,
     LOOKS_ALPHA,
     LOOKS_ALPHA_OF_BEFORE,
@@ -129,7 +130,11 @@ def _look(evidence: Evidence, n_groups: int, n_looks: int, *, last: bool, thorou
         if one.found or shared or bursts.would_show(evidence):
             judged.append(replace(one, found=one.found or bool(shared)))
     late_alpha = LATE_ALPHAS[str(LATE_AGAIN) in evidence.late]
-    at_last = ((contrasts.late(evidence), late_alpha), (contrasts.urls(evidence), URLS_ALPHAS[0]))
+    at_last = (
+        (contrasts.late(evidence), late_alpha),
+        (contrasts.urls(evidence), URLS_ALPHAS[0]),
+        (contrasts.images(evidence), IMAGES_ALPHAS[0]),
+    )
     judged += [_judge([one], alpha)[0] for one, alpha in at_last if one is not None]
     found = {one.contrast.name: one.contrast for one in judged if one.found}
     blocks = {of: evidence.groups[of][:n_groups] for of in evidence.sources()}
@@ -241,7 +246,7 @@ def _judge(tested: Sequence[Contrast], alpha: float) -> list[Judged]:
 
 def _is_clear(contrast: Contrast) -> bool:
     """Whether a contrast that was not found needs no further groups."""
-    if contrast.kind == "coalescing" or contrast.of in (LATE, URLS):
+    if contrast.kind == "coalescing" or contrast.of in AT_LAST:
         return True  # further groups bring no more of them
     lucky = contrast.kind in _MAY_BE_LUCKY and contrast.lead >= _LUCKY_LEAD
     return not lucky and (contrast.p > _CLEAR_P or not reaches_floors(contrast))

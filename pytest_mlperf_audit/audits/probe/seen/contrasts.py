@@ -54,6 +54,12 @@ LATE = "made-up prompts, late and at once"
 #: Fresh queries to the URL as it is, and to changed ones.
 URLS = "fresh prompts"
 
+#: Fresh queries with a known image, and with new ones.
+IMAGES = "fresh prompts with images"
+
+#: What is sent behind the groups.
+AT_LAST = (LATE, URLS, IMAGES)
+
 #: The arm that shares only its beginning with an earlier query.
 KNOWS_BEGINNING = {MADE_UP: "X", DATASET: "Y"}
 
@@ -244,6 +250,13 @@ def urls(evidence: Evidence) -> Contrast | None:
     if len(evidence.urls) < 2:
         return None
     return in_one_stratum("url_keyed", URLS, [evidence.urls], ("V",), ("U",), whole([evidence.urls]))
+
+
+def images(evidence: Evidence) -> Contrast | None:
+    """Return fresh prompts with a known image against those with new ones, by when they start; None without any."""
+    if not {"K", "I"} <= evidence.images.keys():
+        return None
+    return in_one_stratum("multimodal", IMAGES, [evidence.images], ("K",), ("I",), [first_s])
 
 
 def null_control(blocks: Sequence[Block]) -> Contrast:

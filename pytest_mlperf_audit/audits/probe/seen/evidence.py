@@ -58,6 +58,8 @@ class Evidence:
     #: Late repeats and their twins, by pass: pairs of one prompt each; and fresh queries to changed URLs and others.
     late: dict[str, list[tuple[QueryRecord, QueryRecord]]] = field(default_factory=dict)
     urls: Block = field(default_factory=dict)
+    #: Fresh prompts with a known image, and with new ones.
+    images: Block = field(default_factory=dict)
     n_queries: int = 0
     apart: bool = False
     short_rows: bool = False
@@ -103,7 +105,7 @@ class Evidence:
             self.burst_refused = f"{failed[0].outcome} to {len(failed)} of {len(queries)}"
             return
         self.failed += failed
-        if failed and block[0] in "lu":  # no block depends on all of them
+        if failed and block[0] in "lui":  # no block depends on all of them
             queries = [record for record in queries if record.ok]
         elif failed:
             self.n_lost[_SOURCES.get(block[0], "")] += 1
@@ -128,6 +130,9 @@ class Evidence:
         elif block[0] == "u":
             for record in queries:
                 self.urls.setdefault(_arm(record), []).append(record)
+        elif block[0] == "i":
+            for record in queries:
+                self.images.setdefault(_arm(record), []).append(record)
         elif block[0] == "k":
             self.sizing.setdefault(int(block[1:].partition(".")[0]), []).append(queries)
 
@@ -164,7 +169,7 @@ class Evidence:
 
     def every(self) -> list[QueryRecord]:
         """Return every query of whole groups, the single-prompt and the anytime design included."""
-        blocks = [*self.groups[MADE_UP], *self.groups[DATASET], self.single, *self.bets, self.urls]
+        blocks = [*self.groups[MADE_UP], *self.groups[DATASET], self.single, *self.bets, self.urls, self.images]
         late = [record for pairs in self.late.values() for pair in pairs for record in pair]
         again = self.again.every() if self.again else []
         return [*(record for block in blocks for arm in block.values() for record in arm), *late, *again]

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from ....runs.script import Step
 from ....runs.twins import WORDS
 from .design import MADE_UP, Designer, Parts
+from .prompts import nonce
 
 #: Groups whose made-up prompts come again, each time beside a twin.
 N_LATE_GROUPS: Final = 6
@@ -28,8 +29,11 @@ N_LATE_AGAIN: Final = 2 * 3 * N_LATE_GROUPS
 MOST_AT_ONCE: Final = 8
 #: Fresh queries to the URL as it is, and as many to a changed one.
 N_URLS: Final = 8
-#: Numbers of fresh prompts from here on are those of the changed URLs.
+#: Fresh prompts with a known image, and as many with a new one.
+N_IMAGES: Final = 12
+#: Numbers of fresh prompts from here on are those of the changed URLs, and of the images.
 _FIRST_URL: Final = 100
+_FIRST_IMAGE: Final = 200
 
 
 def mixed(designer: Designer, group: int, sources: Sequence[str]) -> tuple[Step, ...]:
@@ -95,3 +99,21 @@ def urls(designer: Designer, number: int) -> tuple[Step, ...]:
     steps = [designer.warm_up(first + at, url=at % 2 == 1) for at in range(2 * N_URLS)]
     named = [replace(step, tag=f"u{number}/{'U' if step.query else 'V'}", route=0) for step in steps]
     return tuple(designer.rng(f"urls{number}").sample(named, len(named)))
+
+
+def images(designer: Designer, number: int, row: int) -> tuple[Step, ...]:
+    """Return fresh prompts with a row's image that is known by then (K), and with new ones (I): block `number`, 0 or 1.
+
+    Both kinds of image are the row's but for one pixel, so that they cost the same. The known one is sent twice first.
+    """
+    rng = designer.rng(f"images{number}")
+    first = _FIRST_IMAGE + 2 * N_IMAGES * number + 2
+    known = nonce(designer.rng("image"))
+    made = [designer.warm_up(first + at) for at in range(2 * N_IMAGES)]
+    steps = [
+        Step(f"i{number}/{arm}", row, replace(step.edit, image=known if arm == "K" else nonce(rng)), "", 0)
+        for step, arm in zip(made, "KI" * N_IMAGES, strict=True)
+    ]
+    primes = [designer.warm_up(_FIRST_IMAGE + at) for at in range(2)] if number == 0 else []
+    sent = [Step("i0/prime", row, replace(step.edit, image=known), "", 0) for step in primes]
+    return (*sent, *rng.sample(steps, len(steps)))

@@ -16,6 +16,8 @@ ARMS: Final[Mapping[str, str]] = {
     "T": "all new, null control",
     "V": "all new, the URL as it is",
     "U": "changed URL",
+    "K": "all new, an image sent before",
+    "I": "all new, a new image",
 }
 
 
