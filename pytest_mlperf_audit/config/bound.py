@@ -40,9 +40,22 @@ def bound(benchmark: Benchmark, where: Callable[..., str]) -> tuple[Benchmark, t
             f"{where('submission_ref', 'division')}: {ruleset.name} has no division {reference.division!r:.40}; "
             f"it has {', '.join(division.name for division in ruleset.divisions)}"
         )
-    seeded, replaced = _seeded(benchmark, ruleset, where)
+    seeded, replaced = _seeded(_salted(benchmark, ruleset), ruleset, where)
     lasting, short = _lasting(seeded, ruleset, where)
     return lasting, (*replaced, *short)
+
+
+def _salted(benchmark: Benchmark, ruleset: Ruleset) -> Benchmark:
+    """Return the benchmark with conversations salted where the ruleset asks for it, as they are then played."""
+    if not ruleset.salted:
+        return benchmark
+    datasets = tuple(
+        dataset.model_copy(update={"agentic_inference": block.model_copy(update={"enable_salt": True})})
+        if (block := dataset.agentic_inference)
+        else dataset
+        for dataset in benchmark.datasets
+    )
+    return benchmark.model_copy(update={"datasets": datasets})
 
 
 def _seeded(benchmark: Benchmark, ruleset: Ruleset, where: Callable[..., str]) -> tuple[Benchmark, list[str]]:

@@ -165,6 +165,8 @@ def test_a_ruleset_that_asks_for_a_salt_and_whole_passes(audit, agentic, server,
     assert checks["whole_passes"] == ("passed" if whole else "error")
     contents = [body["messages"][0]["content"] for _, body in server.posts[1:]]
     assert all(content.count("[salt: ") == 2 for content in contents)
+    assert "enable_salt: true" in (audit.report() / "config.yaml").read_text()
+    assert audit.run(f"--mlperf-recheck={audit.report()}", config=None).ret == (0 if whole else 6)
 
 
 def test_a_line_that_is_wrong_is_a_mistake(audit, agentic, server):

@@ -33,6 +33,17 @@ def test_under_the_load_pattern_the_file_holds_conversations_with_no_word_of_it(
     assert benchmark.scenario == "SingleStream"
 
 
+@pytest.mark.parametrize(
+    ("ruleset", "salted"),
+    [("mlperf-endpoints-v1.0-2026-10-C1-A", True), ("mlperf-endpoints-v0.7", False)],
+)
+def test_a_ruleset_that_asks_for_a_salt_has_conversations_salted(load, ruleset, salted):
+    """And so config.yaml says it, which goes to MLPerf beside the point."""
+    text = AGENTIC.replace("enable_salt: true", "turn_timeout_s: 9")
+    block = load(f"{text}submission_ref: {{model: m, ruleset: {ruleset}}}\n").benchmark.performance_dataset
+    assert block.agentic_inference == AgenticInference(enable_salt=salted, turn_timeout_s=9)
+
+
 MISTAKES = {
     "no concurrency": (
         (", target_concurrency: 1", ""),
