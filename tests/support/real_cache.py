@@ -43,14 +43,17 @@ http {{
     location = /ready {{ return 200; }}
     location / {{
       proxy_pass http://sut; proxy_http_version 1.1; proxy_set_header Connection "";
+      proxy_next_upstream error timeout non_idempotent;
       {cache}
     }}
   }}
 }}
 """
+#: Of the headers that are ignored the first keeps llama.cpp's streams from being cached.
 _ON = (
     "proxy_cache answers; proxy_cache_methods POST; proxy_cache_valid 10m; "
-    'proxy_cache_key "$request_uri|$request_body";'
+    'proxy_cache_key "$request_uri|$request_body"; '
+    "proxy_ignore_headers X-Accel-Buffering Cache-Control Expires;"
 )
 _CACHE = {"off": "", "on": _ON, "lock": f"{_ON} proxy_cache_lock on; proxy_cache_lock_timeout 30s;"}
 _CACHE["filed"] = f"{_ON} client_body_in_file_only clean; add_header X-Cache-Status $upstream_cache_status;"

@@ -69,6 +69,10 @@ def _llama(bin_dir: Path, model: str, port: int, _: Path) -> list[str]:
     return [str(bin_dir / "python"), str(SUPPORT / "llama_cpp_server.py"), model, str(port)]
 
 
+def _llama_vectors(bin_dir: Path, model: str, port: int, folder: Path) -> list[str]:
+    return [*_llama(bin_dir, model, port, folder), "vectors"]
+
+
 def _transformers(bin_dir: Path, model: str, port: int, _: Path) -> list[str]:
     return [str(bin_dir / "transformers"), "serve", *_at(port), "--device", "cpu", model]
 
@@ -78,6 +82,10 @@ def _vllm(bin_dir: Path, model: str, port: int, _: Path) -> list[str]:
     size = ["--max-model-len", "2048", "--max-num-seqs", "8", "--dtype", "float32", "--enforce-eager"]
     start = [str(bin_dir / "python"), "-m", "vllm.entrypoints.openai.api_server", "--model", model]
     return [*start, *_at(port), *size, "--no-enable-prefix-caching"]
+
+
+def _vllm_vectors(bin_dir: Path, model: str, port: int, folder: Path) -> list[str]:
+    return [*_vllm(bin_dir, model, port, folder), "--runner", "pooling", "--convert", "embed"]
 
 
 def _litellm(bin_dir: Path, behind: str, port: int, folder: Path) -> list[str]:
@@ -115,6 +123,9 @@ VLLM = RealServer(
 #: Later releases were compromised.
 LITELLM = RealServer("litellm", "1.80.0", ("litellm[proxy]==1.80.0",), None, _litellm, "/health/liveliness")
 SERVERS = (LLAMA, TRANSFORMERS, VLLM, LITELLM)
+#: The same servers, whose models give embeddings: the mean of what the last layer says of a text.
+LLAMA_VECTORS = LLAMA._replace(command=_llama_vectors)
+VLLM_VECTORS = VLLM._replace(command=_vllm_vectors)
 
 #: A server of diffusion models, whose extras name no release of diffusers. Its model has a catalogue beside it.
 MUSE = RealServer(
@@ -165,7 +176,7 @@ def install(server: RealServer, folder: Path) -> None:
 def write_model(server: RealServer, bin_dir: Path, folder: Path, *, times: int = 1) -> Path:
     """Write a model of random weights that a server can load, so many times as wide; return its path."""
     assert server.model_writer is not None
-    model = folder / ("tiny.gguf" if server is LLAMA else "tiny")
+    model = folder / ("tiny.gguf" if server.name == LLAMA.name else "tiny")
     command = [str(bin_dir / "python"), str(SUPPORT / server.model_writer), str(model), "1", str(times)]
     subprocess.run(command, check=True, timeout=_START_S, env=_environ(bin_dir, folder), capture_output=True)
     return model
