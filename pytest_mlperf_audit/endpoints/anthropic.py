@@ -40,7 +40,6 @@ class _MessagesRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     thinking: dict[str, Any] | None = None
     tools: list[dict[str, Any]] | None = None
     tool_choice: dict[str, Any] | None = None
-    metadata: dict[str, Any] | None = None
     output_config: dict[str, Any] | None = None
     service_tier: str | None = None
     chat_template_kwargs: dict[str, Any] | None = None
@@ -65,6 +64,7 @@ class AnthropicAdapter(TextAdapter):
         "max_completion_tokens": "max_tokens",
         "stop": "stop_sequences",
     }
+    objects = ("thinking",)
     decoders = (MessageStreamDecoder, MessageDecoder)
 
     def _prompt_problem(self, row: Row) -> str | None:

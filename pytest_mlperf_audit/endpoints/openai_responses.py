@@ -67,6 +67,7 @@ class OpenAIResponsesAdapter(TextAdapter):
         "max_tokens": "max_output_tokens",
         "max_completion_tokens": "max_output_tokens",
     }
+    objects = ("reasoning", "text")
     decoders = (ResponseStreamDecoder, ResponseDecoder)
 
     def n_words(self, row: Row) -> int:

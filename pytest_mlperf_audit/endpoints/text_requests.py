@@ -35,6 +35,8 @@ class TextAdapter(EndpointAdapter):
     limit_field: ClassVar[str]
     #: Fields by the names that they have in rows for other APIs.
     aliases: ClassVar[Mapping[str, str]]
+    #: Fields that are objects by the API; where a row has a text there, it is the data set's own and not sent.
+    objects: ClassVar[Collection[str]]
     #: Decoders of a stream and of a document.
     decoders: ClassVar[tuple[Callable[..., ReplyDecoder], Callable[..., ReplyDecoder]]]
 
@@ -87,7 +89,11 @@ class TextAdapter(EndpointAdapter):
 
     def _given(self, row: Row) -> dict[str, Any]:
         """Return what a row says, by the names of this API, without absent values."""
-        given = {column: value for column, value in row.items() if value is not None}
+        given = {
+            column: value
+            for column, value in row.items()
+            if value is not None and not (column in self.objects and isinstance(value, str))
+        }
         for alias, field in self.aliases.items():
             if alias in given:
                 given.setdefault(field, given[alias])

@@ -128,6 +128,7 @@ def test_columns_override_model_params():
     assert body["thinking"] == {"type": "disabled"}
     assert body["messages"] == [{"role": "user", "content": "p"}]
     assert not {"answer", "stop", "name", "prompt"} & body.keys()
+    assert not {"thinking", "metadata"} & sent({"prompt": "p", "thinking": "2 + 2", "metadata": {"of": 3}}).keys()
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,7 @@ def test_columns_override_model_params_under_each_name_of_the_limit():
     assert (body["temperature"], body["model"], body["reasoning"]) == (0.5, "other", {"effort": "low"})
     assert body["max_output_tokens"] == 4
     assert not {"answer", "max_tokens", "prompt"} & body.keys()
+    assert not {"text", "reasoning"} & sent({"prompt": "p", "text": "of a book", "reasoning": "2 + 2"}).keys()
     assert sent({"prompt": "p"}, Edit(max_tokens=2))["max_output_tokens"] == 2
     assert ADAPTER.token_limit({"prompt": "p", "max_completion_tokens": 3}) == 3
     assert ADAPTER.token_limit({"prompt": "p"}) == 8
