@@ -73,12 +73,12 @@ def everything(session: nox.Session) -> None:
 
 @nox.session
 def real_servers(session: nox.Session) -> None:
-    """Audit servers that nobody here wrote: 10 GB of packages, kept in nox's cache, and a quarter of an hour."""
+    """Audit servers that nobody here wrote: 10 GB of packages, kept in nox's cache, and an hour."""
     folder = str((session.cache_dir / "real-servers").absolute())
     session.install("-q", "-e", ".[test]")
     session.run("python", "-m", "tests.support.real_servers", folder)
-    tests = ["-m", "nightly", "-n", "0", "tests/nightly/test_real_servers.py", "tests/nightly/test_image_servers.py"]
-    session.run("python", "-m", "pytest", *tests, env={"REAL_SERVERS": folder})
+    tests = [f"tests/nightly/test_{kind}_servers.py" for kind in ("real", "image", "text")]
+    session.run("python", "-m", "pytest", "-m", "nightly", "-n", "0", *tests, env={"REAL_SERVERS": folder})
 
 
 def _pytest(session: nox.Session, *paths: str) -> None:
