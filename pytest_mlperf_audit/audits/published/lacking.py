@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from ...text import readable
 from ..shipped import mlperf_names
@@ -39,6 +40,7 @@ class Rounds:
 
     def __init__(self, tree: Path, scenarios: Iterable[Path]) -> None:
         self._tree = tree
+        self._homes: dict[Path, Path] = {}
         self._runs: dict[Path, list[Path]] = defaultdict(list)
         for path in scenarios:
             self._runs[self._home(path)].append(path / RUN / SUMMARY)
@@ -52,18 +54,32 @@ class Rounds:
         return self._found[home]
 
     def _home(self, path: Path) -> Path:
+        if path == self._tree or folded(path.name) in DIVISIONS or folded(path.name) == RESULTS:
+            return self._home_by_parts(path)
+        above = path.parent
+        if above not in self._homes:  # of a benchmark's scenarios and their audits only the first is asked
+            self._homes[above] = self._home_by_parts(above)
+        return self._homes[above]
+
+    def _home_by_parts(self, path: Path) -> Path:
         if (home := above_division(path)) is not None:
             return home
         root = part_of(path.parts, RESULTS)  # <whatever>/<submitter>/results
         return Path(*path.parts[: max(root - 2, len(self._tree.parts))]) if root is not None else self._tree
 
 
-class Result(NamedTuple):
-    """A directory with a performance run: what its path says of it, and its round."""
+@dataclass(frozen=True)
+class Result:
+    """A directory with a performance run, and its round."""
 
+    tree: Path
     path: Path
-    place: AuditDirectory
     round: str
+
+    @cached_property
+    def place(self) -> AuditDirectory:
+        """What its path says of it."""
+        return audit_at(self.tree, self.path / "TEST01", self.path, "test01", "absent")
 
     @property
     def is_in_place(self) -> bool:
@@ -74,8 +90,9 @@ class Result(NamedTuple):
     @property
     def is_audited(self) -> bool:
         """Whether its round is one that asks results like this for audits."""
-        division = folded(self.place.division)
-        return self.round in known_rounds() and division in AUDITED_DIVISIONS and self.is_in_place
+        if self.round not in known_rounds():
+            return False
+        return folded(self.place.division) in AUDITED_DIVISIONS and self.is_in_place
 
     @property
     def is_endpoints(self) -> bool:
@@ -87,9 +104,7 @@ class Result(NamedTuple):
 
 def results_of(tree: Path, scenarios: Iterable[Path], rounds: Rounds) -> list[Result]:
     """Return the directories with a performance run as results."""
-    return [
-        Result(path, audit_at(tree, path / "TEST01", path, "test01", "absent"), rounds.of(path)) for path in scenarios
-    ]
+    return [Result(tree, path, rounds.of(path)) for path in scenarios]
 
 
 def absent(audits: Iterable[AuditDirectory], results: Iterable[Result]) -> Iterator[AuditDirectory]:

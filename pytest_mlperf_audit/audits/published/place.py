@@ -20,6 +20,7 @@ COMPLIANCE, RESULTS = "compliance", "results"
 ROOTS: Final = frozenset({COMPLIANCE, RESULTS})
 
 
+@lru_cache(maxsize=4096)
 def folded(name: str) -> str:
     """Return a name as it compares: without case, and blanks at its ends."""
     return name.strip().lower()

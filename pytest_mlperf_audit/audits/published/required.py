@@ -86,9 +86,12 @@ _SEEDS: Final = {
 }
 
 
+_KNOWN_ROUNDS: Final = sorted(_SEEDS)
+
+
 def known_rounds() -> list[str]:
     """Return the rounds whose required audits are known: v5.0 and on."""
-    return sorted(_SEEDS)
+    return _KNOWN_ROUNDS
 
 
 def required_tests(round_name: str, benchmark: str, *, is_endpoints: bool) -> tuple[str, ...]:

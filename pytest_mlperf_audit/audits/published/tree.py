@@ -120,7 +120,7 @@ def _walk(tree: Path) -> _Walk:
             f"--mlperf-results: {readable(str(error.filename)):.300} cannot be read ({error.strerror}); mend its "
             "permissions, or take it out of the tree"
         )
-    walked.scenarios.sort()
+    walked.scenarios.sort(key=lambda path: path.parts)
     return walked
 
 
