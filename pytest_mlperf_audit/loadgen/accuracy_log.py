@@ -29,6 +29,7 @@ from .json_stream import JsonStream
 from .text import open_plain
 
 _MARK = re.compile(rb"\r?\n\r?\n\.\.\.\r?\n\r?\n")
+_MOST_BEFORE_DOTS: Final = len(b"\r\n\r\n")
 #: What the tool leaves is 8199 bytes; more where the text is not ASCII or its line ends were changed.
 _TRUNCATED_BYTES: Final = 32 << 10
 _HASH = re.compile(r"^hash=(\w+)\s*$", re.MULTILINE)
@@ -130,7 +131,10 @@ def _mark_of(path: Path) -> re.Match[bytes] | None:
             text = file.read(_TRUNCATED_BYTES + 1)
     except OSError as error:
         raise RecordError(f"{path} cannot be read ({error.strerror}); check that it is there") from error
-    return None if len(text) > _TRUNCATED_BYTES else _MARK.search(text)
+    dots = text.find(b"...")
+    if dots < 0 or len(text) > _TRUNCATED_BYTES:
+        return None
+    return _MARK.search(text, max(0, dots - _MOST_BEFORE_DOTS))
 
 
 def read_hash(path: Path) -> str | None:

@@ -118,9 +118,14 @@ def read_detail(path: Path) -> Detail:
 
 def read_detail_log(path: Path) -> tuple[Detail, Events | None]:
     """Read a detail log; return its events, too, where it is as LoadGen writes one. Raises as read_detail does."""
+    return read_regular(path) or (_read_lines(path), None)
+
+
+def read_regular(path: Path) -> tuple[Detail, Events] | None:
+    """Read a detail log that is as LoadGen writes one; None for any other."""
     if (log := read_events(path)) and (detail := _of_events(log)):
         return detail, log
-    return _read_lines(path), None
+    return None
 
 
 def _of_events(log: Events) -> Detail | None:

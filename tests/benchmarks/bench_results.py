@@ -1,13 +1,15 @@
-"""How fast a submission tree is re-verified: python tests/benchmarks/bench_results.py [--tree DIR] [--cases 6000]
+"""How fast submission trees are re-verified: python tests/benchmarks/bench_results.py [--tree DIR ...] [--cases 5000]
 
-Without --tree it writes a tree of TEST04 directories, with detail logs of a published log's size. It prints the seconds
-of collection, and for one process and two workers the seconds and CPU seconds of a whole session; what the
-directories cost beyond collection is the difference of the two.
+`--tree v1.1 --tree v2.1` judges real rounds, one session each, and adds them up; without it a tree of TEST04
+directories is written, with detail logs of a published log's size. For collection, one process, one and two workers it
+prints the audits, the seconds and CPU seconds of the whole command with all its processes, and what 5,000 audits take
+at that rate, the start of each session included.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import resource
 import subprocess
 import sys
@@ -37,8 +39,8 @@ def write_tree(path: Path, cases: int) -> None:
             (directory / "performance/run_1/mlperf_log_detail.txt").write_text(detail)
 
 
-def session(tree: Path, *args: str) -> tuple[float, float, str]:
-    """Run a session; return its seconds, its CPU seconds with its workers', and its last line."""
+def session(tree: Path, *args: str) -> tuple[float, float, int]:
+    """Run a session; return its seconds, its CPU seconds with its workers', and how many audits it judged or found."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as cwd:
@@ -46,29 +48,40 @@ def session(tree: Path, *args: str) -> tuple[float, float, str]:
         done = subprocess.run(
             [*command, f"--mlperf-results={tree}"], cwd=cwd, capture_output=True, text=True, check=False
         )
+    seconds = time.perf_counter() - start
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    lines = [line for line in done.stdout.splitlines() if " in " in line or "collected" in line]
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return time.perf_counter() - start, cpu, lines[-1] if lines else done.stdout[-500:] + done.stderr[-500:]
+    last = next((line for line in reversed(done.stdout.splitlines()) if re.search(r" in [0-9.]+s", line)), None)
+    if last is None:
+        raise SystemExit(f"{done.stdout[-1000:]}{done.stderr[-1000:]}")
+    outcomes = re.findall(r"([0-9]+) (?:passed|failed|skipped|error|tests? collected)", last)
+    return seconds, cpu, sum(map(int, outcomes))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tree", type=Path)
-    parser.add_argument("--cases", type=int, default=6000)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tree", type=Path, action="append", help="a round, or any part of one (repeatable)")
+    parser.add_argument(
+        "--cases", type=int, default=5000, help="directories of the tree that is written without --tree"
+    )
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as made:
-        tree = args.tree or Path(made, "round")
-        if args.tree is None:
-            write_tree(tree, args.cases)
+        trees = [tree.absolute() for tree in args.tree or ()]
+        if not trees:
+            trees = [Path(made, "round")]
+            write_tree(trees[0], args.cases)
+        print(f"{'session':12} {'audits':>6} {'seconds':>8} {'CPU s':>7} {'5,000: seconds':>15} {'CPU s':>7}")
         for name, options in (
             ("collection", ["--collect-only"]),
             ("one process", ["-p", "no:xdist"]),
             ("-n 1", ["-n", "1"]),
             ("-n 2", ["-n", "2"]),
         ):
-            seconds, cpu, last = session(tree, *options)
-            print(f"{name:12} {seconds:6.2f} s  {cpu:6.2f} CPU s   {last}")
+            seconds, cpu, n = map(sum, zip(*(session(tree, *options) for tree in trees), strict=True))
+            print(
+                f"{name:12} {n:6} {seconds:8.2f} {cpu:7.2f} {seconds / n * 5000:15.2f} {cpu / n * 5000:7.2f}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

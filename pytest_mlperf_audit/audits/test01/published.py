@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ...errors import RecordError
-from ...loadgen.detail import read_detail, read_detail_log
+from ...loadgen.detail import read_detail, read_regular
 from ...loadgen.events import Events
 from ...loadgen.summary import read_summary
 from ...loadgen.text import read
@@ -134,9 +134,10 @@ def _run(name: str, directory: Path) -> _Published | None:
 
     By its summary where that was not published, and where it is of v0.7 or older: such a log holds text, no figures.
     """
+    if regular := read_regular(directory / DETAIL):
+        return _Published(runs.of_detail(name, regular[0]), regular[1])
     if (directory / DETAIL).exists() and not ((directory / SUMMARY).exists() and _is_text(directory / DETAIL)):
-        detail, log = read_detail_log(directory / DETAIL)
-        return _Published(runs.of_detail(name, detail), log)
+        return _Published(runs.of_detail(name, read_detail(directory / DETAIL)))
     if (directory / SUMMARY).exists():
         return _Published(runs.of_summary(name, read_summary(directory / SUMMARY), as_rate=False))
     return None
