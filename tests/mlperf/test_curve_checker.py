@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_mlperf_audit.audits.curves.accuracy import TARGETS
 from pytest_mlperf_audit.audits.published.case import verify
 from pytest_mlperf_audit.audits.published.tree import find_audits
 from tests.support.curve_tree import write_curve
@@ -38,6 +39,14 @@ def theirs(submission) -> set[str]:
 
 def ours(submission) -> set[str]:
     return {audit.test for audit in find_audits(submission) if verify(audit).status == "FAIL"}
+
+
+def test_the_targets_of_accuracy_are_theirs():
+    targets = pytest.importorskip("submission_checker.accuracy_targets")
+    for model, target in TARGETS.items():
+        bounds, n_samples = targets.get_thresholds(model)
+        assert target.n_samples == n_samples
+        assert target.scores == {metric: least for metric, (least, most) in bounds.items() if most is None}
 
 
 def test_a_curve_without_fault_is_one_for_both(tmp_path):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pytest_mlperf_audit.audits.published.required import ENDPOINTS_MODELS, knows_model
 from pytest_mlperf_audit.audits.test04 import SAMPLE_INDEX, least_queries
 from pytest_mlperf_audit.config.rulesets import RULESETS, find_ruleset, least_offline_samples, required_audits
 from pytest_mlperf_audit.layouts.videos import sample_rows
@@ -41,6 +42,14 @@ def test_every_version_of_the_checker_is_a_ruleset_and_every_figure_is_its(check
             assert least_offline_samples(ruleset, benchmark) == least, benchmark
         for name, official in config["model_mapping"].items():
             assert required_audits(ruleset, name) == required_audits(ruleset, official), name
+
+
+def test_the_models_of_a_round_are_known_and_those_of_the_endpoints_tool_are_the_checkers(
+    checker: dict[str, Any],
+) -> None:
+    assert set(checker["ENDPOINTS_ALLOWED_MODELS"]) == ENDPOINTS_MODELS
+    for version, config in checker["MODEL_CONFIG"].items():
+        assert [name for name in config["models"] if not knows_model(version, name)] == []
 
 
 def test_the_newest_seeds_are_loadgens_own(upstream: Path) -> None:

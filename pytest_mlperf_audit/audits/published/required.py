@@ -44,7 +44,7 @@ _GUESSED: Final = {
 #: The one audit file that the checker requires of an endpoints submission, and of which model.
 _ENDPOINTS_TEST, _ENDPOINTS_MODEL = "test04", "wan-2.2-t2v-a14b"
 #: ENDPOINTS_ALLOWED_MODELS.
-_ENDPOINTS_MODELS: Final = frozenset(
+ENDPOINTS_MODELS: Final = frozenset(
     {
         *("wan-2.2-t2v-a14b", "qwen3-vl-235b-a22b", "qwen3.6-27b", "llama3.1-8b", "llama3.1-8b-edge"),
         *("gpt-oss-120b", "deepseek-r1"),
@@ -112,14 +112,14 @@ def required_tests(round_name: str, benchmark: str, *, is_endpoints: bool) -> tu
 def may_be_endpoints(round_name: str, benchmark: str) -> bool:
     """Whether a benchmark may be an endpoints submission; any other is LoadGen's, whatever files it has."""
     ruleset = find_ruleset(f"{_PREFIX}{round_name}")
-    return ruleset is not None and _checker_model(benchmark, ruleset) in _ENDPOINTS_MODELS
+    return ruleset is not None and _checker_model(benchmark, ruleset) in ENDPOINTS_MODELS
 
 
 def knows_model(round_name: str, benchmark: str) -> bool:
     """Whether a round knows a benchmark, whatever it asks of it."""
     ruleset = find_ruleset(f"{_PREFIX}{round_name}")
     model = _checker_model(benchmark, ruleset) if ruleset else ""
-    return ruleset is not None and (model in _ENDPOINTS_MODELS or knows_benchmark(ruleset, model))
+    return ruleset is not None and (model in ENDPOINTS_MODELS or knows_benchmark(ruleset, model))
 
 
 def _checker_model(benchmark: str, ruleset: Ruleset) -> str:
