@@ -95,7 +95,7 @@ class OpenAIAudioAdapter(EndpointAdapter):
 
     def decoder(self, *, keep_output: bool = False) -> TranscriptDecoder:
         """Return a decoder for one reply."""
-        return TranscriptDecoder(keep_output=keep_output)
+        return TranscriptDecoder(streaming=self.streaming, keep_output=keep_output)
 
 
 def _as_text(value: str | float) -> str:

@@ -42,14 +42,19 @@ _WORDLESS: Final = (
     "has more to say of others"
 )
 _PLAIN: Final = "text/plain"
+_JSON: Final = "application/json"
 _PAGE: Final = re.compile(rb"<(?:!doctype|html|head|body|\?xml)", re.IGNORECASE)
 _FAILED: Final = re.compile(rb'\{\s*"error"\s*:\s*(?!null|""|\{\s*\})')
 
 
 class TranscriptDecoder:
-    """Reads one reply, as what its Content-Type and its first bytes say it is. `digest` is of the text alone."""
+    """Reads one reply, as what its Content-Type says it is, or where it has none, what was asked for.
 
-    def __init__(self, *, keep_output: bool = False) -> None:
+    `digest` is of the text alone.
+    """
+
+    def __init__(self, *, streaming: bool = False, keep_output: bool = False) -> None:
+        self._streaming = streaming
         self._keep_output = keep_output
         self._media_type = ""
         self._form: ReplyDecoder | None = None
@@ -61,14 +66,13 @@ class TranscriptDecoder:
     def feed(self, data: bytes, at_ns: int) -> None:
         """Take the next piece of the body, received at `at_ns`."""
         if self._form is None:
-            self._form = self._of(data)
+            is_stream = self._media_type.endswith("/event-stream") or (self._streaming and not self._media_type)
+            self._form = (
+                _Events(keep_output=self._keep_output)
+                if is_stream
+                else _Document(keep_output=self._keep_output, media_type=self._media_type)
+            )
         self._form.feed(data, at_ns)
-
-    def _of(self, data: bytes) -> ReplyDecoder:
-        is_stream = self._media_type.endswith("/event-stream")
-        if is_stream or (not self._media_type and data.lstrip().startswith((b"data:", b"event:"))):
-            return _Events(keep_output=self._keep_output)
-        return _Document(keep_output=self._keep_output, plain=self._media_type in ("", _PLAIN))
 
     def finish(self) -> Reply:
         """Return the reply. Raises BadReplyError."""
@@ -80,11 +84,11 @@ class TranscriptDecoder:
 
 
 class _Document(DocumentDecoder):
-    """Reads a reply that is not streamed: JSON, or where it may be `plain` a text."""
+    """Reads a reply that is not streamed: JSON, or a text where its media type is that of one, or "" (not told)."""
 
-    def __init__(self, *, keep_output: bool, plain: bool) -> None:
+    def __init__(self, *, keep_output: bool, media_type: str) -> None:
         super().__init__(Endings(), keep_output=keep_output)
-        self._plain = plain
+        self._media_type = media_type
 
     def finish(self) -> Reply:
         """Return the reply; of a plain text white space is one, too. Raises BadReplyError."""
@@ -109,7 +113,9 @@ class _Document(DocumentDecoder):
         if bare.startswith(b'"'):
             with suppress(ValueError):
                 return as_unicode(text) if isinstance(text := json.loads(bare), str) else None
-        if not self._plain or _PAGE.match(bare):
+        if self._media_type not in ("", _PLAIN) or _PAGE.match(bare):
+            return None
+        if not self._media_type and (not bare or bare.startswith(b"{")):  # JSON that may have been cut
             return None
         if bare.startswith(b"{"):
             with suppress(BadReplyError):
@@ -127,7 +133,7 @@ class _Events(EventStream):
     blanks_count: ClassVar[bool] = True
 
     def __init__(self, *, keep_output: bool) -> None:
-        super().__init__(_Document(keep_output=keep_output, plain=False))
+        super().__init__(_Document(keep_output=keep_output, media_type=_JSON))
         self._said = _Said(keep_output=keep_output)
         self._pieces: list[str] = []
         self._whole: str | None = None

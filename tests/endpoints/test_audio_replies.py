@@ -18,7 +18,7 @@ JSON, TEXT, STREAM = "application/json", "text/plain; charset=utf-8", "text/even
 
 def decode(body: bytes, media_type: str = JSON, *, at: int = 0) -> Reply:
     """Decode a body that comes in pieces, cut at a byte and behind each event."""
-    decoder = TranscriptDecoder(keep_output=True)
+    decoder = TranscriptDecoder(streaming=b"data:" in body, keep_output=True)
     decoder.on_head({"Content-Type": media_type} if media_type else {})
     for number, piece in enumerate(filter(None, (body[:at], body[at:]))):
         decoder.feed(piece, number)
@@ -143,6 +143,8 @@ def test_plain_texts_that_look_like_something_else(text):
         (b"\xff\xfe", TEXT, "malformed", "UTF-8"),
         (b"\x1f\x8b\x08", TEXT, "malformed", "gzip"),
         (b'{"text":null}', JSON, "malformed", "no text"),
+        (b'{"text":"he', "", "malformed", "not JSON"),
+        (b"  ", "", "empty", "no body"),
         (b'{"text":["a"]}', JSON, "malformed", "no text"),
         (b'{"task":"transcribe"}', JSON, "malformed", "no text"),
         (b"[]", JSON, "malformed", "no object"),
@@ -160,7 +162,7 @@ def test_plain_texts_that_look_like_something_else(text):
         (b"event: error\ndata: x\n\n", STREAM, "server_error", "x"),
         (b": ping\n\n", STREAM, "malformed", "no event"),
     ],
-    ids=range(25),
+    ids=range(27),
 )
 def test_what_is_no_transcript_fails(body, media_type, reason, words):
     failed = refusal(body, media_type)

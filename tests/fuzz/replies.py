@@ -16,6 +16,7 @@ import msgspec
 
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.endpoints.anthropic import AnthropicAdapter
+from pytest_mlperf_audit.endpoints.audio import OpenAIAudioAdapter
 from pytest_mlperf_audit.endpoints.base import BadReplyError, EndpointAdapter, Reply
 from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter, OpenAICompletionsAdapter
 from pytest_mlperf_audit.endpoints.openai_embeddings import OpenAIEmbeddingsAdapter
@@ -88,6 +89,11 @@ _DOCUMENTS: dict[type[EndpointAdapter], Sequence[dict[str, Any]]] = {
     ),
     OpenAIEmbeddingsAdapter: (*VECTORS, *_ERRORS),
     OpenAIRerankAdapter: (*RANKINGS, *_ERRORS),
+    OpenAIAudioAdapter: (
+        {"text": "\u00fcber", "usage": {"type": "duration", "seconds": 2}},
+        {"task": "transcribe", "text": "a b", "segments": [{"text": "a b", "tokens": [1, 2]}], "duration": 2.0},
+        *_ERRORS,
+    ),
     VideoGenAdapter: (
         {"video_id": "v1", "video_path": "/videos/v1.mp4", "status": "completed"},
         {"video_id": "v2", "video_bytes": base64.b64encode(_MP4 * 3).decode()},
@@ -123,6 +129,13 @@ _STREAMS: dict[type[EndpointAdapter], Sequence[Sequence[dict[str, Any]]]] = {
     ),
     OpenAIResponsesAdapter: RESPONSE_STREAMS,
     AnthropicAdapter: MESSAGE_STREAMS,
+    OpenAIAudioAdapter: (
+        (_delta({"content": "It "}), _delta({"content": "is."}, "stop"), _END),
+        (
+            {"type": "transcript.text.delta", "delta": "It "},
+            {"type": "transcript.text.done", "text": "It is.", "usage": {"input_tokens": 4, "output_tokens": 2}},
+        ),
+    ),
     SGLangAdapter: (
         (_generated("a", [5], None), _generated("a b", [5, 6], None), _generated("a b", [5, 6, 2], _STOP)),
         (_generated("a", [5], None), _generated(" b", [6], None), _generated("", [2], _STOP)),
@@ -205,7 +218,7 @@ def _stream(kind: type[EndpointAdapter], drawn: random.Random) -> tuple[bytes, i
 
 def _ends(event: dict[str, Any]) -> bool:
     """Whether an event says that the output ended."""
-    if event.get("type") in ("message_stop", "response.completed", "response.incomplete"):
+    if event.get("type") in ("message_stop", "response.completed", "response.incomplete", "transcript.text.done"):
         return True
     reasons = [choice["finish_reason"] for choice in event.get("choices", ())]
     return any(reasons) or bool(event.get("meta_info", {}).get("finish_reason"))

@@ -5,6 +5,7 @@ What is said depends on the file's bytes alone, its name left out. A stream has 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -21,6 +22,8 @@ _FORMS: Final = ("json", "text", "verbose_json")
 _BOUNDARY: Final = re.compile(r'multipart/form-data\s*;.*?boundary="?([^";]+)', re.IGNORECASE)
 _NAME: Final = re.compile(rb'\bname="([^"]*)"')
 _N_STRETCHES: Final = 16
+#: What a segment says of itself besides.
+_SURE: Final = {"temperature": 0.0, "avg_logprob": -0.1, "compression_ratio": 1.0, "no_speech_prob": 0.0}
 #: Bytes of a second, as of 16 bits at 16 kHz.
 _BYTES_A_SECOND: Final = 32_000
 
@@ -77,10 +80,10 @@ def _reply(config: SimulatedConfig, ask: Ask, answer: Answer) -> Body:
     said = output(config, answer)
     if wants.response_format == "text":
         return Body(said.text.encode(), "text/plain")
-    usage = {"type": "duration", "seconds": wants.seconds}
+    usage = {"type": "duration", "seconds": math.ceil(wants.seconds)}
     if wants.response_format == "json":
         return json_body({"text": said.text, "usage": usage})
-    segment = {"id": 0, "start": 0.0, "end": wants.seconds, "text": said.text, "tokens": said.ids}
+    segment = {"id": 0, "seek": 0, "start": 0.0, "end": wants.seconds, "text": said.text, "tokens": said.ids, **_SURE}
     about = {"task": "transcribe", "language": "english", "duration": wants.seconds}
     return json_body({**about, "text": said.text, "segments": [segment], "usage": usage})
 
