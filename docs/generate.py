@@ -69,6 +69,7 @@ audit:
 * **Data set formats**: JSON Lines, JSON (an array of objects, or `{"data": [...]}`), CSV (all values are text) and
   Parquet (`pip install '.[parquet]'` in the clone). A row without `prompt` is read with the first of
   `user_prompt`, `question`, `input`, `input_text`, `problem`, `query` as its prompt, and `system_prompt` as `system`.
+  `template` makes columns of others: `template: {prompt: 'What is {title} made of?'}`.
 * **Editors**: `pytest_mlperf_audit/config/schema.json` is a JSON Schema of the file. With the YAML language server, put
   `# yaml-language-server: $schema=PATH/schema.json` on the first line.
 """

@@ -126,6 +126,11 @@ class DatasetConfig(Block):
         description="Columns to rename, as `new name: name in the file` (prompt: article), or a path into a "
         "column (messages: body.messages, prompt: 'conversations[0].value')",
     )
+    template: dict[str, str] | None = Field(
+        default=None,
+        description="Columns made of others, as `name: text`: {column} in a text is the row's value there, as in "
+        "`prompt: 'What is {title} made of?'`; {{column}} stands for itself",
+    )
     eval_method: str | None = Field(default=None, description="Scorer of an accuracy data set (older form)")
     accuracy_config: AccuracyConfig | None = Field(default=None, description="How an accuracy data set is scored")
     accuracy_run: bool = Field(

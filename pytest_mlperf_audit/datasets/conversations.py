@@ -152,7 +152,7 @@ class _Chosen(Dataset):
 def load_conversations(config: DatasetConfig, search: Sequence[Path]) -> Conversations:
     """Load a file of conversations. Raises DatasetError: no such file, or a line that is wrong, with the cure."""
     path = find_file(config, search)
-    for key in ("samples", "parser"):
+    for key in ("samples", "parser", "template"):
         if getattr(config, key) is not None:
             raise DatasetError(
                 f"data set {config.name!r}: {key} has no meaning for conversations; take it out (how many are played "

@@ -15,6 +15,7 @@ from ..config.dataset import DatasetConfig
 from ..errors import DatasetError
 from .formats import READERS
 from .paths import ABSENT, at_path
+from .template import completed
 
 _DECODE = msgspec.json.Decoder(dict[str, Any]).decode
 _ENCODE = msgspec.json.Encoder().encode
@@ -121,15 +122,15 @@ def load_dataset(config: DatasetConfig, search: Sequence[Path], own_columns: Col
     """
     path = find_file(config, search)
     read, unit = READERS[format_of(config, path)]
-    parser = config.parser or {}
-    rows = Rows()
+    parser, rows = config.parser or {}, Rows()
     try:
         for row, line, raw in read(path):
-            mapped = _mapped(row, parser, f"{path} {unit} {line}", own_columns)
+            where = f"{path} {unit} {line}"
+            mapped = completed(_mapped(row, parser, where, own_columns), config.template, where)
             try:
                 rows.append(mapped, line, raw if mapped is row else None)
             except (TypeError, ValueError, OverflowError) as error:
-                raise DatasetError(f"{path} {unit} {line}: has a value that cannot be sent as JSON ({error})") from None
+                raise DatasetError(f"{where}: has a value that cannot be sent as JSON ({error})") from None
             if len(rows) == config.samples:
                 break
     except OSError as error:
