@@ -16,7 +16,7 @@ from ....stats.ranks import Floats, excluded_together_p, holm
 from ..seen import contrasts
 from ..seen.beginning import reported
 from ..seen.contrast import EVERYWHERE, Contrast
-from ..seen.contrasts import AT_LAST, LATE
+from ..seen.contrasts import AT_LAST
 from ..seen.evidence import Evidence
 from ..seen.naming import named, named_of_inputs, reaches_floors
 from ..sent.apart import LATE_AGAIN
@@ -34,31 +34,14 @@ from ..settings import (
     Kind,
 )
 from . import bursts
-from .judgement import TOO_FAST, Judged, Judgement, Word, is_too_fast, kinds_of, proofs_of, told_by_ids
+from .doubts import CLEAR_P, LUCKY_LEAD, SUSPECT_P, doubt_of
+from .judgement import Judged, Judgement, Word, kinds_of, proofs_of, told_by_ids
 
-#: A contrast is clear when its speed-up is below the floor, or as likely by chance as this.
-_CLEAR_P = 0.05
-#: A query that leads all it is compared with by this factor may be a hit of a cache that hits now and then.
-_LUCKY_LEAD = 2.0
 #: Reuse that shows in no contrast of one kind is as likely chance, unless p corrected is this, or less.
 _SURE_P = 0.001
 _NO_KIND = (
     "exact repeats are faster than twins with a new beginning, though not surely, and no comparison of one kind of "
     "cache says so: run it again, or with the probe's thorough: true"
-)
-#: A wider cache is suspected, never found, from this p on.
-_SUSPECT_P = 0.02
-_KNOWN_ROWS = (
-    "rows of the data set come back faster than their twins, but no faster than when first sent: the endpoint knew "
-    "them, or twins have more to read; prompts of over six words, or replies that count prompt tokens, would tell"
-)
-_SUSPECTED = (
-    "some repeats that came late, with others in flight, were far faster than any twin, in too few queries to be sure: "
-    "a cache may serve under load only, or what is not recent; run the audit again, with thorough: true"
-)
-_TWINS_SUSPECTED = (
-    "twins with {twins} are faster than all-new inputs, in too few queries to be sure: a cache may take inputs that "
-    "are nearly alike for the same, or inputs differ in cost; run the audit again, with the probe's groups: 96"
 )
 #: A look before the last says CLEAN of inputs of no text only where twins are not so many times as fast as new inputs.
 _TWINS_TIMES = 2.0
@@ -97,7 +80,7 @@ def groups_judgement(
         if evidence.n_groups() < n_groups:
             break
         last = number == len(looks)
-        judgement = _look(evidence, n_groups, len(looks), last=last, thorough=thorough)
+        judgement = _look(evidence, n_groups, len(looks), forbidden, last=last, thorough=thorough)
         if not last and _may_get_a_name(judgement):
             judgement = nameless = replace(judgement, settled=False)  # further groups may say which cache it is
         elif judgement.settled or judgement.proved(forbidden):
@@ -118,10 +101,12 @@ def _may_get_a_name(judgement: Judgement) -> bool:
     if not found or not found <= {f"response[{DATASET}]", f"response[{EVERYWHERE}]"}:
         return False
     wider = [one.contrast for one in judgement.judged if one.contrast.kind in ("near_duplicate", "semantic")]
-    return any(contrast.p <= _SUSPECT_P and reaches_floors(contrast) for contrast in wider)
+    return any(contrast.p <= SUSPECT_P and reaches_floors(contrast) for contrast in wider)
 
 
-def _look(evidence: Evidence, n_groups: int, n_looks: int, *, last: bool, thorough: bool) -> Judgement:
+def _look(
+    evidence: Evidence, n_groups: int, n_looks: int, forbidden: Sequence[Kind], *, last: bool, thorough: bool
+) -> Judgement:
     tested = contrasts.family(evidence, n_groups)
     judged = _judge(tested, (LOOKS_ALPHA if evidence.apart else LOOKS_ALPHA_OF_BEFORE) / n_looks)
     shared = bursts.proof(evidence)
@@ -162,20 +147,9 @@ def _look(evidence: Evidence, n_groups: int, n_looks: int, *, last: bool, thorou
         settled, reason = (last or clear, "") if nature.kind else (False, nature.why)
         of_ids = bool(shared or told or nature.told or _told_by_ids(evidence, n_groups))
         return Judgement("CACHE", tuple(judged), proofs, kinds, settled, null[0], reason, notes, nature.may_be, of_ids)
-    if doubt := _doubt(judged, evidence.twins, last=last):
+    if doubt := doubt_of(judged, evidence.twins, forbidden, last=last):
         return Judgement("INCONCLUSIVE", tuple(judged), settled=last, null_p=null[0], reason=doubt, notes=notes)
     return _clean(evidence, n_groups, tuple(judged), last=last, thorough=thorough, null_p=null[0], notes=notes)
-
-
-def _doubt(judged: Sequence[Judged], twins: str, *, last: bool) -> str:
-    """Return what speaks against CLEAN though nothing was found, "" for nothing."""
-    if any(map(_may_be_known, judged)):
-        return _KNOWN_ROWS
-    if last and any(map(is_too_fast, judged)):
-        return TOO_FAST
-    if last and twins and any(map(_may_know_twins, judged)):
-        return _TWINS_SUSPECTED.format(twins=twins)
-    return _SUSPECTED if any(map(_is_suspected, judged)) else ""
 
 
 def _is_sure(one: Judged) -> bool:
@@ -222,7 +196,7 @@ def needs_more(contrast: Contrast | None, alpha: float) -> bool:
     """Whether what was looked at for the first time, at `alpha`, is neither found nor clear, and so has to go on."""
     if contrast is None or contrast.p <= alpha:
         return False
-    return contrast.p <= _CLEAR_P and reaches_floors(contrast)
+    return contrast.p <= CLEAR_P and reaches_floors(contrast)
 
 
 def _judge(tested: Sequence[Contrast], alpha: float) -> list[Judged]:
@@ -248,25 +222,8 @@ def _is_clear(contrast: Contrast) -> bool:
     """Whether a contrast that was not found needs no further groups."""
     if contrast.kind == "coalescing" or contrast.of in AT_LAST:
         return True  # further groups bring no more of them
-    lucky = contrast.kind in _MAY_BE_LUCKY and contrast.lead >= _LUCKY_LEAD
-    return not lucky and (contrast.p > _CLEAR_P or not reaches_floors(contrast))
-
-
-def _is_suspected(one: Judged) -> bool:
-    """Whether late repeats are more often among the fastest than chance explains well, and by far."""
-    contrast = one.contrast
-    return contrast.of == LATE and not one.found and contrast.p <= _CLEAR_P and contrast.lead >= _LUCKY_LEAD
-
-
-def _may_know_twins(one: Judged) -> bool:
-    """Whether twins of inputs of no text seem to be faster than new inputs, which differ in cost."""
-    contrast = one.contrast
-    return contrast.kind == "near_duplicate" and contrast.p <= _SUSPECT_P and reaches_floors(contrast)
-
-
-def _may_be_known(one: Judged) -> bool:
-    """Whether rows are surely faster than their twins, though they were so when they were first sent."""
-    return one.contrast.held_back and one.p_corrected <= ALPHA and reaches_floors(one.contrast)
+    lucky = contrast.kind in _MAY_BE_LUCKY and contrast.lead >= LUCKY_LEAD
+    return not lucky and (contrast.p > CLEAR_P or not reaches_floors(contrast))
 
 
 def _replayed(evidence: Evidence, n_groups: int, judged: Sequence[Judged]) -> tuple[tuple[str, ...], tuple[str, ...]]:
