@@ -55,6 +55,8 @@ class RealServer(NamedTuple):
     ready: str
     #: Packages that pip brings along and the server does not need.
     without: tuple[str, ...] = ()
+    #: The interpreter to make its virtual environment with; "" for the one that runs.
+    python: str = ""
 
     def home(self, installed: Path) -> Path:
         """Return its virtual environment."""
@@ -176,7 +178,8 @@ def install(server: RealServer, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / f"{home.name}.log"
     pip = [str(home / "bin/python"), "-m", "pip"]
-    commands = [[sys.executable, "-m", "venv", "--clear", str(home)], [*pip, "install", "--no-input", *server.packages]]
+    make = [server.python or sys.executable, "-m", "venv", "--clear", str(home)]
+    commands = [make, [*pip, "install", "--no-input", *server.packages]]
     if server.without:
         commands.append([*pip, "uninstall", "-y", *server.without])
     try:
