@@ -157,6 +157,10 @@ class EndpointAdapter(ABC):
         """Return what keeps that page's model from being sent the queries, and the cure, or None."""
         return None
 
+    def refusal_cure(self, status: int, words: str) -> str | None:  # noqa: ARG002 - for adapters that know more
+        """Return what to do where the first query is refused with a status and these words, or None where any may."""
+        return None
+
     def with_token_ids(self) -> EndpointAdapter | None:
         """Return the adapter whose requests ask for the tokens of the output; None where the API has no way to."""
         return None

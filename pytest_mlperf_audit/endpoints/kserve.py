@@ -7,6 +7,7 @@ constant, and repeats are equal in every header.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -29,6 +30,10 @@ _HEADER = "Inference-Header-Content-Length"
 _BLOCK = 256
 _ENCODER = msgspec.json.Encoder()
 _TEXTS = "BYTES"
+_NOT_FOUND = 404
+_FAILED = 500
+_REFUSED = frozenset({400, 422})
+_OF_TENSORS = re.compile(r"input|output|shape|type|tensor", re.IGNORECASE)
 
 
 class KServeAdapter(EndpointAdapter):
@@ -172,6 +177,18 @@ class KServeAdapter(EndpointAdapter):
                 return f"{wrong}; correct model_params.tensors"
         if outputs and (missing := [name for name in self._asked_for() if name not in outputs]):
             return f"has no output {missing[0]!r}; its outputs are {', '.join(map(str, outputs))}"
+        return None
+
+    def refusal_cure(self, status: int, words: str) -> str | None:
+        """Return the cure for what Triton, MLServer and KServe refuse; a 404 without the model's name is the path's."""
+        if status == _NOT_FOUND and re.search(rf"(?<!\w){re.escape(self.params.name)}(?!\w)", words):
+            return f"correct model_params.name{' or version' if self.params.version else ''}"
+        if status in _REFUSED and self.params.batch_size > 1 and "batch" in words.lower():
+            return "lower model_params.batch_size"
+        if status in _REFUSED and _OF_TENSORS.search(words):
+            return "correct model_params.tensors"
+        if status == _FAILED and self._tensors is not None and self._tensors.encoding == "binary":
+            return "see the server's log, or set model_params.tensors.encoding: json (MLServer takes no other)"
         return None
 
     def _asked_for(self) -> Iterator[str]:

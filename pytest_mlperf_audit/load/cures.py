@@ -77,6 +77,8 @@ async def _cause(refusal: Refusal, adapter: EndpointAdapter, page: _Page, url: s
         return what, CLIENT_CURE
     if status in {401, 403}:
         return credentials_refused(status, page.target)
+    if cure := adapter.refusal_cure(status, refusal.detail):
+        return what, cure
     if status in {400, 404, 422} and (cure := await _model(refusal, page, url)):
         return what, cure
     if status in _NO_SUCH_PATH:
@@ -185,6 +187,8 @@ async def _path(adapter: EndpointAdapter, page: _Page, url: str) -> str:
     """Return the cure for a path where nothing is, naming the API that is at another."""
     anywhere = await page.status(_NOWHERE)  # some servers answer every GET alike
     for other in shipped():
+        if other.api_type == adapter.api_type:
+            continue
         found = anywhere if other.path == adapter.path else await page.status(other.path)
         if found != anywhere and found in _PATH_IS_THERE:
             return f"{other.path} is there: set endpoint_config.api_type: {other.api_type}, or correct the URL"

@@ -353,3 +353,28 @@ TRITON = {
 def test_metadata_that_does_not_fit_is_told_before_any_query(changes, of, problem):
     assert adapter(**of).metadata_problem(json.dumps({**TRITON, **changes}).encode()) == problem
     assert adapter(**of).metadata_problem(b"no json") is None
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "cure"),
+    [
+        (404, "Request for unknown model: 'resnet50' is not found", "correct model_params.name or version"),  # Triton
+        (404, "Model resnet50 with version 7 not found", "correct model_params.name or version"),  # MLServer
+        (404, "Not Found", None),
+        (400, "inference request batch-size must be <= 8 for 'm1'", "lower model_params.batch_size"),
+        (400, "unexpected inference input 'y' for model 'm1'", "correct model_params.tensors"),
+        (422, "body.inputs.0.datatype: Input should be 'BOOL'", "correct model_params.tensors"),
+        (400, "The plain HTTP request was sent to HTTPS port", None),
+        (503, "no input today", None),
+        (500, "Internal Server Error", "see the server's log, or set model_params.tensors.encoding: json (MLServer "),
+    ],
+)
+def test_the_cures_of_what_real_servers_refuse(status, words, cure):
+    said = adapter(version="7", batch_size=16).refusal_cure(status, words)
+    assert (said or "").startswith(cure or "")
+    assert (said is None) == (cure is None)
+
+
+def test_a_model_without_a_version_and_json_have_fewer_cures():
+    assert adapter().refusal_cure(404, "Model resnet50 not found") == "correct model_params.name"
+    assert adapter(encoding="json").refusal_cure(500, "Internal Server Error") is None

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from pytest_mlperf_audit.config.model_params import ModelParams
+from pytest_mlperf_audit.config.tensors import Tensors
+from pytest_mlperf_audit.endpoints.kserve import KServeAdapter
 from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
 from pytest_mlperf_audit.errors import EndpointError
 from pytest_mlperf_audit.load import first_query
@@ -23,8 +25,8 @@ CHAT = "/v1/chat/completions"
 def ask(engine, server):
     """Ask the server its first query, as of a YAML with the model and token limit given."""
 
-    def ask(*, url=None, path=None, streaming=False, ready_timeout_s=0.0, told=None, keyless=False, **params):
-        engine.adapter = OpenAIChatAdapter(ModelParams(name="m", max_new_tokens=16, **params), streaming=streaming)
+    def ask(*, url=None, path=None, streaming=False, ready_timeout_s=0.0, told=None, keyless=False, adapter=None, **params):
+        engine.adapter = adapter or OpenAIChatAdapter(ModelParams(name="m", max_new_tokens=16, **params), streaming=streaming)
         target = Target(urls=(url or server.url,), path=path, secrets=() if keyless else ("sk-123456",))
         tell = (told if told is not None else []).append
         return ask_first(engine.source, target, timeout_s=5, ready_timeout_s=ready_timeout_s, tell=tell)
@@ -100,6 +102,14 @@ def test_another_api_is_named(ask, server):
     server.get = lambda path: (405 if path == "/generate" else 404, {})
     with pytest.raises(EndpointError, match=r"/generate is there: set endpoint_config.api_type: sglang"):
         ask()
+
+
+def test_an_api_is_not_named_in_its_own_place(ask, server):
+    text = {"name": "text", "datatype": "BYTES", "shape": [1], "column": "prompt"}
+    server.post = lambda _path, _body: (404, {"detail": "Not Found"})
+    server.get = lambda path: (405 if path.endswith("/infer") else 404, {})
+    with pytest.raises(EndpointError, match=r"correct endpoint_config.endpoints or api_type \(now kserve_v2\)"):
+        ask(adapter=KServeAdapter(ModelParams(name="m", tensors=Tensors(inputs=[text], encoding="json"))))
 
 
 @pytest.mark.parametrize("base", ["", "/v1", CHAT])

@@ -9,9 +9,14 @@ from mlserver import MLModel
 from mlserver.codecs import NumpyCodec
 from mlserver.types import InferenceRequest, InferenceResponse
 
+POISON = 900
+
 
 class Tiny(MLModel):
-    """Takes x, FP32 of shape [rows, 3, 32, 32]; gives scores of ten classes, and the label of the greatest."""
+    """Takes x, FP32 of shape [rows, 3, 32, 32]; gives scores of ten classes, and the label of the greatest.
+
+    Fails where the first element is 900 or more.
+    """
 
     async def load(self) -> bool:
         """Make the weights from the seed in the settings."""
@@ -25,6 +30,8 @@ class Tiny(MLModel):
         given = {one.name: one for one in payload.inputs}
         x = NumpyCodec.decode_input(given["x"])
         await asyncio.sleep(self._service_s)
+        if (x[:, 0, 0, 0] >= POISON).any():
+            raise ValueError("an input of the batch is poison")
         scores = (x.reshape(len(x), -1) @ self._weights).astype(np.float32)
         outputs = [("label", scores.argmax(axis=1)), ("scores", scores)]
         return InferenceResponse(
