@@ -77,7 +77,8 @@ def real_servers(session: nox.Session) -> None:
     folder = str((session.cache_dir / "real-servers").absolute())
     session.install("-q", "-e", ".[test]")
     session.run("python", "-m", "tests.support.real_servers", folder)
-    tests = [f"tests/nightly/test_{kind}_servers.py" for kind in ("real", "image", "text", "audio")]
+    session.run("python", "-m", "tests.support.kserve_servers", folder)
+    tests = [f"tests/nightly/test_{kind}_servers.py" for kind in ("real", "image", "text", "audio", "kserve")]
     session.run("python", "-m", "pytest", "-m", "nightly", "-n", "0", *tests, env={"REAL_SERVERS": folder})
 
 

@@ -25,8 +25,11 @@ CHAT = "/v1/chat/completions"
 def ask(engine, server):
     """Ask the server its first query, as of a YAML with the model and token limit given."""
 
-    def ask(*, url=None, path=None, streaming=False, ready_timeout_s=0.0, told=None, keyless=False, adapter=None, **params):
-        engine.adapter = adapter or OpenAIChatAdapter(ModelParams(name="m", max_new_tokens=16, **params), streaming=streaming)
+    def ask(
+        *, url=None, path=None, streaming=False, ready_timeout_s=0.0, told=None, keyless=False, adapter=None, **params
+    ):
+        chat = ModelParams(name="m", max_new_tokens=16, **params)
+        engine.adapter = adapter or OpenAIChatAdapter(chat, streaming=streaming)
         target = Target(urls=(url or server.url,), path=path, secrets=() if keyless else ("sk-123456",))
         tell = (told if told is not None else []).append
         return ask_first(engine.source, target, timeout_s=5, ready_timeout_s=ready_timeout_s, tell=tell)

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.real_servers import SUPPORT, NotHereError, RealServer, install
+from tests.support.real_servers import SUPPORT, RealServer, installed_or_why_not
 
 #: What a query takes beside the work of the server, milliseconds.
 SERVICE_MS = 40
@@ -74,12 +74,7 @@ KSERVE_SERVERS = (TRITON, MLSERVER)
 def main(folder: Path) -> None:
     """Install both, and say what could not be had."""
     for server in KSERVE_SERVERS:
-        try:
-            install(server, folder)
-        except NotHereError as error:
-            print(error, flush=True)
-        else:
-            print(f"{server.name} {server.version} is installed in {server.home(folder)}", flush=True)
+        print(installed_or_why_not(server, folder), flush=True)
 
 
 if __name__ == "__main__":

@@ -265,10 +265,11 @@ def main(folder: Path, names: list[str]) -> None:
     if unknown := set(names) - set(known):
         raise SystemExit(f"no such server: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     for name in names or known:
-        print(_installed_or_why_not(known[name], folder), flush=True)
+        print(installed_or_why_not(known[name], folder), flush=True)
 
 
-def _installed_or_why_not(server: RealServer, folder: Path) -> str:
+def installed_or_why_not(server: RealServer, folder: Path) -> str:
+    """Install a server; return where it is, or why it cannot be."""
     try:
         install(server, folder)
     except NotHereError as error:

@@ -3,7 +3,7 @@
     python triton_server.py HTTP_PORT GRPC_PORT METRICS_PORT CACHE SERVICE_MS
 
 CACHE is `on` (its response cache) or `off`. `m1` takes x, FP32 of shape [rows, 3, 32, 32], in batches of up to 8, waits
-SERVICE_MS, and fails where the first element is 900 or more. `last` takes x, FP32 of any length, and gives its last one.
+SERVICE_MS, and fails where the first element is 900 or more. `last` takes x, FP32 of any length, and gives its last.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def serve(http: int, grpc: int, metrics: int, *, cache: bool, service_s: float) 
         scores = x.reshape(len(x), -1) @ weights
         return {"scores": scores, "label": scores.argmax(axis=1, keepdims=True).astype(np.int64)}
 
-    def give_last(requests: list) -> list:
+    def give_last(requests: list[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
         return [{"last": request["x"][-1:]} for request in requests]
 
     local = {"http_address": "127.0.0.1", "grpc_address": "127.0.0.1", "metrics_address": "127.0.0.1"}
