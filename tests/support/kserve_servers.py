@@ -1,6 +1,6 @@
 """Servers of the Open Inference Protocol that nobody here wrote, each with a small model of random weights.
 
-    python -m tests.support.kserve_servers FOLDER
+    python -m tests.support.kserve_servers FOLDER [NAME ...]
 
 installs them (700 MB): Triton, which comes with nvidia-pytriton and needs a Python 3.12 with its shared library on
 PATH as `python3.12`, and MLServer. What they serve is `on` or `off`: whether their own cache keeps replies.
@@ -71,11 +71,11 @@ MLSERVER = RealServer("mlserver", "1.7.1", ("mlserver==1.7.1",), None, _mlserver
 KSERVE_SERVERS = (TRITON, MLSERVER)
 
 
-def main(folder: Path) -> None:
-    """Install both, and say what could not be had."""
-    for server in KSERVE_SERVERS:
+def main(folder: Path, names: list[str]) -> None:
+    """Install servers, both where none is named, and say what could not be had."""
+    for server in (one for one in KSERVE_SERVERS if not names or one.name in names):
         print(installed_or_why_not(server, folder), flush=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).absolute())
+    main(Path(sys.argv[1]).absolute(), sys.argv[2:])

@@ -12,7 +12,7 @@ from mlserver.types import InferenceRequest, InferenceResponse
 POISON = 900
 
 
-class Tiny(MLModel):  # type: ignore[misc] - untyped where its package is not installed
+class Tiny(MLModel):  # type: ignore[misc]
     """Takes x, FP32 of shape [rows, 3, 32, 32]; gives scores of ten classes, and the label of the greatest.
 
     Fails where the first element is 900 or more.

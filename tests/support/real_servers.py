@@ -164,7 +164,7 @@ def installed(server: RealServer, folder: Path) -> Path:
     if not (home / "installed").exists():
         raise NotHereError(
             f"{server.name} {server.version} is not installed in {folder}; "
-            f"run python -m tests.support.real_servers {folder} {server.name}"
+            f"run python -m {server.command.__module__} {folder} {server.name}"
         )
     return home / "bin"
 
