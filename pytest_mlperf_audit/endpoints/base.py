@@ -147,7 +147,8 @@ class EndpointAdapter(ABC):
         for place in places:
             if place.is_file():
                 return place
-        raise FileNotFoundError(f"no such file: {path}; looked in {', '.join(str(one.parent) for one in places)}")
+        looked = ", ".join(dict.fromkeys(str(one.parent) for one in places))
+        raise FileNotFoundError(f"no such file: {path}; looked in {looked}")
 
     def metadata_path(self) -> str | None:
         """Return the path of a page that tells what the server's model takes, to be read before the first query."""
