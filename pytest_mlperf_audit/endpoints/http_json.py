@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -17,11 +18,10 @@ from ..datasets.paths import ABSENT, at_path
 from ..runs.script import NO_EDIT, Edit
 from .base import EndpointAdapter, Reply, Row, digest
 from .failures import error_text, failure
-from .replies import as_count, as_word, bad, parse_leniently, short_id
+from .replies import as_count, as_unicode, as_word, bad, parse_leniently, short_id
 from .tensors import edited
 
 _ENCODER = msgspec.json.Encoder()
-_CANONICAL = msgspec.json.Encoder(order="sorted")
 _PARAMS = ("max_new_tokens", "temperature", "seed")
 
 
@@ -150,16 +150,20 @@ class _Decoder:
             raise bad("malformed", f"the reply has nothing at {http.output}; its members are {', '.join(document)}")
         if output is None or output in ("", [], {}):
             raise bad("empty", f"the reply has an empty {http.output}")
-        text = output if isinstance(output, str) else _CANONICAL.encode(output).decode()
+        text = as_unicode(output if isinstance(output, str) else json.dumps(output, sort_keys=True, ensure_ascii=False))
         return Reply(
-            digest=digest(text.encode(errors="surrogatepass")),
-            id=short_id(as_word(self._at(document, http.id))),
-            model=as_word(self._at(document, http.model)),
+            digest=digest(text.encode()),
+            id=self._word(document, http.id),
+            model=self._word(document, http.model),
             output=text if self._keep_output else None,
             tokens=as_count(self._at(document, http.tokens)),
             prompt_tokens=as_count(self._at(document, http.prompt_tokens)),
             cached_tokens=as_count(self._at(document, http.cached_tokens)),
         )
+
+    def _word(self, document: Mapping[str, Any], path: str | None) -> str | None:
+        word = as_word(self._at(document, path))
+        return short_id(as_unicode(word)) if word else None
 
     def _at(self, document: Mapping[str, Any], path: str | None) -> Any:
         value = at_path(document, path) if path else None

@@ -11,7 +11,7 @@ import numpy as np
 
 from .base import Reply
 from .failures import failure
-from .replies import as_count, as_list, as_mapping, bad, parse_leniently, short_id
+from .replies import as_count, as_list, as_mapping, as_unicode, bad, parse_leniently, short_id
 from .tensors import DTYPES, Array
 
 _HEADER = "inference-header-content-length"
@@ -53,12 +53,12 @@ class KServeDecoder:
         outputs = self._outputs(document, memoryview(self._body)[end:])
         hasher = hashlib.sha256()
         for name, (datatype, shape, elements) in outputs.items():
-            hasher.update(f"{name} {datatype} {list(shape)} ".encode())
+            hasher.update(as_unicode(f"{name} {datatype} {list(shape)} ").encode())
             hasher.update(elements)
         return Reply(
             digest=hasher.hexdigest()[:32],
-            id=short_id(document["id"] if isinstance(document.get("id"), str) else None),
-            model=document["model_name"] if isinstance(document.get("model_name"), str) else None,
+            id=_word(document.get("id")),
+            model=_word(document.get("model_name")),
             output=self._label(outputs) if self._keep_output else None,
         )
 
@@ -98,6 +98,10 @@ class KServeDecoder:
         array: Array = np.frombuffer(elements, dtype=DTYPES[datatype]).reshape(shape[0], -1)
         labels = array[:, 0] if array.shape[1] == 1 else array.argmax(axis=1)
         return "\n".join(str(int(label) + self._label_offset) for label in labels)
+
+
+def _word(value: Any) -> str | None:
+    return short_id(as_unicode(value)) if isinstance(value, str) else None
 
 
 def _require_bytes(

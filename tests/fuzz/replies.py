@@ -14,10 +14,14 @@ from typing import Any
 
 import msgspec
 
+from pytest_mlperf_audit.config.http_json import HttpJson
 from pytest_mlperf_audit.config.model_params import ModelParams
+from pytest_mlperf_audit.config.tensors import TensorInput, Tensors
 from pytest_mlperf_audit.endpoints.anthropic import AnthropicAdapter
 from pytest_mlperf_audit.endpoints.audio import OpenAIAudioAdapter
 from pytest_mlperf_audit.endpoints.base import BadReplyError, EndpointAdapter, Reply
+from pytest_mlperf_audit.endpoints.http_json import HttpJsonAdapter
+from pytest_mlperf_audit.endpoints.kserve import KServeAdapter
 from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter, OpenAICompletionsAdapter
 from pytest_mlperf_audit.endpoints.openai_embeddings import OpenAIEmbeddingsAdapter
 from pytest_mlperf_audit.endpoints.openai_images import OpenAIImagesAdapter
@@ -32,7 +36,13 @@ from .kind import WrongError, require
 from .mutate import mutate_json, mutated, pieces
 from .text_replies import MESSAGE_STREAMS, MESSAGES, RANKINGS, RESPONSE_STREAMS, RESPONSES, VECTORS
 
-_PARAMS = ModelParams(name="m")
+_PARAMS = ModelParams(
+    name="m",
+    tensors=Tensors(inputs=(TensorInput(name="x", shape=(4,)),)),
+    http=HttpJson(
+        path="/p", body={"q": "{q}"}, twin="q", output="out[0].text", id="id", model="by", tokens="n.out", error="wrong"
+    ),
+)
 _DETAIL_CHARACTERS = 200
 _USAGE = {"prompt_tokens": 9, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 4}}
 _TOOL = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": '{"at": "sky"}'}}
@@ -63,6 +73,10 @@ def _generated(text: str, ids: list[int], reason: Any) -> dict[str, Any]:
     return {"text": text, "output_ids": ids, "meta_info": meta}
 
 
+def _inferred(*outputs: dict[str, Any]) -> dict[str, Any]:
+    return {"id": "k", "model_name": "m", "model_version": "1", "outputs": list(outputs)}
+
+
 _STOP = {"type": "stop", "matched": 2}
 _ERRORS: Sequence[dict[str, Any]] = (
     {"error": {"message": "out of memory", "type": "server_error", "code": 500}},
@@ -89,6 +103,20 @@ _DOCUMENTS: dict[type[EndpointAdapter], Sequence[dict[str, Any]]] = {
     ),
     OpenAIEmbeddingsAdapter: (*VECTORS, *_ERRORS),
     OpenAIRerankAdapter: (*RANKINGS, *_ERRORS),
+    HttpJsonAdapter: (
+        {"out": [{"text": "blue \u2028 sky"}], "id": 7, "by": "m2", "n": {"out": "3"}, "wrong": None},
+        {"out": [{"text": {"b": [1.5, None], "a": "x"}}], "id": {"name": "i"}},
+        *_ERRORS,
+    ),
+    KServeAdapter: (
+        _inferred({"name": "p", "datatype": "FP32", "shape": [1, 3], "data": [0.1, 0.7, 0.2]}),
+        _inferred(
+            {"name": "label", "datatype": "INT64", "shape": [2], "data": [[65], [970]]},
+            {"name": "words", "datatype": "BYTES", "shape": [1, 1], "data": ["a \u2028 b"]},
+        ),
+        {"error": "unexpected shape for input 'x'"},
+        *_ERRORS,
+    ),
     OpenAIAudioAdapter: (
         {"text": "\u00fcber", "usage": {"type": "duration", "seconds": 2}},
         {"task": "transcribe", "text": "a b", "segments": [{"text": "a b", "tokens": [1, 2]}], "duration": 2.0},
