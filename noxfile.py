@@ -78,7 +78,7 @@ def real_servers(session: nox.Session) -> None:
     session.install("-q", "-e", ".[test]")
     session.run("python", "-m", "tests.support.real_servers", folder)
     session.run("python", "-m", "tests.support.kserve_servers", folder)
-    tests = [f"tests/nightly/test_{kind}_servers.py" for kind in ("real", "image", "text", "audio", "kserve")]
+    tests = [f"tests/nightly/test_{kind}_servers.py" for kind in ("real", "image", "text", "audio", "kserve", "vision")]
     session.run("python", "-m", "pytest", "-m", "nightly", "-n", "0", *tests, env={"REAL_SERVERS": folder})
 
 
