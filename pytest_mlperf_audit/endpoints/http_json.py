@@ -18,8 +18,8 @@ from ..datasets.paths import ABSENT, at_path
 from ..runs.script import NO_EDIT, Edit
 from .base import EndpointAdapter, Reply, Row, digest
 from .failures import error_text, failure
+from .numbers.tensors import edited
 from .replies import as_count, as_unicode, as_word, bad, parse_leniently, short_id
-from .tensors import edited
 
 _ENCODER = msgspec.json.Encoder()
 _PARAMS = ("max_new_tokens", "temperature", "seed")

@@ -9,17 +9,17 @@ from .base import EndpointAdapter
 
 #: Modules and their adapters. They are imported when they are asked for: some need numpy.
 _ADAPTERS: Final = (
-    ("openai", "OpenAIChatAdapter"),
-    ("openai", "OpenAICompletionsAdapter"),
-    ("openai_responses", "OpenAIResponsesAdapter"),
-    ("anthropic", "AnthropicAdapter"),
-    ("sglang", "SGLangAdapter"),
-    ("openai_embeddings", "OpenAIEmbeddingsAdapter"),
-    ("openai_rerank", "OpenAIRerankAdapter"),
-    ("videogen", "VideoGenAdapter"),
-    ("openai_images", "OpenAIImagesAdapter"),
-    ("audio", "OpenAIAudioAdapter"),
-    ("kserve", "KServeAdapter"),
+    ("text.openai", "OpenAIChatAdapter"),
+    ("text.openai", "OpenAICompletionsAdapter"),
+    ("text.openai_responses", "OpenAIResponsesAdapter"),
+    ("text.anthropic", "AnthropicAdapter"),
+    ("text.sglang", "SGLangAdapter"),
+    ("numbers.openai_embeddings", "OpenAIEmbeddingsAdapter"),
+    ("numbers.openai_rerank", "OpenAIRerankAdapter"),
+    ("media.videogen", "VideoGenAdapter"),
+    ("media.openai_images", "OpenAIImagesAdapter"),
+    ("media.audio", "OpenAIAudioAdapter"),
+    ("numbers.kserve", "KServeAdapter"),
     ("http_json", "HttpJsonAdapter"),
 )
 

@@ -120,8 +120,8 @@ def null_runs(n: int) -> None:
     from pytest_mlperf_audit.config.dataset import DatasetConfig
     from pytest_mlperf_audit.config.model_params import ModelParams
     from pytest_mlperf_audit.datasets import load_dataset
+    from pytest_mlperf_audit.endpoints.media.videogen import VideoGenAdapter
     from pytest_mlperf_audit.endpoints.source import RequestSource
-    from pytest_mlperf_audit.endpoints.videogen import VideoGenAdapter
     from pytest_mlperf_audit.load.group import PlannedPhase, run_group
     from pytest_mlperf_audit.load.target import Target
     from pytest_mlperf_audit.records.store import consistent

@@ -33,8 +33,8 @@ import psutil
 from pytest_mlperf_audit.config.dataset import DatasetConfig
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.datasets import load_dataset
-from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
 from pytest_mlperf_audit.endpoints.source import RequestSource
+from pytest_mlperf_audit.endpoints.text.openai import OpenAIChatAdapter
 from pytest_mlperf_audit.load.group import PlannedPhase, run_group
 from pytest_mlperf_audit.load.loop import loop_name, run_until_done
 from pytest_mlperf_audit.load.target import Target

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pytest_mlperf_audit.config.model_params import ModelParams
-from pytest_mlperf_audit.endpoints.anthropic import AnthropicAdapter
 from pytest_mlperf_audit.endpoints.base import BadReplyError, Reply, digest
+from pytest_mlperf_audit.endpoints.text.anthropic import AnthropicAdapter
 from pytest_mlperf_audit.runs.script import NO_EDIT, Edit
 
 PARAMS = ModelParams(name="llama", max_new_tokens=8)

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from pytest_mlperf_audit.config.model_params import ModelParams
-from pytest_mlperf_audit.endpoints.audio import OpenAIAudioAdapter
 from pytest_mlperf_audit.endpoints.failures import oddities, request_fields
 from pytest_mlperf_audit.endpoints.form import form_fields
+from pytest_mlperf_audit.endpoints.media.audio import OpenAIAudioAdapter
 from pytest_mlperf_audit.runs.body import Pieces
 from pytest_mlperf_audit.runs.script import NO_EDIT, Edit
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mlperf_audit.endpoints.audio_reply import TranscriptDecoder
 from pytest_mlperf_audit.endpoints.base import BadReplyError, Reply, digest
+from pytest_mlperf_audit.endpoints.media.audio_reply import TranscriptDecoder
 
 JSON, TEXT, STREAM = "application/json", "text/plain; charset=utf-8", "text/event-stream; charset=utf-8"
 

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from pytest_mlperf_audit.config.model_params import ModelParams
-from pytest_mlperf_audit.endpoints.anthropic import AnthropicAdapter
-from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
-from pytest_mlperf_audit.endpoints.openai_responses import OpenAIResponsesAdapter
+from pytest_mlperf_audit.endpoints.text.anthropic import AnthropicAdapter
+from pytest_mlperf_audit.endpoints.text.openai import OpenAIChatAdapter
+from pytest_mlperf_audit.endpoints.text.openai_responses import OpenAIResponsesAdapter
 from pytest_mlperf_audit.runs.script import NO_EDIT, Edit
 
 TWIN = Edit(lead="ocean lamp", in_place=True)
@@ -140,7 +140,7 @@ def test_other_chat_apis_have_images_in_their_own_form(tmp_path):
 
 
 def test_rows_of_token_ids_are_left_alone():
-    from pytest_mlperf_audit.endpoints.openai import OpenAICompletionsAdapter
+    from pytest_mlperf_audit.endpoints.text.openai import OpenAICompletionsAdapter
 
     adapter = OpenAICompletionsAdapter(ModelParams(name="m"))
     row = {"prompt": [1, 2, 3], "image": "not sent"}

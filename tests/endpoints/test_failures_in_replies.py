@@ -11,9 +11,9 @@ from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.endpoints import failures
 from pytest_mlperf_audit.endpoints.base import BadReplyError, EndpointAdapter, Reply
 from pytest_mlperf_audit.endpoints.failures import error_text, failure
-from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter, OpenAICompletionsAdapter
-from pytest_mlperf_audit.endpoints.sglang import SGLangAdapter
-from pytest_mlperf_audit.endpoints.videogen import VideoGenAdapter
+from pytest_mlperf_audit.endpoints.media.videogen import VideoGenAdapter
+from pytest_mlperf_audit.endpoints.text.openai import OpenAIChatAdapter, OpenAICompletionsAdapter
+from pytest_mlperf_audit.endpoints.text.sglang import SGLangAdapter
 
 DONE = b"data: [DONE]\n\n"
 KINDS: list[type[EndpointAdapter]] = [OpenAIChatAdapter, OpenAICompletionsAdapter, SGLangAdapter]

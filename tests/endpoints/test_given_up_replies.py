@@ -8,8 +8,8 @@ import pytest
 
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.endpoints.base import BadReplyError
-from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
-from pytest_mlperf_audit.endpoints.videogen import VideoGenAdapter
+from pytest_mlperf_audit.endpoints.media.videogen import VideoGenAdapter
+from pytest_mlperf_audit.endpoints.text.openai import OpenAIChatAdapter
 
 
 def reason(adapter, reply):

@@ -17,8 +17,8 @@ from pydantic import ValidationError
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.config.tensors import TensorInput, Tensors
 from pytest_mlperf_audit.endpoints.base import BadReplyError
-from pytest_mlperf_audit.endpoints.kserve import KServeAdapter
-from pytest_mlperf_audit.endpoints.tensors import DTYPES, edited, tensor
+from pytest_mlperf_audit.endpoints.numbers.kserve import KServeAdapter
+from pytest_mlperf_audit.endpoints.numbers.tensors import DTYPES, edited, tensor
 from pytest_mlperf_audit.runs.script import NO_EDIT, Edit
 
 TWIN = Edit(lead="ocean lamp", in_place=True)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.endpoints.base import BadReplyError, Reply
-from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
-from pytest_mlperf_audit.endpoints.sglang import SGLangAdapter
+from pytest_mlperf_audit.endpoints.text.openai import OpenAIChatAdapter
+from pytest_mlperf_audit.endpoints.text.sglang import SGLangAdapter
 
 PARAMS = ModelParams(name="m")
 

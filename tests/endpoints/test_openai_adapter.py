@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.endpoints.base import BadReplyError, Reply, digest
-from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
 from pytest_mlperf_audit.endpoints.registry import shipped
+from pytest_mlperf_audit.endpoints.text.openai import OpenAIChatAdapter
 from pytest_mlperf_audit.runs.script import NO_EDIT, Edit
 
 ADAPTER = OpenAIChatAdapter(ModelParams(name="llama", max_new_tokens=8))

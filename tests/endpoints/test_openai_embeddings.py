@@ -11,7 +11,7 @@ import pytest
 
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.endpoints.base import BadReplyError, Reply, digest
-from pytest_mlperf_audit.endpoints.openai_embeddings import OpenAIEmbeddingsAdapter
+from pytest_mlperf_audit.endpoints.numbers.openai_embeddings import OpenAIEmbeddingsAdapter
 from pytest_mlperf_audit.runs.script import NO_EDIT, Edit
 
 ADAPTER = OpenAIEmbeddingsAdapter(ModelParams(name="bert"))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pytest_mlperf_audit.config.model_params import ModelParams
-from pytest_mlperf_audit.endpoints.openai_images import OpenAIImagesAdapter
+from pytest_mlperf_audit.endpoints.media.openai_images import OpenAIImagesAdapter
 from pytest_mlperf_audit.runs.script import NO_EDIT, Edit
 
 #: MLPerf's settings of Stable Diffusion XL.

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_mlperf_audit.endpoints.base import BadReplyError, Reply, digest
-from pytest_mlperf_audit.endpoints.openai_images_reply import MAX_TEXT_BYTES, ImagesDecoder
+from pytest_mlperf_audit.endpoints.media.openai_images_reply import MAX_TEXT_BYTES, ImagesDecoder
 from tests.support.pictures import EXTENDED, LOSSLESS, LOSSY, chunk, jpeg, png
 
 ONE, OTHER = png(), png(grey=9)

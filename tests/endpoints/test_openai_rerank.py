@@ -9,7 +9,7 @@ import pytest
 
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.endpoints.base import BadReplyError, Reply
-from pytest_mlperf_audit.endpoints.openai_rerank import OpenAIRerankAdapter
+from pytest_mlperf_audit.endpoints.numbers.openai_rerank import OpenAIRerankAdapter
 from pytest_mlperf_audit.runs.script import NO_EDIT, Edit
 
 ADAPTER = OpenAIRerankAdapter(ModelParams(name="bge"))

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.endpoints.base import BadReplyError, Reply, digest
-from pytest_mlperf_audit.endpoints.openai_responses import OpenAIResponsesAdapter
+from pytest_mlperf_audit.endpoints.text.openai_responses import OpenAIResponsesAdapter
 from pytest_mlperf_audit.runs.script import NO_EDIT, Edit
 
 PARAMS = ModelParams(name="llama", max_new_tokens=8)

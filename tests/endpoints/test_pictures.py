@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from pytest_mlperf_audit.config.tensors import TensorInput
-from pytest_mlperf_audit.endpoints.pictures import resnet50
-from pytest_mlperf_audit.endpoints.tensors import TensorError, tensor
+from pytest_mlperf_audit.endpoints.numbers.pictures import resnet50
+from pytest_mlperf_audit.endpoints.numbers.tensors import TensorError, tensor
 
 MEANS = np.array([123.68, 116.78, 103.94], dtype="<f4")
 

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_mlperf_audit.endpoints import failures, openai_parts
+from pytest_mlperf_audit.endpoints import failures
 from pytest_mlperf_audit.endpoints.base import BadReplyError, Reply
-from pytest_mlperf_audit.endpoints.openai_parts import read_part
-from pytest_mlperf_audit.endpoints.openai_reply import Collector, CompletionDecoder, StreamDecoder
 from pytest_mlperf_audit.endpoints.stream import Endings, EventParser
+from pytest_mlperf_audit.endpoints.text import openai_parts
+from pytest_mlperf_audit.endpoints.text.openai_parts import read_part
+from pytest_mlperf_audit.endpoints.text.openai_reply import Collector, CompletionDecoder, StreamDecoder
 
 texts = st.none() | st.just("") | st.text(max_size=20)
 counts = st.none() | st.just(0) | st.integers(0, 2**31 - 1)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.endpoints.base import BadReplyError, Reply
-from pytest_mlperf_audit.endpoints.sglang import SGLangAdapter
+from pytest_mlperf_audit.endpoints.text.sglang import SGLangAdapter
 from pytest_mlperf_audit.runs.script import NO_EDIT, Edit
 
 PARAMS = ModelParams(name="llama", max_new_tokens=8)

@@ -13,10 +13,10 @@ from pydantic import ValidationError
 from pytest_mlperf_audit.config.endpoint import SimulatedConfig
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.endpoints.base import BadReplyError, EndpointAdapter, Reply
-from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter, OpenAICompletionsAdapter
-from pytest_mlperf_audit.endpoints.sglang import SGLangAdapter
 from pytest_mlperf_audit.endpoints.simulated.model import id_of
 from pytest_mlperf_audit.endpoints.source import load_tokenizer
+from pytest_mlperf_audit.endpoints.text.openai import OpenAIChatAdapter, OpenAICompletionsAdapter
+from pytest_mlperf_audit.endpoints.text.sglang import SGLangAdapter
 from tests.support.tokenizer import write_tokenizer
 
 KINDS: list[type[Any]] = [OpenAIChatAdapter, OpenAICompletionsAdapter, SGLangAdapter]

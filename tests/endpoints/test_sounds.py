@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_mlperf_audit.endpoints import sounds
-from pytest_mlperf_audit.endpoints.sounds import SoundError, problem, sound
+from pytest_mlperf_audit.endpoints.media import sounds
+from pytest_mlperf_audit.endpoints.media.sounds import SoundError, problem, sound
 from pytest_mlperf_audit.runs.script import NO_EDIT, Edit
 
 RATE, N_FRAMES = 8000, 4000

@@ -9,8 +9,8 @@ import pytest
 
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.endpoints.base import Reply
-from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter, OpenAICompletionsAdapter
-from pytest_mlperf_audit.endpoints.videogen import VideoGenAdapter
+from pytest_mlperf_audit.endpoints.media.videogen import VideoGenAdapter
+from pytest_mlperf_audit.endpoints.text.openai import OpenAIChatAdapter, OpenAICompletionsAdapter
 from pytest_mlperf_audit.runs.script import Edit
 
 KINDS = [OpenAIChatAdapter, OpenAICompletionsAdapter]

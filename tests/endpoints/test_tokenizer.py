@@ -12,9 +12,9 @@ from pytest_mlperf_audit.config.dataset import DatasetConfig
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.datasets import load_dataset
 from pytest_mlperf_audit.endpoints.base import Reply
-from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
+from pytest_mlperf_audit.endpoints.media.videogen import VideoGenAdapter
 from pytest_mlperf_audit.endpoints.source import RequestSource, load_tokenizer
-from pytest_mlperf_audit.endpoints.videogen import VideoGenAdapter
+from pytest_mlperf_audit.endpoints.text.openai import OpenAIChatAdapter
 from pytest_mlperf_audit.errors import PlanError
 from pytest_mlperf_audit.runs.spec import Keep
 from tests.support.tokenizer import write_tokenizer

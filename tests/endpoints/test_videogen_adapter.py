@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.endpoints.base import BadReplyError, Reply, digest
-from pytest_mlperf_audit.endpoints.videogen import MAX_TEXT_BYTES, VideoGenAdapter
+from pytest_mlperf_audit.endpoints.media.videogen import MAX_TEXT_BYTES, VideoGenAdapter
 from pytest_mlperf_audit.runs.script import NO_EDIT, Edit
 
 ADAPTER = VideoGenAdapter(ModelParams(name="wan22"))

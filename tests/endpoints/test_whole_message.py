@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from pytest_mlperf_audit.endpoints.openai_reply import CompletionDecoder, StreamDecoder
 from pytest_mlperf_audit.endpoints.stream import Endings
+from pytest_mlperf_audit.endpoints.text.openai_reply import CompletionDecoder, StreamDecoder
 from pytest_mlperf_audit.runs.message import AssistantMessage, ToolCall
 
 

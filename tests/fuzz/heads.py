@@ -13,8 +13,8 @@ from typing import Any
 
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.endpoints.base import digest
-from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
 from pytest_mlperf_audit.endpoints.source import ReplyIds
+from pytest_mlperf_audit.endpoints.text.openai import OpenAIChatAdapter
 from pytest_mlperf_audit.load.exchange import Exchange, Recorder
 from pytest_mlperf_audit.load.http import HttpTransport
 from pytest_mlperf_audit.load.target import Address, Target

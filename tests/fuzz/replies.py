@@ -17,18 +17,18 @@ import msgspec
 from pytest_mlperf_audit.config.http_json import HttpJson
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.config.tensors import TensorInput, Tensors
-from pytest_mlperf_audit.endpoints.anthropic import AnthropicAdapter
-from pytest_mlperf_audit.endpoints.audio import OpenAIAudioAdapter
 from pytest_mlperf_audit.endpoints.base import BadReplyError, EndpointAdapter, Reply
 from pytest_mlperf_audit.endpoints.http_json import HttpJsonAdapter
-from pytest_mlperf_audit.endpoints.kserve import KServeAdapter
-from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter, OpenAICompletionsAdapter
-from pytest_mlperf_audit.endpoints.openai_embeddings import OpenAIEmbeddingsAdapter
-from pytest_mlperf_audit.endpoints.openai_images import OpenAIImagesAdapter
-from pytest_mlperf_audit.endpoints.openai_rerank import OpenAIRerankAdapter
-from pytest_mlperf_audit.endpoints.openai_responses import OpenAIResponsesAdapter
-from pytest_mlperf_audit.endpoints.sglang import SGLangAdapter
-from pytest_mlperf_audit.endpoints.videogen import VideoGenAdapter
+from pytest_mlperf_audit.endpoints.media.audio import OpenAIAudioAdapter
+from pytest_mlperf_audit.endpoints.media.openai_images import OpenAIImagesAdapter
+from pytest_mlperf_audit.endpoints.media.videogen import VideoGenAdapter
+from pytest_mlperf_audit.endpoints.numbers.kserve import KServeAdapter
+from pytest_mlperf_audit.endpoints.numbers.openai_embeddings import OpenAIEmbeddingsAdapter
+from pytest_mlperf_audit.endpoints.numbers.openai_rerank import OpenAIRerankAdapter
+from pytest_mlperf_audit.endpoints.text.anthropic import AnthropicAdapter
+from pytest_mlperf_audit.endpoints.text.openai import OpenAIChatAdapter, OpenAICompletionsAdapter
+from pytest_mlperf_audit.endpoints.text.openai_responses import OpenAIResponsesAdapter
+from pytest_mlperf_audit.endpoints.text.sglang import SGLangAdapter
 from pytest_mlperf_audit.runs.query import REASONS
 from tests.support.pictures import EXTENDED, LOSSLESS, LOSSY, jpeg, png
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from pytest_mlperf_audit.endpoints.base import BadReplyError, Reply
-from pytest_mlperf_audit.endpoints.videogen import VideoGenAdapter
+from pytest_mlperf_audit.endpoints.media.videogen import VideoGenAdapter
 from pytest_mlperf_audit.load.group import run_group
 from pytest_mlperf_audit.load.target import Target
 from pytest_mlperf_audit.records.log import read_queries

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pytest_mlperf_audit.config.model_params import ModelParams
-from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
+from pytest_mlperf_audit.endpoints.text.openai import OpenAIChatAdapter
 from pytest_mlperf_audit.errors import EndpointError
 from pytest_mlperf_audit.load.first_query import ask_first, check_endpoint
 from pytest_mlperf_audit.load.target import Target

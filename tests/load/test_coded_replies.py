@@ -8,8 +8,8 @@ import pytest
 
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.endpoints.base import BadReplyError
-from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
 from pytest_mlperf_audit.endpoints.source import ReplyIds
+from pytest_mlperf_audit.endpoints.text.openai import OpenAIChatAdapter
 from pytest_mlperf_audit.load.exchange import Exchange, Recorder
 from pytest_mlperf_audit.load.target import Target
 from pytest_mlperf_audit.runs.query import QueryRecord

@@ -14,7 +14,7 @@ from pytest_mlperf_audit.config.agentic import AgenticInference
 from pytest_mlperf_audit.config.dataset import DatasetConfig
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.datasets import load_conversations
-from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
+from pytest_mlperf_audit.endpoints.text.openai import OpenAIChatAdapter
 from pytest_mlperf_audit.runs.query import QueryRecord
 from pytest_mlperf_audit.runs.spec import Concurrency
 from pytest_mlperf_audit.runs.trajectories import Salt, Trajectories

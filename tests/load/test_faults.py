@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from pytest_mlperf_audit.endpoints.videogen import VideoGenAdapter
+from pytest_mlperf_audit.endpoints.media.videogen import VideoGenAdapter
 from pytest_mlperf_audit.load import tally as tally_module
 from pytest_mlperf_audit.load.target import Target
 from pytest_mlperf_audit.runs.query import REASONS

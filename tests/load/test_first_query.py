@@ -10,8 +10,8 @@ import pytest
 
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.config.tensors import Tensors
-from pytest_mlperf_audit.endpoints.kserve import KServeAdapter
-from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
+from pytest_mlperf_audit.endpoints.numbers.kserve import KServeAdapter
+from pytest_mlperf_audit.endpoints.text.openai import OpenAIChatAdapter
 from pytest_mlperf_audit.errors import EndpointError
 from pytest_mlperf_audit.load import first_query
 from pytest_mlperf_audit.load.first_query import ask_first

@@ -9,9 +9,9 @@ import pytest
 
 from pytest_mlperf_audit.config.endpoint import SimulatedConfig
 from pytest_mlperf_audit.config.model_params import ModelParams
-from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter, OpenAICompletionsAdapter
-from pytest_mlperf_audit.endpoints.sglang import SGLangAdapter
 from pytest_mlperf_audit.endpoints.simulated import process
+from pytest_mlperf_audit.endpoints.text.openai import OpenAIChatAdapter, OpenAICompletionsAdapter
+from pytest_mlperf_audit.endpoints.text.sglang import SGLangAdapter
 from pytest_mlperf_audit.errors import PlanError
 from pytest_mlperf_audit.runs.order import Scripted
 from pytest_mlperf_audit.runs.script import Round, Step

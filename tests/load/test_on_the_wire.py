@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from pytest_mlperf_audit.endpoints.videogen import VideoGenAdapter
+from pytest_mlperf_audit.endpoints.media.videogen import VideoGenAdapter
 from pytest_mlperf_audit.load.target import Target
 from pytest_mlperf_audit.runs.order import single, without_replacement
 from pytest_mlperf_audit.runs.spec import Concurrency, MaxThroughput

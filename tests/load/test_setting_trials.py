@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_mlperf_audit.config.model_params import ModelParams
-from pytest_mlperf_audit.endpoints.openai_images import OpenAIImagesAdapter
+from pytest_mlperf_audit.endpoints.media.openai_images import OpenAIImagesAdapter
 from pytest_mlperf_audit.errors import EndpointError
 from pytest_mlperf_audit.load.first_query import ask_first
 from pytest_mlperf_audit.load.target import Target

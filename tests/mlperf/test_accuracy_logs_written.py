@@ -26,10 +26,10 @@ from pytest_mlperf_audit.config.dataset import DatasetConfig
 from pytest_mlperf_audit.config.endpoint import SimulatedConfig
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.datasets import load_dataset
-from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
-from pytest_mlperf_audit.endpoints.sglang import SGLangAdapter
 from pytest_mlperf_audit.endpoints.simulated import process
 from pytest_mlperf_audit.endpoints.source import RequestSource
+from pytest_mlperf_audit.endpoints.text.openai import OpenAIChatAdapter
+from pytest_mlperf_audit.endpoints.text.sglang import SGLangAdapter
 from pytest_mlperf_audit.errors import RecordError
 from pytest_mlperf_audit.load.group import PlannedPhase, run_group
 from pytest_mlperf_audit.load.target import Target

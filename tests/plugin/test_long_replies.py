@@ -8,8 +8,8 @@ import pytest
 
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.datasets import Dataset
-from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
 from pytest_mlperf_audit.endpoints.source import RequestSource
+from pytest_mlperf_audit.endpoints.text.openai import OpenAIChatAdapter
 from pytest_mlperf_audit.runs.columns import QueryColumns
 from pytest_mlperf_audit.runs.query import QueryRecord
 from pytest_mlperf_audit.session.phase_warnings import long_replies

@@ -129,7 +129,7 @@ def test_disk_that_fills_up(audit, start_sut, small_disk, args):
 
 
 CRASHING = """
-from pytest_mlperf_audit.endpoints.videogen import VideoGenAdapter
+from pytest_mlperf_audit.endpoints.media.videogen import VideoGenAdapter
 
 class Crashing(VideoGenAdapter):
     api_type = "crashing"

@@ -146,7 +146,7 @@ def test_a_killed_process_leaves_no_verdict(audit, start_sut):
 
 
 ADAPTER = """
-from pytest_mlperf_audit.endpoints.videogen import VideoGenAdapter
+from pytest_mlperf_audit.endpoints.media.videogen import VideoGenAdapter
 
 class Mine(VideoGenAdapter):
     api_type = "mine"

@@ -16,7 +16,7 @@ from PIL import Image
 from pytest_mlperf_audit.config.dataset import DatasetConfig
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.datasets import load_dataset
-from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
+from pytest_mlperf_audit.endpoints.text.openai import OpenAIChatAdapter
 
 NAME = "shopify_product_catalogue"
 FILE = f"data/{NAME}/train+test/{NAME}_train+test.parquet"

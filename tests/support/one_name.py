@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from pytest_mlperf_audit.endpoints.audio import OpenAIAudioAdapter
 from pytest_mlperf_audit.endpoints.base import EndpointAdapter, Row
+from pytest_mlperf_audit.endpoints.media.audio import OpenAIAudioAdapter
 from pytest_mlperf_audit.runs.body import Body
 from pytest_mlperf_audit.runs.script import NO_EDIT, Edit
 

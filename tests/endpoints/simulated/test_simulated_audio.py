@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from pytest_mlperf_audit.config.model_params import ModelParams
-from pytest_mlperf_audit.endpoints.audio import OpenAIAudioAdapter
 from pytest_mlperf_audit.endpoints.base import Reply
+from pytest_mlperf_audit.endpoints.media.audio import OpenAIAudioAdapter
 from pytest_mlperf_audit.endpoints.simulated.wire import FORMATS
 from pytest_mlperf_audit.runs.script import NO_EDIT, Edit
 from tests.support.simulated_formats import Got, sent

@@ -264,7 +264,7 @@ def test_an_endpoint_that_a_worker_does_not_reach(own_crew, start_sut):
 
 
 _ADAPTER = """
-from pytest_mlperf_audit.endpoints.videogen import VideoGenAdapter
+from pytest_mlperf_audit.endpoints.media.videogen import VideoGenAdapter
 from beside_{number} import WORD
 
 class Mine(VideoGenAdapter):

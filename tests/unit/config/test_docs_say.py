@@ -11,7 +11,7 @@ import yaml
 
 from pytest_mlperf_audit.config.endpoint import SimulatedConfig
 from pytest_mlperf_audit.config.rolling import RollingSubmission
-from pytest_mlperf_audit.endpoints.videogen import VideoGenAdapter
+from pytest_mlperf_audit.endpoints.media.videogen import VideoGenAdapter
 
 DOCS = Path(__file__).parents[3] / "docs"
 

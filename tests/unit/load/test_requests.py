@@ -9,8 +9,8 @@ import pytest
 from pytest_mlperf_audit.config.dataset import DatasetConfig
 from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.datasets import load_dataset
-from pytest_mlperf_audit.endpoints.openai import OpenAIChatAdapter
 from pytest_mlperf_audit.endpoints.source import RequestSource
+from pytest_mlperf_audit.endpoints.text.openai import OpenAIChatAdapter
 from pytest_mlperf_audit.load import requests as requests_module
 from pytest_mlperf_audit.load.requests import Requests
 from pytest_mlperf_audit.runs.order import in_turn, with_replacement, without_replacement

@@ -11,12 +11,12 @@ from __future__ import annotations
 import hashlib
 from array import array
 
-from ..runs.message import AssistantMessage, ToolCall
-from .base import Reply, digest
-from .failures import GAVE_UP
+from ...runs.message import AssistantMessage, ToolCall
+from ..base import Reply, digest
+from ..failures import GAVE_UP
+from ..replies import bad, short_id
+from ..stream import DocumentDecoder, Endings, EventStream
 from .openai_parts import Completion, Message, Usage, read_part
-from .replies import bad, short_id
-from .stream import DocumentDecoder, Endings, EventStream
 
 #: Most replies have one of these, which need no search.
 _GOOD_REASONS = frozenset({"stop", "length", "tool_calls"})

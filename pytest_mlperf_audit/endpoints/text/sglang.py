@@ -12,12 +12,12 @@ from typing import Any, ClassVar
 import msgspec
 from typing_extensions import Self
 
-from ..config.model_params import ModelParams
-from ..runs.script import NO_EDIT, Edit
-from .base import EndpointAdapter, ReplyDecoder, Row
-from .rows import edited, ids_problem, misspelt_column, prompt_column, sampling, unsendable
+from ...config.model_params import ModelParams
+from ...runs.script import NO_EDIT, Edit
+from ..base import EndpointAdapter, ReplyDecoder, Row
+from ..rows import edited, ids_problem, misspelt_column, prompt_column, sampling, unsendable
+from ..stream import Endings
 from .sglang_reply import GeneratedDecoder, StreamDecoder
-from .stream import Endings
 
 _ENCODER = msgspec.json.Encoder()
 _TOKEN_COLUMNS = ("input_ids", "input_tokens", "token_ids")

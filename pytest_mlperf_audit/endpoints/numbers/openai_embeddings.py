@@ -13,13 +13,13 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec.structs import replace
 
-from ..config.model_params import ModelParams
-from ..runs.body import Body
-from ..runs.script import NO_EDIT, Edit
-from .base import EndpointAdapter, Reply, Row, n_words
-from .replies import Count, as_word, bad, short_id
-from .rows import edited, ids_problem, misspelt_column, prompt_column, unsendable
-from .stream import DocumentDecoder, Endings
+from ...config.model_params import ModelParams
+from ...runs.body import Body
+from ...runs.script import NO_EDIT, Edit
+from ..base import EndpointAdapter, Reply, Row, n_words
+from ..replies import Count, as_word, bad, short_id
+from ..rows import edited, ids_problem, misspelt_column, prompt_column, unsendable
+from ..stream import DocumentDecoder, Endings
 from .vectors import Asked, document, in_order, numbers, prompt_tokens
 
 _ENCODER = msgspec.json.Encoder()

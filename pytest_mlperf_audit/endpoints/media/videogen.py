@@ -12,12 +12,12 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from ..runs.script import NO_EDIT, Edit
-from .base import BadReplyError, EndpointAdapter, Reply, Row, digest
+from ...runs.script import NO_EDIT, Edit
+from ..base import BadReplyError, EndpointAdapter, Reply, Row, digest
+from ..failures import error_text, failure, may_fail
+from ..replies import bad, parse, parse_leniently, short_id
+from ..rows import unknown_column, unsendable
 from .base64_text import Base64Text
-from .failures import error_text, failure, may_fail
-from .replies import bad, parse, parse_leniently, short_id
-from .rows import unknown_column, unsendable
 
 #: Most bytes of a JSON reply, the base64 of a video not counted.
 MAX_TEXT_BYTES = 2**20

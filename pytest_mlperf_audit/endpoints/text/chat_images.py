@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from .base import Row
+from ..base import Row
 
 COLUMNS: Final = ("image", "images")
 

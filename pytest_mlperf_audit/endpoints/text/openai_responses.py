@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from ..runs.script import Edit
-from .base import Row, n_words
+from ...runs.script import Edit
+from ..base import Row, n_words
 from .chat_messages import chat_messages, messages_problem
 from .responses_reply import ResponseDecoder, ResponseStreamDecoder
 from .text_requests import CHAT_COLUMNS, TextAdapter, chat_only_problem, image_url, parts_in_form

@@ -10,14 +10,14 @@ from typing import Any, ClassVar
 import msgspec
 from typing_extensions import Self
 
-from ..config.model_params import ModelParams
-from ..runs.script import NO_EDIT, Edit
-from .base import EndpointAdapter, ReplyDecoder, Row
+from ...config.model_params import ModelParams
+from ...runs.script import NO_EDIT, Edit
+from ..base import EndpointAdapter, ReplyDecoder, Row
+from ..rows import edited, ids_problem, misspelt_column, prompt_column, sampling, unsendable
+from ..stream import Endings
 from .chat_images import COLUMNS, has_images, images_problem, with_images
 from .chat_messages import chat_messages, messages_problem
 from .openai_reply import CompletionDecoder, StreamDecoder
-from .rows import edited, ids_problem, misspelt_column, prompt_column, sampling, unsendable
-from .stream import Endings
 
 
 class _CommonRequest(msgspec.Struct, kw_only=True, omit_defaults=True):

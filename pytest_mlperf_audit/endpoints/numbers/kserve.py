@@ -15,15 +15,15 @@ from urllib.parse import quote
 import msgspec
 import numpy as np
 
-from ..config.model_params import ModelParams
-from ..config.tensors import TensorInput, Tensors
-from ..datasets.dataset import column_of
-from ..runs.body import Body, Pieces
-from ..runs.script import NO_EDIT, Edit
-from ..text import printable
-from .base import EndpointAdapter, Row
+from ...config.model_params import ModelParams
+from ...config.tensors import TensorInput, Tensors
+from ...datasets.dataset import column_of
+from ...runs.body import Body, Pieces
+from ...runs.script import NO_EDIT, Edit
+from ...text import printable
+from ..base import EndpointAdapter, Row
+from ..replies import as_list
 from .kserve_reply import KServeDecoder
-from .replies import as_list
 from .tensors import Array, TensorError, edited, tensor
 
 _HEADER = "Inference-Header-Content-Length"

@@ -6,8 +6,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from ..runs.script import NO_EDIT, Edit
-from .base import Row
+from ...runs.script import NO_EDIT, Edit
+from ..base import Row
 
 _Message = dict[str, Any]
 

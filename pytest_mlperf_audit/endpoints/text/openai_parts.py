@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from ..runs.message import ToolCall
-from .failures import failure, remark
-from .replies import (
+from ...runs.message import ToolCall
+from ..failures import failure, remark
+from ..replies import (
     Count,
     as_count,
     as_counts,

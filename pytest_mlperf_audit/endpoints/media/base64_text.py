@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from .base import BadReplyError
-from .replies import bad
+from ..base import BadReplyError
+from ..replies import bad
 
 _ALPHABET = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
 

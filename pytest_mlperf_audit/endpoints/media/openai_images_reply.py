@@ -10,11 +10,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from .base import BadReplyError, Reply, digest
+from ..base import BadReplyError, Reply, digest
+from ..failures import failure
+from ..replies import as_word, bad, parse_leniently, short_id
 from .base64_text import Base64Text
-from .failures import failure
 from .image_file import N_TELLING, Image, ImageFile, begins_image
-from .replies import as_word, bad, parse_leniently, short_id
 
 #: Most bytes of a JSON reply, the base64 of images not counted.
 MAX_TEXT_BYTES: Final = 2**20

@@ -10,8 +10,8 @@ import hashlib
 import zlib
 from typing import Final, NamedTuple
 
-from .base import BadReplyError
-from .replies import bad
+from ..base import BadReplyError
+from ..replies import bad
 
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _JPEG: Final = b"\xff\xd8\xff"

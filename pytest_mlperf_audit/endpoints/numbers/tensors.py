@@ -13,8 +13,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from ..config.tensors import TensorInput
-from ..runs.script import Edit
+from ...config.tensors import TensorInput
+from ...runs.script import Edit
 
 Array = npt.NDArray[Any]
 

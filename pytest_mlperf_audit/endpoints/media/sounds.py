@@ -15,8 +15,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..runs.script import Edit
-from ..text import printable
+from ...runs.script import Edit
+from ...text import printable
 
 _Array = npt.NDArray[Any]
 

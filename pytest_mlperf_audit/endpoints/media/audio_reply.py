@@ -20,9 +20,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, ClassVar, Final
 
-from .base import BadReplyError, Reply, ReplyDecoder, digest
-from .failures import GAVE_UP, error_sentence, failure
-from .replies import (
+from ..base import BadReplyError, Reply, ReplyDecoder, digest
+from ..failures import GAVE_UP, error_sentence, failure
+from ..replies import (
     BYTE_ORDER_MARK,
     as_count,
     as_list,
@@ -35,7 +35,7 @@ from .replies import (
     refuse_coded,
     short_id,
 )
-from .stream import DocumentDecoder, Endings, EventStream
+from ..stream import DocumentDecoder, Endings, EventStream
 
 _WORDLESS: Final = (
     "the transcript has no word, which counts as an answer, as nobody may speak in a sound; make sure that the model "

@@ -13,13 +13,13 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from ..config.model_params import ModelParams
-from ..runs.body import Body
-from ..runs.script import NO_EDIT, Edit
-from .base import EndpointAdapter, Reply, Row, n_words
-from .replies import Count, as_word, bad, short_id
-from .rows import misspelt_column, unsendable
-from .stream import DocumentDecoder, Endings
+from ...config.model_params import ModelParams
+from ...runs.body import Body
+from ...runs.script import NO_EDIT, Edit
+from ..base import EndpointAdapter, Reply, Row, n_words
+from ..replies import Count, as_word, bad, short_id
+from ..rows import misspelt_column, unsendable
+from ..stream import DocumentDecoder, Endings
 from .vectors import Asked, document, numbers, prompt_tokens
 
 _ENCODER = msgspec.json.Encoder()

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .base import Reply
-from .failures import failure
-from .replies import as_count, as_list, as_mapping, as_unicode, bad, parse_leniently, short_id
+from ..base import Reply
+from ..failures import failure
+from ..replies import as_count, as_list, as_mapping, as_unicode, bad, parse_leniently, short_id
 from .tensors import DTYPES, Array
 
 _HEADER = "inference-header-content-length"

@@ -12,12 +12,12 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from ..config.image_params import SERVERS, ImageParams
-from ..config.model_params import ModelParams
-from ..runs.script import NO_EDIT, Edit
-from .base import EndpointAdapter, Row, Trial
+from ...config.image_params import SERVERS, ImageParams
+from ...config.model_params import ModelParams
+from ...runs.script import NO_EDIT, Edit
+from ..base import EndpointAdapter, Row, Trial
+from ..rows import misspelt_column, unsendable
 from .openai_images_reply import ImagesDecoder
-from .rows import misspelt_column, unsendable
 
 
 class _Settings(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -17,11 +17,9 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from .base import Reply
-from .failures import GAVE_UP, error_text, failure, may_fail
-from .openai_parts import Message, call, counts, piece
-from .openai_reply import Collector
-from .replies import (
+from ..base import Reply
+from ..failures import GAVE_UP, error_text, failure, may_fail
+from ..replies import (
     as_count,
     as_list,
     as_mapping,
@@ -33,7 +31,9 @@ from .replies import (
     parse_leniently,
     parse_strictly,
 )
-from .stream import DocumentDecoder, Endings, EventStream
+from ..stream import DocumentDecoder, Endings, EventStream
+from .openai_parts import Message, call, counts, piece
+from .openai_reply import Collector
 
 _LAST: Final = frozenset({"response.completed", "response.incomplete"})
 _GAVE_UP: Final = frozenset({"error", "response.failed", "response.cancelled", "response.error"})

@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from ..runs.script import Edit
+from ...runs.script import Edit
+from ..base import Row
 from .anthropic_reply import MessageDecoder, MessageStreamDecoder
-from .base import Row
 from .chat_messages import chat_messages, messages_problem
 from .text_requests import CHAT_COLUMNS, TextAdapter, chat_only_problem, image_url, parts_in_form, without_system
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import msgspec
 
-from .base import Reply
-from .failures import GAVE_UP, failure, may_fail, remark
-from .replies import (
+from ..base import Reply
+from ..failures import GAVE_UP, failure, may_fail, remark
+from ..replies import (
     Count,
     as_count,
     as_counts,
@@ -28,7 +28,7 @@ from .replies import (
     parse_strictly,
     short_id,
 )
-from .stream import DocumentDecoder, Endings, EventStream
+from ..stream import DocumentDecoder, Endings, EventStream
 
 
 class _FinishReason(msgspec.Struct, gc=False):

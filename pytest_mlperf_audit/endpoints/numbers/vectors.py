@@ -10,9 +10,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from ..runs.body import Body
-from .failures import failure, may_fail
-from .replies import as_count, as_mapping, bad, parse, parse_leniently
+from ...runs.body import Body
+from ..failures import failure, may_fail
+from ..replies import as_count, as_mapping, bad, parse, parse_leniently
 
 Numbers = npt.NDArray[np.float32]
 

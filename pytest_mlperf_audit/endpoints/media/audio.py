@@ -7,15 +7,15 @@ from typing import ClassVar
 
 import msgspec
 
-from ..config.audio import Audio, ResponseFormat
-from ..config.model_params import ModelParams
-from ..runs.body import Pieces
-from ..runs.script import NO_EDIT, Edit
-from ..text import printable
+from ...config.audio import Audio, ResponseFormat
+from ...config.model_params import ModelParams
+from ...runs.body import Pieces
+from ...runs.script import NO_EDIT, Edit
+from ...text import printable
+from ..base import EndpointAdapter, Row
+from ..form import CONTENT_TYPE, form
+from ..rows import misspelt_column, unsendable
 from .audio_reply import TranscriptDecoder
-from .base import EndpointAdapter, Row
-from .form import CONTENT_TYPE, form
-from .rows import misspelt_column, unsendable
 from .sounds import SoundError, problem, sound
 
 _SOUND = "audio"

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from ..config.model_params import ModelParams
-from ..runs.script import NO_EDIT, Edit
-from .base import EndpointAdapter, ReplyDecoder, Row
+from ...config.model_params import ModelParams
+from ...runs.script import NO_EDIT, Edit
+from ..base import EndpointAdapter, ReplyDecoder, Row
+from ..rows import misspelt_column, sampling, unsendable
+from ..stream import Endings
 from .chat_images import COLUMNS, has_images, images_problem, with_images
-from .rows import misspelt_column, sampling, unsendable
-from .stream import Endings
 
 _ENCODER = msgspec.json.Encoder()
 #: Columns of a row that is one prompt, or messages.

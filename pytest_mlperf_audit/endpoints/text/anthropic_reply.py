@@ -14,11 +14,9 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from .base import Reply
-from .failures import failure, may_fail
-from .openai_parts import Message, Usage, call, counts, piece
-from .openai_reply import Collector
-from .replies import (
+from ..base import Reply
+from ..failures import failure, may_fail
+from ..replies import (
     as_count,
     as_list,
     as_mapping,
@@ -30,7 +28,9 @@ from .replies import (
     parse_leniently,
     parse_strictly,
 )
-from .stream import DocumentDecoder, Endings, EventStream
+from ..stream import DocumentDecoder, Endings, EventStream
+from .openai_parts import Message, Usage, call, counts, piece
+from .openai_reply import Collector
 
 #: The finish reasons of chat completions, which records have, by the stop reasons of Messages.
 _REASONS: Final = {
