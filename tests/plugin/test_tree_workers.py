@@ -67,7 +67,10 @@ def test_the_workers_know_what_the_controller_found(tmp_path: Path) -> None:
     assert unpacked_surveys(packed_surveys([(tree.path, found)])) == {tree.path: found}
 
 
-def test_workers_do_not_walk_the_tree_and_report_as_one_process_does(pytester: pytest.Pytester) -> None:
+def test_workers_do_not_walk_the_tree_and_report_as_one_process_does(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # this may be a worker itself
     tree = Submission(pytester.path / "round")
     tree.test04("closed/X/S/resnet50/Offline")
     tree.test04("closed/Y/S/resnet50/Offline", ratio=1.5)
