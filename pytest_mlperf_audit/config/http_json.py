@@ -13,6 +13,7 @@ from .block import Block, reject
 
 #: A place in the body where a value of the row stands; {{ and }} are braces.
 PLACE = re.compile(r"\{\{|\}\}|\{(\w+)\}")
+_BRACE = re.compile(r"\{[^{}]*\}?|\}")
 
 
 class HttpJson(Block):
@@ -31,7 +32,7 @@ class HttpJson(Block):
     twin_kind: Literal["text", "numbers"] = Field(
         default="text",
         description="What that column holds: text, whose words are changed, or a list of numbers, of which a few are "
-        "changed by the least steps of a float64",
+        "changed by the least steps of a float64, whole numbers by one where the list has 64 or more of them alone",
     )
     output: str = Field(description="Path of the output in the reply; any JSON value")
     id: str | None = Field(default=None, description="Path of the reply's id, which no other reply has")
@@ -49,6 +50,12 @@ class HttpJson(Block):
     @field_validator("body")
     @classmethod
     def _has_something(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for text in _texts(value):
+            if stray := _BRACE.search(PLACE.sub("", text)):
+                reject(
+                    f"has {stray[0]!r}, which is no place: a column's name there has letters, digits and _ alone (a "
+                    "data set's parser renames columns), and a brace of the text itself is written twice"
+                )
         return value or reject("is empty; write the request as the endpoint takes it")
 
     @model_validator(mode="after")
@@ -61,11 +68,17 @@ class HttpJson(Block):
 
 def places(template: Any) -> Iterator[str]:
     """Yield the names of the places in a template."""
+    for text in _texts(template):
+        yield from (name for name in PLACE.findall(text) if name)
+
+
+def _texts(template: Any) -> Iterator[str]:
+    """Yield the texts in a template, in which places may be: names of members are none."""
     if isinstance(template, str):
-        yield from (name for name in PLACE.findall(template) if name)
+        yield template
     elif isinstance(template, dict):
         for value in template.values():
-            yield from places(value)
+            yield from _texts(value)
     elif isinstance(template, list):
         for value in template:
-            yield from places(value)
+            yield from _texts(value)

@@ -9,6 +9,8 @@ from typing import Any, Final
 #: One step into a value: `.name`, or `[0]` and `.0` for an item of a list.
 _STEP: Final = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")
 
+_MOST_DIGITS: Final = 10
+
 #: What stands at a path where nothing does.
 ABSENT: Final = object()
 
@@ -28,6 +30,6 @@ def at_path(document: Any, path: str) -> Any:
 def _step(value: Any, name: str) -> Any:
     if isinstance(value, Mapping):
         return value.get(name, ABSENT)
-    if isinstance(value, list) and name.isdigit() and int(name) < len(value):
+    if isinstance(value, list) and name.isdecimal() and len(name) < _MOST_DIGITS and int(name) < len(value):
         return value[int(name)]
     return ABSENT

@@ -8,18 +8,17 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import msgspec
-import numpy as np
 
 from ..config.http_json import PLACE, HttpJson, places
 from ..config.model_params import ModelParams
-from ..config.tensors import TensorInput
 from ..datasets.dataset import column_of, listed
 from ..datasets.paths import ABSENT, at_path
 from ..runs.script import NO_EDIT, Edit
 from .base import EndpointAdapter, Reply, Row, digest
 from .failures import error_text, failure
-from .numbers.tensors import edited
+from .numbers.listed import as_array, changed
 from .replies import as_count, as_unicode, as_word, bad, parse_leniently, short_id
+from .rows import unsendable
 
 _ENCODER = msgspec.json.Encoder()
 _PARAMS = ("max_new_tokens", "temperature", "seed")
@@ -48,19 +47,12 @@ class HttpJsonAdapter(EndpointAdapter):
         if missing := next((name for name in places(self._http.body) if name not in known), None):
             return f"no column {missing!r}, which model_params.http.body names; the row's are {listed(row)}"
         value = known.get(self._http.twin)
-        if self._http.twin_kind == "text":
-            return None if isinstance(value, str) and value.strip() else f"no text in column {self._http.twin!r}"
-        return self._numbers_problem(value)
-
-    def _numbers_problem(self, value: Any) -> str | None:
-        assert self._http is not None
-        try:
-            array = np.asarray(value, dtype="<f8")
-        except (TypeError, ValueError):
-            array = np.empty(0)
-        if not isinstance(value, list) or not array.size or not np.isfinite(array).all():
+        if self._http.twin_kind == "numbers" and as_array(value) is None:
             return f"no list of numbers in column {self._http.twin!r}"
-        return None
+        if self._http.twin_kind == "text" and not (isinstance(value, str) and value.strip()):
+            return f"no text in column {self._http.twin!r}"
+        body = self._http.body
+        return unsendable(lambda: _filled(body, known))
 
     def n_words(self, row: Row) -> int:
         """Return the words of the text that a twin changes; 0 where that is no text."""
@@ -79,8 +71,8 @@ class HttpJsonAdapter(EndpointAdapter):
         values = self._values(row)
         if edit is not NO_EDIT:
             values[self._http.twin] = self._changed(values[self._http.twin], edit)
-            if edit.max_tokens is not None and "max_new_tokens" in values:
-                values["max_new_tokens"] = min(int(values["max_new_tokens"]), edit.max_tokens)
+            if edit.max_tokens is not None and (limit := as_count(values.get("max_new_tokens"))) is not None:
+                values["max_new_tokens"] = min(limit, edit.max_tokens)
         return _ENCODER.encode(_filled(self._http.body, values))
 
     def _values(self, row: Row) -> dict[str, Any]:
@@ -93,14 +85,7 @@ class HttpJsonAdapter(EndpointAdapter):
 
     def _changed(self, value: Any, edit: Edit) -> Any:
         assert self._http is not None
-        if self._http.twin_kind == "text":
-            return edit.apply(value)
-        array = np.asarray(value, dtype="<f8")
-        made, changes = edited(array, TensorInput(name="numbers", shape=array.shape, datatype="FP64"), edit)
-        data = bytearray(made.tobytes())
-        for at, changed in changes:
-            data[at : at + len(changed)] = changed
-        return np.frombuffer(data, dtype="<f8").reshape(array.shape).tolist()
+        return edit.apply(value) if self._http.twin_kind == "text" else changed(value, edit)
 
     def decoder(self, *, keep_output: bool = False) -> _Decoder:
         """Return a decoder for one reply."""
@@ -119,7 +104,10 @@ def _filled(template: Any, values: Mapping[str, Any]) -> Any:
         return values[whole[1]]
 
     def filled(place: re.Match[str]) -> str:
-        return str(values[place[1]]) if place[1] else place[0][0]
+        if not place[1]:
+            return place[0][0]
+        value = values[place[1]]
+        return value if isinstance(value, str) else _ENCODER.encode(value).decode()
 
     return PLACE.sub(filled, template)
 

@@ -49,7 +49,7 @@ def misspelt_column(columns: Iterable[object], known: Collection[str]) -> str | 
     return None
 
 
-def unsendable(build: Callable[[], msgspec.Struct]) -> str | None:
+def unsendable(build: Callable[[], msgspec.Struct | dict[str, Any]]) -> str | None:
     """Return what keeps the request that `build` makes from being sent as JSON, or None."""
     try:
         request = build()

@@ -191,3 +191,71 @@ def test_an_error_in_a_place_of_its_own():
 def test_no_bytes_make_the_decoder_raise_anything_else(body):
     with suppress(BadReplyError):
         decode(body, id="a", tokens="b[0]", error="c")
+
+
+def test_numbers_that_a_twin_does_not_change_stay_as_they_were_written():
+    """A server that reads JSON takes as long as the text is: `1` as `1.0` would make twins of an honest one slow."""
+    of = adapter(twin_kind="numbers")
+    row = [1, 0, 7, 9] * 32
+    for edit in (TWIN, Edit(text="a made-up one"), Edit(text="a made-up one", lead="ocean lamp", in_place=True)):
+        sent = json.loads(of.encode({"question": row}, edit))["q"]
+        assert sent != row
+        assert {type(number) for number in sent} == {int}
+        assert len(str(sent)) == pytest.approx(len(str(row)), rel=0.02)
+    mixed = [[1, 0.5], [3, 0.25]] * 16
+    sent = json.loads(of.encode({"question": mixed}, TWIN))["q"]
+    same = [
+        one == other and type(one) is type(other)
+        for a, b in zip(sent, mixed, strict=True)
+        for one, other in zip(a, b, strict=True)
+    ]
+    assert same.count(False) == 4
+    made_up = json.loads(of.encode({"question": mixed}, Edit(text="a made-up one")))["q"]
+    assert {number for pair in made_up for number in pair} <= {1, 0.5, 3, 0.25}
+
+
+def test_few_whole_numbers_have_twins_that_are_not_whole():
+    sent = {of_two for seed in range(50) if (of_two := _sent_of_two(seed))}
+    assert len(sent) == 50
+
+
+def _sent_of_two(seed):
+    edit = Edit(lead=f"word {seed}", in_place=True)
+    return bytes(adapter(twin_kind="numbers").encode({"question": [3, 5]}, edit))
+
+
+@pytest.mark.parametrize("value", [["1", "2"], [10**400, 1], [True], [None, 1.0], [[1], [2, 3]], [1e999], 5, []])
+def test_what_is_no_list_of_numbers_is_refused(value):
+    problem = adapter(twin_kind="numbers").problem({"question": value})
+    assert problem is not None
+    assert "no list of numbers" in problem or "JSON" in problem
+
+
+def test_what_json_cannot_hold_is_refused_before_it_is_sent():
+    of = adapter(body={"q": "{question}", "n": "{n}"})
+    assert "surrogate" in str(of.problem({"question": "a \udc00 b", "n": 1}))
+    assert "cannot be sent as JSON" in str(of.problem({"question": "a", "n": float("nan")}))
+
+
+def test_a_limit_on_tokens_that_is_no_count_is_sent_as_it_is():
+    of = adapter(body={"q": "{question}", "n": "{max_new_tokens}"})
+    edit = Edit(lead="ocean lamp", in_place=True, max_tokens=3)
+    assert json.loads(of.encode({"question": "why", "max_new_tokens": "many"}, edit))["n"] == "many"
+    assert json.loads(of.encode({"question": "why"}, edit))["n"] == 3
+
+
+def test_what_is_no_text_stands_in_a_text_as_json():
+    of = adapter(body={"q": "{question} {n} {on}"})
+    assert json.loads(of.encode({"question": "why", "n": ["a"], "on": True}))["q"] == 'why ["a"] true'
+
+
+@pytest.mark.parametrize("text", ["{a.b}", "{}", "{ question }", "{question", "first-name: {first-name}", "}"])
+def test_a_brace_that_is_no_place_is_refused(text):
+    """Sent as it stands, each row would have one and the same text there."""
+    with pytest.raises(ValidationError, match="is no place"):
+        adapter(body={"q": "{question}", "more": [text]})
+
+
+@pytest.mark.parametrize("path", ["out[0].²", "out.²", "out[0][²]", "out." + "9" * 5000])
+def test_a_digit_that_is_no_number_names_nothing(path):
+    assert refusal({"out": [1, 2]}, output=path).reason == "malformed"

@@ -6,6 +6,7 @@ import json
 import re
 import struct
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from pytest_mlperf_audit.config.model_params import ModelParams
 from pytest_mlperf_audit.config.tensors import TensorInput, Tensors
 from pytest_mlperf_audit.endpoints.base import BadReplyError
 from pytest_mlperf_audit.endpoints.numbers.kserve import KServeAdapter
-from pytest_mlperf_audit.endpoints.numbers.tensors import DTYPES, edited, tensor
+from pytest_mlperf_audit.endpoints.numbers.tensors import DTYPES, TensorError, edited, tensor
 from pytest_mlperf_audit.runs.script import NO_EDIT, Edit
 
 TWIN = Edit(lead="ocean lamp", in_place=True)
@@ -378,3 +379,37 @@ def test_the_cures_of_what_real_servers_refuse(status, words, cure):
 def test_a_model_without_a_version_and_json_have_fewer_cures():
     assert adapter().refusal_cure(404, "Model resnet50 not found") == "correct model_params.name"
     assert adapter(encoding="json").refusal_cure(500, "Internal Server Error") is None
+
+
+def npy_of(header: str) -> bytes:
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + bytes(16)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"", "cannot be read"),
+        (b"PK\x03\x04 an archive", "magic string"),
+        (npy_of("{'descr': '<f4', 'fortran_order'"), "not a .npy file"),
+        (npy_of("{'descr': '|O', 'fortran_order': False, 'shape': (4,), }"), "cannot be read"),
+        (npy_of("{'descr': '<c8', 'fortran_order': False, 'shape': (2,), }"), "no numbers but complex64"),
+        (npy_of("{'descr': '<U1', 'fortran_order': False, 'shape': (4,), }"), "no numbers but <U1"),
+        (npy_of("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (4,), }"), "no numbers but"),
+    ],
+    ids=["empty", "archive", "half a header", "objects", "complex", "texts", "records"],
+)
+def test_a_npy_file_that_holds_something_else_is_refused(tmp_path, data, says):
+    (tmp_path / "a.npy").write_bytes(data)
+    of = adapter()
+    of.directories = [tmp_path]
+    assert says in str(of.problem({"x": "a.npy"}))
+
+
+def test_bf16_takes_no_number_for_infinity_and_nan_for_no_zero():
+    of = TensorInput(name="x", datatype="BF16", shape=(1,))
+    for too_large in (1e39, 3.4e38):
+        with pytest.raises(TensorError, match="too large"):
+            tensor([too_large], of, Path)
+    nan = np.array([0x7FFFFFFF], "<u4").view("<f4")
+    assert np.isnan((tensor(nan.tolist(), of, Path).astype("<u4") << 16).view("<f4")).all()
+    assert tensor([float("-inf")], of, Path)[0] == 0xFF80

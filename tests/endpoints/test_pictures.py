@@ -43,3 +43,11 @@ def test_what_is_no_image_is_told(tmp_path):
     given = TensorInput(name="x", shape=(224, 224, 3), preprocess="resnet50")
     with pytest.raises(TensorError, match="cannot be read: cannot identify image file"):
         tensor("a.jpg", given, lambda path: tmp_path / path)
+
+
+def test_a_file_that_pillow_refuses_with_an_error_of_its_own_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4)
+    Image.new("1", (9, 9)).save(tmp_path / "bomb.png")
+    given = TensorInput(name="x", shape=(224, 224, 3), preprocess="resnet50")
+    with pytest.raises(TensorError, match=r"bomb\.png"):
+        tensor("bomb.png", given, lambda name: tmp_path / name)

@@ -29,8 +29,13 @@ def resnet50(path: Path, *, channels_first: bool) -> npt.NDArray[Any]:
         from PIL import Image  # noqa: PLC0415 - an optional extra
     except ImportError:
         raise ValueError("images need Pillow; pip install 'pytest-mlperf-audit[images]', or give .npy files") from None
-    with Image.open(path) as opened:
-        image = opened.convert("RGB")
+    try:
+        with Image.open(path) as opened:
+            image = opened.convert("RGB")
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001 - Pillow lets through what its parsers of broken files raise, and refuses bombs
+        raise ValueError(f"{path}: {error}") from None
     scale = _SHORTER / min(image.size)
     width, height = (max(_SHORTER, int(side * scale)) for side in image.size)
     image = image.resize((width, height), Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR)

@@ -35,6 +35,8 @@ _CHANGED_WHOLE: Final = 16
 #: Most steps of a floating-point number; a tensor of few has other twins by larger ones alone.
 _MOST_STEPS: Final = 64
 _MOST_STEPS_OF_FEW: Final = 4096
+#: Kinds of numpy's types that are numbers: bool, int, uint, float.
+_NUMBERS: Final = "biuf"
 _IMAGES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 
 
@@ -59,7 +61,7 @@ def _of_numbers(value: Any, given: TensorInput) -> Array:
         array = np.asarray(value)
     except ValueError:
         raise TensorError("is a list of lists of different lengths") from None
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in _NUMBERS:
         raise TensorError("is neither numbers nor the path of a file")
     if array.size == prod(given.shape):
         array = array.reshape(given.shape)
@@ -70,7 +72,7 @@ def _of_file(path: str, given: TensorInput, find: Callable[[str], Path]) -> Arra
     try:
         found = find(path)
         if found.suffix.lower() == ".npy":
-            return _converted(np.load(found, mmap_mode="r", allow_pickle=False), given)
+            return _converted(_of_npy(found), given)
         if found.suffix.lower() in _IMAGES:
             if given.preprocess == "none":
                 raise TensorError(f"is an image, {path}; say what is made of it: preprocess: resnet50")
@@ -87,13 +89,26 @@ def _of_file(path: str, given: TensorInput, find: Callable[[str], Path]) -> Arra
         raise TensorError(f"cannot be read: {error}") from None
 
 
+def _of_npy(found: Path) -> Array:
+    """Return a .npy file, mapped. Raises ValueError and OSError; a file that names itself so may hold anything."""
+    try:
+        array: Array = np.lib.format.open_memmap(found, mode="r")
+    except (OSError, ValueError):
+        raise
+    except Exception as error:  # noqa: BLE001 - numpy lets what its parser of the header raises through
+        raise ValueError(f"not a .npy file: {error}") from None
+    if array.dtype.kind not in _NUMBERS:
+        raise ValueError(f"its elements are no numbers but {array.dtype}")
+    return array
+
+
 def _converted(array: Array, given: TensorInput) -> Array:
     """Return an array as the input's type, where it holds every value of it; as it is where it has the type."""
     dtype = np.dtype(DTYPES[given.datatype])
     if given.datatype == "BF16":
         if array.dtype == np.dtype("<u2"):
             return array
-        return _as_bfloat16(array.astype("<f4"))
+        return _as_bfloat16(_converted(array, given.model_copy(update={"datatype": "FP32"})))
     if array.dtype == dtype and array.flags.c_contiguous:
         return array
     if array.dtype.kind == "f" and dtype.kind != "f":
@@ -108,10 +123,16 @@ def _converted(array: Array, given: TensorInput) -> Array:
 
 
 def _as_bfloat16(array: Array) -> Array:
-    """Return the nearest BF16 of each FP32, as its bits; ties to even."""
+    """Return the nearest BF16 of each FP32, as its bits; ties to even, what is no number is none either.
+
+    Raises TensorError for a number that only infinity is near to.
+    """
     bits = array.view("<u4")
     rounded: Array = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype("<u2")
-    return rounded
+    if ((rounded & 0x7F80 == 0x7F80) & np.isfinite(array)).any():
+        raise TensorError("has numbers too large for BF16")
+    made: Array = np.where(np.isnan(array), (bits >> 16) | 0x40, rounded).astype("<u2")
+    return made
 
 
 def edited(array: Array, given: TensorInput, edit: Edit) -> tuple[Array, list[tuple[int, bytes]]]:
@@ -121,9 +142,14 @@ def edited(array: Array, given: TensorInput, edit: Edit) -> tuple[Array, list[tu
     is another: noise between the least and the greatest of the row's elements.
     """
     if (made_up := edit.made_up_seed) is not None:
-        array = _noise(array, given, np.random.default_rng(made_up))
+        array = noise(array, given, np.random.default_rng(made_up))
     seed = edit.twin_seed
-    return array, [] if seed is None else sorted(_changes(array, given, np.random.default_rng(seed)))
+    return array, [] if seed is None else changes(array, given, seed)
+
+
+def changes(array: Array, given: TensorInput, seed: int) -> list[tuple[int, bytes]]:
+    """Return the bytes of a twin that differ from an array's, in order: (where they begin, what they are)."""
+    return sorted(_changes(array, given, np.random.default_rng(seed)))
 
 
 def _changes(array: Array, given: TensorInput, rng: np.random.Generator) -> Iterator[tuple[int, bytes]]:
@@ -161,13 +187,13 @@ def _lowered(bits: int, datatype: str, width: int) -> int:
     return bits + 1 if bits == lowest else bits - 1
 
 
-def _noise(array: Array, given: TensorInput, rng: np.random.Generator) -> Array:
+def noise(array: Array, given: TensorInput, rng: np.random.Generator) -> Array:
     """Return noise of an array's shape, within its range."""
     if given.datatype == "BOOL":
         return rng.integers(0, 2, array.shape, dtype=np.uint8).astype("|b1")
     if given.datatype == "BF16":
         floats = (array.astype("<u4") << 16).view("<f4")
-        return _as_bfloat16(_noise(floats, given.model_copy(update={"datatype": "FP32"}), rng))
+        return _as_bfloat16(noise(floats, given.model_copy(update={"datatype": "FP32"}), rng))
     low, high = array.min(), array.max()
     if array.dtype.kind == "f":
         finite = np.isfinite(low) and np.isfinite(high)
