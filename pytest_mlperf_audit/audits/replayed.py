@@ -69,7 +69,8 @@ def _require_bytes(label: str, sent_as: _Sent, steps: Sequence[Step], replies: S
         if is_new and len(set(of_block.values())) < len(of_block):
             raise NoVerdictError(
                 f"phase {label}: {step.tag} was to differ from what was sent before, but its bytes are the same; the "
-                "endpoint adapter must apply the edit that encode() is given to the prompt"
+                "input has too few values to have so many twins, or the endpoint adapter must apply the edit that "
+                "encode() is given to the prompt"
             )
 
 

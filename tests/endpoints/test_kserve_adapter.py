@@ -413,3 +413,12 @@ def test_bf16_takes_no_number_for_infinity_and_nan_for_no_zero():
     nan = np.array([0x7FFFFFFF], "<u4").view("<f4")
     assert np.isnan((tensor(nan.tolist(), of, Path).astype("<u4") << 16).view("<f4")).all()
     assert tensor([float("-inf")], of, Path)[0] == 0xFF80
+
+
+@pytest.mark.parametrize("headers", [{}, {HEADER: "-5"}, {HEADER: "many"}])
+def test_bytes_behind_json_whose_end_no_header_tells_are_named(headers):
+    """Some proxies take headers off that they do not know."""
+    described = {"name": "y", "shape": [1, 1], "datatype": "FP32", "parameters": {"binary_data_size": 4}}
+    refused = refusal(said(outputs=[described]) + b"\0\0\0\0", headers)
+    assert refused.reason == "malformed"
+    assert "no header inference-header-content-length" in refused.detail

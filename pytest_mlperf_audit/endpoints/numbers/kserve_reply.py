@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from ..base import Reply
+from ..base import BadReplyError, Reply
 from ..failures import failure
 from ..replies import as_count, as_list, as_mapping, as_unicode, bad, parse_leniently, short_id
 from .tensors import DTYPES, Array
 
 _HEADER = "inference-header-content-length"
+_BINARY = b'"binary_data_size"'
 
 
 class KServeDecoder:
@@ -47,7 +48,7 @@ class KServeDecoder:
         end = len(self._body) if self._json_bytes is None else self._json_bytes
         if end > len(self._body):
             raise bad("truncated", f"the reply has {len(self._body)} bytes, fewer than the {end} of its JSON")
-        document = parse_leniently(bytes(self._body[:end]), "the reply")
+        document = self._document(bytes(self._body[:end]))
         if wrong := failure(document, answers="outputs" in document):
             raise bad("server_error", wrong)
         outputs = self._outputs(document, memoryview(self._body)[end:])
@@ -61,6 +62,18 @@ class KServeDecoder:
             model=_word(document.get("model_name")),
             output=self._label(outputs) if self._keep_output else None,
         )
+
+    def _document(self, data: bytes) -> Mapping[str, Any]:
+        try:
+            return parse_leniently(data, "the reply")
+        except BadReplyError:
+            if self._json_bytes is not None or _BINARY not in data:
+                raise
+            raise bad(
+                "malformed",
+                f"bytes stand behind the reply's JSON, and no header {_HEADER} tells where it ends; have the proxy "
+                "before the server pass it on, or set model_params.tensors.encoding: json",
+            ) from None
 
     def _outputs(
         self, document: Mapping[str, Any], behind: memoryview
