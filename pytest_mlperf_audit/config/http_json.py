@@ -22,7 +22,7 @@ class HttpJson(Block):
     Paths into a reply are as in a data set's `parser`: `outputs[0].text`.
     """
 
-    path: str = Field(pattern=r"^/\S*$", description="Path that queries are posted to: /predict")
+    path: str = Field(description="Path that queries are posted to: /predict")
     body: dict[str, Any] = Field(
         description="The request. A text in it may hold {column}, in whose place the row's value is put; a text that "
         "is nothing else becomes that value, of whatever type. {model}, {max_new_tokens}, {temperature} and {seed} are "
@@ -46,6 +46,15 @@ class HttpJson(Block):
         default=None,
         description="Path of an error in a reply with status 200; what other APIs call an error is known without it",
     )
+
+    @field_validator("path")
+    @classmethod
+    def _is_a_path(cls, value: str) -> str:
+        return (
+            value
+            if re.fullmatch(r"/\S*", value)
+            else reject("is no path of a URL; write it with / first and without spaces, as /predict")
+        )
 
     @field_validator("body")
     @classmethod

@@ -147,6 +147,10 @@ class EndpointAdapter(ABC):
         for place in places:
             if place.is_file():
                 return place
+        if not path.strip():
+            raise FileNotFoundError("the path is empty; write the file's path there")
+        if any(place.is_dir() for place in places):
+            raise FileNotFoundError(f"{path} is a folder; write the path of one file")
         looked = ", ".join(dict.fromkeys(str(one.parent) for one in places))
         raise FileNotFoundError(f"no such file: {path}; looked in {looked}")
 

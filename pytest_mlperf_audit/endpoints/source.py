@@ -161,7 +161,7 @@ class RequestSource:
         for index in range(len(self)):
             row = self.dataset.to_check(index)
             if problem := self.adapter.problem(row):
-                cure = "" if self.twins else _cure(row)
+                cure = "" if self.twins or "model_params." in problem else _cure(row)
                 raise DatasetError(
                     f"{self.where(index)}: cannot be sent to api_type {self.adapter.api_type}: {problem}{cure}"
                 )

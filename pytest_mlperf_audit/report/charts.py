@@ -179,7 +179,7 @@ def _ratio_scale(values: Iterable[float | None]) -> Scale:
     low, high = (min(low, 1.0) / 2, high * 2) if log else (0.0, high * 1.2)
     ticks = log_ticks(low, high, 9) if log else linear_ticks(low, high)
     labels = [f"{tick:,g}" for tick in ticks]
-    return Scale("throughput, repeated against distinct prompts", low, high, ticks, labels, log)
+    return Scale("throughput, repeated against distinct inputs", low, high, ticks, labels, log)
 
 
 def _points(series: Sequence[object]) -> int:

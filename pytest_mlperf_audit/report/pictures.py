@@ -88,7 +88,7 @@ def _drawing(caption: str, description: str, svg: str) -> Drawing:
 
 
 def _strips(audit: AuditEntry, report_dir: Path, key: str, notes: list[str]) -> list[Drawing]:
-    """Return a chart for each kind of prompt: the arms of a cache probe, one strip each."""
+    """Return a chart for each kind of input: the arms of a cache probe, one strip each."""
     known_s = _seconds_by_arm(audit, report_dir, notes) if audit.arms else {}
     groups: dict[str, list[ArmSummary]] = {}
     for arm in audit.arms:
@@ -165,4 +165,4 @@ def _ratios(every: Sequence[Ratio]) -> str:
         for ratio in every
         for (value, limit), bounds in ((apart(ratio.decisive, ratio.limit), ratios.interval(ratio)),)
     ]
-    return "Throughput of the repeated prompt over that of different prompts. " + "; ".join(described)
+    return "Throughput of the repeated input over that of different inputs. " + "; ".join(described)

@@ -116,13 +116,13 @@ def _confirmed(ratio: Ratio) -> str:
     of = f" of {name(ratio)}" if name(ratio) else ""
     sentence = (
         f"The two phases{of} did not settle the ratio ({ratio.value:.3g}): {'; '.join(blocks.why)}. So "
-        f"{blocks.n_pairs} pairs of blocks of {blocks.block_size} queries were sent, fresh prompts of the same cost "
+        f"{blocks.n_pairs} pairs of blocks of {blocks.block_size} queries were sent, fresh inputs of the same cost "
         "against repeats, each pair in an order drawn by chance. "
     )
     if blocks.outcome == "PASS":
         return f"{sentence}They exclude that repeats are {blocks.excluded:.3g} times as fast."
     if blocks.outcome == "FAIL":
-        return f"{sentence}Repeats are surely faster, and so are fresh prompts that are repeated ({blocks.fresh:.3g})."
+        return f"{sentence}Repeats are surely faster, and so are fresh inputs that are repeated ({blocks.fresh:.3g})."
     return f"{sentence}They leave it undecided."
 
 
@@ -153,14 +153,14 @@ def _limit(rows: tuple[Ratio, ...]) -> str:
 
 def _comparison(audit: AuditEntry, rows: tuple[Ratio, ...]) -> str:
     first = rows[0]
-    who = f"One prompt repeated {number(first.n_repeats)} times"
+    who = f"One input repeated {number(first.n_repeats)} times"
     if first.blocks and len(rows) == 1:
         return (
-            f"In blocks of one prompt repeated and of fresh prompts of the same cost, repeats ran {_values(audit)} "
+            f"In blocks of one input repeated and of fresh inputs of the same cost, repeats ran {_values(audit)} "
             f"times as fast; {_allowed(first, _limit(rows))}."
         )
     if len(rows) > 1:
-        who = f"Single prompts (rows {_listed(rows)}), each repeated {number(first.n_repeats)} times,"
+        who = f"Single inputs (rows {_listed(rows)}), each repeated {number(first.n_repeats)} times,"
     sentence = (
         f"{who} ran {_values(audit)} times as fast as {number(first.n_distinct)} {_what(rows)}; "
         f"{_allowed(first, _limit(rows))}."
@@ -174,7 +174,7 @@ def _comparison(audit: AuditEntry, rows: tuple[Ratio, ...]) -> str:
 def _what(rows: tuple[Ratio, ...]) -> str:
     """Return what the reference phase sent."""
     if rows[0].over == "rows":
-        return "different prompts"
+        return "different inputs"
     return f"fresh twins of {'it' if len(rows) == 1 else 'each'}, as long and never sent before"
 
 

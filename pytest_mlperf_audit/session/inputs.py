@@ -278,11 +278,14 @@ class Sources:
         return self.of(None)
 
 
+_OWN_ADAPTER = "one of your own is found in a conftest.py of the directory where pytest starts, or in a plugin"
+
+
 def _adapter(loaded: LoadedConfig, adapters: Adapters) -> type[EndpointAdapter]:
     api_type = loaded.benchmark.endpoint_config.api_type
     if api_type not in adapters:
         close = nearest(api_type, adapters)
-        hint = f"did you mean {close!r}?" if close else f"known are {', '.join(sorted(adapters))}"
+        hint = f"did you mean {close!r}?" if close else f"known are {', '.join(sorted(adapters))}; {_OWN_ADAPTER}"
         raise ConfigError(f"{loaded.where('endpoint_config', 'api_type')}: no adapter for {api_type!r}; {hint}")
     adapter, batch_size = adapters[api_type], loaded.benchmark.model_params.batch_size
     if batch_size > adapter.max_batch:

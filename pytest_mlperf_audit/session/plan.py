@@ -233,7 +233,13 @@ class _Groups:
                 if spec.scoring:
                     self._require_scorable(spec.scoring, source)
         except PlanError as error:
-            raise PlanError(f"{self._loaded.where('audit')}: {error}") from error
+            size = self._loaded.benchmark.model_params.batch_size
+            batches = (
+                f"; each is a batch of {size} here (model_params.batch_size)"
+                if size > 1 and "loaded" in str(error)
+                else ""
+            )
+            raise PlanError(f"{self._loaded.where('audit')}: {error}{batches}") from error
         entry = registry.entry_id(audit, cfg)
         self.warnings += [f"{entry}: {each}" for each in third_party.warnings(audit, cfg, specs, source)]
         return [msgspec.structs.replace(spec, dataset=cfg.dataset or "") for spec in specs]

@@ -130,8 +130,8 @@ def test_without_the_block_the_message_says_what_to_write():
         ({"twin": "other"}, r"whose places are: question; write \{other\} there"),
         ({"body": {}}, "is empty"),
         ({"body": {"q": "{{question}}"}}, "whose places are: none"),
-        ({"path": "predict"}, "pattern"),
-        ({"path": "/a b"}, "pattern"),
+        ({"path": "predict"}, "is no path of a URL; write it with / first"),
+        ({"path": "/a b"}, "is no path of a URL"),
     ],
 )
 def test_blocks_that_make_no_sense(changes, message):

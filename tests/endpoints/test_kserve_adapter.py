@@ -191,8 +191,18 @@ def test_a_made_up_input_is_noise_within_the_range_of_the_row(datatype):
         ({"x": ["a", "b", "c", "d"]}, r"column 'x' is neither numbers nor the path of a file"),
         ({"x": "none.npy"}, r"column 'x' cannot be read: no such file: none.npy; looked in"),
         ({"x": "short.raw"}, r"column 'x' has 3 bytes, in short.raw, which are not FP32 of shape \[4\]"),
-        ({"x": "bad.npy"}, r"column 'x' cannot be read: "),
-        ({"x": "pickled.npy"}, r"column 'x' cannot be read: .*Python objects"),
+        ({"x": ""}, r"column 'x' cannot be read: the path is empty; write the file's path there$"),
+        ({"x": "folder"}, r"column 'x' cannot be read: folder is a folder; write the path of one file$"),
+        (
+            {"x": "bad.npy"},
+            r"column 'x' cannot be read: it is cut or no .npy file, bad.npy; save the numbers again with",
+        ),
+        (
+            {"x": "cut.npy"},
+            r"column 'x' cannot be read: it is cut or no .npy file, cut.npy; save the numbers again with",
+        ),
+        ({"x": "none/cut.npy"}, r"column 'x' cannot be read: no such file: none/cut.npy; looked in"),
+        ({"x": "pickled.npy"}, r"column 'x' cannot be read: it holds Python objects, pickled.npy; save the numbers"),
         ({"x": "a.png"}, r"column 'x' is an image, a.png; say what is made of it: preprocess: resnet50"),
         ({"x": [1e300, 1, 1, 1]}, r"column 'x' has numbers too large for FP32"),
     ],
@@ -201,10 +211,20 @@ def test_what_cannot_be_sent_is_said_in_a_sentence(tmp_path, row, problem):
     (tmp_path / "short.raw").write_bytes(b"abc")
     (tmp_path / "bad.npy").write_bytes(b"\x93NUMPY nonsense")
     (tmp_path / "a.png").write_bytes(b"\x89PNG")
+    (tmp_path / "folder").mkdir()
+    np.save(tmp_path / "whole.npy", np.zeros(400, dtype="<f4"))
+    (tmp_path / "cut.npy").write_bytes((tmp_path / "whole.npy").read_bytes()[:300])
     np.save(tmp_path / "pickled.npy", np.array([{}], dtype=object), allow_pickle=True)
     of = adapter()
     of.directories = [tmp_path]
     assert re.match(problem, of.problem(row) or "nothing")
+
+
+def test_of_a_batch_the_row_is_named_that_cannot_be_sent():
+    rows = {"rows": [{"x": [1, 2, 3, 4]}, {"x": [1, 2]}]}
+    assert adapter(batch_size=2).problem(rows) == (
+        "row 2 of these 2: column 'x' has the shape [2], not [4] of model_params.tensors"
+    )
 
 
 def test_whole_numbers_are_not_made_of_fractions_or_of_larger_ones():
@@ -348,7 +368,7 @@ TRITON = {
             {},
             "takes input 'x' of shape [4], and [1, 4] would be sent; correct model_params.tensors",
         ),
-        ({}, {"outputs": ["z"]}, "has no output 'z'; its outputs are y"),
+        ({}, {"outputs": ["z"]}, "has no output 'z'; its outputs are y; correct model_params.tensors"),
     ],
 )
 def test_metadata_that_does_not_fit_is_told_before_any_query(changes, of, problem):
@@ -361,6 +381,7 @@ def test_metadata_that_does_not_fit_is_told_before_any_query(changes, of, proble
     [
         (404, "Request for unknown model: 'resnet50' is not found", "correct model_params.name or version"),  # Triton
         (404, "Model resnet50 with version 7 not found", "correct model_params.name or version"),  # MLServer
+        (404, "unknown model", "correct model_params.name or version"),
         (404, "Not Found", None),
         (400, "inference request batch-size must be <= 8 for 'm1'", "lower model_params.batch_size"),
         (400, "unexpected inference input 'y' for model 'm1'", "correct model_params.tensors"),

@@ -49,6 +49,32 @@ CONFIG: dict[str, tuple[dict[str, Any], str]] = {
         {"datasets": [{"path": "prompts.jsonl", "samples": 4}]},
         "ERROR: wan22.yaml:*: audit: samples: 8 distinct rows are asked for, but 4 were loaded; *",
     ),
+    "more_samples_than_batches": (
+        {
+            "endpoint_config": {"api_type": "kserve_v2"},
+            "model_params": {
+                "name": "m",
+                "batch_size": 4,
+                "tensors": {"inputs": [{"name": "prompt", "datatype": "BYTES", "shape": [1]}]},
+            },
+        },
+        "ERROR: wan22.yaml:*: audit: samples: 8 *, but 4 were loaded; *each is a batch of 4 here (model_params.batch_size)",
+    ),
+    "http_path_without_a_slash": (
+        {"model_params": {"http": {"path": "greet", "body": {"p": "{prompt}"}, "twin": "prompt", "output": "o"}}},
+        "ERROR: wan22.yaml:*: model_params.http.path: is no path of a URL; write it with / first*",
+    ),
+    "no_http": (
+        {
+            "endpoint_config": {"api_type": "http_json"},
+            "datasets": [{"path": "prompts.jsonl", "parser": {"say": "prompt"}}],
+        },
+        "ERROR: prompts.jsonl line 1: * write its path, body, twin and output",
+    ),
+    "no_adapter_of_ones_own": (
+        {"endpoint_config": {"api_type": "greeter"}},
+        "ERROR: wan22.yaml:*: endpoint_config.api_type: no adapter for 'greeter'; known are *; one of your own * conftest*",
+    ),
     "index_out_of_range": (
         {"audit": {"sample_index": 16}},
         "ERROR: wan22.yaml:*: audit: sample_index: there is no row 16; *give at most 15",

@@ -151,7 +151,7 @@ def test_figures_with_the_names_of_ours_are_figures(third):
     result.stdout.no_fnmatch_line("*probe*")
     page = (audit.report() / "report.html").read_text()
     assert "limit_ratio" in page
-    for sentence in ("ne prompt repeated", "Throughput ratio against its limit", "ache probe"):
+    for sentence in ("ne input repeated", "Throughput ratio against its limit", "ache probe"):
         assert sentence not in page
 
 

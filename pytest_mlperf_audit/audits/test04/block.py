@@ -43,7 +43,7 @@ class Test04Block(AuditBlock):
         ge=1,
         description="Most further queries, in times of `samples`, that confirm a ratio which the phases do not settle "
         "(default: 8, and 16 where a query takes 1 to 30 s); the first 8 pairs of blocks are always sent, and where "
-        "repeats are faster as many again with fresh prompts",
+        "repeats are faster as many again with fresh inputs",
     )
     min_completion: float | None = Field(
         default=None, gt=0, le=1, description="Share of queries that must complete (default: 1 - `threshold`)"

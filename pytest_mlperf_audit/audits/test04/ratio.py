@@ -168,7 +168,7 @@ def _by_blocks(check: Check, pair: FirstPair, found: Confirmed, blocks: BlocksRa
         says = f"{seen}; undecided, for the cache probe found what the rules allow ({', '.join(allowed)}); {first}"
     elif passed is False:
         says = (
-            f"{seen}, not below the limit {compared.limit:.4g}, and a ratio of 1 is excluded; fresh prompts that are "
+            f"{seen}, not below the limit {compared.limit:.4g}, and a ratio of 1 is excluded; fresh inputs that are "
             f"repeated are faster, too: {blocks.fresh:.4g}{_interval(blocks.fresh_low, blocks.fresh_high)}; {first}"
         )
     else:
@@ -193,7 +193,7 @@ def _open(found: Confirmed, blocks: BlocksRatio) -> str:
         )
     if found.rows.outcome == "FAIL":
         return (
-            f"fresh prompts that are repeated in the row's place are not surely faster (ratio {blocks.fresh:.4g}"
+            f"fresh inputs that are repeated in the row's place are not surely faster (ratio {blocks.fresh:.4g}"
             f"{_interval(blocks.fresh_low, blocks.fresh_high)}): the row may be one that a balancer sends to a faster "
             "server, or one that a cache knows by its text; repeat another row (sample_index), or look at the balancer"
         )

@@ -87,7 +87,11 @@ class KServeAdapter(EndpointAdapter):
             return "model_params.tensors does not say what the model takes; name its inputs there"
         if not self._tensors.batched and self.params.batch_size > 1:
             return "model_params.tensors.batched is false, so a query has one row; drop batch_size"
-        return next((wrong for one in self.rows(row) if (wrong := self._row_problem(one, self._tensors))), None)
+        rows = self.rows(row)
+        for number, one in enumerate(rows, start=1):
+            if wrong := self._row_problem(one, self._tensors):
+                return f"row {number} of these {len(rows)}: {wrong}" if len(rows) > 1 else wrong
+        return None
 
     def _row_problem(self, row: Row, tensors: Tensors) -> str | None:
         for given in tensors.inputs:
@@ -176,12 +180,13 @@ class KServeAdapter(EndpointAdapter):
             if wrong := self._input_problem(given, inputs):
                 return f"{wrong}; correct model_params.tensors"
         if outputs and (missing := [name for name in self._asked_for() if name not in outputs]):
-            return f"has no output {missing[0]!r}; its outputs are {', '.join(map(str, outputs))}"
+            known = ", ".join(map(str, outputs))
+            return f"has no output {missing[0]!r}; its outputs are {known}; correct model_params.tensors"
         return None
 
     def refusal_cure(self, status: int, words: str) -> str | None:
         """Return the cure for what Triton, MLServer and KServe refuse; a 404 without the model's name is the path's."""
-        if status == _NOT_FOUND and re.search(rf"(?<!\w){re.escape(self.params.name)}(?!\w)", words):
+        if status == _NOT_FOUND and re.search(rf"(?<!\w)(?:{re.escape(self.params.name)}|unknown model)(?!\w)", words):
             return f"correct model_params.name{' or version' if self.params.version else ''}"
         if status in _REFUSED and self.params.batch_size > 1 and "batch" in words.lower():
             return "lower model_params.batch_size"

@@ -93,10 +93,11 @@ def _of_npy(found: Path) -> Array:
     """Return a .npy file, mapped. Raises ValueError and OSError; a file that names itself so may hold anything."""
     try:
         array: Array = np.lib.format.open_memmap(found, mode="r")
-    except (OSError, ValueError):
+    except OSError:
         raise
     except Exception as error:  # noqa: BLE001 - numpy lets what its parser of the header raises through
-        raise ValueError(f"not a .npy file: {error}") from None
+        held = "it holds Python objects" if "Python objects" in str(error) else "it is cut or no .npy file"
+        raise ValueError(f"{held}, {found.name}; save the numbers again with numpy.save") from None
     if array.dtype.kind not in _NUMBERS:
         raise ValueError(f"its elements are no numbers but {array.dtype}")
     return array

@@ -97,7 +97,7 @@ def test_a_cache_fails_by_the_row_and_by_fresh_prompts(confirmed):
     verdict, sut = confirmed(5.0, cache="exact")
     check = verdict.check("throughput_ratio")
     assert check.passed is False
-    assert "fresh prompts that are repeated are faster, too" in check.reason
+    assert "fresh inputs that are repeated are faster, too" in check.reason
     assert verdict.figures["ratio_fresh_prompts"] > 10
     assert len([tag for tag in sut.tags if tag.endswith("/prime")]) == 3 * 8
 

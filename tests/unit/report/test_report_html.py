@@ -64,8 +64,8 @@ def test_the_page_says_what_was_found(make_run, tmp_path):
     page = _page(make_run(), tmp_path)
     for said in (
         "PASS wan22_offline",
-        "One prompt repeated 64 times ran",
-        "different prompts; MLPerf allows less than 1.10.",
+        "One input repeated 64 times ran",
+        "different inputs; MLPerf allows less than 1.10.",
         "throughput_ratio wan22.yaml::test04::throughput_ratio",
         "64 × row 3, 8 in flight, for at most 4 h",  # noqa: RUF001 - as shown
         "audit/reference/queries.jsonl",
@@ -272,4 +272,4 @@ def test_several_audits_have_a_line_each_at_the_top_and_titles_of_their_own(make
     text = render(make_run(audits=named), tmp_path)
     assert text.count("<h2>TEST04 output caching: short <") == text.count("<h2>TEST04 output caching: long <") == 1
     assert text.count("<li>TEST04 output caching: ") == 2
-    assert text.count("One prompt repeated 64 times ran") == 2, "once in each section"
+    assert text.count("One input repeated 64 times ran") == 2, "once in each section"

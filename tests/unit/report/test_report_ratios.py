@@ -37,7 +37,7 @@ def _check(name: str) -> CheckEntry:
 def test_headline_and_sentence_carry_the_interval():
     audit = _entry(INTERVAL)
     assert words.headline(audit) == "ratio 1.03 (95 % 0.98 to 1.08), limit 1.10"
-    assert words.sentences(audit)[0].startswith("One prompt repeated 64 times ran 1.03 (95 % 0.98 to 1.08) times as ")
+    assert words.sentences(audit)[0].startswith("One input repeated 64 times ran 1.03 (95 % 0.98 to 1.08) times as ")
 
 
 def test_without_an_interval_nothing_is_said_of_it():
@@ -119,7 +119,7 @@ def test_figures_that_only_sound_like_a_ratio_are_no_chart(make_run, tmp_path):
     assert plain.figures["limit_ratio"] == 1.1
     assert not any("ratio" in drawing.caption for drawing in pictures_of(plain, tmp_path, "0").drawings)
     assert "ratio" not in words.headline(plain)
-    assert not any("One prompt" in sentence for sentence in words.sentences(plain))
+    assert not any("One input" in sentence for sentence in words.sentences(plain))
 
 
 def test_a_verdict_of_before_there_were_typed_ratios_is_confirmed():

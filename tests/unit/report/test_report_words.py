@@ -32,7 +32,7 @@ def _ratio(value: float, **changes: Any) -> Ratio:
 def test_a_passing_audit_in_one_sentence():
     (said,) = sentences(_with_ratio(1.0213))
     assert said == (
-        "One prompt repeated 64 times ran 1.02 times as fast as 64 different prompts; MLPerf allows less than 1.10."
+        "One input repeated 64 times ran 1.02 times as fast as 64 different inputs; MLPerf allows less than 1.10."
     )
 
 
@@ -163,4 +163,4 @@ def test_two_audits_of_one_test_are_told_apart(make_run):
     first, second = openings(run)
     assert first.startswith("TEST04 output caching: short: PASS. Ratio ")
     assert second.startswith("TEST04 output caching: long: PASS. Ratio ")
-    assert "TEST04 output caching: long: One prompt repeated" in summary(run)
+    assert "TEST04 output caching: long: One input repeated" in summary(run)
