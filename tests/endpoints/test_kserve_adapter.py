@@ -410,8 +410,8 @@ def npy_of(header: str) -> bytes:
     ("data", "says"),
     [
         (b"", "cannot be read"),
-        (b"PK\x03\x04 an archive", "magic string"),
-        (npy_of("{'descr': '<f4', 'fortran_order'"), "not a .npy file"),
+        (b"PK\x03\x04 an archive", "cut or no .npy file"),
+        (npy_of("{'descr': '<f4', 'fortran_order'"), "cut or no .npy file"),
         (npy_of("{'descr': '|O', 'fortran_order': False, 'shape': (4,), }"), "cannot be read"),
         (npy_of("{'descr': '<c8', 'fortran_order': False, 'shape': (2,), }"), "no numbers but complex64"),
         (npy_of("{'descr': '<U1', 'fortran_order': False, 'shape': (4,), }"), "no numbers but <U1"),
