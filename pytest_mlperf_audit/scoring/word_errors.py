@@ -8,6 +8,7 @@ they were before words were joined.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from typing import Any, Final
@@ -76,8 +77,10 @@ def _joined(hypothesis: list[str], reference: list[str]) -> tuple[int, int]:
 def _libraries() -> tuple[Callable[[str], str], Callable[[list[str], list[str]], int]]:
     """Return Whisper's normalizer, and the edit distance of two lists."""
     try:
-        from rapidfuzz.distance import Levenshtein  # noqa: PLC0415 - an extra
-        from whisper_normalizer.english import EnglishTextNormalizer  # noqa: PLC0415 - an extra
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its source has an escape that Python warns of, an error under -W error
+            from rapidfuzz.distance import Levenshtein  # noqa: PLC0415 - an extra
+            from whisper_normalizer.english import EnglishTextNormalizer  # noqa: PLC0415 - an extra
     except ImportError:
         raise ScoringError(_CURE) from None
     normalize: Any = EnglishTextNormalizer()
