@@ -14,13 +14,12 @@ import msgspec
 from msgspec.structs import replace
 
 from ...config.model_params import ModelParams
-from ...runs.body import Body
 from ...runs.script import NO_EDIT, Edit
 from ..base import EndpointAdapter, Reply, Row, n_words
-from ..replies import Count, as_word, bad, short_id
+from ..replies import Count, bad
 from ..rows import edited, ids_problem, misspelt_column, prompt_column, unsendable
-from ..stream import DocumentDecoder, Endings
-from .vectors import Asked, document, in_order, numbers, prompt_tokens
+from ..stream import Endings
+from .vectors import AskedDecoder, document, in_order, numbers, reply_of
 
 _ENCODER = msgspec.json.Encoder()
 #: Columns of a row's input, in the order in which they are looked for.
@@ -158,23 +157,16 @@ class _AskedFor(msgspec.Struct, gc=False):
 
 
 _DECODER = msgspec.json.Decoder(_Embeddings)
-_ASKED = msgspec.json.Decoder(_AskedFor)
 
 
-class EmbeddingsDecoder(DocumentDecoder):
+class EmbeddingsDecoder(AskedDecoder):
     """Reads vectors: as many as there were inputs, of one length, which is that of `dimensions` if these were sent."""
 
-    def __init__(self, endings: Endings, *, keep_output: bool = False) -> None:
-        super().__init__(endings, keep_output=keep_output)
-        self._asked = Asked(_ASKED)
-
-    def on_request(self, body: Body) -> None:
-        """Note what is asked for."""
-        self._asked.note(body)
+    asked_for = msgspec.json.Decoder(_AskedFor)
 
     def _read(self, body: bytes) -> Reply:
         reply: _Embeddings = document(_DECODER, body, "data")
-        asked: _AskedFor | None = self._asked.read()
+        asked: _AskedFor | None = self._asked()
         n_inputs = None if asked is None else asked.n_inputs
         order = in_order([one.index for one in reply.data], n_inputs, "vectors")
         vectors = [numbers(reply.data[at].embedding, f"vector {n}") for n, at in enumerate(order)]
@@ -182,12 +174,7 @@ class EmbeddingsDecoder(DocumentDecoder):
         hasher = hashlib.sha256()
         for vector in vectors:
             hasher.update(vector.tobytes())
-        return Reply(
-            digest=hasher.hexdigest()[:32],
-            id=short_id(as_word(reply.id)),
-            model=short_id(as_word(reply.model)),
-            prompt_tokens=prompt_tokens(reply.usage),
-        )
+        return reply_of(hasher.hexdigest()[:32], reply)
 
 
 def _require_length(lengths: set[int], dimensions: int | None) -> None:

@@ -14,13 +14,12 @@ from typing import Any, ClassVar
 import msgspec
 
 from ...config.model_params import ModelParams
-from ...runs.body import Body
 from ...runs.script import NO_EDIT, Edit
 from ..base import EndpointAdapter, Reply, Row, n_words
-from ..replies import Count, as_word, bad, short_id
+from ..replies import Count, bad
 from ..rows import misspelt_column, unsendable
-from ..stream import DocumentDecoder, Endings
-from .vectors import Asked, document, numbers, prompt_tokens
+from ..stream import Endings
+from .vectors import AskedDecoder, document, numbers, reply_of
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -114,19 +113,12 @@ class _AskedFor(msgspec.Struct, gc=False):
 
 
 _DECODER = msgspec.json.Decoder(_Results)
-_ASKED = msgspec.json.Decoder(_AskedFor)
 
 
-class RerankDecoder(DocumentDecoder):
+class RerankDecoder(AskedDecoder):
     """Reads results: as many as were asked for, each of another document, each with a score."""
 
-    def __init__(self, endings: Endings, *, keep_output: bool = False) -> None:
-        super().__init__(endings, keep_output=keep_output)
-        self._asked = Asked(_ASKED)
-
-    def on_request(self, body: Body) -> None:
-        """Note what is asked for."""
-        self._asked.note(body)
+    asked_for = msgspec.json.Decoder(_AskedFor)
 
     def _read(self, body: bytes) -> Reply:
         reply: _Results = document(_DECODER, body, "results")
@@ -139,16 +131,11 @@ class RerankDecoder(DocumentDecoder):
             if score is None:
                 raise bad("malformed", f"the result of document {one.index} has no relevance_score")
             hasher.update(struct.pack("<I", one.index) + numbers([score], "a relevance_score").tobytes())
-        return Reply(
-            digest=hasher.hexdigest()[:32],
-            id=short_id(as_word(reply.id)),
-            model=short_id(as_word(reply.model)),
-            prompt_tokens=prompt_tokens(reply.usage),
-        )
+        return reply_of(hasher.hexdigest()[:32], reply)
 
     def _require_numbered(self, indices: list[int]) -> None:
         """Raise BadReplyError for another count than was asked for, or for documents that were not sent."""
-        asked: _AskedFor | None = self._asked.read()
+        asked: _AskedFor | None = self._asked()
         n_documents = len(asked.documents) if asked is not None else max(indices) + 1
         if asked is not None and len(indices) != asked.n_results:
             raise bad("malformed", f"{len(indices)} results in the reply, {asked.n_results} due")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from ...runs.body import Body
+from ..base import Reply
 from ..failures import failure, may_fail
-from ..replies import as_count, as_mapping, bad, parse, parse_leniently
+from ..replies import as_count, as_mapping, as_word, bad, parse, parse_leniently, short_id
+from ..stream import DocumentDecoder, Endings
 
 Numbers = npt.NDArray[np.float32]
 
@@ -78,17 +80,29 @@ def prompt_tokens(usage: Any) -> int | None:
     return next((count for count in counts if count is not None), None)
 
 
-class Asked:
-    """What a request asked for, read when it is needed. `kind` has the members that count."""
+class AskedDecoder(DocumentDecoder):
+    """Reads a document of numbers, and knows what its request asked for; `asked_for` has the members that count."""
 
-    def __init__(self, decoder: msgspec.json.Decoder[Any]) -> None:
-        self._decoder = decoder
-        self._body: Body | None = None
+    asked_for: ClassVar[msgspec.json.Decoder[Any]]
 
-    def note(self, body: Body) -> None:
-        """Take the request's body."""
-        self._body = body
+    def __init__(self, endings: Endings, *, keep_output: bool = False) -> None:
+        super().__init__(endings, keep_output=keep_output)
+        self._request: Body | None = None
 
-    def read(self) -> Any:
-        """Return its members; None where no request was noted."""
-        return None if self._body is None else self._decoder.decode(bytes(self._body))
+    def on_request(self, body: Body) -> None:
+        """Note what is asked for."""
+        self._request = body
+
+    def _asked(self) -> Any:
+        """Return the request's members; None where no request was noted."""
+        return None if self._request is None else self.asked_for.decode(bytes(self._request))
+
+
+def reply_of(digest: str, answer: Any) -> Reply:
+    """Return a reply with an output of this digest; `answer` has `id`, `model` and `usage`."""
+    return Reply(
+        digest=digest,
+        id=short_id(as_word(answer.id)),
+        model=short_id(as_word(answer.model)),
+        prompt_tokens=prompt_tokens(answer.usage),
+    )
