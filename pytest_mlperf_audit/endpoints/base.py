@@ -95,6 +95,18 @@ class ReplyDecoder(Protocol):
         """Return the reply once the body is whole. Raises BadReplyError."""
 
 
+def tell_request(decoder: ReplyDecoder, body: Body) -> None:
+    """Tell a decoder the body of its request, if it wants to know."""
+    if (hear := getattr(decoder, "on_request", None)) is not None:
+        hear(body)
+
+
+def tell_head(decoder: ReplyDecoder, headers: Mapping[str, str]) -> None:
+    """Tell a decoder its reply's header fields, if it wants to know."""
+    if (hear := getattr(decoder, "on_head", None)) is not None:
+        hear(headers)
+
+
 class EndpointAdapter(ABC):
     """One wire format. Constructed once a run; must be able to build its bytes from the row alone, and files it names.
 

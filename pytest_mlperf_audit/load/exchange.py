@@ -7,7 +7,7 @@ from time import perf_counter_ns
 
 import numpy as np
 
-from ..endpoints.base import BadReplyError, EndpointAdapter, Reply, ReplyDecoder
+from ..endpoints.base import BadReplyError, EndpointAdapter, Reply, ReplyDecoder, tell_head, tell_request
 from ..endpoints.source import ReplyIds
 from ..runs.body import Body
 from ..runs.cache_headers import cache_header
@@ -59,15 +59,14 @@ class Exchange:
 
     def on_request(self, body: Body) -> None:
         """Tell the decoder what is asked for, if it wants to know."""
-        if (hear := getattr(self._decoder, "on_request", None)) is not None:
-            hear(body)
+        tell_request(self._decoder, body)
 
     def on_head(self, status: int, headers: Mapping[str, str]) -> None:
         """Note the status, and what the headers say of a cache."""
         self.status = status
         self.cache_header = cache_header(headers)
-        if status == _OK and (hear := getattr(self._decoder, "on_head", None)) is not None:
-            hear(headers)
+        if status == _OK:
+            tell_head(self._decoder, headers)
         if "Content-Encoding" in headers:
             coding = headers["Content-Encoding"].strip()
             self._coding = "" if coding.lower() == "identity" else coding

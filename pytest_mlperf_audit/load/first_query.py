@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter, perf_counter_ns
 from typing import NamedTuple
 
-from ..endpoints.base import BadReplyError, EndpointAdapter, Reply
+from ..endpoints.base import BadReplyError, EndpointAdapter, Reply, tell_head, tell_request
 from ..endpoints.failures import error_sentence, oddities
 from ..endpoints.source import RequestSource
 from ..errors import EndpointError
@@ -95,8 +95,7 @@ class _Heard:
 
     def __init__(self, source: RequestSource, body: Body) -> None:
         self._decoder = source.adapter.decoder()
-        if (hear := getattr(self._decoder, "on_request", None)) is not None:
-            hear(body)
+        tell_request(self._decoder, body)
         self.status = 0
         self.headers: Mapping[str, str] = {}
         self.body = b""
@@ -105,8 +104,8 @@ class _Heard:
         """Note the head."""
         self.status = status
         self.headers = {name.lower(): value for name, value in headers.items()}
-        if status == _OK and (hear := getattr(self._decoder, "on_head", None)) is not None:
-            hear(headers)
+        if status == _OK:
+            tell_head(self._decoder, headers)
 
     def on_data(self, data: bytes, at_ns: int) -> None:
         """Note the start of the body, and have an answer decoded."""
