@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -139,12 +139,16 @@ class RequestSource:
         """Return how many words, or token ids, the prompt of row `index` has."""
         return self.adapter.n_words(self.dataset[index])
 
+    @cached_property
+    def _first_image(self) -> int | None:
+        return next((row for row in range(len(self)) if self.adapter.has_images(self.dataset[row])), None)
+
     def image_row(self) -> int | None:
         """Return the first row that has images which an edit can change; see audits.contract.Samples.
 
         Raises PlanError where they cannot be changed for want of a library.
         """
-        row = next((row for row in range(len(self)) if self.adapter.has_images(self.dataset[row])), None)
+        row = self._first_image
         if row is not None and find_spec("PIL") is None:
             raise PlanError(
                 f"{self.where(row)}: has an image, and changed images show whether a cache keeps them, "
@@ -158,6 +162,7 @@ class RequestSource:
 
     def check_rows(self) -> None:
         """Raise DatasetError, naming file and line, for the first row that cannot be sent."""
+        first_image: int | None = None
         for index in range(len(self)):
             row = self.dataset.to_check(index)
             if problem := self.adapter.problem(row):
@@ -165,6 +170,10 @@ class RequestSource:
                 raise DatasetError(
                     f"{self.where(index)}: cannot be sent to api_type {self.adapter.api_type}: {problem}{cure}"
                 )
+            if first_image is None and self.adapter.has_images(row):
+                first_image = index
+        if not self.dataset.of_conversations:  # of which a part of each row was looked at
+            self._first_image = first_image
 
     def require_saltable(self, by: str) -> None:
         """Raise DatasetError, naming file and line, for the first row that cannot be salted as `by` asks."""
