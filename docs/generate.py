@@ -70,8 +70,9 @@ audit:
   Parquet (`pip install '.[parquet]'` in the clone). A row without `prompt` is read with the first of
   `user_prompt`, `question`, `input`, `input_text`, `problem`, `query` as its prompt, and `system_prompt` as `system`.
   `template` makes columns of others: `template: {prompt: 'What is {title} made of?'}`.
-* **Editors**: `pytest_mlperf_audit/config/schema.json` is a JSON Schema of the file. With the YAML language server, put
-  `# yaml-language-server: $schema=PATH/schema.json` on the first line.
+* **Editors** complete keys and mark a wrong key with a JSON Schema. `pytest --mlperf-schema > mlperf.schema.json` writes
+  it, with the audits of your own `conftest.py`. For the YAML language server, the first line of the YAML then is
+  `# yaml-language-server: $schema=mlperf.schema.json`.
 """
 
 MOVED_INTRO = """\
@@ -114,8 +115,7 @@ def _blocks(schema: Schema, definitions: Schema, at: str = "") -> list[tuple[str
     found: list[tuple[str, Schema]] = []
     for name, value in schema["properties"].items():
         listed = any(kind.get("type") == "array" for kind in [value, *value.get("anyOf", [])])
-        for reference in _references(value):
-            block = definitions[reference]
+        for block in _referred(value, definitions):
             test = block["properties"].get("test")
             suffix = f" ({test['enum'][0] if 'enum' in test else test['const']})" if test else "[]" if listed else ""
             path = f"{at}{name}{suffix}"
@@ -123,9 +123,18 @@ def _blocks(schema: Schema, definitions: Schema, at: str = "") -> list[tuple[str
     return found
 
 
+def _referred(value: Schema, definitions: Schema) -> list[Schema]:
+    """Return the blocks that a property holds; for an entry that is of several kinds, each kind."""
+    blocks = [definitions[name] for name in _references(value)]
+    return [kind for block in blocks for kind in (_kinds_of(block, definitions) if "allOf" in block else [block])]
+
+
+def _kinds_of(entry: Schema, definitions: Schema) -> list[Schema]:
+    return [definitions[name] for kind in entry["allOf"] for name in _references(kind["then"])]
+
+
 def _references(value: Schema) -> list[str]:
-    kinds = [value, value.get("items", {}), *value.get("anyOf", []), *value.get("oneOf", [])]
-    kinds += [inner for kind in kinds for inner in kind.get("oneOf", [])]
+    kinds = [value, value.get("items", {}), value.get("else", {}).get("else", {}), *value.get("anyOf", [])]
     names = [kind["$ref"].removeprefix("#/$defs/") for kind in kinds if "$ref" in kind]
     return list(dict.fromkeys(names))
 
@@ -150,13 +159,7 @@ def _default(name: str, value: Schema, block: Schema) -> str:
 
 def _kind(value: Schema) -> str:
     if _references(value):
-        return (
-            "list of blocks"
-            if value.get("type") == "array"
-            else "block, or a list"
-            if "anyOf" in value and any(kind.get("type") == "array" for kind in value["anyOf"])
-            else "block"
-        )
+        return "list of blocks" if value.get("type") == "array" else "block, or a list" if "else" in value else "block"
     kinds = [_one_kind(kind) for kind in value.get("anyOf", [value]) if kind.get("type") != "null"]
     return " or ".join(dict.fromkeys(kind for kind in kinds if kind))
 

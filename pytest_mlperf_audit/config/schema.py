@@ -24,6 +24,17 @@ _DRAIN = ("settings", "drain")
 
 _Schema = dict[str, Any]
 
+_ENTRY = "AuditEntry"
+#: `audit:` is a list of entries, or one. Told apart by if and else, not by anyOf: an editor then names the wrong key in
+#: the entry, where anyOf would say only that no kind fits.
+_ONE_OR_MORE: _Schema = {
+    "if": {"type": "array"},
+    "then": {"items": {"$ref": f"#/$defs/{_ENTRY}"}},
+    "else": {"if": {"type": "null"}, "else": {"$ref": f"#/$defs/{_ENTRY}"}},
+}
+#: What can only be a slip of an MLPerf test's name; any other name may be an audit of a third party.
+_LIKE_A_TEST = r"^[Tt][Ee][Ss][Tt][ _-]?[0-9]+$"
+
 
 def json_schema(audit_models: Mapping[str, type[AuditBlock]]) -> _Schema:
     """Return the schema (draft 2020-12) of a file whose `audit:` may name these audits, by id."""
@@ -34,8 +45,8 @@ def json_schema(audit_models: Mapping[str, type[AuditBlock]]) -> _Schema:
             name: _or_variable(name, _untitled(value)) for name, value in block.get("properties", {}).items()
         }
     audit = schema["properties"]["audit"]
-    audit["anyOf"] = [audit["items"], {"type": "array", "items": audit.pop("items")}, {"type": "null"}]
-    del audit["type"]
+    schema["properties"]["audit"] = {"description": audit["description"], "default": audit["default"], **_ONE_OR_MORE}
+    definitions[_ENTRY] = _entry(audit_models, definitions)
     for path in IGNORED:
         if path[:2] != _DRAIN:
             _allow(schema, definitions, path, _IGNORED)
@@ -49,6 +60,38 @@ def json_schema(audit_models: Mapping[str, type[AuditBlock]]) -> _Schema:
         "description": "The YAML of MLCommons' endpoints tool, with the keys of pytest-mlperf-audit",
         "$defs": definitions,
     }
+
+
+def _entry(audit_models: Mapping[str, type[AuditBlock]], definitions: Mapping[str, _Schema]) -> _Schema:
+    """Return the schema of an entry of `audit:`: its test says which block it is."""
+    names = {model.__name__: _names(definitions[model.__name__]) for model in audit_models.values()}
+    known = sorted({test for tests in names.values() for test in tests})
+    return {
+        "description": "An audit: one of those shipped, or of a third party, whose keys only its own schema knows",
+        "type": "object",
+        "required": ["test"],
+        "properties": {
+            "test": {
+                "description": "Which audit to run",
+                "if": {"pattern": _LIKE_A_TEST},
+                "then": {"enum": known},
+                "anyOf": [{"enum": known}, {"type": "string"}],
+            }
+        },
+        "allOf": [
+            {
+                "if": {"properties": {"test": {"enum": tests}}, "required": ["test"]},
+                "then": {"$ref": f"#/$defs/{name}"},
+            }
+            for name, tests in names.items()
+        ],
+    }
+
+
+def _names(block: _Schema) -> list[str]:
+    """Return the names in `test` of an audit's block: its id and its aliases."""
+    test = block["properties"]["test"]
+    return list(test["enum"]) if "enum" in test else [test["const"]]
 
 
 def _canonical(value: Any) -> Any:

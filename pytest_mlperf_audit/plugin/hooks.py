@@ -70,7 +70,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """Answer --mlperf-plan."""
+    """Answer --mlperf-schema and --mlperf-plan."""
+    if config.getoption("mlperf_schema"):
+        from . import schema
+
+        return schema.show_schema(config)
     if not config.getoption("mlperf_plan"):
         return None
     from . import header

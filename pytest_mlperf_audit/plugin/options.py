@@ -46,6 +46,12 @@ def add_options(parser: pytest.Parser) -> None:
         help="print phases, query counts and estimated cost; send nothing",
     )
     group.addoption(
+        "--mlperf-schema",
+        action="store_true",
+        default=False,
+        help="print the JSON Schema of the YAML, for editors",
+    )
+    group.addoption(
         "--mlperf-results",
         metavar="DIR",
         action="append",

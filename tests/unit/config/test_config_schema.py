@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
 
 import pytest_mlperf_audit
 from pytest_mlperf_audit.config.schema import json_schema
@@ -63,7 +64,8 @@ ACCEPTED = [
 ]
 REFUSED = [
     "audt: 1\n",
-    "audit: {test: nope}\n",
+    "audit: {test: test05}\n",
+    "audit: [{test: test04, samples: 4}, {test: TEST04, samples: 4}]\n",
     "audit: {test: test04}\n",
     "    samples: many\n",
     "    type: perf\n",
@@ -90,3 +92,32 @@ def test_the_shipped_schema_names_every_shipped_audit():
     text = (Path(pytest_mlperf_audit.__file__).parent / "config" / "schema.json").read_text(encoding="utf-8")
     definitions = json.loads(text)["$defs"]
     assert {model.__name__ for model in models(shipped()).values()} <= set(definitions)
+
+
+SLIPS = [  # a slip in a YAML, where it stands, and a word of what an editor says
+    ("audit: {test: test04, samples: 4, treshold: 0.1}\n", ["audit"], "treshold"),
+    ("audit: {test: output_caching_test, samples: 4, treshold: 0.1}\n", ["audit"], "treshold"),
+    ("audit: [{test: test06}, {test: cache_probe, forbidd: [response]}]\n", ["audit", 1], "forbidd"),
+    ("audit: [{test: test04, samples: few}]\n", ["audit", 0, "samples"], "few"),
+    ("audit: {test: test04}\n", ["audit"], "samples"),
+    ("audit: {samples: 4}\n", ["audit"], "test"),
+    ("audit: {test: test4, samples: 4}\n", ["audit", "test"], "test4"),
+    ("audit: [{test: cache_probe}, test04]\n", ["audit", 1], "object"),
+    ("settings: {runtim: {}}\n", ["settings"], "runtim"),
+    ("endpoint_config: {endpoint: ['http://h']}\n", ["endpoint_config"], "endpoint"),
+]
+
+
+@pytest.mark.parametrize(("text", "at", "word"), SLIPS)
+def test_an_editor_names_the_key_that_is_wrong(
+    generate: dict[str, Any], minimal: str, text: str, at: list[Any], word: str
+):
+    errors = Draft202012Validator(json.loads(generate["schema_text"]())).iter_errors(yaml.safe_load(minimal + text))
+    best = best_match(errors)
+    assert list(best.absolute_path) == at, best.message
+    assert word in best.message
+
+
+@pytest.mark.parametrize("file", sorted(ROOT.glob("conftest_examples/*/*.yaml")), ids=lambda file: str(file.stem))
+def test_an_editor_accepts_every_example(generate: dict[str, Any], file: Path):
+    Draft202012Validator(json.loads(generate["schema_text"]())).validate(yaml.safe_load(file.read_text("utf-8")))
