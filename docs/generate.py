@@ -70,7 +70,7 @@ audit:
   Parquet (`pip install '.[parquet]'` in the clone). A row without `prompt` is read with the first of
   `user_prompt`, `question`, `input`, `input_text`, `problem`, `query` as its prompt, and `system_prompt` as `system`.
   `template` makes columns of others: `template: {prompt: 'What is {title} made of?'}`.
-* **Editors** complete keys and mark a wrong key with a JSON Schema. `pytest --mlperf-schema > mlperf.schema.json` writes
+* **Editors** complete keys and mark wrong keys with a JSON Schema. `pytest --mlperf-schema > mlperf.schema.json` writes
   it, with the audits of your own `conftest.py`. For the YAML language server, the first line of the YAML then is
   `# yaml-language-server: $schema=mlperf.schema.json`.
 """
