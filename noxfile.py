@@ -82,6 +82,13 @@ def real_servers(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "-m", "nightly", "-n", "0", *tests, env={"REAL_SERVERS": folder})
 
 
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation site in dist/site; a warning or a dead link inside it is an error."""
+    session.install("-q", "-e", ".[docs]")
+    session.run("sphinx-build", "-W", "--keep-going", "-q", "-b", "html", "docs", "dist/site")
+
+
 def _pytest(session: nox.Session, *paths: str) -> None:
     session.install("-q", "-e", ".[test]")
     session.run("python", "-m", "pytest", *paths, *session.posargs)

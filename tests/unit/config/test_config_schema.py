@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,18 @@ def test_the_shipped_schema_is_current(generate: dict[str, Any]):
 def test_the_reference_is_current(generate: dict[str, Any]):
     reference = ROOT / "docs" / "configuration.md"
     assert reference.read_text(encoding="utf-8") == generate["configuration"](), CURE
+
+
+def test_the_page_of_options_is_current(generate: dict[str, Any]):
+    assert (ROOT / "docs" / "options.md").read_text(encoding="utf-8") == generate["option_reference"](), CURE
+
+
+def test_the_site_has_every_page_and_every_public_name():
+    docs = ROOT / "docs"
+    index = set(docs.joinpath("index.md").read_text(encoding="utf-8").split())
+    assert {page.stem for page in docs.glob("*.md")} - {"index"} <= index
+    names = set(re.findall(r"auto\w+:: (\w+)", docs.joinpath("api.md").read_text(encoding="utf-8")))
+    assert names == set(pytest_mlperf_audit.__all__) - {"__version__"}
 
 
 def test_the_schema_is_one(audits):
