@@ -57,6 +57,11 @@ class SubmissionRef(Block):
         description="Division, which says what may be cached and whether audits are required: closed, network, open; "
         "of Endpoints standardized-cop, standardized-con, serviced, rdi. null: the first",
     )
+    submitter: str | None = Field(default=None, description="Who submits, as reports show it")
+    system: str | None = Field(
+        default=None,
+        description="The system under test, as reports show it (default: system_name of rolling_submission)",
+    )
 
 
 class Benchmark(Block):

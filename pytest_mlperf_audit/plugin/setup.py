@@ -240,12 +240,14 @@ def _register_recorder(config: pytest.Config) -> None:
     accounts: list[Account] = []
     session = None
     if runs:
+        from ..session.identity import command_line
         from ..session.prepare import AuditSession
         from ..session.run_account import RunAccount
 
         layout = options.layout(config)  # before the session has anything to close
         config.stash[SESSION] = session = AuditSession(runs, teller(config))
-        accounts += [RunAccount(session, run, machine, layout) for run in runs]
+        typed = command_line(config.invocation_params.args, config.invocation_params.dir)
+        accounts += [RunAccount(session, run, {**machine, "command": typed}, layout) for run in runs]
     if rechecks:
         from ..session.recheck_results import RecheckSummary
 

@@ -76,7 +76,7 @@ def headline(audit: AuditEntry) -> str:
     """Return the scripted phases short: 'CLEAN, 110 queries', beside others 'cache probe CLEAN (12 queries)'."""
     if not is_probe(audit):
         return ", ".join(f"{plain(p.label, 40)} {_queries(p.figures.n_issued)}" for p in audit.scripted)
-    parts = [_queries(sum(phase.figures.n_issued for phase in audit.scripted))]
+    parts = [_queries(_sent(audit))]
     parts += [f"{failed:,} failed"] if (failed := sum(phase.figures.n_failed for phase in audit.scripted)) else []
     if audit.timed:
         return f"cache probe {_word(audit)} ({', '.join(parts)})"
@@ -85,7 +85,7 @@ def headline(audit: AuditEntry) -> str:
 
 def summary(audit: AuditEntry) -> str:
     """Return what the probe found in a sentence, for the summary of a run; why it found nothing is said elsewhere."""
-    n = _queries(sum(phase.figures.n_issued for phase in audit.scripted))
+    n = _queries(_sent(audit))
     word = _verdict(audit)
     if word == "CLEAN":
         kinds = f"; {words(audit.kinds)}" if audit.kinds else ""
@@ -95,9 +95,19 @@ def summary(audit: AuditEntry) -> str:
     return ""
 
 
+def lead(audit: AuditEntry) -> str:
+    """Return what the probe found in one short sentence, "" where it came to nothing."""
+    word = _verdict(audit)
+    if word == "CLEAN":
+        return f"The cache probe found no cache in {_queries(_sent(audit))}, of the kinds that it looked for."
+    if word == "CACHE":
+        return f"The cache probe found: {_kinds(audit)}{_times(audit)}{_allowance(audit)}."
+    return ""
+
+
 def conclusion(audit: AuditEntry) -> str:
     """Return the probe's verdict in short; on what evidence, or why there is none, stands with its checks."""
-    return f"{_word(audit)} in {_queries(sum(phase.figures.n_issued for phase in audit.scripted))}"
+    return f"{_word(audit)} in {_queries(_sent(audit))}"
 
 
 def kinds_line(audit: AuditEntry) -> str:
@@ -166,6 +176,20 @@ def _word(audit: AuditEntry) -> str:
     kinds = audit.figures.get("probe_kinds")
     word = plain(_verdict(audit), 40)
     return f"{word}: {plain(str(kinds), 80)}{' (allowed)' if _allowance(audit) else ''}" if kinds else word
+
+
+def _times(audit: AuditEntry) -> str:
+    """Return how much faster the cache was, where that is known."""
+    effects = [one.effect for one in audit.findings if one.found and one.effect is not None and one.effect > 1]
+    return f" ({max(effects):.3g} times as fast as computed replies)" if effects else ""
+
+
+def _sent(audit: AuditEntry) -> int:
+    """Return how many queries the probe sent, its trial query aside, as figures, terminal and JUnit count them."""
+    known = audit.figures.get("probe_queries")
+    if isinstance(known, int) and not isinstance(known, bool):
+        return known
+    return sum(phase.figures.n_issued for phase in audit.scripted)
 
 
 def _kinds(audit: AuditEntry) -> str:

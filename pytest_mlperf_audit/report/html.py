@@ -7,15 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import msgspec
 
 from ..text import plain
-from ..verdicts.document import VerdictDocument
-from . import findings, tables, words
+from ..verdicts.document import AuditEntry, VerdictDocument
+from . import findings, labels, tables, words
+from .checking import checking_of
 from .clean import number, seconds
-from .pictures import pictures_of
+from .deciding import Sorted, failing_first
+from .lead import found
+from .opening import COMMAND, anchor, in_order, opening_of
+from .pictures import Drawing, Pictures, pictures_of
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _PHASES_PER_TABLE = 5
+_MOST_CHECKS = 200
 
 
 def render(document: VerdictDocument, report_dir: Path) -> str:
@@ -23,15 +29,44 @@ def render(document: VerdictDocument, report_dir: Path) -> str:
 
     Records that cannot be read cost their phase its curves, and the page says so.
     """
+    pictures = [pictures_of(audit, report_dir, str(index)) for index, audit in enumerate(document.audits)]
+    order = in_order(document)
+    opening = opening_of(document, pictures)
+    told = "" if len(order) > 1 else opening.lead
+    shown = dict.fromkeys(order[:1], opening.picture)
     return filled(
         "report.html.j2",
         run=document,
         words=words,
         findings=findings,
+        labels=labels,
         phase_rows=tables.phase_rows,
         per_table=_PHASES_PER_TABLE,
-        pictures=[pictures_of(audit, report_dir, str(index)) for index, audit in enumerate(document.audits)],
+        most_checks=_MOST_CHECKS,
+        opening=opening,
+        sections=[_section(document.audits[index], pictures[index], index, told, shown.get(index)) for index in order],
+        several=len(order) > 1,
+        checking=checking_of(document, report_dir),
+        shown_above=(COMMAND,),
     )
+
+
+class _Section(msgspec.Struct, frozen=True):
+    """An audit's part of the page; `open` where a reader should see it without a click."""
+
+    audit: AuditEntry
+    picture: Pictures
+    anchor: str
+    open: bool
+    checks: Sorted
+    found: list[str]
+
+
+def _section(audit: AuditEntry, picture: Pictures, index: int, told: str, shown: Drawing | None) -> _Section:
+    checks, sentences = failing_first(audit.checks), found(audit, told=told)
+    drawings = [drawing for drawing in picture.drawings if shown is None or drawing.caption != shown.caption]
+    picture = msgspec.structs.replace(picture, drawings=drawings)
+    return _Section(audit, picture, anchor(index), audit.status != "PASS", checks, sentences)
 
 
 def filled(template: str, **values: Any) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ..audits.probe.arms import BURSTS, seconds_by_arm
 from ..audits.probe.plan import probe_of
@@ -24,6 +25,9 @@ from .findings import arm_name
 
 #: Arms that a cache answers, if there is one: exact repeats, one by one and at once.
 _REPEATS = ("R", "same")
+#: Arms that decide nothing between a repeat and its twins: what was sent first, and the self-check.
+_ASIDE = ("prime", "T")
+_MOST_STRIPS = 6
 
 
 class Drawing(msgspec.Struct, frozen=True):
@@ -43,12 +47,16 @@ class _Key(msgspec.Struct, frozen=True):
 
 
 class Pictures(msgspec.Struct, frozen=True):
-    """All drawings of an audit, their legend, and why any of them is missing; `strips` are those of its arms."""
+    """All drawings of an audit, their legend, and why any of them is missing; `strips` are those of its arms.
+
+    `strip_that_decides` is repeats and their twins alone, of the inputs on which the probe decided.
+    """
 
     drawings: list[Drawing]
     legend: list[_Key]
     notes: list[str]
     strips: list[Drawing]
+    strip_that_decides: Drawing | None = None
 
 
 class _Series(msgspec.Struct, frozen=True):
@@ -62,7 +70,7 @@ def pictures_of(audit: AuditEntry, report_dir: Path, key: str) -> Pictures:
     series = [_series(phase, report_dir, notes) for phase in audit.timed]
     if len(series) > charts.MAX_SERIES:
         notes.append(f"The charts show the first {charts.MAX_SERIES} of {len(series)} phases.")
-    every_ratio = ratios.of_rows(audit) + ratios.pooled(audit)
+    known_s = _seconds_by_arm(audit, report_dir, notes) if audit.arms else {}
     drawn = (
         ("Latency", _latencies(audit), charts.latency_distribution([s.latencies_s for s in series], key=key)),
         (
@@ -70,32 +78,61 @@ def pictures_of(audit: AuditEntry, report_dir: Path, key: str) -> Pictures:
             _completions(audit),
             charts.completions_over_time([s.completed_s for s in series], key=key),
         ),
-        ("Throughput ratio against its limit", _ratios(every_ratio), charts.ratio_against_limit(every_ratio, key=key)),
     )
     return Pictures(
-        drawings=[_drawing(caption, text, svg) for caption, text, svg in drawn if svg],
+        drawings=[
+            *(drawing(caption, text, svg) for caption, text, svg in drawn if svg),
+            *([ratio] if (ratio := ratio_drawing(ratios.of_rows(audit) + ratios.pooled(audit), key)) else []),
+        ],
         legend=[
             _Key(plain(phase.label, 60), f"series-{index % charts.N_COLOURS}", charts.dash(index))
             for index, phase in enumerate(audit.timed[: charts.MAX_SERIES])
         ],
         notes=notes,
-        strips=_strips(audit, report_dir, key, notes),
+        strips=_strips(audit, known_s, key),
+        strip_that_decides=_deciding(audit, known_s, f"{key} decides"),
     )
 
 
-def _drawing(caption: str, description: str, svg: str) -> Drawing:
-    return Drawing(caption, description, Markup(svg))  # noqa: S704 - our own SVG
+def drawing(caption: str, description: str, svg: str) -> Drawing:
+    """Return a chart with its name and its description inside, for screen readers."""
+    mark = hashlib.sha256(svg.encode()).hexdigest()[:8]
+    head, _, rest = svg.partition(">")
+    named = (
+        f'{head} role="img" aria-labelledby="t-{mark} d-{mark}"><title id="t-{mark}">{escape(caption)}</title>'
+        f'<desc id="d-{mark}">{escape(description)}</desc>{rest}'
+    )
+    return Drawing(caption, description, Markup(named))  # noqa: S704 - our own SVG
 
 
-def _strips(audit: AuditEntry, report_dir: Path, key: str, notes: list[str]) -> list[Drawing]:
+def ratio_drawing(every: Sequence[Ratio], key: str) -> Drawing | None:
+    """Return the picture of ratios against their limit, None without one."""
+    svg = charts.ratio_against_limit(every, key=key)
+    line = "; the bar is its 95 % interval" if any(None not in ratios.bounds(ratio) for ratio in every) else ""
+    return drawing(f"Throughput ratio against its limit{line}", _ratios(every), svg) if svg else None
+
+
+def _deciding(audit: AuditEntry, known_s: Mapping[tuple[str, str], charts.Floats], key: str) -> Drawing | None:
+    """Return repeats against twins, of the inputs on which a cache was found, else of the first ones."""
+    found = [finding.of for finding in audit.findings if finding.found and finding.forbidden]
+    there = list(dict.fromkeys(arm.of for arm in audit.arms if (arm.of, arm.arm) in known_s))
+    of = next((of for of in (*found, *there) if of in there), None)
+    arms = [arm for arm in audit.arms if arm.of == of and (arm.of, arm.arm) in known_s and arm.arm not in _ASIDE]
+    if not of or not arms:
+        return None
+    svg = charts.strips(_rows(arms[:_MOST_STRIPS], known_s), key=key)
+    caption = f"Repeats against twins that no cache can know ({plain(of, 60)}); a bar marks the median"
+    return drawing(caption, f"{caption}. {_medians(arms)}.", svg) if svg else None
+
+
+def _strips(audit: AuditEntry, known_s: Mapping[tuple[str, str], charts.Floats], key: str) -> list[Drawing]:
     """Return a chart for each kind of input: the arms of a cache probe, one strip each."""
-    known_s = _seconds_by_arm(audit, report_dir, notes) if audit.arms else {}
     groups: dict[str, list[ArmSummary]] = {}
     for arm in audit.arms:
         if (arm.of, arm.arm) in known_s:
             groups.setdefault(arm.of, []).append(arm)
     drawn = [(of, arms, charts.strips(_rows(arms, known_s), key=f"{key} {of}")) for of, arms in groups.items()]
-    return [_drawing(_caption(of), f"{_caption(of)}. {_medians(arms)}", svg) for of, arms, svg in drawn if svg]
+    return [drawing(_caption(of), f"{_caption(of)}. {_medians(arms)}", svg) for of, arms, svg in drawn if svg]
 
 
 def _rows(arms: Sequence[ArmSummary], known_s: Mapping[tuple[str, str], charts.Floats]) -> list[charts.Strip]:

@@ -94,6 +94,12 @@ def _by_pace(ratio: Ratio) -> str:
     return f" (by latencies {ratio.pace:.3g})" if shows else ""
 
 
+def lead(audit: AuditEntry) -> str:
+    """Return the comparison in a sentence, without what follows from it."""
+    rows = of_rows(audit)
+    return _compared(audit, rows) if rows else ""
+
+
 def sentences(audit: AuditEntry) -> list[str]:
     """Return the comparison in a sentence for a reader new to MLPerf, and how sure it is in another."""
     if not (rows := of_rows(audit)):
@@ -152,6 +158,15 @@ def _limit(rows: tuple[Ratio, ...]) -> str:
 
 
 def _comparison(audit: AuditEntry, rows: tuple[Ratio, ...]) -> str:
+    sentence = _compared(audit, rows)
+    over = tuple(ratio for ratio in rows if not (ratio.passed or _undecided(audit, ratio)))
+    if over and not (rows[0].blocks and len(rows) == 1):
+        which = f" (rows {_listed(over)})" if 1 < len(rows) != len(over) else ""
+        sentence += f" Such a speed-up{which} is what a cache of replies brings: what is computed anew takes as long."
+    return sentence
+
+
+def _compared(audit: AuditEntry, rows: tuple[Ratio, ...]) -> str:
     first = rows[0]
     who = f"One input repeated {number(first.n_repeats)} times"
     if first.blocks and len(rows) == 1:
@@ -161,14 +176,10 @@ def _comparison(audit: AuditEntry, rows: tuple[Ratio, ...]) -> str:
         )
     if len(rows) > 1:
         who = f"Single inputs (rows {_listed(rows)}), each repeated {number(first.n_repeats)} times,"
-    sentence = (
+    return (
         f"{who} ran {_values(audit)} times as fast as {number(first.n_distinct)} {_what(rows)}; "
         f"{_allowed(first, _limit(rows))}."
     )
-    if over := tuple(ratio for ratio in rows if not (ratio.passed or _undecided(audit, ratio))):
-        which = f" (rows {_listed(over)})" if 1 < len(rows) != len(over) else ""
-        sentence += f" Repeats that are faster than that{which} are what a cache of replies looks like."
-    return sentence
 
 
 def _what(rows: tuple[Ratio, ...]) -> str:

@@ -5,7 +5,7 @@ MLPerf's files come first, then verdict.json with the digests of all, then repor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import version
 
 import msgspec
@@ -22,6 +22,7 @@ from ..loadgen.phase_log import Declared
 from ..report.write import write_report
 from ..runs.clock import Clock
 from ..verdicts.document import SIMULATED_ENDPOINT, AuditEntry, CheckStatus, VerdictDocument, document
+from .identity import identity_of, without_secrets
 from .judge import PlannedAudit, audit_entry, judged_or_why
 from .phase_warnings import PhaseWarnings
 from .run import AuditRun
@@ -54,14 +55,20 @@ def run_document(
         started_at=started_at,
         finished_at=clock.now(),
         environment={
-            **environment,
+            **_shown(environment, run.loaded.secrets),
             "aiohttp": version("aiohttp"),
             "httptools": version("httptools"),
             "event_loop": loop_name(),
         },
         audits=audits,
         warnings=tuple(dict.fromkeys(_without_places(run, [*run.warnings, *odd.warnings, clock.set_by() or ""]))),
+        identity=identity_of(benchmark),
     )
+
+
+def _shown(environment: dict[str, Figure], secrets: Sequence[str]) -> dict[str, Figure]:
+    command = environment.get("command")
+    return {**environment, "command": without_secrets(command, secrets)} if isinstance(command, str) else environment
 
 
 def _without_places(run: AuditRun, warnings: Iterable[str]) -> Iterator[str]:

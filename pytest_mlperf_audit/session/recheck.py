@@ -40,6 +40,7 @@ from . import third_party
 from .accuracy import accuracy_block, accuracy_runs
 from .contradictions import contradictions
 from .finished import FinishedRun
+from .identity import identity_of
 from .judge import PlannedAudit, audit_entry, judge, phase_records, with_beside
 from .official import recounted
 
@@ -142,6 +143,7 @@ class Recheck:
             environment=stored.environment,
             audits=tuple(audit.entry or audit.stored for audit in now),
             warnings=stored.warnings,
+            identity=identity_of(config) if stored.identity else {},
         )
         return [*self._left_out(), *run_differences(stored, recomputed, self.terms)]
 

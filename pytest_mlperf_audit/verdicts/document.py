@@ -191,6 +191,9 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
 class VerdictDocument(msgspec.Struct, frozen=True, kw_only=True):
     """The verdict of one run of one YAML. `artifacts` is keyed by path relative to the report directory.
 
+    `identity` says who and what was measured, as far as the YAML names it: submitter, system, benchmark, ruleset,
+    division. `environment` is the client's; its `command` is the command line, without secrets.
+
     `digest` is over the document itself, see `verdicts.files`; "" until it is written, and it must stay the last field.
     """
 
@@ -209,6 +212,7 @@ class VerdictDocument(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
     audits: tuple[AuditEntry, ...]
     artifacts: dict[str, Artifact]
+    identity: dict[str, str] = {}
     digest: str = ""
 
 
@@ -225,6 +229,7 @@ def document(
     environment: dict[str, Figure],
     audits: tuple[AuditEntry, ...],
     warnings: tuple[str, ...] = (),
+    identity: dict[str, str] | None = None,
 ) -> VerdictDocument:
     """Return the document of a run, its status that of its audits, without digests of files.
 
@@ -246,6 +251,7 @@ def document(
         warnings=warnings,
         audits=tuple(map(_numbered, audits)),
         artifacts={},
+        identity=identity or {},
     )
     return msgspec.convert(storable(msgspec.to_builtins(raw)), VerdictDocument)
 

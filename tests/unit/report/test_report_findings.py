@@ -110,7 +110,7 @@ def test_a_cache_is_named_with_what_proves_it(make_probe):
 def test_test04_tells_of_the_probe_beside_its_ratio(make_probed):
     text = _joined(make_probed())
     assert text.startswith("PASS test04: ratio 1.0")
-    assert "; cache probe CLEAN (26 queries); reference 1" in text
+    assert "; cache probe CLEAN (25 queries); reference 1" in text
     assert "cache_probe_trial" not in text
     assert all(len(line) <= WIDTH for line in _terminal(make_probed()))
 
