@@ -7,6 +7,8 @@ command. The tests themselves run pytest with xdist, without it (-n 0) and with 
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nox
 
 nox.options.default_venv_backend = "uv|venv"  # uv makes an environment in seconds, pip in half a minute
@@ -14,6 +16,7 @@ nox.options.sessions = ["matrix", "oldest"]
 
 UNIT = [f"tests/unit/{room}" for room in ("config", "datasets", "runs", "records", "report", "scoring")]
 UNIT += [f"tests/unit/audits/test_{rule}.py" for rule in ("output_length", "outputs", "score", "tokens")]
+LOCKS = ".github/requirements"
 PLUGIN = ["tests/plugin/test_selection.py", "tests/plugin/test_fail.py", "tests/load/test_on_the_wire.py"]
 
 
@@ -87,6 +90,40 @@ def docs(session: nox.Session) -> None:
     """Build the documentation site in dist/site; a warning or a dead link inside it is an error."""
     session.install("-q", "-e", ".[docs]")
     session.run("sphinx-build", "-W", "--keep-going", "-q", "-b", "html", "docs", "dist/site")
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build the wheel and the source archive in dist/, check them, and run the wheel in an environment of its own."""
+    session.install("-q", "build", "hatchling", "twine", "check-wheel-contents", "cyclonedx-bom")
+    made = Path(session.create_tmp()).absolute()
+    session.run("python", "-m", "build", "-n", "-o", str(made), silent=True)
+    wheel, archive = (str(next(made.glob(name))) for name in ("*.whl", "*.tar.gz"))
+    session.run("twine", "check", "--strict", wheel, archive)
+    session.run("check-wheel-contents", wheel)
+    session.run("python", "-m", "venv", "--clear", f"{made}/installed")
+    python = f"{made}/installed/bin/python"
+    session.run(python, "-m", "pip", "install", "-q", wheel, external=True)
+    session.run("cyclonedx-py", "environment", python, "--of", "JSON", "-o", f"{made}/sbom.cdx.json")
+    session.chdir(made / "installed")
+    session.run(python, "-m", "pytest", "--mlperf-schema", external=True, silent=True)
+
+
+@nox.session
+def advisories(session: nox.Session) -> None:
+    """Look whether a package that an installation brings has a known weakness; needs the network."""
+    session.install("-q", ".", "pip-audit")
+    session.run("pip-audit", "--local", "--skip-editable")
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Write the packages that CI pins, with their hashes, anew: the newest of today."""
+    session.install("-q", "uv")
+    wanted = {"release": [f"{LOCKS}/release.in"], "test": ["pyproject.toml", "--extra", "test"]}
+    for name, source in wanted.items():
+        how = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-header", "--no-annotate", "-U"]
+        session.run("uv", "pip", "compile", "-q", *how, *source, "-o", f"{LOCKS}/{name}.txt", silent=True)
 
 
 def _pytest(session: nox.Session, *paths: str) -> None:
