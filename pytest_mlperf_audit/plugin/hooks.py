@@ -128,17 +128,19 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Let a report carry which check it is on, or what an audit directory came to."""
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let a report carry which check it is on, or what an audit directory came to, and point at its file."""
     report = yield
-    if RUNS in item.config.stash:
+    if RUNS in item.config.stash or RECHECKS in item.config.stash:
         from . import nodes
 
-        nodes.carry(item, report)
+        nodes.carry(item, call, report)
     if ROUNDS in item.config.stash:
         from . import tree_nodes
 
-        tree_nodes.carry(item, report)
+        tree_nodes.carry(item, call, report)
     return report
 
 

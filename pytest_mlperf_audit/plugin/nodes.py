@@ -21,11 +21,13 @@ from ..audits.verdict import Figure, KindState, Verdict
 from ..errors import NoVerdictError, RecordError
 from ..report.text import failure_text
 from ..session.finished import RECORDS
+from ..session.places import shown
 from ..session.recheck import Recheck
 from ..session.recheck_results import AUDIT, STATE, names_of_records, result
 from ..session.run import AuditRun
 from ..session.run_account import CHECK
 from ..text import plain
+from .crash import point
 
 #: The argument of a check of several phases; no name that a user's pytest_generate_tests would give values to.
 _PHASE = "_mlperf_phase"
@@ -37,7 +39,7 @@ _CHECK = re.compile(r"(?P<name>[^\[]+)(?:\[(?P<of>.+)\])?")
 class _Group:
     """What becomes a class of tests: an audit, say. `markers` are those of all its checks.
 
-    `marked` gives single checks, of those with brackets, a marker of their own.
+    `marked` gives single checks, of those with brackets, a marker of their own. `line` is where the file asks for it.
     """
 
     name: str
@@ -45,6 +47,7 @@ class _Group:
     checks: tuple[str, ...]
     markers: tuple[str, ...] = ()
     marked: Mapping[str, str] = field(default_factory=dict)
+    line: int = 1
 
 
 class CheckFile(pytest.Module):
@@ -61,7 +64,7 @@ class CheckFile(pytest.Module):
     def _getobj(self) -> types.ModuleType:
         module = types.ModuleType(f"mlperf_{self.path.stem}", doc=f"Checks of {self.path}")
         module.__file__ = str(self.path)
-        vars(module).update({group.name: _class_of(group) for group in self.groups()})
+        vars(module).update({group.name: _class_of(group, self.path) for group in self.groups()})
         return module
 
     def collect(self) -> Iterable[pytest.Class]:
@@ -87,7 +90,10 @@ class AuditFile(CheckFile):
 
     @override
     def groups(self) -> Iterable[_Group]:
-        return [_Group(planned.id, planned.audit.title, planned.checks, planned.markers) for planned in self.run.plans]
+        return [
+            _Group(planned.id, planned.audit.title, planned.checks, planned.markers, line=self.run.line_of(planned))
+            for planned in self.run.plans
+        ]
 
     @override
     def prepared(self, item: pytest.Item) -> Callable[[], None]:
@@ -99,12 +105,12 @@ class AuditFile(CheckFile):
             raise pytest.skip.Exception(plain(check.reason, 1000), _use_item_location=True)
         if check.passed is None:
             pytest.fail(f"{audit_id}: no verdict: {check.reason}", pytrace=False)
-        records = str(self.run.plan(audit_id).phases[0].directory.parent)
+        records = shown(self.run.plan(audit_id).phases[0].directory.parent)
 
         def report() -> None:
             _note_figures(item, {"observed": check.observed, "limit": check.limit, **verdict.figures})
             if not check.passed:
-                pytest.fail(failure_text(audit_id, check, records), pytrace=False)
+                pytest.fail(failure_text(check, records), pytrace=False)
 
         return report
 
@@ -177,8 +183,13 @@ def _check_of(item: pytest.Item) -> str:
     return f"{item.originalname}[{params[_PHASE]}]" if _PHASE in params else item.originalname
 
 
-def carry(item: pytest.Item, report: Any) -> None:
-    """Give the id of the check that a test stands for to its report: `pytest --count=2` has two tests of one."""
+def carry(item: pytest.Item, call: pytest.CallInfo[None], report: Any) -> None:
+    """Give the id of the check that a test stands for to its report: `pytest --count=2` has two tests of one.
+
+    A failure points at the file.
+    """
+    if isinstance(item.getparent(pytest.Module), CheckFile):
+        point(item, call, report.longrepr)
     if file := item.getparent(AuditFile):
         setattr(report, CHECK, f"{file.run.node_id}::{group_of(item)}::{_check_of(item)}")
 
@@ -202,12 +213,14 @@ def _note_kinds(item: pytest.Item, kinds: Iterable[KindState]) -> None:
     item.user_properties.extend((f"mlperf_cache_{one.kind}", one.state) for one in kinds)
 
 
-def _class_of(group: _Group) -> type:
+def _class_of(group: _Group, path: Path) -> type:
     # __test__ makes classes and functions collected whatever the user's python_classes and python_functions say.
     members: dict[str, Any] = {"__test__": True, "__doc__": group.title}
     for name, phases in _grouped(group.checks).items():
         marked = {of: group.marked[f"{name}[{of}]"] for of in phases if f"{name}[{of}]" in group.marked}
-        members[name] = _check_function(name, phases, marked)
+        members[name] = check = _check_function(name, phases, marked)
+        # Whoever shows where a test stands (annotations, IDEs, -v) shows the audit's block.
+        check.__code__ = check.__code__.replace(co_filename=str(path), co_firstlineno=group.line)
     return type(group.name, (), members)
 
 
@@ -221,7 +234,7 @@ def _grouped(checks: Iterable[str]) -> dict[str, list[str]]:
     return grouped
 
 
-def _check_function(name: str, phases: list[str], marked: Mapping[str, str]) -> Callable[..., None]:
+def _check_function(name: str, phases: list[str], marked: Mapping[str, str]) -> Any:
     def of_audit(self: Any, _mlperf_check: Callable[[], None]) -> None:  # noqa: ARG001
         _mlperf_check()
 
@@ -232,4 +245,4 @@ def _check_function(name: str, phases: list[str], marked: Mapping[str, str]) -> 
     check: Any = pytest.mark.parametrize(_PHASE, params)(of_phase) if phases else of_audit
     check.__name__ = check.__qualname__ = name
     check.__test__ = True
-    return check  # type: ignore[no-any-return]
+    return check

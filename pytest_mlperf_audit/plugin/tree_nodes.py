@@ -19,6 +19,7 @@ from ..audits.shipped import SHIPPED
 from ..report.round import words
 from ..session.round import CASE, Round, carried
 from ..text import plain, readable
+from .crash import point
 
 _MARKERS = frozenset((*TESTS, *SHIPPED))
 
@@ -83,12 +84,23 @@ class CaseItem(pytest.Item):
 
     @override
     def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
-        return readable(str(self.audit.path)), 0, self.name
+        return readable(_file_of(self.audit.path)), 0, self.name
 
 
-def carry(item: pytest.Item, report: Any) -> None:
-    """Give a case's outcome to the report that is made when it has been judged."""
-    if isinstance(item, CaseItem) and report.when == "setup" and hasattr(item, "outcome"):
+def _file_of(path: Path) -> str:
+    """Return the file of an audit that says what its submitter found, the directory where there is none."""
+    try:
+        return str(min(path.glob("verify_*.txt"), default=path))
+    except OSError:
+        return str(path)
+
+
+def carry(item: pytest.Item, call: pytest.CallInfo[None], report: Any) -> None:
+    """Give a case's outcome to the report that is made when it has been judged. A failure points at its file."""
+    if not isinstance(item, CaseItem):
+        return
+    point(item, call, report.longrepr)
+    if report.when == "setup" and hasattr(item, "outcome"):
         setattr(report, CASE, carried(item.outcome))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +11,7 @@ from ..audits.verdict import Check
 from ..text import plain
 from ..verdicts.document import AuditEntry, CheckEntry, VerdictDocument
 from ..verdicts.files import REPORT_FILE
-from .clean import first_sentence, number
+from .clean import apart, first_sentence, number
 from .findings import kinds_line
 from .ratios import beside_mlperf
 from .words import SIMULATED, STATUS_WORDS, UNDECIDED, check_word, failing, headline, observed_against_limit
@@ -23,17 +23,21 @@ WIDTH = 100
 _MAX_FAILING = 12
 
 
-def terminal_lines(run: VerdictDocument, report_dir: Path | None = None) -> list[tuple[str, str]]:
+def terminal_lines(
+    run: VerdictDocument, report_dir: Path | None = None, *, told: bool = False
+) -> list[tuple[str, str]]:
     """Return the lines of the terminal summary, each at most 100 columns but for a path, with its kind.
 
     One line an audit with its status and headline numbers, one with what became of each kind of cache, its failing
-    checks, its reason where it has no verdict; then where the report lies, when `report_dir` is given.
+    checks, its reason where it has no verdict; then where the report lies, when `report_dir` is given. Failures that
+    pytest has `told` in full further up are named, no more.
     """
     lines: list[Line] = []
     if run.simulated:
         lines += _wrapped(f"SIMULATED: {SIMULATED}", "warn")
     for audit in run.audits:
         lines += _audit(audit, run)
+        lines += _named(audit) if told else _in_full(audit)
     for warning in run.warnings:
         lines += _wrapped(f"warning: {plain(warning, 300)}", "warn")
     if report_dir is not None:
@@ -41,20 +45,35 @@ def terminal_lines(run: VerdictDocument, report_dir: Path | None = None) -> list
     return list(lines)
 
 
-def failure_text(audit_id: str, check: Check, evidence: str) -> str:
-    """Return the account of a failing check; its first line is fit for a CI annotation.
+def failure_text(check: Check, evidence: str) -> str:
+    """Return the account of a failing check, the fact first. The test's id stands beside it wherever it is shown.
 
     `evidence` says where the records lie. Example of a first line:
-    `test04 throughput_ratio: 812.4 queries/s repeating one sample against 153.1 with distinct samples, ratio 5.31, …`
+    `ratio 5.31 >= 1.10: 812.4 queries/s repeating one sample against 153.1 with distinct samples, ratio 5.31, …`
     """
     first, *rest = _sentences(check.reason)
-    lines = [f"{plain(audit_id, 60)} {plain(check.name, 100)}: {first or 'failed'}", *(f"  {line}" for line in rest)]
+    lines = [": ".join(filter(None, (fact(check), first))) or "failed", *(f"  {line}" for line in rest)]
     for word, value in (("observed", check.observed), ("limit", check.limit)):
         if value is not None:
             lines.append(f"  {word + ':':<9} {number(value)}")
     if evidence:
         lines.append(f"  {'records:':<9} {plain(evidence, 4096)}")
     return "\n".join(lines)
+
+
+def fact(check: Check | CheckEntry) -> str:
+    """Return what was seen against its limit, in a few words; "" where the check's reason begins with it.
+
+    'ratio 16.73 >= 1.10', 'CACHE: response'
+    """
+    seen, limit = check.observed, check.limit
+    if isinstance(seen, str):
+        return "" if limit == f"not {seen}" else plain(seen, 60)
+    if not (isinstance(seen, float) and isinstance(limit, float)):
+        return ""
+    what = "ratio" if check.name.partition("[")[0].endswith("_ratio") else plain(check.name, 60).replace("_", " ")
+    left, right = apart(seen, limit)
+    return f"{what} {left} {'<' if seen < limit else '>=' if what == 'ratio' else '>'} {right}"
 
 
 def _sentences(reason: str) -> list[str]:
@@ -80,6 +99,19 @@ def _audit(audit: AuditEntry, run: VerdictDocument) -> Iterator[Line]:
         yield from _wrapped(plain(beside, 300), "plain", indent="  ")
     if audit.reason:
         yield from _wrapped(plain(audit.reason, 600), "plain", indent="  ")
+
+
+def _named(audit: AuditEntry) -> Iterator[Line]:
+    """Yield a line for each word, with the checks that it is said of: 'FAIL throughput_ratio: see FAILURES above'."""
+    words: dict[str, list[str]] = {}
+    for check in failing(audit):
+        words.setdefault(check_word(check), []).append(plain(check.name, 100))
+    for word, names in words.items():
+        place = "FAILURES" if word == "FAIL" else "ERRORS"
+        yield from _wrapped(f"{word} {_listed(names)}: see {place} above", "fail", indent="  ")
+
+
+def _in_full(audit: AuditEntry) -> Iterator[Line]:
     failed = [check for check in failing(audit) if not check.undecided]
     for check in failed[:_MAX_FAILING]:
         yield from _wrapped(_check(audit, check), "fail", indent="  ")
@@ -103,11 +135,14 @@ def _undecided(audit: AuditEntry) -> Iterator[str]:
         if check.undecided:
             doubts.setdefault(check.reason, []).append(plain(check.name, 100))
     for reason, names in doubts.items():
-        listed = ", ".join(names[:_MAX_FAILING])
-        more = f" and {len(names) - _MAX_FAILING} more" if len(names) > _MAX_FAILING else ""
-        yield f"{UNDECIDED} {listed}{more}" + (
+        yield f"{UNDECIDED} {_listed(names)}" + (
             f": {plain(reason, 400)}" if reason and reason not in audit.reason else ""
         )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MAX_FAILING} more" if len(names) > _MAX_FAILING else ""
+    return ", ".join(names[:_MAX_FAILING]) + more
 
 
 def _wrapped(text: str, kind: Kind, indent: str = "") -> list[Line]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from ..errors import ConfigError, ReportDirError
@@ -17,6 +18,13 @@ from .locks import Lock, named_lock
 #: What a query leaves in queries.jsonl, about, and what the report and the rest need.
 _BYTES_PER_QUERY = 400
 _BYTES_OF_REPORT = 8 * 2**20
+
+
+def shown(path: Path) -> str:
+    """Return a path as a person would type it: relative, where it lies below the working directory."""
+    with suppress(ValueError, OSError):
+        path = path.relative_to(Path.cwd())
+    return plain(str(path), 4096)
 
 
 def check_disjoint(directories: Iterable[tuple[Path, Path]]) -> None:

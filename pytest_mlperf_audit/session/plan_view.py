@@ -13,6 +13,7 @@ from ..text import plain
 from .crews import crew_specs, crew_text
 from .display import span
 from .judge import PlannedAudit
+from .places import shown
 from .run import AuditRun
 
 #: A WAN2.2 video takes minutes, a chat reply seconds; the reader knows which, so both ends are shown.
@@ -31,7 +32,7 @@ def plan_lines(runs: Iterable[AuditRun]) -> Iterator[str]:
             yield f"  data set: {source.dataset.name}, {len(source)} rows loaded"
             yield f"    first row: {plain(repr(dict(source.dataset[0])), _ROW)}"
         yield from (f"  warning:  {warning}" for warning in run.warnings)
-        yield f"  report:   {run.report_dir}"
+        yield f"  report:   {shown(run.report_dir)}"
         for planned in run.plans:
             yield from _audit_lines(planned)
         yield f"  in all {_in_all(run)}"
@@ -54,7 +55,7 @@ def run_lines(run: AuditRun, *, writes: bool) -> Iterator[str]:
     yield from _crew_lines(run)
     yield from (f"warning: {warning}" for warning in run.warnings)
     if writes:
-        yield f"report {run.report_dir}"
+        yield f"report {shown(run.report_dir)}"
 
 
 def _crew_lines(run: AuditRun) -> Iterator[str]:

@@ -125,7 +125,7 @@ def _as_stored(recheck: Recheck, audit_id: str, then: CheckEntry, check: CheckEn
     if check.passed is None:
         return "undecided", plain(f"{audit_id} {check.name}: no verdict: {check.reason}", _LONGEST)
     if check.check and not check.passed:
-        return "failed", failure_text(audit_id, check.check, str(recheck.directory))
+        return "failed", failure_text(check.check, str(recheck.directory))
     if then.status == "error":
         return "undecided", (
             f"{audit_id} {check.name}: its test ended in an error then, though the records say that it passed"

@@ -22,7 +22,7 @@ from ..text import readable
 from ..verdicts.document import encoded
 from ..verdicts.round import RoundDocument, describe
 from .account import Report, append_to_step_summary, unwritten
-from .places import claim, require_collectable
+from .places import claim, require_collectable, shown
 
 if TYPE_CHECKING:
     from .locks import Lock
@@ -117,7 +117,7 @@ class RoundAccount:
         """Yield what was found, and where the report lies."""
         if self._document:
             yield from words.terminal_lines(self._document)
-            yield f"report: {self._round.report_dir / 'report.html'}", "plain"
+            yield f"report: {shown(self._round.report_dir / 'report.html')}", "plain"
 
 
 def carried(outcome: CaseOutcome) -> str:

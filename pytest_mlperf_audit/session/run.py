@@ -108,6 +108,11 @@ class AuditRun:
                 return planned
         raise KeyError(f"{self.path.name} asks for no audit {audit_id!r}; it has {[plan.id for plan in self.plans]}")
 
+    def line_of(self, planned: PlannedAudit) -> int:
+        """Return the line of the YAML that asks for an audit; a run that is no audit is asked for by the file."""
+        at = next((at for at, block in enumerate(self.benchmark.audit) if block is planned.cfg), None)
+        return self.loaded.source.line(() if at is None else ("audit", at))
+
     def endpoint(self) -> Target:
         """Return the endpoint, once the session has prepared this run. Raises NoVerdictError before that."""
         ticket = self.ticket(self._prepared())

@@ -9,6 +9,7 @@ from ..report import ci_summary, text
 from ..verdicts.document import CheckStatus, VerdictDocument
 from .account import Report, append_to_step_summary, unwritten
 from .outcome import run_document, write_files
+from .places import shown
 from .prepare import AuditSession
 from .run import AuditRun
 
@@ -21,13 +22,24 @@ _WORST_FIRST: tuple[CheckStatus, ...] = ("error", "failed", "passed")
 
 
 class RunAccount:
-    """The account of a run of this session, which came to something if it was prepared."""
+    """The account of a run of this session, which came to something if it was prepared.
 
-    def __init__(self, session: AuditSession, run: AuditRun, environment: dict[str, Figure], layout: str) -> None:
+    `told`: pytest shows each failure in full.
+    """
+
+    def __init__(
+        self,
+        session: AuditSession,
+        run: AuditRun,
+        environment: dict[str, Figure],
+        layout: str,
+        *,
+        told: bool = False,
+    ) -> None:
         self.title = f"mlperf audit: {run.path.name}"
         self.problems: list[str] = []
         self._session, self._run = session, run
-        self._environment, self._layout = environment, layout
+        self._environment, self._layout, self._told = environment, layout, told
         self._tests = _CheckTests(
             f"{run.node_id}::{planned.id}::{name}" for planned in run.plans for name in planned.checks
         )
@@ -70,8 +82,8 @@ class RunAccount:
     def lines(self) -> Iterable[tuple[str, str]]:
         """Yield what the run came to, and where the report lies."""
         if self._verdict:
-            yield from text.terminal_lines(self._verdict)
-            yield f"report: {self._run.report_dir / 'report.html'}", "plain"
+            yield from text.terminal_lines(self._verdict, told=self._told)
+            yield f"report: {shown(self._run.report_dir / 'report.html')}", "plain"
 
 
 class _CheckTests:

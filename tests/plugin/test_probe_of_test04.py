@@ -77,7 +77,7 @@ def test_a_warm_cache_passes_the_ratio_and_fails_the_probe(audit, start_sut):
     warm = audit.run()
     assert warm.ret == 1
     warm.assert_outcomes(passed=5, failed=1)
-    warm.stdout.fnmatch_lines(["*test04 cache_probe: response cache on *", "FAIL test04: *"])
+    warm.stdout.fnmatch_lines(["CACHE: response: response cache on *", "FAIL test04: *"])
     assert check(audit, "throughput_ratio")["passed"] is True, "the whole reference came from the cache as well"
     assert check(audit)["passed"] is False
     assert check(audit)["observed"] == "CACHE: response"

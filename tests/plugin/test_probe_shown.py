@@ -135,7 +135,9 @@ def test_an_undecided_check_is_no_verdict_and_no_file(noisy, lone_or_spread):
     result = audit.run(*lone_or_spread)
     assert result.ret == 6
     result.assert_outcomes(passed=1, errors=2)
-    result.stdout.fnmatch_lines(["NO VERDICT noisy: once *", "  inconclusive: too noisy", "  undecided quiet, fast"])
+    result.stdout.fnmatch_lines(
+        ["NO VERDICT noisy: once *", "  inconclusive: too noisy", "  undecided quiet, fast: see ERRORS above"]
+    )
     found = audit.verdict()["audits"][0]
     assert (found["status"], found["reason"]) == ("NO_VERDICT", "inconclusive: too noisy")
     shown = {check["name"]: (check["status"], check["passed"], check["undecided"]) for check in found["checks"]}

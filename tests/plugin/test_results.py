@@ -54,8 +54,8 @@ def test_each_audit_directory_is_a_test(results, audit, spread):
         [
             f"PASSED {GOOD}::test04",
             f"PASSED {OTHER}::test04",
-            f"FAILED {CACHING}::test04 - Failed: test04 150 *",
-            f"ERROR {BROKEN}::test04 - Failed: test04 no verdict*",
+            f"FAILED {CACHING}::test04 - test04 150 *",
+            f"ERROR {BROKEN}::test04 - test04 no verdict*",
             "SKIPPED *the reference run was not published*",
             "FAIL: 2 passed, 1 failed, 1 without a verdict, 1 skipped",
         ]
@@ -117,7 +117,7 @@ def test_a_required_audit_that_is_absent_fails_and_others_are_counted(audit, lon
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines_random(
         [
-            f"FAILED {GOOD}::test01 - Failed: test01 MLPerf *",
+            f"FAILED {GOOD}::test01 - test01 MLPerf *",
             f"  FAIL {GOOD}::test01: MLPerf v5.1 requires TEST01 of resnet50 in the closed division, and there is no *",
             "2 directories were not judged: 1 TEST05, 1 TEST99.",
         ]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pytest_mlperf_audit.audits.verdict import Check
-from pytest_mlperf_audit.report.text import WIDTH, failure_text, terminal_lines
+from pytest_mlperf_audit.report.text import WIDTH, fact, failure_text, terminal_lines
 from tests.support.entries import a_check, an_audit
 
 
@@ -80,9 +80,9 @@ def test_a_failure_opens_with_a_line_fit_for_an_annotation():
         name="throughput_ratio", passed=False, observed=5.306, limit=1.1,
         reason="812.4 queries/s repeated against 153.1 distinct, ratio 5.306; look at the cache",
     )  # fmt: skip
-    lines = failure_text("test04", check, "/runs/audit").splitlines()
+    lines = failure_text(check, "/runs/audit").splitlines()
     assert lines == [
-        "test04 throughput_ratio: 812.4 queries/s repeated against 153.1 distinct, ratio 5.306",
+        "ratio 5.31 >= 1.10: 812.4 queries/s repeated against 153.1 distinct, ratio 5.306",
         "  look at the cache",
         "  observed: 5.306",
         "  limit:    1.1",
@@ -90,14 +90,39 @@ def test_a_failure_opens_with_a_line_fit_for_an_annotation():
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "observed", "limit", "said"),
+    [
+        ("throughput_ratio", 16.731, 1.1, "ratio 16.73 >= 1.10"),
+        ("throughput_ratio[row 3]", 1.1, 1.1, "ratio 1.10 >= 1.10"),
+        ("throughput_ratio", 1.10004, 1.1, "ratio 1.10004 >= 1.10000"),
+        ("score[coqa]", 71.5, 80.0, "score[coqa] 71.50 < 80.00"),
+        ("output_length", 312.4, 300.0, "output length 312.40 > 300.00"),
+        ("cache_probe", "CACHE: response", "no forbidden cache", "CACHE: response"),
+        ("no_cache[response]", "found", "not found", ""),
+        ("completion[reference]", 55, 58, ""),
+        ("anything", None, 1.0, ""),
+    ],
+)
+def test_the_fact_of_a_failure(name, observed, limit, said):
+    assert fact(Check(name=name, passed=False, observed=observed, limit=limit, reason="why")) == said
+
+
+def test_failures_told_further_up_are_named_and_no_more(make_run):
+    text = " ".join(line.strip() for line, _ in terminal_lines(make_run(repeat_s=0.01, failed=9), told=True))
+    assert "FAIL completion[reference]: see FAILURES above" in text
+    assert "undecided throughput_ratio: see ERRORS above" in text
+    assert "http_500" not in text
+
+
 def test_a_failure_without_numbers_or_reason_is_still_said():
     check = Check(name="c", passed=False, observed=None, limit=None, reason="")
-    assert failure_text("a", check, "") == "a c: failed"
+    assert failure_text(check, "") == "failed"
 
 
 def test_a_hostile_reason_stays_on_its_lines():
     evil = "\x1b[2J\n::error::forged\n" + "y" * 10_000_000
-    text = failure_text("a", Check(name="c\n::x", passed=False, observed=evil, limit=1, reason=evil), evil)
+    text = failure_text(Check(name="c\n::x", passed=False, observed=evil, limit=1, reason=evil), evil)
     for line in text.splitlines():
         _assert_fit(line)
         assert not line.startswith("::")
