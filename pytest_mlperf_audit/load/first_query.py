@@ -58,17 +58,18 @@ def check_endpoint(adapter: EndpointAdapter, target: Target) -> None:
     try:
         statuses = run_until_done(ask)
     except TransportError as error:
-        raise EndpointError(_cannot_use(target, error)) from error
+        raise EndpointError(cannot_use(target, error)) from error
     for status in statuses:
         if status in _REFUSED:
             raise EndpointError(f"endpoint {target.label}: {'; '.join(credentials_refused(status, target))}")
     check_metrics(target)
 
 
-def _cannot_use(target: Target, error: TransportError) -> str:
+def cannot_use(target: Target, error: TransportError, key: str = "endpoint_config.endpoints") -> str:
+    """Return why an endpoint has no answer at all, and the cure; `key` is where its address stands."""
     detail = printable(target.redact(error.detail))
     if error.reason == "tls" and "WRONG_VERSION_NUMBER" in detail:
-        return f"endpoint {target.label}: does not speak TLS; write http:// in endpoint_config.endpoints"
+        return f"endpoint {target.label}: does not speak TLS; write http:// in {key}"
     if error.reason == "tls":
         return f"endpoint {target.label}: TLS failed ({detail}); {tls_cure(detail)}"
     if error.reason == PROXY:
@@ -76,11 +77,11 @@ def _cannot_use(target: Target, error: TransportError) -> str:
         return f"endpoint {target.label}: cannot be reached ({detail}); {cure}"
     if error.reason in {"connect", "timeout", "reset"}:
         proxy = unused_proxy(target.urls)
-        cure = "start it, or correct endpoint_config.endpoints"
+        cure = f"start it, or correct {key}"
         if "reset" in detail.lower() and any(url.startswith("https:") for url in target.urls):
             cure += f"; {CLIENT_CURE}"  # some servers end a handshake so, without an alert
         return f"endpoint {target.label}: cannot be reached ({detail}); {cure}{proxy and '. '}{proxy}"
-    return f"endpoint {target.label}: does not answer in HTTP ({detail}); correct endpoint_config.endpoints"
+    return f"endpoint {target.label}: does not answer in HTTP ({detail}); correct {key}"
 
 
 class _FirstAnswer(NamedTuple):

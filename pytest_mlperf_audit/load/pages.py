@@ -25,11 +25,16 @@ class Pages:
         self._pool = Pool(target)
 
     async def get(self, url: URL, headers: Mapping[str, str], most_bytes: int) -> tuple[int, bytes]:
-        """Return a page's status and its body, cut where it exceeds `most_bytes`; waits for as long as it is let.
+        """Return a page's status and its body; see `fetch`."""
+        page = await self.fetch(url, headers, most_bytes)
+        return page.status, page.body
+
+    async def fetch(self, url: URL, headers: Mapping[str, str], most_bytes: int) -> Page:
+        """Return a page, its body cut where it exceeds `most_bytes`; waits for as long as it is let.
 
         Raises TransportError, and OSError when this process may open no more files.
         """
-        address, reply = page_address(url, headers), _Page()
+        address, reply = page_address(url, headers), Page()
         connection = await self._pool.open(address, None)
         try:
             await connection.wait_for(address.get_head, reply, most_bytes)
@@ -38,7 +43,7 @@ class Pages:
                 raise
         finally:
             connection.abort()
-        return reply.status, reply.body
+        return reply
 
     async def close(self) -> None:
         """Close the connections."""
@@ -60,16 +65,18 @@ async def page_behind(target: Target, base: str, path: str) -> tuple[int, bytes]
         await pages.close()
 
 
-class _Page:
-    """Takes a page."""
+class Page:
+    """Takes a page, and is it; header names are in lower case."""
 
     def __init__(self) -> None:
         self.status = 0
+        self.headers: Mapping[str, str] = {}
         self.body = b""
 
-    def on_head(self, status: int, headers: Mapping[str, str]) -> None:  # noqa: ARG002 - one method of two
-        """Note the status."""
+    def on_head(self, status: int, headers: Mapping[str, str]) -> None:
+        """Note the head."""
         self.status = status
+        self.headers = {name.lower(): value for name, value in headers.items()}
 
     def on_data(self, data: bytes, at_ns: int) -> None:  # noqa: ARG002 - one method of two
         """Add to the body."""

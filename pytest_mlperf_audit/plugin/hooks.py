@@ -70,11 +70,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """Answer --mlperf-schema and --mlperf-plan."""
+    """Answer --mlperf-schema, --mlperf-init and --mlperf-plan."""
     if config.getoption("mlperf_schema"):
         from . import schema
 
         return schema.show_schema(config)
+    if config.getoption("mlperf_init") is not None:
+        from . import start
+
+        return start.write_init(config)
     if not config.getoption("mlperf_plan"):
         return None
     from . import header

@@ -30,7 +30,26 @@ def add_options(parser: pytest.Parser) -> None:
         help="run the audits that this YAML asks for (repeatable)",
     )
     group.addoption(
-        "--mlperf-endpoint", metavar="URL", type=_url, default=None, help="audit this endpoint instead of the YAML's"
+        "--mlperf-endpoint",
+        metavar="URL",
+        type=_url,
+        default=None,
+        help="audit this endpoint instead of the YAML's; without a YAML, ask it what it serves and probe it for caches",
+    )
+    group.addoption(
+        "--mlperf-init",
+        metavar="DIR",
+        nargs="?",
+        const=".",
+        default=None,
+        help="write a YAML, a data set and a CI workflow to begin with, for --mlperf-endpoint or for WAN2.2, and end",
+    )
+    group.addoption("--mlperf-model", metavar="NAME", default=None, help="the model to audit, where no YAML names it")
+    group.addoption(
+        "--mlperf-api",
+        metavar="TYPE",
+        default=None,
+        help="the API to audit (openai, openai_embeddings, videogen, ...), where no YAML names it",
     )
     group.addoption("--mlperf-report-dir", metavar="DIR", default=None, help="write verdict, report and records here")
     group.addoption(
@@ -79,6 +98,8 @@ def add_options(parser: pytest.Parser) -> None:
     )
     parser.addini("mlperf_config", "YAMLs whose audits to run (default of --mlperf-config)", type="paths", default=[])
     parser.addini("mlperf_endpoint", "endpoint to audit instead of the YAML's", default="")
+    parser.addini("mlperf_model", "the model to audit, where no YAML names it", default="")
+    parser.addini("mlperf_api", "the API to audit, where no YAML names it", default="")
     parser.addini("mlperf_report_dir", "directory of verdict, report and records", default="")
     parser.addini("mlperf_data_dir", "directory of data sets that YAMLs know by name alone", default="")
     parser.addini("mlperf_layout", "which of MLPerf's submission files to write", default=LAYOUTS[0])
@@ -138,6 +159,12 @@ def endpoint(config: pytest.Config) -> str | None:
         return _url(declared)
     except argparse.ArgumentTypeError as error:
         raise pytest.UsageError(f"mlperf_endpoint in {config.inipath}: {error}") from error
+
+
+def value(config: pytest.Config, name: str) -> str:
+    """Return what an option says, else its ini twin, "" without either."""
+    given: str | None = config.getoption(name)
+    return given or str(config.getini(name)).strip()
 
 
 def report_dir(config: pytest.Config) -> Path | None:

@@ -13,7 +13,7 @@ import pytest
 
 from ..audits.shipped import ONLY_PUBLISHED, SHIPPED
 from ..errors import UserError
-from . import options
+from . import options, start
 from .fixtures import NEED_ENDPOINT
 from .keys import ALONE, RECHECKS, ROUNDS, RUNS, SESSION
 
@@ -78,17 +78,23 @@ def configure(config: pytest.Config) -> None:
     trees, finished = options.result_trees(config), options.recheck_dirs(config)
     if trees or finished:
         _collect_nothing_else(config)
-    if config.option.mlperf_endpoint and not (trees or finished or options.config_files(config)):
-        raise pytest.UsageError(
-            "--mlperf-endpoint says where to audit, and no YAML says what; add --mlperf-config=FILE (examples are "
-            "in the repository's conftest_examples/)"
-        )
     with _usage_errors():
         if trees:
             _find_rounds(config, trees)
-        _configure_audits(config, [] if finished else options.config_files(config), finished)
+        _configure_audits(config, [] if finished else _yamls(config, judging=bool(trees)), finished)
         if _records(config):
             _register_recorder(config)
+
+
+def _yamls(config: pytest.Config, *, judging: bool) -> list[Path]:
+    """Return the YAMLs to run: those asked for, or that of an endpoint that is named alone. Raises UserError."""
+    if not judging:
+        start.take_arguments(config)
+    paths = options.config_files(config)
+    start.refuse_alone(config, paths)
+    if paths or judging:
+        return paths
+    return start.yaml_of_endpoint(config, nothing_runs=_nothing_runs(config))
 
 
 def _configure_audits(config: pytest.Config, paths: list[Path], finished: list[Path]) -> None:
@@ -129,12 +135,15 @@ def _plan_runs(config: pytest.Config, paths: list[Path], audits: Registry) -> No
         between=_between_phases(config),
     )
     config.stash[RUNS] = runs = plan_runs(request, audits, adapters)
+    started = not options.config_files(config)
+    if name := start.node_id_of(config):
+        runs[0].node_id = name
     for run in runs:
         _register(config, {planned.cfg.name: planned.id for planned in run.plans})
         run.without_limit = partial(without_limit, config)
         if _is_worker(config):
             join_session(run, config)
-    _collect_too(config, paths, "mlperf_config")
+    _collect_too(config, paths, "mlperf_endpoint" if started else "mlperf_config")
 
 
 def _between_phases(config: pytest.Config) -> Callable[[str, str, tuple[str, ...]], object] | None:
@@ -222,8 +231,11 @@ def _is_worker(config: pytest.Config) -> bool:
 
 def _records(config: pytest.Config) -> bool:
     """Whether this process is the one that records: neither a worker, nor does the session run nothing."""
-    nothing_runs = any(config.getoption(name, default=False) for name in _SENDING_NOTHING)
-    return not (nothing_runs or _is_worker(config))
+    return not (_nothing_runs(config) or _is_worker(config))
+
+
+def _nothing_runs(config: pytest.Config) -> bool:
+    return any(config.getoption(name, default=False) for name in _SENDING_NOTHING)
 
 
 def _register_recorder(config: pytest.Config) -> None:

@@ -154,9 +154,9 @@ class LaneServer:
         body = await reader.readexactly(int(lengths[0].split(b":")[1]) if lengths else 0)
         method, url = head.decode("latin-1").split(" ", 2)[:2]
         if method != "POST":
-            known = url == "/stats"
             stats = {"received": self.received, "computed": self.computed, "served": self.served}
-            return await _plain(writer, 200 if known else 404, json.dumps(stats).encode())
+            page = {"/stats": stats, "/v1/models": {"data": [{"id": "m"}]}}.get(url)
+            return await _plain(writer, 404 if page is None else 200, json.dumps(page).encode())
         ask = read(url, body)
         exchange = Exchange(ask, writer, first=_FIRST.search(ask.prompt) is not None)
         self.received += not exchange.first
