@@ -259,7 +259,7 @@ def _register_recorder(config: pytest.Config) -> None:
         layout = options.layout(config)  # before the session has anything to close
         config.stash[SESSION] = session = AuditSession(runs, teller(config))
         typed = {**machine, "command": command_line(config.invocation_params.args, config.invocation_params.dir)}
-        told = config.option.tbstyle != "no"
+        told = getattr(config.option, "tbstyle", "no") != "no"
         accounts += [RunAccount(session, run, typed, layout, told=told) for run in runs]
     if rechecks:
         from ..session.recheck_results import RecheckSummary
