@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from ..errors import UserError
-from . import options
+from . import options, start
 from .keys import RUNS, SESSION
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def ask_endpoints(config: pytest.Config) -> None:
     try:
         config.stash[SESSION].ask_before(runs, sends_here=not options.workers(config))
     except UserError as error:
-        raise pytest.UsageError(str(error)) from error
+        raise pytest.UsageError(f"{error}{start.where_keys_are(config)}") from error
 
 
 def _selects(expression: str, run: AuditRun) -> bool:

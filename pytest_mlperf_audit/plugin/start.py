@@ -94,6 +94,12 @@ def node_id_of(config: pytest.Config) -> str | None:
     return plugin.node_id if plugin else None
 
 
+def where_keys_are(config: pytest.Config) -> str:
+    """Return where to correct keys of a YAML that the user has not written, "" where there is none."""
+    plugin = config.pluginmanager.get_plugin("mlperf_start")
+    return f". The keys are those of {plugin.node_id}, which was written for this run" if plugin else ""
+
+
 def write_init(config: pytest.Config) -> int:
     """Do what --mlperf-init asks for. Raises pytest.UsageError."""
     from ..errors import UserError

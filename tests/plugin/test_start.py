@@ -297,3 +297,15 @@ def test_a_server_without_a_list_of_models(audit, listing):
 def test_a_server_of_tensors(audit, listing):
     pages = {"/v1/models": (404, {}), "/v2": (200, {"name": "triton", "extensions": ["model_repository"]})}
     assert "api_type: kserve_v2" in refused(audit, listing(pages=pages).url)
+
+
+def test_a_refused_first_query_says_where_the_keys_are(audit, listing):
+    server = listing()
+    server.post = lambda _path, _body: (401, {"error": {"message": "Incorrect API key"}})
+    result = audit.run(f"--mlperf-endpoint={server.url}", config=None)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert len([*result.outlines, *result.errlines]) <= _MOST_LINES
+    name = f"mlperf-reports/{server.url.removeprefix('http://').replace(':', '-')}.yaml"
+    result.stderr.fnmatch_lines(
+        [f"ERROR: *MLPERF_API_KEY*The keys are those of {name}, which was written for this run"]
+    )
