@@ -111,6 +111,7 @@ class Phase:
             elapsed_s=elapsed_ns / 1e9,
             target_s=self.spec.min_duration_ms / 1000,
             idle_s=(elapsed_ns - tally.latest_ns) / 1e9 if tally.zero_ns else 0.0,
+            latest_s=tally.latest_latency_ns / 1e9,
         )
 
     def _n_requested(self) -> int:

@@ -25,6 +25,7 @@ class Tally:
         self.n_completed = 0
         self.n_failed = 0
         self.latest_ns = 0
+        self.latest_latency_ns = 0
         self.connections_broke = False
         self._latest_completed_ns = 0
         self._failures_in_a_row = 0
@@ -41,6 +42,7 @@ class Tally:
         self.latest_ns = record.completed_ns
         if record.ok:
             self.n_completed += 1
+            self.latest_latency_ns = record.completed_ns - record.issued_ns
             self._latest_completed_ns = record.completed_ns
             self._failures_in_a_row = self._refusals_in_a_row = 0
         else:

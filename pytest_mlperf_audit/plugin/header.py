@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -49,11 +50,27 @@ def teller(config: pytest.Config) -> Callable[[str], None]:
 
     def tell(text: str) -> None:
         reporter = config.pluginmanager.get_plugin("terminalreporter")
-        if reporter is not None and reporter.verbosity >= 0:
+        if reporter is not None and (reporter.verbosity >= 0 or text.startswith("waiting")):
             reporter.ensure_newline()
             reporter.write_line(f"mlperf-audit: {text}")
+            reporter.flush()  # into a file or a pipe, too: what comes next may take long
 
     return tell
+
+
+def fresh_line(config: pytest.Config) -> Callable[[], str]:
+    """Return what says what ends the line that pytest has left unfinished, and has pytest begin a new one."""
+
+    def fresh() -> str:
+        reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+        try:
+            unfinished = bool(reporter._tw.width_of_current_line)  # noqa: SLF001 - nothing public says so
+            reporter._tw._current_line, reporter.currentfspath = "", None  # noqa: SLF001
+        except AttributeError:  # -p no:terminal, or somebody else's
+            return "\n"
+        return "\n" if unfinished else ""
+
+    return fresh
 
 
 def show_plan(config: pytest.Config) -> int:

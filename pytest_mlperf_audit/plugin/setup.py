@@ -245,7 +245,7 @@ def _register_recorder(config: pytest.Config) -> None:
     if not (runs or rechecks or rounds):
         return
     from ..session.account import environment
-    from .header import teller
+    from .header import fresh_line, teller
     from .recorder import Recorder
 
     machine = environment(pytest.__version__, options.workers(config))
@@ -257,7 +257,7 @@ def _register_recorder(config: pytest.Config) -> None:
         from ..session.run_account import RunAccount
 
         layout = options.layout(config)  # before the session has anything to close
-        config.stash[SESSION] = session = AuditSession(runs, teller(config))
+        config.stash[SESSION] = session = AuditSession(runs, teller(config), fresh_line(config))
         typed = {**machine, "command": command_line(config.invocation_params.args, config.invocation_params.dir)}
         told = getattr(config.option, "tbstyle", "no") != "no"
         accounts += [RunAccount(session, run, typed, layout, told=told) for run in runs]

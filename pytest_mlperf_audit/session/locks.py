@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from typing_extensions import Self
 
 from ..errors import ReportDirError
+from ..text import plain
 
 if TYPE_CHECKING:
     from ..load.target import Target
@@ -57,6 +58,20 @@ class Lock:
         while not self.try_acquire():
             tick()
             time.sleep(_POLL_S)
+
+    def sign(self) -> None:
+        """Say in the file who holds the lock, for those who wait. A full disk costs the name alone."""
+        with suppress(OSError):
+            if self._fd is not None:
+                os.ftruncate(self._fd, 0)
+                os.pwrite(self._fd, f"process {os.getpid()} in {Path.cwd()}".encode(errors="replace"), 0)
+
+    def holder(self) -> str:
+        """Return who holds the lock, in brackets: ' (process 4711 in /home/me/audits)', "" where it is not known."""
+        with suppress(OSError):
+            if said := plain(self._path.read_bytes()[:1000].decode(errors="replace"), 200):
+                return f" ({said})"
+        return ""
 
     def release(self) -> None:
         """Give the lock up, and remove its file first: whoever has opened it meanwhile sees that, and makes another."""
@@ -109,23 +124,39 @@ def named_lock(kind: str, name: str) -> Lock:
 
 @contextmanager
 def endpoint_lock(
-    target: Target, waiting: Callable[[], None], tick: Callable[[], None] = lambda: None
+    target: Target,
+    waiting: Callable[[str], None],
+    tick: Callable[[], None] = lambda: None,
+    *,
+    every_s: float = 60.0,
 ) -> Iterator[None]:
-    """Hold the lock of each of the endpoint's addresses; `waiting` is called when another process has one.
+    """Hold the lock of each of the endpoint's addresses; while another process has one, `waiting` is told who.
 
-    While it waits, `tick` is called; what that raises ends the wait.
+    It is told at once, and again `every_s`. While it waits, `tick` is called; what that raises ends the wait.
     Everybody takes them in the same order, so that no two wait for each other.
     """
     with ExitStack() as held:
         for address in sorted({_address(url) for url in target.urls}):
-            held.enter_context(_acquired(named_lock("endpoint", address), waiting, tick))
+            held.enter_context(_acquired(named_lock("endpoint", address), waiting, tick, every_s))
         yield
 
 
-def _acquired(lock: Lock, waiting: Callable[[], None], tick: Callable[[], None]) -> AbstractContextManager[object]:
-    if not lock.try_acquire():
-        waiting()
-        lock.acquire(tick)
+def _acquired(
+    lock: Lock, waiting: Callable[[str], None], tick: Callable[[], None], every_s: float
+) -> AbstractContextManager[object]:
+    began_s, next_s = time.monotonic(), 0.0
+
+    def tell() -> None:
+        nonlocal next_s
+        tick()
+        now_s = time.monotonic()
+        if now_s >= next_s:
+            next_s = now_s + every_s
+            so_far = f", for {now_s - began_s:.0f} s so far" if now_s - began_s >= 1 else ""
+            waiting(f"waiting for another run against this endpoint{lock.holder()}{so_far}")
+
+    lock.acquire(tell)
+    lock.sign()
     return lock
 
 

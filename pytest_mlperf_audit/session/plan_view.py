@@ -11,10 +11,11 @@ from ..runs.spec import Concurrency, MaxThroughput, RunSpec
 from ..runs.trajectories import Trajectories
 from ..text import plain
 from .crews import crew_specs, crew_text
-from .display import span
+from .display_lines import span
 from .judge import PlannedAudit
 from .places import shown
 from .run import AuditRun
+from .schedule import duration_s
 
 #: A WAN2.2 video takes minutes, a chat reply seconds; the reader knows which, so both ends are shown.
 _SERVICE_TIMES_S = (1.0, 60.0)
@@ -155,15 +156,9 @@ def _cost(spec: RunSpec) -> str:
 
 def estimate(specs: Sequence[RunSpec], service_s: float) -> str:
     """Return what a run will take if all its queries take as long as one did, "" where its load does not say."""
-    total_s = 0.0
-    for spec in specs:
-        if _is_scripted(spec):
-            total_s += _least(spec) * service_s
-        elif isinstance(spec.load, Concurrency):
-            total_s += max(spec.n_samples / spec.load.target * service_s, spec.min_duration_ms / 1000)
-        else:
-            return ""
-    return f"; about {span(total_s)} in all at this rate"
+    times = [duration_s(spec, service_s) for spec in specs]
+    known = [time_s for time_s in times if time_s is not None]
+    return f"; about {span(sum(known))} in all at this rate" if len(known) == len(times) else ""
 
 
 def _about(services: float, times_s: Sequence[float]) -> str:

@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from .locks import endpoint_lock, interrupt, on_sigterm, processes_measuring
 from .places import claim, kept_as
 from .plan_view import estimate
 from .run import AuditRun
+from .schedule import Schedule, Step
 
 if TYPE_CHECKING:
     from .locks import Lock
@@ -36,7 +37,12 @@ _NEEDED = "needed"
 class AuditSession:
     """Prepares each run when it is known that a selected test needs it, and cleans up at the end."""
 
-    def __init__(self, runs: list[AuditRun], tell: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        runs: list[AuditRun],
+        tell: Callable[[str], None] = lambda _: None,
+        fresh: Callable[[], str] = lambda: "\n",
+    ) -> None:
         self.runs = runs
         self._tell = tell
         for run in runs:
@@ -49,7 +55,9 @@ class AuditSession:
         self._asked: list[AuditRun] = []
         self._locks: list[Lock] = []
         self._simulated: list[SimulatedProcess] = []
-        self._display = Display(ProgressFile(self.directory / "progress.json"))
+        self._first_s: float | None = None
+        schedule = Schedule(self._steps, lambda: self._first_s)
+        self._display = Display(ProgressFile(self.directory / "progress.json"), schedule, fresh)
         self._sigterm = on_sigterm(interrupt)
         for run in runs:
             run.session_dir = self.directory
@@ -94,8 +102,7 @@ class AuditSession:
             run.crews.dismiss()
         if run.target is None:
             return []
-        waiting = partial(self._tell, "waiting for another run against this endpoint")
-        with endpoint_lock(run.target, waiting, run.raise_if_stopped):
+        with endpoint_lock(run.target, self._tell, run.raise_if_stopped):
             first = ask_first(
                 run.source,
                 run.target,
@@ -106,8 +113,19 @@ class AuditSession:
         run.oddities = first.warnings
         if first.latency_s is None:
             return []
+        self._first_s = max(first.latency_s, self._first_s or 0.0)
         specs = [spec for planned in run.plans for spec in planned.surely]
         return [f"{run.node_id}: the first query took {first.latency_s:.3g} s{estimate(specs, first.latency_s)}"]
+
+    def _steps(self) -> Iterator[Step]:
+        """Yield the phases that will surely be sent."""
+        for run in self.prepared:
+            for planned in run.plans:
+                if not run.selected or planned.id in run.selected:
+                    for phase in planned.all_phases:
+                        if not phase.spec.conditional:
+                            label = phase.spec.label
+                            yield Step(label if label == planned.id else f"{planned.id} {label}", phase.spec)
 
     def stop_measuring(self) -> None:
         """Have a worker that is in mid-phase end it in good order: the session is over, and xdist would only wait."""

@@ -170,9 +170,9 @@ class AuditRun:
         if self._settled(planned, given_up):
             return
 
-        def waiting() -> None:
+        def waiting(holder: str) -> None:
             if not any(processes_measuring(session_dir)):  # another worker of this session has its own progress to show
-                report(_waiting(planned))
+                report(Progress(phase=holder, title=planned.id, requested=0, note=True))
 
         with endpoint_lock(target, waiting, self.raise_if_stopped), measuring(session_dir):
             if self._settled(planned, given_up):
@@ -302,7 +302,3 @@ class AuditRun:
                 signal.raise_signal(signal.SIGTERM)  # killed: without it nobody waits for the rest of this phase
 
         return report
-
-
-def _waiting(planned: PlannedAudit) -> Progress:
-    return Progress(phase="waiting for another run against this endpoint", title=planned.id, requested=0)

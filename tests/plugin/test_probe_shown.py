@@ -9,6 +9,8 @@ import pytest
 
 from pytest_mlperf_audit.load.progress import Progress
 from pytest_mlperf_audit.session import display
+from pytest_mlperf_audit.session.display_lines import Lines
+from pytest_mlperf_audit.session.schedule import Schedule
 
 PROBE = {"test": "cache_probe", **dict.fromkeys(("samples", "sample_index", "threshold", "probe"))}
 CHAT = {
@@ -73,7 +75,7 @@ class Terminal(io.StringIO):
 
 def test_a_bar_whose_end_moves():
     screen = Terminal()
-    show = display._Bar(screen)
+    show = display._Bar(screen, Lines(screen, lambda: "", 0.0), Schedule(list, lambda: None)).shows
     for requested, done in ((110, 10), (110, 100), (246, 138), (350, 248)):
         show(Progress(phase="cache_probe", title="cache_probe", requested=requested, issued=done, completed=done))
     written = screen.getvalue()
