@@ -9,15 +9,19 @@ import pty
 import re
 import struct
 import termios
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from pytest_mlperf_audit.load.progress import Progress, ProgressFile
+from pytest_mlperf_audit.load.target import Target
 from pytest_mlperf_audit.runs.order import without_replacement
 from pytest_mlperf_audit.runs.spec import MaxThroughput, RunSpec
 from pytest_mlperf_audit.session import display
 from pytest_mlperf_audit.session.display_lines import Lines, LogView
 from pytest_mlperf_audit.session.display_lines import line as line_of
+from pytest_mlperf_audit.session.locks import endpoint_lock
 from pytest_mlperf_audit.session.schedule import Schedule, Step
 from tests.support.sut_process import until
 
@@ -95,17 +99,17 @@ def test_lines_in_a_log(audit, start_sut, args):
         assert all(re.match(r"\d/8 queries", text) for text in of_phase[1:-1])
 
 
-def test_waiting_is_said_at_once_with_who_is_waited_for(audit, start_sut, tmp_path):
-    sut = start_sut(service_ms=150)
+def test_waiting_is_said_at_once_with_who_is_waited_for(audit, sut, tmp_path):
     audit.config(sut)
-    first = audit.start()
-    with (tmp_path / "second.log").open("w") as log:
-        until(lambda: sut.received > 2, "the first session measures")
-        second = audit.start("-q", "--mlperf-report-dir=second", stdout=log)
-        assert (first.wait(), second.wait()) == (0, 0)
-    first.stdout.close()
-    text = (tmp_path / "second.log").read_text()
-    assert f"waiting for another run against this endpoint (process {first.pid} in {audit.path})\n" in text
+    log = tmp_path / "second.log"
+    said = f"waiting for another run against this endpoint (process {os.getpid()} in {Path.cwd()})\n"
+    with log.open("w") as file, ExitStack() as stack:
+        stack.enter_context(endpoint_lock(Target(urls=(sut.url,)), lambda _: None))
+        session = audit.start("-q", stdout=file)
+        until(lambda: said in log.read_text(), "the session says that it waits")
+        assert session.poll() is None
+        stack.close()
+        assert session.wait() == 0
 
 
 def test_a_phase_too_short_to_be_seen_is_told_with_its_start():
