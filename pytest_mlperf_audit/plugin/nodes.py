@@ -203,9 +203,9 @@ def finished_at(path: Path, rechecks: Sequence[tuple[Recheck, str]], parent: pyt
 
 
 def _note_figures(item: pytest.Item, figures: Mapping[str, Figure]) -> None:
-    """Add figures to what JUnit tells of a test."""
+    """Add the figures that there are to what JUnit tells of a test."""
     # Not by record_property, which warns under pytest's default junit_family, though it writes the same.
-    item.user_properties.extend((f"mlperf_{name}", value) for name, value in figures.items())
+    item.user_properties.extend((f"mlperf_{name}", value) for name, value in figures.items() if value is not None)
 
 
 def _note_kinds(item: pytest.Item, kinds: Iterable[KindState]) -> None:
