@@ -23,6 +23,7 @@ from ..errors import PlanError
 from ..runs.phase import MeasuredPhase
 from ..runs.script import NO_EDIT, Edit, Script
 from ..runs.spec import Load, RunSpec, Scoring
+from ..runs.tokens import Limits
 from ..runs.trajectories import Trajectories
 from .verdict import Verdict
 
@@ -66,7 +67,8 @@ class AuditContext(msgspec.Struct, frozen=True, kw_only=True):
     whether they are streamed, `model` the benchmark's name of the model, `tokenizer` the directory by which output
     tokens are counted. `conversations` says that the rows are turns of recorded conversations, of which audits send
     single ones, `trajectories` how the main run plays them, None for all else. `scorings` say of each accuracy data
-    set, by name, how its outputs are scored, or why they cannot be.
+    set, by name, how its outputs are scored, or why they cannot be. `limits` are
+    those of goodput.
     """
 
     load: Load
@@ -89,6 +91,7 @@ class AuditContext(msgspec.Struct, frozen=True, kw_only=True):
     conversations: bool = False
     trajectories: Trajectories | None = None
     scorings: Mapping[str, Scoring | str] = {}
+    limits: Limits | None = None
 
     def phase(self, label: str, n_samples: int, **changes: object) -> RunSpec:
         """Return a RunSpec with these settings; `changes` override any field."""
@@ -98,6 +101,7 @@ class AuditContext(msgspec.Struct, frozen=True, kw_only=True):
             "max_duration_ms": self.max_duration_ms,
             "drain_timeout_s": self.drain_timeout_s,
             "query_timeout_s": self.query_timeout_s,
+            "limits": self.limits,
         }
         return RunSpec(label=label, n_samples=n_samples, **{**fields, **changes})  # type: ignore[arg-type]
 

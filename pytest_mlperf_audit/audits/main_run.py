@@ -31,6 +31,7 @@ _FLOOR = "early_stopping"
 _SALTED = "salted"
 _PASSES = "whole_passes"
 _ROWS = "n_rows"
+_GOODPUT = "goodput"
 
 _NO_ACCURACY = "set 'accuracy: false' for a run that needs no accuracy"
 
@@ -66,11 +67,21 @@ class Performance(Audit[PerformanceBlock]):
     def checks(self, cfg: PerformanceBlock, phases: Sequence[RunSpec]) -> list[str]:  # noqa: ARG002
         """`completion` and `count`; `duration` where the YAML sets a floor; `early_stopping` where LoadGen has one.
 
+        `goodput` where the YAML asks for a least share of queries that keep its limits.
+
         Under the rules of Endpoints v1.0 `salted` and `whole_passes`, too.
         """
         (spec,) = phases
         names = ["completion", "count", *([_SALTED, _PASSES] if _ROWS in spec.parameters else [])]
-        return names + [name for name, due in (("duration", spec.min_duration_ms), (_FLOOR, _has_floor(spec))) if due]
+        return names + [
+            name
+            for name, due in (
+                ("duration", spec.min_duration_ms),
+                (_FLOOR, _has_floor(spec)),
+                (_GOODPUT, _least_share(spec)),
+            )
+            if due
+        ]
 
     def verify(self, cfg: PerformanceBlock, runs: Mapping[str, MeasuredPhase]) -> Verdict:  # noqa: ARG002
         """Every query was sent and completed; the floors held."""
@@ -82,6 +93,8 @@ class Performance(Audit[PerformanceBlock]):
             checks.append(duration(run, name="duration"))
         if _has_floor(run.spec):
             checks.append(_early_stopping(run))
+        if _least_share(run.spec):
+            checks.append(_goodput(run))
         figures: dict[str, Figure] = {
             "qps": run.figures.qps,
             "n_completed": run.figures.n_completed,
@@ -221,6 +234,28 @@ def _early_stopping(run: MeasuredPhase) -> Check:
     if estimate_s is not None:
         reason += f" and is {estimate_s * 1000:.4g} ms"
     check = Check(name=_FLOOR, passed=estimate_s is not None, observed=completed, limit=P90_FLOOR, reason=reason)
+    return unless_turned_away(check, run)
+
+
+def _least_share(spec: RunSpec) -> float | None:
+    return spec.limits.min_share if spec.limits else None
+
+
+def _goodput(run: MeasuredPhase) -> Check:
+    """Require the share of good queries; undecided where queries that could not be measured decide."""
+    limits, found, least = run.spec.limits, run.figures.goodput, _least_share(run.spec) or 0.0
+    names = {"first token": "ttft_ms", "time per output token": "tpot_ms", "latency": "latency_ms"}
+    asked = ", ".join(f"{what} {value:g} ms" for what, name in names.items() if (value := getattr(limits, name, None)))
+    if found is None or found.share is None:
+        reason = "no reply has what the limits are about; set streaming to on, and drop tpot_ms if no reply has `usage`"
+        return Check(name=_GOODPUT, passed=None, observed=None, limit=least, reason=reason)
+    reason = f"{found.n_good} of {found.n} queries kept the limits ({asked})"
+    passed: bool | None = found.share >= least
+    if found.n_unmeasured:
+        reason += f"; {found.n_unmeasured} replies were not streamed or report no tokens, and could not be measured"
+        if not passed and found.n_good + found.n_unmeasured >= least * found.n:
+            passed = None
+    check = Check(name=_GOODPUT, passed=passed, observed=found.share, limit=least, reason=reason)
     return unless_turned_away(check, run)
 
 

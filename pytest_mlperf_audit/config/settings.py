@@ -249,6 +249,30 @@ class BetweenPhases(Block):
         return self.timeout_ms / 1000
 
 
+class Goodput(Block):
+    """The limits that a query must keep to count as good."""
+
+    ttft_ms: float | None = Field(default=None, gt=0, description="Most time to the first token, in milliseconds")
+    tpot_ms: float | None = Field(
+        default=None,
+        gt=0,
+        description="Most time per output token behind the first, in milliseconds, of a whole reply on average",
+    )
+    latency_ms: float | None = Field(default=None, gt=0, description="Most time to the reply's end, in milliseconds")
+    min_share: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="Least share of good queries in the main run, which then has a check `goodput`; null: not judged",
+    )
+
+    @model_validator(mode="after")
+    def _has_a_limit(self) -> Self:
+        if self.ttft_ms is None and self.tpot_ms is None and self.latency_ms is None:
+            reject("has no limit; give ttft_ms, tpot_ms or latency_ms, or drop the block")
+        return self
+
+
 class Settings(Block):
     """How the endpoint is driven."""
 
@@ -257,6 +281,9 @@ class Settings(Block):
     client: Client = Field(default_factory=Client, description="The HTTP client")
     warmup: Warmup = Field(default_factory=Warmup, description="Queries before the first phase")
     timeouts: Timeouts = Field(default_factory=Timeouts, description="How long is waited at most")
+    goodput: Goodput | None = Field(
+        default=None, description="Limits of a good query: each phase says how many queries kept them; null: none"
+    )
     between_phases: BetweenPhases | None = Field(
         default=None, description="What is done between every two phases; null: nothing, they are sent back to back"
     )

@@ -248,7 +248,7 @@ def _record(one: _Ended, target: Target) -> PhaseRecord:
     except OSError as error:
         status, reason = "crashed", f"the records could not be written: {error.strerror or error}"
         columns = phase.log.columns
-    measured = figures(columns, one.planned.spec.load)
+    measured = figures(columns, one.planned.spec.load, one.planned.spec.limits)
     return PhaseRecord(
         label=one.planned.spec.label,
         spec=one.planned.spec,

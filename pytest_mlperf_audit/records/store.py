@@ -188,7 +188,9 @@ def consistent(directory: Path, record: PhaseRecord) -> MeasuredPhase:
     """
     path = directory / QUERIES_FILE
     queries = read_columns(path)
-    recomputed = msgspec.to_builtins(as_recorded(figures(queries, record.spec.load), record.figures))
+    recomputed = msgspec.to_builtins(
+        as_recorded(figures(queries, record.spec.load, record.spec.limits), record.figures)
+    )
     if found := list(differences(msgspec.to_builtins(record.figures), recomputed)):
         raise RecordError(
             f"{directory / PHASE_FILE}: its figures do not follow from {QUERIES_FILE}, so one of them was edited or "

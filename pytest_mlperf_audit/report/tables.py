@@ -121,7 +121,29 @@ def _latency(value: Callable[[LatencySummary], float | None]) -> _Cell:
 
 def _first_token(phase: PhaseEntry) -> str:
     summary = phase.figures.time_to_first_token
-    return f"{seconds(summary.p50_s)} / {seconds(summary.p99_s)}" if summary else ""
+    return " / ".join(map(seconds, (summary.p50_s, summary.p90_s, summary.p99_s))) if summary else ""
+
+
+def _per_token(phase: PhaseEntry) -> str:
+    tokens = phase.figures.tokens
+    summary = tokens.time_per_output_token if tokens else None
+    return " / ".join(map(seconds, (summary.p50_s, summary.p90_s, summary.p99_s))) if summary else ""
+
+
+def _token_rates(phase: PhaseEntry) -> str:
+    tokens = phase.figures.tokens
+    rates = (tokens.tokens_per_s, tokens.tokens_per_s_per_user) if tokens else ()
+    return " / ".join(map(number, rates)) if any(rates) else ""
+
+
+def _goodput(phase: PhaseEntry) -> str:
+    found = phase.figures.goodput
+    if found is None:
+        return ""
+    if found.share is None or found.qps is None:
+        return "not measured"
+    left_out = f", {found.n_unmeasured:,} not measured" if found.n_unmeasured else ""
+    return f"{percent(found.share)}, {number(found.qps)} queries/s{left_out}"
 
 
 def _throughput(phase: PhaseEntry) -> str:
@@ -166,7 +188,10 @@ _PHASE_CELLS: tuple[tuple[str, _Cell], ...] = (
     ("Latency p90", _latency(lambda summary: summary.p90_s)),
     ("Latency p99", _latency(lambda summary: summary.p99_s)),
     ("Latency CV", _timed(lambda phase: percent(phase.figures.latency.cv) if phase.figures.latency else "")),
-    ("First token p50 / p99", _timed(_first_token)),
+    ("First token p50 / p90 / p99", _timed(_first_token)),
+    ("Time per output token p50 / p90 / p99", _timed(_per_token)),
+    ("Output tokens/s, all / per user", _timed(_token_rates)),
+    ("Goodput", _timed(_goodput)),
     ("Early-stopping p90", _timed(_early_stopping)),
     ("Different requests", lambda phase: number(phase.figures.n_distinct_requests)),
     ("Different rows", lambda phase: number(phase.figures.n_distinct_samples)),

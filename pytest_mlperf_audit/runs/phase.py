@@ -18,6 +18,7 @@ from .columns import QueryColumns
 from .official import OfficialTokens
 from .query import QueryRecord
 from .spec import Load, RunSpec, Score
+from .tokens import Goodput, Limits, TokenFigures, goodput, token_figures
 
 #: Queries that are looked at together.
 _AT_ONCE = 1_000_000
@@ -53,7 +54,8 @@ class PhaseFigures(msgspec.Struct, frozen=True, kw_only=True):
     (None when nothing completed); latencies are of completed queries, in seconds. `models` counts the replies by the
     model that they name. `most_in_flight` are queries that were issued and not over, at most; `qps_by_tenth` are
     completed queries a second in each tenth of the window, empty where nothing completed. Both are missing (0, empty)
-    in records of before they were computed.
+    in records of before they were computed. `tokens` is None where no reply reports tokens, and in such records;
+    `goodput` is None without limits.
 
     Turns of conversations that were issued late, when the first slot had no next trajectory, count in `n_issued`,
     `n_completed`, `failures` and what is distinct, and in no other figure; `n_late` are these, `n_late_completed` those
@@ -79,6 +81,8 @@ class PhaseFigures(msgspec.Struct, frozen=True, kw_only=True):
     qps_by_tenth: tuple[float, ...] = ()
     n_late: int = 0
     n_late_completed: int = 0
+    tokens: TokenFigures | None = None
+    goodput: Goodput | None = None
 
     @property
     def n_failed(self) -> int:
@@ -158,7 +162,7 @@ class PhaseRecord(msgspec.Struct, frozen=True, kw_only=True):
         return self.status == "complete"
 
 
-def figures(queries: QueryColumns, load: Load) -> PhaseFigures:
+def figures(queries: QueryColumns, load: Load, limits: Limits | None = None) -> PhaseFigures:
     """Compute every figure of a phase; total, so that a phase without queries has figures too.
 
     The early-stopping percentile is MLPerf's SingleStream score, so it is computed for one query in flight only.
@@ -198,6 +202,8 @@ def figures(queries: QueryColumns, load: Load) -> PhaseFigures:
         qps_by_tenth=_qps_by_tenth(timed, window_s) if window_s else (),
         n_late=n_issued - len(timed),
         n_late_completed=n_completed - n_timed,
+        tokens=token_figures(timed, window_s),
+        goodput=goodput(timed, limits, window_s),
     )
 
 
@@ -228,6 +234,8 @@ def _output_tokens(queries: QueryColumns, ok: NDArray[np.bool_]) -> int | None:
 
 def as_recorded(computed: PhaseFigures, recorded: PhaseFigures) -> PhaseFigures:
     """Return computed figures without those that a record of an earlier version does not have."""
+    if recorded.tokens is None:
+        computed = msgspec.structs.replace(computed, tokens=None)
     if recorded.most_in_flight or recorded.qps_by_tenth:
         return computed
     return msgspec.structs.replace(computed, most_in_flight=0, qps_by_tenth=())

@@ -9,6 +9,7 @@ import msgspec
 
 from ..config.scenario import Scenario, mlperf_scenario
 from .order import SampleOrder, Scripted
+from .tokens import Limits
 from .trajectories import Trajectories
 
 Parameter = bool | int | float | str | list[int | str] | None
@@ -134,6 +135,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     `dataset` names the data set whose rows are sent, "" for the performance data set. `parameters` are what the audit
     planned with and needs to judge the phase without the YAML: a model's EOS ids, bounds, a threshold.
+    `limits` are those of goodput, None where the YAML has none.
     A `conditional` phase is sent only where its audit wants it, once the phases before it are over.
     """
 
@@ -153,3 +155,4 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, Parameter] = {}
     conditional: bool = False
     multiple_of: int = 1
+    limits: Limits | None = None

@@ -29,6 +29,7 @@ from ..load.redaction import Redactor
 from ..load.target import Target, unused_proxy, used_proxy
 from ..runs.order import without_replacement
 from ..runs.spec import Concurrency, Load, MaxThroughput, Poisson, RunSpec, Scoring
+from ..runs.tokens import Limits
 from . import third_party
 from .accuracy import accuracy_block, accuracy_runs, unscored
 from .commands import Between, Hook
@@ -148,6 +149,7 @@ def context(benchmark: Benchmark) -> AuditContext:
         streaming=benchmark.streaming,
         model=benchmark.submission_ref.model if benchmark.submission_ref else benchmark.model_params.name,
         tokenizer=None if benchmark.model_params.tokenizer is None else str(benchmark.model_params.tokenizer),
+        limits=None if settings.goodput is None else Limits(**settings.goodput.model_dump()),
         scorings={dataset.name: scoring_of(dataset) for dataset in benchmark.accuracy_datasets},
     )
 

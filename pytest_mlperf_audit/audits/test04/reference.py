@@ -142,7 +142,7 @@ def of_row(reference: MeasuredPhase, row: int) -> MeasuredPhase:
     if not isinstance(order, InTurn) or len(order.rows) < 2:
         return reference
     queries = reference.queries.where(reference.queries.samples == row)
-    own = figures(queries, spec.load)
+    own = figures(queries, spec.load, spec.limits)
     qps, every = reference.figures.qps, reference.figures.latency
     if always_in_flight(reference) is not None and qps and every and own.latency:
         qps *= every.mean_s / own.latency.mean_s
