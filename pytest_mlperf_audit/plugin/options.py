@@ -91,6 +91,15 @@ def add_options(parser: pytest.Parser) -> None:
         "mlperf_recheck", "report directories to recheck (default of --mlperf-recheck)", type="paths", default=[]
     )
     group.addoption(
+        "--mlperf-csv",
+        metavar="DIR",
+        nargs="?",
+        const="mlperf-csv",
+        default=None,
+        help="write phases, checks, figures and queries, or a round's cases, as CSV into this directory (mlperf-csv)",
+    )
+    parser.addini("mlperf_csv", "directory of CSV files (default of --mlperf-csv; empty: none are written)", default="")
+    group.addoption(
         "--mlperf-layout",
         choices=LAYOUTS,
         default=None,
@@ -175,6 +184,16 @@ def report_dir(config: pytest.Config) -> Path | None:
 def data_dir(config: pytest.Config) -> Path | None:
     """Return the directory of data sets, relative as the report directory is."""
     return _directory(config, "mlperf_data_dir")
+
+
+def csv_dir(config: pytest.Config) -> Path | None:
+    """Return where CSV files go, None for nowhere. Raises pytest.UsageError where a test's file was taken for it."""
+    directory = _directory(config, "mlperf_csv")
+    if directory and directory.exists() and not directory.is_dir():
+        raise pytest.UsageError(
+            f"--mlperf-csv: {directory} is a file; write --mlperf-csv=DIR, or put the option behind the other arguments"
+        )
+    return directory
 
 
 def _directory(config: pytest.Config, name: str) -> Path | None:

@@ -248,6 +248,7 @@ def _register_recorder(config: pytest.Config) -> None:
     from .header import fresh_line, teller
     from .recorder import Recorder
 
+    csv_dir = options.csv_dir(config)  # before the session has anything to close
     machine = environment(pytest.__version__, options.workers(config))
     accounts: list[Account] = []
     session = None
@@ -269,9 +270,27 @@ def _register_recorder(config: pytest.Config) -> None:
         from ..session.round import RoundAccount
 
         accounts += [RoundAccount(found, machine) for found in rounds]
+    if csv_dir is not None:
+        accounts += _csv_accounts(config, accounts, csv_dir)
     recorder = Recorder(accounts, session)
     config.add_cleanup(recorder.end)
     config.pluginmanager.register(recorder, "mlperf_recorder")
+
+
+def _csv_accounts(config: pytest.Config, accounts: list[Account], directory: Path) -> list[Account]:
+    """Return the accounts that write CSV files of what the others come to."""
+    from ..session import csv_files
+    from ..session.round import RoundAccount
+    from ..session.run_account import RunAccount
+
+    of_runs = (account for account in accounts if isinstance(account, RunAccount))
+    of_rounds = (account for account in accounts if isinstance(account, RoundAccount))
+    runs, rounds = config.stash.get(RUNS, []), config.stash.get(ROUNDS, [])
+    return csv_files.apart(
+        *(csv_files.of_run(account, run.report_dir, directory) for account, run in zip(of_runs, runs, strict=True)),
+        *(csv_files.of_recheck(recheck, directory) for recheck, _ in config.stash.get(RECHECKS, [])),
+        *(csv_files.of_round(account, found.tree, directory) for account, found in zip(of_rounds, rounds, strict=True)),
+    )
 
 
 def collected(session: pytest.Session) -> None:

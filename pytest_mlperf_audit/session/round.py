@@ -75,6 +75,11 @@ class RoundAccount:
         across = self._document.findings if self._document else ()
         return {case.status for case in self._cases.values()} | {finding.status for finding in across}
 
+    @property
+    def document(self) -> RoundDocument | None:
+        """What the round came to, None before it is known."""
+        return self._document
+
     def start(self) -> None:
         """Claim the report directory, so that nothing is judged in vain. Raises ReportDirError."""
         self._lock = claim(self._round.report_dir, len(self._round.named))

@@ -50,6 +50,11 @@ class RunAccount:
         """The run's status."""
         return [self._verdict.status] if self._verdict else []
 
+    @property
+    def verdict(self) -> VerdictDocument | None:
+        """What the run came to, None before it is known."""
+        return self._verdict
+
     def start(self) -> None:
         """Do nothing: the session claims the report directory when it knows that a selected test needs the run."""
 

@@ -5,14 +5,10 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any
 
-from ...text import plain
 from ...verdicts.round import STATUSES, RoundDocument
-
-#: What a spreadsheet would take for a formula when a cell begins with it.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-_MOST: Final = 2000
+from ..csv_text import cell
 
 
 def sheets(document: RoundDocument) -> Iterator[tuple[str, str]]:
@@ -46,19 +42,12 @@ def _findings(document: RoundDocument) -> Iterator[list[Any]]:
 
 def _matrix(document: RoundDocument) -> Iterator[list[Any]]:
     yield ["division", "submitter", "benchmark", *STATUSES]
-    for cell in document.matrix:
-        counts = (cell.counts.get(status, 0) for status in STATUSES)
-        yield [cell.division, cell.submitter, cell.benchmark, *counts]
+    for field in document.matrix:
+        counts = (field.counts.get(status, 0) for status in STATUSES)
+        yield [field.division, field.submitter, field.benchmark, *counts]
 
 
 def _csv(rows: Iterable[list[Any]]) -> str:
     written = io.StringIO()
-    csv.writer(written, lineterminator="\n").writerows([_cell(value) for value in row] for row in rows)
+    csv.writer(written, lineterminator="\n").writerows([cell(value) for value in row] for row in rows)
     return written.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    if not isinstance(value, str):
-        return "" if value is None else value
-    text = plain(value, _MOST)
-    return f"'{text}" if text.startswith(_FORMULA) else text
