@@ -85,7 +85,8 @@ class ReplyDecoder(Protocol):
     """Reads one reply with status 200 as its body arrives.
 
     One that has a method `on_head(headers)` is told the reply's header fields before its body: a mapping in which a
-    name is found in whatever case. One that has `on_request(body)` is told the request's body before the reply.
+    name is found in whatever case. One that has `on_request(body)` is told the request's body before the reply. One
+    that has `lacking()` says, after `finish`, what the YAML says of replies and this reply has not, in sentences.
     """
 
     def feed(self, data: bytes, at_ns: int) -> None:
@@ -105,6 +106,12 @@ def tell_head(decoder: ReplyDecoder, headers: Mapping[str, str]) -> None:
     """Tell a decoder its reply's header fields, if it wants to know."""
     if (hear := getattr(decoder, "on_head", None)) is not None:
         hear(headers)
+
+
+def lacking_in(decoder: ReplyDecoder) -> Sequence[str]:
+    """Return what a decoder misses in the reply that it has read, if it says so."""
+    say = getattr(decoder, "lacking", None)
+    return say() if say is not None else ()
 
 
 class EndpointAdapter(ABC):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import msgspec
@@ -21,6 +21,8 @@ from .replies import as_count, as_unicode, as_word, bad, parse_leniently, short_
 from .rows import unsendable
 
 _ENCODER = msgspec.json.Encoder()
+#: Keys of model_params.http that say where in a reply something stands that a reply need not have.
+_PATHS = ("id", "model", "tokens", "prompt_tokens", "cached_tokens")
 _PARAMS = ("max_new_tokens", "temperature", "seed")
 
 
@@ -119,6 +121,16 @@ class _Decoder:
         self._http = http
         self._keep_output = keep_output
         self._body = bytearray()
+        self._absent: list[str] = []
+
+    def lacking(self) -> Sequence[str]:
+        """Return a sentence on the paths at which the reply has nothing, none where it has all."""
+        if not self._absent:
+            return ()
+        at = ", ".join(self._absent)
+        return (
+            f"the first reply has nothing at {at}; correct the path, or drop its key, unless later replies have it",
+        )
 
     def feed(self, data: bytes, at_ns: int) -> None:  # noqa: ARG002 - a reply comes whole
         """Take the next piece of the body."""
@@ -138,6 +150,10 @@ class _Decoder:
             raise bad("malformed", f"the reply has nothing at {http.output}; its members are {', '.join(document)}")
         if output is None or output in ("", [], {}):
             raise bad("empty", f"the reply has an empty {http.output}")
+        named = ((name, getattr(http, name)) for name in _PATHS)
+        self._absent = [
+            f"{at} (model_params.http.{name})" for name, at in named if at and self._at(document, at) is None
+        ]
         text = as_unicode(output if isinstance(output, str) else json.dumps(output, sort_keys=True, ensure_ascii=False))
         return Reply(
             digest=digest(text.encode()),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter, perf_counter_ns
 from typing import NamedTuple
 
-from ..endpoints.base import BadReplyError, EndpointAdapter, Reply, tell_head, tell_request
+from ..endpoints.base import BadReplyError, EndpointAdapter, Reply, lacking_in, tell_head, tell_request
 from ..endpoints.failures import error_sentence, oddities
 from ..endpoints.source import RequestSource
 from ..errors import EndpointError
@@ -120,6 +120,10 @@ class _Heard:
     def on_end(self, error: BaseException | None) -> None:
         """The waiter is told."""
 
+    def lacking(self) -> Sequence[str]:
+        """Return what the decoder misses in the answer, of what the YAML says of replies."""
+        return lacking_in(self._decoder)
+
     def reply(self) -> Reply:
         """Return the answer. Raises BadReplyError."""
         if self.status != _OK:
@@ -185,7 +189,7 @@ class _Asker:
                 return Refusal(error.reason, detail, heard.status, heard.headers, body, took_s)
             except Exception as error:  # noqa: BLE001 - an adapter's defect: the first phase says so, with its records
                 return _FirstAnswer(None, (f"the first query could not be read ({type(error).__name__})",))
-            odd = (self._target.redact(one) for one in oddities(body, heard.headers, reply))
+            odd = (self._target.redact(one) for one in (*oddities(body, heard.headers, reply), *heard.lacking()))
             return _FirstAnswer(took_s, tuple(odd))
 
 

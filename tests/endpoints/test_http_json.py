@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from pytest_mlperf_audit.config.http_json import HttpJson
 from pytest_mlperf_audit.config.model_params import ModelParams
-from pytest_mlperf_audit.endpoints.base import BadReplyError
+from pytest_mlperf_audit.endpoints.base import BadReplyError, lacking_in
 from pytest_mlperf_audit.endpoints.http_json import HttpJsonAdapter
 from pytest_mlperf_audit.runs.script import Edit
 
@@ -259,3 +259,15 @@ def test_a_brace_that_is_no_place_is_refused(text):
 @pytest.mark.parametrize("path", ["out[0].²", "out.²", "out[0][²]", "out." + "9" * 5000])
 def test_a_digit_that_is_no_number_names_nothing(path):
     assert refusal({"out": [1, 2]}, output=path).reason == "malformed"
+
+
+def test_a_path_at_which_a_reply_has_nothing_is_named():
+    decoder = adapter(id="ident", tokens="usage.n", model="m").decoder()
+    decoder.feed(json.dumps({"out": [{"text": "because"}], "id": "1", "usage": {"n": 0}, "m": None}).encode(), 0)
+    decoder.finish()
+    (said,) = lacking_in(decoder)
+    assert said.startswith("the first reply has nothing at ident (model_params.http.id), m (model_params.http.model);")
+    whole = adapter(id="id").decoder()
+    whole.feed(json.dumps({"out": [{"text": "because"}], "id": "1"}).encode(), 0)
+    whole.finish()
+    assert lacking_in(whole) == ()
