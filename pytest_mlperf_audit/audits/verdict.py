@@ -39,7 +39,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One comparison of a family of tests, found or not.
 
     `p` is the raw p value, `p_corrected` that after the correction for the whole family; `effect` is a speed-up factor
-    with its 95 % interval. `fast_s` and `slow_s` are median seconds of what was compared. `forbidden` says whether
+    with its 95 % interval. `fast_s` and `slow_s` are median seconds of what was compared, and `measured` says whether
+    that is the whole reply, the first token, what comes after it, or a whole burst. `forbidden` says whether
     the rules forbid the kind. `n` is the number of queries compared. None stands for what could not be tested.
     """
 
@@ -56,6 +57,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     fast_s: float | None = None
     slow_s: float | None = None
     n: int = 0
+    measured: str = ""
 
 
 #: What became of a kind of cache. excluded: by the data, from a stated speed-up on; not looked for: nothing was sent

@@ -123,13 +123,13 @@ def _incomplete(_: AuditEntry, place: str) -> Iterator[Step]:
 def _passed(document: VerdictDocument, audit: AuditEntry, place: str) -> Iterator[Step]:
     if document.simulated:
         yield Step(
-            "Name your own endpoint: set endpoint_config.endpoints, or give --mlperf-endpoint=URL.",
+            "Name your endpoint: endpoint_config.endpoints, or --mlperf-endpoint=URL.",
             "environment",
             "This run",
         )
     if any(kind.state in ("undecided", "not looked for") and kind.forbidden for kind in audit.kinds):
         yield Step("See which kinds of cache were not looked for.", f"{place}-kinds", "Kinds of cache")
-    yield Step("Keep the whole report directory: with it anyone can check this verdict.", "check-it", "How to check it")
+    yield Step("Keep the report directory: with it anyone can check the verdict.", "check-it", "How to check it")
 
 
 def _sentence(text: str) -> str:

@@ -12,6 +12,7 @@ from ..text import plain
 from ..verdicts.document import VerdictDocument
 from ..verdicts.files import VERDICT_FILE
 from .clean import number
+from .opening import MOST_AUDITS
 from .words import title
 
 
@@ -67,20 +68,20 @@ def _sha256(path: Path) -> str:
 
 
 def _proved() -> Iterator[str]:
-    yield "Every figure, check and verdict here follows from the query records: a recheck computes them again."
-    yield "No listed file was changed, lost or cut short after verdict.json was written."
-    yield "The phases are those that the configuration asks for, in its order, each with its own records."
+    yield "Each figure, check and verdict follows from the query records."
+    yield "No listed file was changed, lost or cut short since verdict.json was written."
+    yield "The phases are those of the configuration, in its order, each with its own records."
 
 
 def _not_proved(document: VerdictDocument) -> Iterator[str]:
     if document.simulated:
-        yield "Anything about a real system: the embedded simulated endpoint answered."
-    yield "Who made the run: digests are no signature. Who rewrites all files can compute the digests anew."
-    yield f"That the endpoint is the system that it is said to be: {plain(document.endpoint, 120)} answered, no more."
-    for audit in document.audits:
+        yield "Anything about a real system: the simulated endpoint answered."
+    yield "Who made the run: digests are no signature, and whoever rewrites all files can make them anew."
+    yield "That the endpoint is the system that it is said to be."
+    for audit in document.audits[:MOST_AUDITS]:
         lacking = [kind.title for kind in audit.kinds if kind.state in ("not looked for", "undecided")]
         if lacking:
-            yield f"{title(audit)}: that there is no {plain(_either(lacking), 300)}. Nothing here rules it out."
+            yield f"{title(audit)}: that there is no {plain(_either(lacking), 300)}."
 
 
 def _either(names: list[str]) -> str:

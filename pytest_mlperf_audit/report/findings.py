@@ -36,6 +36,7 @@ class _FindingRow(msgspec.Struct, frozen=True):
     interval: str
     fast: str
     slow: str
+    measured: str
     p: str
     p_corrected: str
     sentence: str
@@ -122,6 +123,14 @@ def kind_rows(audit: AuditEntry) -> list[KindRow]:
     failed = [check.reason for check in audit.checks if check.status == "failed"]
     told = {"undecided": ("undecided", open_), "found": ("failed", failed)}
     return [_kind(state, *told.get(state.state, ("", []))) for state in audit.kinds]
+
+
+def grouped_kind_rows(audit: AuditEntry) -> list[KindRow]:
+    """Return the table of kinds of cache, those in one row that have the same state for the same reason."""
+    groups: dict[KindRow, list[str]] = {}
+    for row in kind_rows(audit):
+        groups.setdefault(msgspec.structs.replace(row, kind=""), []).append(row.kind)
+    return [msgspec.structs.replace(row, kind=", ".join(kinds)) for row, kinds in groups.items()]
 
 
 def finding_rows(audit: AuditEntry) -> list[_FindingRow]:
@@ -234,6 +243,7 @@ def _finding(finding: Finding, *, decided: bool) -> _FindingRow:
         interval=_interval(finding),
         fast=NOTHING if finding.fast_s is None else _short(finding.fast_s),
         slow="" if finding.slow_s is None else f"against {_short(finding.slow_s)}",
+        measured=plain(finding.measured, 40),
         p="" if finding.p is None else f"uncorrected {finding.p:.2g}",
         p_corrected=NOTHING if finding.p_corrected is None else f"{finding.p_corrected:.2g}",
         sentence=_sentence(finding.sentence),

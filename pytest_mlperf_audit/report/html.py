@@ -16,7 +16,7 @@ from .checking import checking_of
 from .clean import number, seconds
 from .deciding import Sorted, failing_first
 from .lead import found
-from .opening import COMMAND, anchor, in_order, opening_of
+from .opening import COMMAND, MOST_AUDITS, anchor, in_order, opening_of
 from .pictures import Drawing, Pictures, pictures_of
 
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -44,10 +44,36 @@ def render(document: VerdictDocument, report_dir: Path) -> str:
         per_table=_PHASES_PER_TABLE,
         most_checks=_MOST_CHECKS,
         opening=opening,
-        sections=[_section(document.audits[index], pictures[index], index, told, shown.get(index)) for index in order],
+        sections=[
+            _section(document.audits[index], pictures[index], index, told, shown.get(index))
+            for index in order[:MOST_AUDITS]
+        ],
         several=len(order) > 1,
         checking=checking_of(document, report_dir),
+        used=_used(document),
         shown_above=(COMMAND,),
+    )
+
+
+class _Used(msgspec.Struct, frozen=True):
+    """Which words stand on the page, and so need a meaning."""
+
+    early_stopping: bool
+    interval: bool
+    no_verdict: bool
+    undecided: bool
+    incomplete: bool
+
+
+def _used(document: VerdictDocument) -> _Used:
+    audits = document.audits
+    statuses = {audit.status for audit in audits}
+    return _Used(
+        early_stopping=any(phase.figures.early_stopping_p90_s for audit in audits for phase in audit.phases),
+        interval=any(audit.findings or any(ratio.low for ratio in audit.ratios) for audit in audits),
+        no_verdict="NO_VERDICT" in statuses,
+        undecided=any(check.undecided for audit in audits for check in audit.checks),
+        incomplete="INCOMPLETE" in statuses,
     )
 
 

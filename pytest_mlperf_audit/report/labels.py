@@ -172,13 +172,26 @@ _CHECKS: Mapping[str, str] = {
     "output_length": "Mean output length",
     "duration": "Duration",
 }
+#: Figures that the tables of checks, of phases or of settings have.
+_ELSEWHERE = frozenset(
+    {
+        *("ref_qps", "audit_qps", "qps", "ref_completed", "audit_completed", "n_completed", "ref_requested"),
+        *("audit_requested", "window_s", "limit_ratio", "ratio", "sample_index", "ref_cv", "audit_cv", "probe"),
+        *("ref_early_stopping_p90_s", "output_caching_early_stopping_p90_s", "probe_kinds", "probe_queries"),
+        *("probe_failed", "probe_groups"),
+    }
+)
 #: Keys of the cache probe that mean another thing in other blocks, by the settings where they stand.
 _OF_PROBE = {"samples": "samples of the probe", "max_output_tokens": "probe tokens"}
 
 
-def figure_rows(figures: Mapping[str, Figure]) -> list[Named]:
-    """Return an audit's figures with their names; what has no value is left out."""
-    return [_row(key, value, _FIGURES) for key, value in figures.items() if value not in (None, "")]
+def figure_rows(figures: Mapping[str, Figure], settings: Mapping[str, Figure]) -> list[Named]:
+    """Return an audit's figures with their names; what has no value, or stands in another table, is left out."""
+    return [
+        _row(key, value, _FIGURES)
+        for key, value in figures.items()
+        if value not in (None, "") and _base(key, _FIGURES) not in _ELSEWHERE and settings.get(key) != value
+    ]
 
 
 def setting_rows(settings: Mapping[str, Figure]) -> list[Named]:
@@ -216,12 +229,18 @@ def _row(key: str, value: Figure, known: Mapping[str, tuple[str, _Show, str]]) -
     if key in known:
         name, show, meaning = known[key]
         return Named(name, show(value) or NOTHING, meaning)
-    # What is measured of each of several rows or data sets ends in its name: ratio_7, score_gpqa.
-    base = next((base for base in sorted(known, key=len, reverse=True) if key.startswith(f"{base}_")), None)
+    base = _base(key, known)
     if base is None:
         return Named(_as_words(key), number(value))
     name, show, meaning = known[base]
     return Named(f"{name}: {_as_words(key[len(base) + 1 :], lower=True)}", show(value) or NOTHING, meaning)
+
+
+def _base(key: str, known: Mapping[str, tuple[str, _Show, str]]) -> str | None:
+    """Return the key that is listed; a figure of one of several rows or data sets ends in that: ratio_7."""
+    if key in known:
+        return key
+    return next((base for base in sorted(known, key=len, reverse=True) if key.startswith(f"{base}_")), None)
 
 
 def _as_words(key: str, *, lower: bool = False) -> str:

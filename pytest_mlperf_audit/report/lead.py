@@ -33,7 +33,7 @@ def fact(audit: AuditEntry) -> str:
         return lead(audit)
     if ratios.of_check(audit, check) is not None or findings.is_about_probe(check):
         return _upper(headline(audit).partition("; reference")[0])
-    return f"{_upper(first_sentence(check.reason))}." if check.reason else check_title(check.name)
+    return " ".join(_decided(audit, check)) or check_title(check.name)
 
 
 def _decided(audit: AuditEntry, check: CheckEntry | None) -> list[str]:
@@ -44,7 +44,8 @@ def _decided(audit: AuditEntry, check: CheckEntry | None) -> list[str]:
         return [ratios.lead(audit), *([probed] if probed else [])]
     if findings.is_about_probe(check) and probed:
         return [probed]
-    said = f"{check_title(check.name)}: {first_sentence(plain(check.reason, _MOST))}." if check.reason else ""
+    where = f", in {part}" if (part := plain(check.name.partition("[")[2].rstrip("]"), 60)) else ""
+    said = f"{_upper(first_sentence(plain(check.reason, _MOST)))}{where}." if check.reason else ""
     more = sum(other.status == "failed" for other in audit.checks) - 1
     others = f" {more} more {'check' if more == 1 else 'checks'} failed." if more > 0 else ""
     return [f"{said}{others}"] if said else []

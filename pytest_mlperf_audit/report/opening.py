@@ -15,6 +15,8 @@ from .labels import Named
 from .lead import fact, lead
 from .pictures import Drawing, Pictures
 
+#: Audits on the page; verdict.json has all.
+MOST_AUDITS = 40
 _WORST: tuple[RunStatus, ...] = ("FAIL", "NO_VERDICT", "INCOMPLETE", "NOT_RUN", "PASS")
 #: What `identity` and `environment` of a verdict have for the first screen, by the names that it shows.
 _IDENTITY = {
@@ -38,10 +40,11 @@ class AuditRow(msgspec.Struct, frozen=True):
 
 
 class Opening(msgspec.Struct, frozen=True):
-    """All that the first screen shows. `rows` are there where a run has several audits."""
+    """All that the first screen shows. `rows` are there where a run has several audits, `left_out` those beyond."""
 
     lead: str
     rows: list[AuditRow]
+    left_out: int
     picture: Drawing | None
     of: str
     steps: list[advice.Step]
@@ -60,7 +63,8 @@ def opening_of(document: VerdictDocument, pictures: list[Pictures]) -> Opening:
         drawn = picture_that_decides(audit, pictures[first], f"{first} opening")
     return Opening(
         lead=lead(audit) if audit else "Nothing was run.",
-        rows=[_row(document.audits[index], index) for index in order] if several else [],
+        rows=[_row(document.audits[index], index) for index in order[:MOST_AUDITS]] if several else [],
+        left_out=max(0, len(order) - MOST_AUDITS),
         picture=drawn,
         of=words.title(audit) if audit and several else "",
         steps=advice.steps(document, audit, anchor(first or 0)),

@@ -107,6 +107,7 @@ def drawing(caption: str, description: str, svg: str) -> Drawing:
 
 def ratio_drawing(every: Sequence[Ratio], key: str) -> Drawing | None:
     """Return the picture of ratios against their limit, None without one."""
+    every = every[: charts.MAX_SERIES]
     svg = charts.ratio_against_limit(every, key=key)
     line = "; the bar is its 95 % interval" if any(None not in ratios.bounds(ratio) for ratio in every) else ""
     return drawing(f"Throughput ratio against its limit{line}", _ratios(every), svg) if svg else None

@@ -9,7 +9,6 @@ from ..runs.order import InTurn, Scripted, Single, WithoutReplacement, WithRepla
 from ..runs.phase import ClientState
 from ..runs.spec import Concurrency, MaxThroughput, RunSpec
 from ..runs.trajectories import Trajectories
-from ..stats.percentiles import LatencySummary
 from ..text import plain
 from ..verdicts.document import PhaseEntry
 from .clean import number, percent, seconds
@@ -115,19 +114,29 @@ def _timed(cell: _Cell) -> _Cell:
     return lambda phase: "" if phase.scripted else cell(phase)
 
 
-def _latency(value: Callable[[LatencySummary], float | None]) -> _Cell:
-    return _timed(lambda phase: seconds(value(phase.figures.latency)) if phase.figures.latency else "")
+def _latencies(phase: PhaseEntry) -> str:
+    summary = phase.figures.latency
+    return _joined((summary.p50_s, summary.p90_s, summary.p99_s)) if summary else ""
+
+
+def _joined(values_s: Sequence[float]) -> str:
+    """Return durations side by side, the unit once where they share it: '4.1 / 5 / 9.2 ms'."""
+    shown = [seconds(value_s) for value_s in values_s]
+    units = {text.rpartition(" ")[2] for text in shown}
+    if len(units) > 1:
+        return " / ".join(shown)
+    return f"{' / '.join(text.rpartition(' ')[0] for text in shown)} {units.pop()}"
 
 
 def _first_token(phase: PhaseEntry) -> str:
     summary = phase.figures.time_to_first_token
-    return " / ".join(map(seconds, (summary.p50_s, summary.p90_s, summary.p99_s))) if summary else ""
+    return _joined((summary.p50_s, summary.p90_s, summary.p99_s)) if summary else ""
 
 
 def _per_token(phase: PhaseEntry) -> str:
     tokens = phase.figures.tokens
     summary = tokens.time_per_output_token if tokens else None
-    return " / ".join(map(seconds, (summary.p50_s, summary.p90_s, summary.p99_s))) if summary else ""
+    return _joined((summary.p50_s, summary.p90_s, summary.p99_s)) if summary else ""
 
 
 def _token_rates(phase: PhaseEntry) -> str:
@@ -175,8 +184,8 @@ def _processes(hosts: Sequence[str]) -> str:
 _PHASE_CELLS: tuple[tuple[str, _Cell], ...] = (
     ("Status", _status),
     ("Asked for", lambda phase: workload(phase.spec)),
-    ("Requested", lambda phase: _requested(phase.spec)),
-    ("Sent", lambda phase: number(phase.figures.n_issued)),
+    ("Queries planned", lambda phase: _requested(phase.spec)),
+    ("Queries sent", lambda phase: number(phase.figures.n_issued)),
     ("Completed", lambda phase: number(phase.figures.n_completed)),
     ("Failed", failures),
     ("Late, in no rate", lambda phase: number(phase.figures.n_late) if phase.figures.n_late else ""),
@@ -184,11 +193,9 @@ _PHASE_CELLS: tuple[tuple[str, _Cell], ...] = (
     ("Slowest / fastest tenth", _timed(_tenths)),
     ("Window", _timed(lambda phase: seconds(phase.figures.window_s) if phase.figures.window_s else "")),
     ("Duration", lambda phase: seconds(phase.duration_s)),
-    ("Latency p50", _latency(lambda summary: summary.p50_s)),
-    ("Latency p90", _latency(lambda summary: summary.p90_s)),
-    ("Latency p99", _latency(lambda summary: summary.p99_s)),
-    ("Latency CV", _timed(lambda phase: percent(phase.figures.latency.cv) if phase.figures.latency else "")),
-    ("First token p50 / p90 / p99", _timed(_first_token)),
+    ("Whole latency p50 / p90 / p99", _timed(_latencies)),
+    ("Whole latency CV", _timed(lambda phase: percent(phase.figures.latency.cv) if phase.figures.latency else "")),
+    ("Time to first token p50 / p90 / p99", _timed(_first_token)),
     ("Time per output token p50 / p90 / p99", _timed(_per_token)),
     ("Output tokens/s, all / per user", _timed(_token_rates)),
     ("Goodput", _timed(_goodput)),
@@ -202,7 +209,7 @@ _PHASE_CELLS: tuple[tuple[str, _Cell], ...] = (
     ("Connections opened / used again", _client(lambda client: f"{number(client.opened)} / {number(client.reused)}")),
     ("Queries sent once more", _client(lambda client: number(client.resent) if client.resent else "")),
     ("Client's CPU share", _client(lambda client: percent(client.cpu_share))),
-    ("Client late, p99 / worst", _client(lambda c: f"{seconds(c.lag_p99_s)} / {seconds(c.lag_max_s)}")),
+    ("Client late, p99 / worst", _client(lambda c: _joined((c.lag_p99_s, c.lag_max_s)))),
     ("Client's part of latencies", _timed(_client(lambda client: f"{percent(client.delay_share)} at most"))),
     ("Records", lambda phase: plain(phase.directory, 200)),
 )

@@ -21,6 +21,7 @@ from .planned import Probe
 from .seen.contrast import Contrast
 from .seen.contrasts import SINGLE, SINGLE_RUN, STARTS
 from .seen.evidence import Evidence, decode_share
+from .seen.measured import measured
 from .seen.naming import reaches_floors
 from .sent.design import MADE_UP
 from .settings import ALPHA, KINDS, Kind
@@ -43,6 +44,9 @@ _SAYS_OF_INPUTS: Final[Mapping[Kind, str]] = {
 }
 #: Caches of replies that answer more than exact repeats.
 _ANSWERS_REPEATS: Final[tuple[Kind, ...]] = ("near_duplicate", "semantic", "url_keyed")
+#: Speeds that differ by less are alike to a reader, whatever chance says.
+_ALIKE: Final = 0.05
+_SLOWER: Final = "no faster than"
 _PLACE: Final[Mapping[str, int]] = {kind: place for place, kind in enumerate(KINDS)}
 
 
@@ -200,6 +204,7 @@ class Conclusion:
             fast_s=contrast.fast_s,
             slow_s=contrast.slow_s,
             n=contrast.n,
+            measured=measured(contrast, self.evidence),
         )
 
     def arms(self) -> tuple[ArmSummary, ...]:
@@ -272,7 +277,13 @@ def _seen(contrast: Contrast, kind: Kind, twins: str) -> str:
     says = _EARLY if contrast.of == STARTS else _SAYS[kind]
     if twins:
         unlike, says = f"with {twins}", _SAYS_OF_INPUTS.get(kind, _SAYS[kind])
-    return says.format(times=f"{contrast.effect.factor:.3g} times", unlike=unlike)
+    factor = contrast.effect.factor
+    said = says.format(times="{times}", unlike=unlike)
+    if abs(factor - 1) < _ALIKE:
+        return said.replace("{times} as fast as", "as fast as")
+    # Equal queries at once may be slower for being merged, and by how much is then the finding.
+    told = factor > 1 or contrast.kind == "coalescing"
+    return said.replace("{times}", f"{factor:.3g} times") if told else said.replace("{times} as fast as", _SLOWER)
 
 
 def _sentence(judged: Judged, twins: str = "") -> str:
@@ -295,4 +306,4 @@ def _sentence(judged: Judged, twins: str = "") -> str:
         return (
             f"no {TITLES[kind]} proved on {where}: {seen}, in too few queries to be sure (p {judged.p_corrected:.2g})"
         )
-    return f"no {TITLES[kind]} on {where}: {seen}, no difference that counts (p {judged.p_corrected:.2g})"
+    return f"no {TITLES[kind]} on {where}: {seen} (p {judged.p_corrected:.2g})"

@@ -302,8 +302,12 @@ def test_the_phase_table_has_no_throughput_for_a_script(make_probed):
     trial, reference, _, probe = range(4)
     assert (rows["Throughput"][trial], rows["Throughput"][probe]) == ("", "")
     assert rows["Throughput"][reference].endswith(" queries/s")
-    assert (rows["Latency p50"][probe], rows["Window"][probe], rows["Latency CV"][probe]) == ("", "", "")
-    assert (rows["Sent"][probe], rows["Failed"][probe], rows["Duration"][probe]) == ("25", "0", "1 s")
+    assert (rows["Whole latency p50 / p90 / p99"][probe], rows["Window"][probe], rows["Whole latency CV"][probe]) == (
+        "",
+        "",
+        "",
+    )
+    assert (rows["Queries sent"][probe], rows["Failed"][probe], rows["Duration"][probe]) == ("25", "0", "1 s")
     assert rows["Asked for"][trial] == "1 query"
     assert rows["Asked for"][probe] == "15 to 162 queries, one after another, and in bursts of up to 2"
 

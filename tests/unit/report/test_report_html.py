@@ -113,7 +113,7 @@ def test_the_page_shows_ratio_interval_and_evidence(make_probed, tmp_path):
     assert "Evidence: clean. The whole 95 % interval" in page.words
     assert "The cache probe found no cache in 25 queries; excluded: response >= " in page.words
     assert "CLEAN in 25 queries. The checks above say on what evidence." in page.words
-    assert "not looked for semantic cache" in page.words
+    assert "not looked for near-duplicate cache, prefix cache, semantic cache" in page.words
 
 
 def test_a_simulated_run_is_marked_everywhere(make_run, tmp_path):

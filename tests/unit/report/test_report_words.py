@@ -132,10 +132,10 @@ def test_phase_rows_leave_out_what_no_phase_has(make_run):
     (audit,) = make_run(failed=64).audits
     rows = dict(phase_rows(audit.phases))
     assert rows["Failed"] == ["64 (32 http_500, 32 timeout)", "0"]
-    assert rows["Latency p50"][0] == ""
+    assert rows["Whole latency p50 / p90 / p99"][0] == ""
     assert rows["Different requests"] == ["64", "1"]
     assert "Early-stopping p90" not in rows
-    assert dict(phase_rows(audit.phases[:1])).get("Latency p50") is None
+    assert dict(phase_rows(audit.phases[:1])).get("Whole latency p50 / p90 / p99") is None
     assert failures(audit.phases[1]) == "0"
 
 
