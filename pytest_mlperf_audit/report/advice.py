@@ -109,6 +109,10 @@ def _none(audit: AuditEntry, place: str) -> Iterator[Step]:
     broken = next((phase for phase in audit.phases if not phase.complete), None)
     if broken is not None:
         yield Step(_BROKEN.get(broken.status, _BROKEN["crashed"]), f"{place}-phases", "The phases")
+    if broken is None and any(check.undecided for check in audit.checks):
+        quiet = "Run the audit again while nothing else uses the endpoint. If it stays in doubt, send more queries."
+        yield Step(quiet, f"{place}-checks", "What is in doubt")
+        return
     yield Step("Run the audit again as a whole: phases are never joined from two runs.", "environment", "This run")
 
 

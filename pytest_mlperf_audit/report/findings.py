@@ -188,9 +188,14 @@ def _word(audit: AuditEntry) -> str:
 
 
 def _times(audit: AuditEntry) -> str:
-    """Return how much faster the cache was, where that is known."""
-    effects = [one.effect for one in audit.findings if one.found and one.effect is not None and one.effect > 1]
-    return f" ({max(effects):.3g} times as fast as computed replies)" if effects else ""
+    """Return how much faster the cache was, and in what, where that is known."""
+    known = [(one.effect, one.measured) for one in audit.findings if one.found and one.effect and one.effect > 1]
+    if not known:
+        return ""
+    effect, measured = max(known)
+    part = f", by the time {measured}" if measured.startswith("after") else ""
+    part = ", by the time to the first token" if measured.startswith("first") else part
+    return f" ({effect:.3g} times as fast as what is computed{part})"
 
 
 def _sent(audit: AuditEntry) -> int:

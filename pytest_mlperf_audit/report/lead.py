@@ -56,7 +56,7 @@ def _no_verdict(audit: AuditEntry, check: CheckEntry | None) -> str:
     doubt = check.reason if check is not None and check.undecided else ""
     said = first_sentence(plain(audit.reason or doubt, _MOST)) or "a phase broke off, or left partial records"
     if doubt:
-        return f"The data do not decide: {said}."
+        return f"The data do not decide: {said.removeprefix('inconclusive: ')}."
     return f"What broke: {said.partition(' (records: ')[0]}. Nothing is shown, either way."
 
 

@@ -28,6 +28,8 @@ _REPEATS = ("R", "same")
 #: Arms that decide nothing between a repeat and its twins: what was sent first, and the self-check.
 _ASIDE = ("prime", "T")
 _MOST_STRIPS = 6
+#: What a picture says where a part of the latency decides.
+_PARTS = {"first token": ": time to the first token", "after the first token": ": time after the first token"}
 
 
 class Drawing(msgspec.Struct, frozen=True):
@@ -90,7 +92,7 @@ def pictures_of(audit: AuditEntry, report_dir: Path, key: str) -> Pictures:
         ],
         notes=notes,
         strips=_strips(audit, known_s, key),
-        strip_that_decides=_deciding(audit, known_s, f"{key} decides"),
+        strip_that_decides=_deciding(audit, report_dir, known_s, f"{key} decides"),
     )
 
 
@@ -113,17 +115,28 @@ def ratio_drawing(every: Sequence[Ratio], key: str) -> Drawing | None:
     return drawing(f"Throughput ratio against its limit{line}", _ratios(every), svg) if svg else None
 
 
-def _deciding(audit: AuditEntry, known_s: Mapping[tuple[str, str], charts.Floats], key: str) -> Drawing | None:
-    """Return repeats against twins, of the inputs on which a cache was found, else of the first ones."""
-    found = [finding.of for finding in audit.findings if finding.found and finding.forbidden]
+def _deciding(
+    audit: AuditEntry, report_dir: Path, known_s: Mapping[tuple[str, str], charts.Floats], key: str
+) -> Drawing | None:
+    """Return repeats against twins, of the inputs on which a cache was found, by what was compared; else of the first.
+
+    A cache of replies that are streamed at a model's pace shows in one part of the latency only.
+    """
+    found = [(finding.of, finding.measured) for finding in audit.findings if finding.found and finding.forbidden]
     there = list(dict.fromkeys(arm.of for arm in audit.arms if (arm.of, arm.arm) in known_s))
-    of = next((of for of in (*found, *there) if of in there), None)
+    of, part = next(((of, part) for of, part in (*found, *((of, "") for of in there)) if of in there), ("", ""))
     arms = [arm for arm in audit.arms if arm.of == of and (arm.of, arm.arm) in known_s and arm.arm not in _ASIDE]
-    if not of or not arms:
+    if not arms:
         return None
-    svg = charts.strips(_rows(arms[:_MOST_STRIPS], known_s), key=key)
-    caption = f"Repeats against twins that no cache can know ({plain(of, 60)}); a bar marks the median"
-    return drawing(caption, f"{caption}. {_medians(arms)}.", svg) if svg else None
+    arms = arms[:_MOST_STRIPS]
+    if part in _PARTS:
+        known_s = _seconds_by_arm(audit, report_dir, [], part)
+    svg = charts.strips(_rows(arms, known_s), key=key)
+    caption = f"Repeats against twins that no cache can know ({plain(of, 60)}){_PARTS.get(part, '')}; "
+    medians = "; ".join(
+        f"{arm_name(arm)}: median {seconds(float(np.median(known_s[arm.of, arm.arm])))}" for arm in arms
+    )
+    return drawing(f"{caption}a bar marks the median", f"{caption}{medians}.", svg) if svg else None
 
 
 def _strips(audit: AuditEntry, known_s: Mapping[tuple[str, str], charts.Floats], key: str) -> list[Drawing]:
@@ -149,7 +162,9 @@ def _medians(arms: Sequence[ArmSummary]) -> str:
     return "; ".join(f"{arm_name(arm)}: median {seconds(arm.median_s)} of {arm.n:,}" for arm in arms)
 
 
-def _seconds_by_arm(audit: AuditEntry, report_dir: Path, notes: list[str]) -> dict[tuple[str, str], charts.Floats]:
+def _seconds_by_arm(
+    audit: AuditEntry, report_dir: Path, notes: list[str], measured: str = ""
+) -> dict[tuple[str, str], charts.Floats]:
     """Read what each arm of a probe took; empty for scripts that are not the probe's."""
     found: dict[tuple[str, str], charts.Floats] = {}
     for phase in audit.scripted:
@@ -161,7 +176,7 @@ def _seconds_by_arm(audit: AuditEntry, report_dir: Path, notes: list[str]) -> di
         except RecordError as error:
             notes.append(f"No strips for {plain(phase.label, 60)}: {plain(str(error), 300)}")
             continue
-        found |= {arm: np.array(values) for arm, values in seconds_by_arm(evidence).items()}
+        found |= {arm: np.array(values) for arm, values in seconds_by_arm(evidence, measured).items()}
     return found
 
 

@@ -134,7 +134,7 @@ def test_no_table_of_phases_has_to_be_scrolled_on_a_phone(browser, make_run, tmp
 
 
 #: Middle of the dots of each strip, in pixels, from left to right.
-_STRIPS = """[...document.querySelectorAll('.probe svg.chart')].map(chart => {
+_STRIPS = """[...document.querySelectorAll('.drawn svg.chart')].map(chart => {
   const rows = {};
   for (const strip of chart.querySelectorAll('path[marker-mid]')) {
     const marker = chart.getElementById(strip.getAttribute('marker-mid').slice(5, -1));

@@ -11,7 +11,8 @@ import numpy as np
 from ...runs.query import QueryRecord
 from ..verdict import ArmSummary
 from .seen.contrasts import IMAGES, LATE, SINGLE, SINGLE_RUN, URLS
-from .seen.evidence import Evidence, first_s, makespan_s, total_s
+from .seen.evidence import Evidence, Measure, decode_s, first_s, makespan_s, total_s
+from .seen.measured import AFTER, FIRST
 from .sent.design import DATASET, MADE_UP
 from .sent.names import ARMS, TWINS
 
@@ -41,13 +42,27 @@ def _of_inputs(row: ArmSummary, twins: str) -> ArmSummary:
     return msgspec.structs.replace(row, what=what, of=of_name(row.of, twins))
 
 
-def seconds_by_arm(evidence: Evidence) -> dict[tuple[str, str], list[float]]:
-    """Return the seconds of every query by what it is of and its arm, bursts by their makespan: what `arms` sums up."""
+def seconds_by_arm(evidence: Evidence, measured: str = "") -> dict[tuple[str, str], list[float]]:
+    """Return the seconds of every query by what it is of and its arm, bursts by their makespan: what `arms` sums up.
+
+    `measured` is what a comparison is of: the whole reply, the first token, or what comes after it.
+    """
+    part_s = _part_of(evidence, measured)
     seconds: dict[tuple[str, str], list[float]] = {}
     for series, sent in _series(evidence):
-        seconds |= {(of + series, arm): [total_s(record) for record in records] for of, arm, records in _by_arm(sent)}
+        seconds |= {(of + series, arm): [part_s(record) for record in records] for of, arm, records in _by_arm(sent)}
         seconds |= {(BURSTS + series, kind): list(map(makespan_s, bursts)) for kind, bursts in sent.bursts.items()}
     return seconds
+
+
+def _part_of(evidence: Evidence, measured: str) -> Measure:
+    """Return what to take of a latency; the time after a first token has the floor that comparisons give it."""
+    if measured == FIRST:
+        return first_s
+    if measured != AFTER:
+        return total_s
+    usual_s = float(np.median([decode_s(record, 0.0) for record in evidence.every()]))
+    return lambda record: decode_s(record, usual_s)
 
 
 def _series(evidence: Evidence) -> list[tuple[str, Evidence]]:
