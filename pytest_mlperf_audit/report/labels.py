@@ -171,6 +171,8 @@ _CHECKS: Mapping[str, str] = {
     "score": "Score",
     "output_length": "Mean output length",
     "duration": "Duration",
+    "goodput": "Goodput",
+    "early_stopping": "Queries for LoadGen's early stopping",
 }
 #: Figures that the tables of checks, of phases or of settings have.
 _ELSEWHERE = frozenset(
