@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..seen.contrasts import LATE
+from ..seen.contrasts import LATE, URLS
 from ..seen.naming import reaches_floors
 from ..settings import ALPHA, Kind
 from .judgement import TOO_FAST, Judged, is_too_fast
@@ -33,6 +33,11 @@ _IMAGES_SUSPECTED = (
     "counters, endpoint_config.metrics, may tell)"
 )
 
+_URLS_SUSPECTED = (
+    "new prompts to the endpoint's own URL come back sooner than those to a changed URL, in too few queries to be "
+    "sure: a cache may be keyed on the URL alone; run the audit again, on a quieter system"
+)
+
 
 def doubt_of(judged: Sequence[Judged], twins: str, forbidden: Sequence[Kind], *, last: bool) -> str:
     """Return what speaks against CLEAN though nothing was found, "" for nothing."""
@@ -44,6 +49,8 @@ def doubt_of(judged: Sequence[Judged], twins: str, forbidden: Sequence[Kind], *,
         return _TWINS_SUSPECTED.format(twins=twins)
     if "multimodal" in forbidden and any(_may_know("multimodal", one) for one in judged):
         return _IMAGES_SUSPECTED
+    if "url_keyed" in forbidden and any(one.contrast.of == URLS and _may_know("url_keyed", one) for one in judged):
+        return _URLS_SUSPECTED
     return _SUSPECTED if any(map(_is_suspected, judged)) else ""
 
 
