@@ -11,7 +11,10 @@ from tests.support.doc_blocks import ROOT
 STYLE = runpy.run_path(str(ROOT / "docs" / "check_style.py"))
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md", "docs/first-run.md"])
+PAGES = ("README.md", "docs/quickstart.md", "docs/first-run.md", "docs/formats.md", "docs/known-limitations.md")
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_few_sentences_are_long(page):
     long, count = STYLE["share"](STYLE["sentences"]((ROOT / page).read_text()))
     assert long < 0.05 * count, f"run: python docs/check_style.py {page}"
