@@ -65,7 +65,7 @@ def _shown(arguments: Sequence[str], directory: Path) -> Iterator[str]:
 def _value(value: str, directory: Path) -> str:
     """Return a value without user and query of a URL, and a path without the directories that lead to it."""
     name, equals, inner = value.partition("=")
-    if equals and looks_secret(name):
+    if equals and "://" not in name and looks_secret(name):
         return f"{name}={REDACTED}"
     if "://" in value:
         return _QUERY.sub(REDACTED, _USER.sub(REDACTED, value))
