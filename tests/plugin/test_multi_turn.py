@@ -129,7 +129,7 @@ def test_a_turn_that_fails_in_mid_conversation_is_no_pass(audit, agentic, server
     assert result.ret == 1
     result.stdout.fnmatch_lines(
         [
-            "performance completion: 4 of 6 queries completed, at least 6 needed",
+            "4 of 6 queries completed, at least 6 needed",
             "*failed: 1 http_500; 1 never sent, behind a turn of their conversation that failed",
         ]
     )
