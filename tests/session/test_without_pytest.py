@@ -29,6 +29,7 @@ from pytest_mlperf_audit import (
     run_audits,
     sequential,
 )
+from pytest_mlperf_audit.session.places import shown
 
 PATIENCE_S = 60.0
 
@@ -89,7 +90,7 @@ def test_a_run_is_what_its_verdict_json_holds(config: Path) -> None:
     assert not {"pytest", "xdist_workers"} & set(verdict.environment)
     assert (report_dir / "report.html").stat().st_size
     assert lines[0].startswith("wan22.yaml: test04 (8 + 8 queries")
-    assert [line for line in lines if line.startswith("report ")] == [f"report {report_dir}"]
+    assert [line for line in lines if line.startswith("report ")] == [f"report {shown(report_dir)}"]
 
 
 def test_an_earlier_run_is_kept(config: Path) -> None:
@@ -98,7 +99,10 @@ def test_an_earlier_run_is_kept(config: Path) -> None:
     first = run_audits(config, report_dir="reports", audits=[Own()])
     run_audits(config, report_dir=Path("reports"), audits=[Own()], tell=lines.append)
     assert read_verdict("reports.1/verdict.json") == first
-    assert lines[-2:] == [f"report {config.parent / 'reports'}", "wan22.yaml: the earlier run is kept as reports.1"]
+    assert lines[-2:] == [
+        f"report {shown(config.parent / 'reports')}",
+        "wan22.yaml: the earlier run is kept as reports.1",
+    ]
 
 
 def test_it_runs_beside_a_running_event_loop(config: Path) -> None:
