@@ -1,73 +1,39 @@
-"""report.html of a round: a table of systems, benchmarks and scenarios, made for thousands of rows; no script."""
+"""report.html of a round: the verdict, a picture of it, what to act on, and every case; made for 10,000; no script."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from typing import Final
 
 import msgspec
 import numpy as np
 import ziaplot
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-from ...audits.published.case import CaseOutcome
 from ...audits.shipped import ratio_limits
 from ...verdicts.round import RoundDocument
 from ..canvas import MUTED, SERIES, Scale, count_scale, graph, limit_line, to_svg
 from ..html import filled
-from . import words
+from . import listing, words
+from .checking import checking_of
+from .picture import picture_of
+from .places import Place, place, places
+from .steps import steps
 
 _LOW, _HIGH, _STEP = 0.5, 1.5, 0.025
-_BAD: Final = ("FAIL", "NO_VERDICT")
-
-
-class _Row(msgspec.Struct, frozen=True):
-    """A scenario of a system: its directories' names, and its case of each test, None where it has none."""
-
-    system: str
-    benchmark: str
-    scenario: str
-    cases: list[CaseOutcome | None]
+#: So few cases are listed on paper one by one; a reader of more wants pages that can be turned.
+_MOST_ON_PAPER: Final = 400
+#: Names break behind these, and inside a word only where nothing else is left.
+_BREAKS: Final = re.compile(r"([_/]+|-(?=\w))")
 
 
 class _Submitter(msgspec.Struct, frozen=True):
-    """The scenarios of one submitter in one division, and how many of their cases came to what.
+    """The cases of one submitter in one division, and how many of them came to what."""
 
-    `notes` are those on cases that passed or were skipped, each with its case's id; others stand beside the account.
-    """
-
-    division: str
-    name: str
-    rows: list[_Row]
+    place: Place
     counts: str
     bad: bool
-    notes: list[tuple[str, str]]
-
-
-class _Listed(msgspec.Struct, frozen=True):
-    """A case of a finding, and what is said of it alone."""
-
-    id: str
-    ratio: str
-    lines: list[str]
-
-
-class _Finding(msgspec.Struct, frozen=True):
-    """What to act on: `lines` are said of all its cases, `cases` beside that each of its own."""
-
-    status: str
-    kind: str
-    sentence: str
-    lines: list[str]
-    cases: list[_Listed]
-
-
-class _Grid(msgspec.Struct, frozen=True):
-    """The matrix: a row of each submitter, with what its audits of each benchmark came to, "" without any."""
-
-    benchmarks: list[str]
-    rows: list[tuple[str, list[tuple[str, str]]]]
 
 
 class _Histogram(msgspec.Struct, frozen=True):
@@ -80,69 +46,46 @@ class _Histogram(msgspec.Struct, frozen=True):
 
 
 def render(document: RoundDocument) -> str:
-    """Return the page; deterministic."""
-    tests = sorted({case.test for case in document.cases})
-    return filled(
+    """Return the page; deterministic. Where the tree lies on this machine is nowhere on it."""
+    page = filled(
         "round.html.j2",
         run=document,
         words=words,
-        tests=tests,
-        findings=list(_findings(document)),
-        grid=_grid(document),
-        differing=[case for case in document.cases if case.differences],
-        submitters=list(_submitters(document, tests)),
+        tests=sorted({case.test for case in document.cases}),
+        picture=picture_of(document),
+        steps=steps(document),
+        act=listing.to_act_on(document),
+        skipped=listing.skipped(document),
+        noted=listing.noted(document),
+        differing=listing.differing(document),
+        shown=listing.shown,
+        submitters=list(_submitters(document)),
         histograms=list(_histograms(document)),
+        checking=checking_of(document),
+        on_paper=len(document.cases) <= _MOST_ON_PAPER,
+        breakable=_breakable,
     )
+    return _without_places(page, document)
 
 
-def _findings(document: RoundDocument) -> Iterator[_Finding]:
-    by_id = {case.id: case for case in document.cases}
-    for finding in document.findings:
-        mine = [by_id[case] for case in finding.cases]
-        remarks = [list(words.remarks(case)) for case in mine]
-        # What was found across cases is no matter of what is said of each.
-        common = [] if finding.logs else [line for line in remarks[0] if all(line in of_case for of_case in remarks)]
-        listed = []
-        for case, of_case in zip(mine, remarks, strict=True):
-            own = [] if finding.whole else [case.reason]
-            own += [] if finding.logs else [line for line in of_case if line not in common]
-            listed.append(_Listed(case.id, words.ratio(case), own))
-        yield _Finding(finding.status, finding.kind, finding.sentence, common, listed)
+def _without_places(page: str, document: RoundDocument) -> str:
+    """Leave out where the tree lies, which a reason may name in front of a file's place in it."""
+    tree = re.escape(str(escape(document.tree.rstrip("/"))))
+    return re.sub(rf"(?<![\w.-]){tree}/", "", page) if tree else page
 
 
-def _grid(document: RoundDocument) -> _Grid:
-    benchmarks = sorted({cell.benchmark for cell in document.matrix})
-    rows: dict[str, dict[str, tuple[str, str]]] = {}
-    for cell in document.matrix:
-        worst = next(status for status in (*_BAD, "PASS", "SKIPPED") if cell.counts.get(status))
-        row = rows.setdefault(f"{cell.division}/{cell.submitter}", {})
-        row[cell.benchmark] = worst, words.of_counts(cell.counts)
-    return _Grid(benchmarks, [(name, [row.get(one, ("", "")) for one in benchmarks]) for name, row in rows.items()])
+def _breakable(text: str) -> Markup:
+    """Return a name that a line may break behind its parts only: H200-SXM-141GBx8_TRT."""
+    return Markup(_BREAKS.sub(r"\1<wbr>", str(escape(text))))  # noqa: S704 - escaped here
 
 
-def _submitters(document: RoundDocument, tests: list[str]) -> Iterator[_Submitter]:
-    def place(case: CaseOutcome) -> tuple[str, str]:
-        return case.division, case.submitter
-
-    for (division, name), cases in groupby(sorted(document.cases, key=place), key=place):
-        mine = list(cases)
-        yield _Submitter(
-            division=division,
-            name=name,
-            rows=list(_rows(mine, tests)),
-            counts=words.counted(mine),
-            bad=any(case.status in _BAD for case in mine),
-            notes=[(case.id, note) for case in mine if case.status not in _BAD for note in case.notes],
-        )
-
-
-def _rows(cases: list[CaseOutcome], tests: list[str]) -> Iterator[_Row]:
-    def scenario(case: CaseOutcome) -> tuple[str, str, str, str]:
-        return case.system, case.benchmark, case.scenario, case.case
-
-    for (system, benchmark, name, _), mine in groupby(sorted(cases, key=scenario), key=scenario):
-        by_test = {case.test: case for case in mine}
-        yield _Row(system, benchmark, name, [by_test.get(test) for test in tests])
+def _submitters(document: RoundDocument) -> Iterator[_Submitter]:
+    of_place: dict[str, list[str]] = {}
+    for case in document.cases:
+        of_place.setdefault(place(case), []).append(case.status)
+    for one in places(document.cases):
+        counts = {status: of_place[one.name].count(status) for status in dict.fromkeys(of_place[one.name])}
+        yield _Submitter(one, words.of_counts(counts), bad=bool({"FAIL", "NO_VERDICT"} & counts.keys()))
 
 
 def _histograms(document: RoundDocument) -> Iterator[_Histogram]:

@@ -44,18 +44,22 @@ def of_counts(statuses: Mapping[str, int]) -> str:
 
 def summary(document: RoundDocument) -> str:
     """Return what was looked at and what came of it, as a paragraph."""
+    told = " ".join(filter(None, (judged(document), not_judged(document), as_sentence(document.remark))))
+    if not document.differences:
+        return told
+    return (
+        f"{told} In {cases(document.differences)} MLCommons' own scripts, run today, say otherwise; the defect "
+        "that explains it is named beside each."
+    )
+
+
+def judged(document: RoundDocument) -> str:
+    """Return how much was looked at and what it came to, as a sentence."""
     submitters = {(case.division, case.submitter) for case in document.cases}
     systems = {(case.division, case.submitter, case.system) for case in document.cases}
-    sentence = (
+    return (
         f"{len(document.cases):,} of {document.found:,} {_judged(document)} of {_counted(len(systems), 'system')} by "
         f"{_counted(len(submitters), 'submitter')}: {counts(document)}."
-    )
-    sentence = " ".join(filter(None, (sentence, not_judged(document), _sentence(document.remark))))
-    if not document.differences:
-        return sentence
-    return (
-        f"{sentence} In {cases(document.differences)} MLCommons' own scripts, run today, say otherwise; the defect "
-        "that explains it is named beside each."
     )
 
 
@@ -86,7 +90,8 @@ def not_judged(document: RoundDocument) -> str:
     return f"{total:,} {'directory was' if total == 1 else 'directories were'} not judged: {named}."
 
 
-def _sentence(text: str) -> str:
+def as_sentence(text: str) -> str:
+    """Return a text as a sentence: its first letter large, a full stop behind it."""
     return f"{text[0].upper()}{plain(text[1:], _LIMIT)}." if text else ""
 
 
@@ -147,7 +152,7 @@ def terminal_lines(document: RoundDocument) -> Iterator[tuple[str, str]]:
     kind = {"PASS": "pass", "FAIL": "fail", "NO_VERDICT": "fail", "INCOMPLETE": "warn"}.get(document.status, "plain")
     yield f"{STATUS_WORDS[document.status]}: {counts(document)}", kind
     yield from ((line, "fail") for line in _finding_lines(document))
-    for told in filter(None, (not_judged(document), _sentence(document.remark))):
+    for told in filter(None, (not_judged(document), as_sentence(document.remark))):
         yield from ((line, "warn") for line in textwrap.wrap(told, _WIDTH))
     if document.differences:
         yield f"upstream's scripts say otherwise in {cases(document.differences)}:", "warn"
