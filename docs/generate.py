@@ -91,6 +91,7 @@ OPTIONS_INTRO = """\
 OTHER_MARKERS = {
     "performance": "The main performance run",
     "accuracy": "The accuracy run",
+    "compare": "Figures of a run against an earlier one",
     "mlperf": "Every check of a YAML",
 }
 

@@ -20,6 +20,7 @@ from typing_extensions import Self, override
 from ..audits.verdict import Figure, KindState, Verdict
 from ..errors import NoVerdictError, RecordError
 from ..report.text import failure_text
+from ..session.compare import COMPARE
 from ..session.finished import RECORDS
 from ..session.places import shown
 from ..session.recheck import Recheck
@@ -31,6 +32,8 @@ from .crash import point
 
 #: The argument of a check of several phases; no name that a user's pytest_generate_tests would give values to.
 _PHASE = "_mlperf_phase"
+#: What JUnit tells of a compared figure.
+_COMPARED = ("before", "after", "slower", "slower_low", "slower_high")
 
 _CHECK = re.compile(r"(?P<name>[^\[]+)(?:\[(?P<of>.+)\])?")
 
@@ -90,14 +93,19 @@ class AuditFile(CheckFile):
 
     @override
     def groups(self) -> Iterable[_Group]:
-        return [
+        groups = [
             _Group(planned.id, planned.audit.title, planned.checks, planned.markers, line=self.run.line_of(planned))
             for planned in self.run.plans
         ]
+        if compared := self.run.comparison:
+            groups.append(_Group(COMPARE, "Comparison with an earlier run", compared.metrics, (COMPARE,)))
+        return groups
 
     @override
     def prepared(self, item: pytest.Item) -> Callable[[], None]:
         audit_id = group_of(item)
+        if audit_id == COMPARE and self.run.comparison:
+            return self._compared(item)
         verdict = self._verdict(item, audit_id)
         check = verdict.check(_check_of(item))
         _note_kinds(item, verdict.kinds)
@@ -111,6 +119,27 @@ class AuditFile(CheckFile):
             _note_figures(item, {"observed": check.observed, "limit": check.limit, **verdict.figures})
             if not check.passed:
                 pytest.fail(failure_text(check, records), pytrace=False)
+
+        return report
+
+    def _compared(self, item: pytest.Item) -> Callable[[], None]:
+        """Return what the test of a compared figure calls."""
+        comparison, why = None, ""
+        try:
+            comparison = self.run.compared()
+        except (NoVerdictError, RecordError) as error:
+            why = str(error)
+        if comparison is None:  # outside of the handler, as in _verdict
+            pytest.fail(f"{COMPARE}: no verdict: {why}", pytrace=False)
+        figure = next(one for one in comparison.figures if one.metric == _check_of(item))
+        text = f"{plain(figure.sentence, 600)}\n  against: {plain(comparison.against, 200)}"
+        _note_figures(item, {name: getattr(figure, name) for name in _COMPARED} | {"limit": comparison.threshold})
+        if figure.passed is None:
+            pytest.fail(text, pytrace=False)
+
+        def report() -> None:
+            if not figure.passed:
+                pytest.fail(text, pytrace=False)
 
         return report
 

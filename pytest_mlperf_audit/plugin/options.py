@@ -19,6 +19,16 @@ def _url(text: str) -> str:
     return text
 
 
+def _percent(text: str) -> float:
+    try:
+        share = float(text.strip().removesuffix("%")) / 100
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 10:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share in per cent; give for example 10%")
+    return share
+
+
 def add_options(parser: pytest.Parser) -> None:
     """Add every --mlperf-* option and its ini twin."""
     group = parser.getgroup("mlperf-audit", "MLPerf endpoint audits")
@@ -64,6 +74,23 @@ def add_options(parser: pytest.Parser) -> None:
         default=False,
         help="print phases, query counts and estimated cost; send nothing",
     )
+    group.addoption(
+        "--mlperf-compare",
+        metavar="PATH",
+        default=None,
+        help="compare the speed with a finished run's directory, a history file, or another YAML of this session",
+    )
+    group.addoption(
+        "--mlperf-compare-threshold",
+        metavar="PERCENT",
+        type=_percent,
+        default=None,
+        help="how much slower than that a run may be (default: 10 per cent)",
+    )
+    group.addoption("--mlperf-history", metavar="FILE", default=None, help="add each finished run to this file")
+    parser.addini("mlperf_compare", "what to compare the speed with", default="")
+    parser.addini("mlperf_compare_threshold", "how much slower than that a run may be", default="10%")
+    parser.addini("mlperf_history", "file to which each finished run is added", default="")
     group.addoption(
         "--mlperf-schema",
         action="store_true",
@@ -117,6 +144,15 @@ def add_options(parser: pytest.Parser) -> None:
 def config_files(config: pytest.Config) -> list[Path]:
     """Return the YAMLs asked for."""
     return _paths(config, "mlperf_config")
+
+
+def refuse_compare(config: pytest.Config) -> None:
+    """Raise pytest.UsageError where only finished runs are judged, and a comparison is asked for."""
+    if config.getoption("mlperf_compare") or config.getoption("mlperf_history"):
+        raise pytest.UsageError(
+            "--mlperf-compare and --mlperf-history are for runs of this session; leave out --mlperf-recheck and "
+            "--mlperf-results"
+        )
 
 
 def recheck_dirs(config: pytest.Config, given: argparse.Namespace | None = None) -> list[Path]:
@@ -181,6 +217,28 @@ def report_dir(config: pytest.Config) -> Path | None:
     return _directory(config, "mlperf_report_dir")
 
 
+def compare_with(config: pytest.Config) -> Path | None:
+    """Return what to compare runs with: a directory, a history, or a YAML."""
+    found = _given(config, "mlperf_compare")
+    return absolute(found) if found else None
+
+
+def history(config: pytest.Config) -> Path | None:
+    """Return the file to which finished runs are added."""
+    return _given(config, "mlperf_history")
+
+
+def compare_threshold(config: pytest.Config) -> float:
+    """Return how much slower a run may be, as a share. Raises pytest.UsageError for an ini value that is none."""
+    given: float | None = config.getoption("mlperf_compare_threshold")
+    if given is not None:
+        return given
+    try:
+        return _percent(str(config.getini("mlperf_compare_threshold")))
+    except argparse.ArgumentTypeError as error:
+        raise pytest.UsageError(f"mlperf_compare_threshold in {config.inipath}: {error}") from error
+
+
 def data_dir(config: pytest.Config) -> Path | None:
     """Return the directory of data sets, relative as the report directory is."""
     return _directory(config, "mlperf_data_dir")
@@ -197,11 +255,17 @@ def csv_dir(config: pytest.Config) -> Path | None:
 
 
 def _directory(config: pytest.Config, name: str) -> Path | None:
+    found = _given(config, name)
+    return found.resolve() if found else None
+
+
+def _given(config: pytest.Config, name: str) -> Path | None:
+    """Return a path, relative to the working directory, or to the ini file where that names it."""
     if given := config.getoption(name):
-        return Path(config.invocation_params.dir, given).resolve()
+        return Path(config.invocation_params.dir, given)
     declared = str(config.getini(name)).strip()
     base = config.inipath.parent if config.inipath else config.invocation_params.dir
-    return Path(base, declared).resolve() if declared else None
+    return Path(base, declared) if declared else None
 
 
 def layout(config: pytest.Config) -> str:

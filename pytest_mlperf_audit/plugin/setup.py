@@ -75,9 +75,12 @@ def configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "mlperf: every check that --mlperf-config collects")
     config.addinivalue_line("markers", "performance: checks of the main performance run")
     config.addinivalue_line("markers", "accuracy: checks of the accuracy run")
+    config.addinivalue_line("markers", "compare: figures of a run against an earlier one")
     trees, finished = options.result_trees(config), options.recheck_dirs(config)
     if trees or finished:
         _collect_nothing_else(config)
+        if not options.config_files(config):
+            options.refuse_compare(config)
     with _usage_errors():
         if trees:
             _find_rounds(config, trees)
@@ -138,6 +141,10 @@ def _plan_runs(config: pytest.Config, paths: list[Path], audits: Registry) -> No
     started = not options.config_files(config)
     if name := start.node_id_of(config):
         runs[0].node_id = name
+    if against := options.compare_with(config):
+        from ..session.compare import with_comparisons
+
+        with_comparisons(runs, against, options.compare_threshold(config))
     for run in runs:
         _register(config, {planned.cfg.name: planned.id for planned in run.plans})
         run.without_limit = partial(without_limit, config)
@@ -261,7 +268,8 @@ def _register_recorder(config: pytest.Config) -> None:
         config.stash[SESSION] = session = AuditSession(runs, teller(config), fresh_line(config))
         typed = {**machine, "command": command_line(config.invocation_params.args, config.invocation_params.dir)}
         told = getattr(config.option, "tbstyle", "no") != "no"
-        accounts += [RunAccount(session, run, typed, layout, told=told) for run in runs]
+        past = options.history(config)
+        accounts += [RunAccount(session, run, typed, layout, told=told, history=past) for run in runs]
     if rechecks:
         from ..session.recheck_results import RecheckSummary
 
@@ -295,6 +303,7 @@ def _csv_accounts(config: pytest.Config, accounts: list[Account], directory: Pat
 
 def collected(session: pytest.Session) -> None:
     """Note which audits the selected tests need; prepare their runs, or have the controller do so."""
+    from ..session.compare import COMPARE
     from ..session.prepare import note_needed
     from .nodes import AuditFile, group_of
 
@@ -304,7 +313,9 @@ def collected(session: pytest.Session) -> None:
     for item in session.items:
         if file := item.getparent(AuditFile):
             needed.add(file.run.node_id)
-            file.run.selected.add(group_of(item))
+            group = group_of(item)
+            compared = file.run.comparison if group == COMPARE else None
+            file.run.selected.add(compared.audit_id if compared else group)
     if SESSION in config.stash:
         _prepare(config, needed)
     elif _is_worker(config):

@@ -11,7 +11,7 @@ import msgspec
 
 from ..text import plain
 from ..verdicts.document import AuditEntry, VerdictDocument
-from . import findings, labels, tables, words
+from . import compared, findings, labels, tables, words
 from .checking import checking_of
 from .clean import number, seconds
 from .deciding import Sorted, failing_first
@@ -39,6 +39,7 @@ def render(document: VerdictDocument, report_dir: Path) -> str:
         run=document,
         words=words,
         findings=findings,
+        comparison=compared,
         labels=labels,
         phase_rows=tables.phase_rows,
         per_table=_PHASES_PER_TABLE,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from ..audits.verdict import Check
 from ..text import plain
+from ..verdicts.comparison import Comparison
 from ..verdicts.document import AuditEntry, CheckEntry, VerdictDocument
 from ..verdicts.files import REPORT_FILE
 from .clean import apart, first_sentence, number
@@ -21,6 +22,7 @@ Line = tuple[str, Kind]
 
 WIDTH = 100
 _MAX_FAILING = 12
+_KINDS: Final[dict[str, Kind]] = {"PASS": "pass", "FAIL": "fail", "NO_VERDICT": "fail", "INCOMPLETE": "warn"}
 
 
 def terminal_lines(
@@ -38,6 +40,8 @@ def terminal_lines(
     for audit in run.audits:
         lines += _audit(audit, run)
         lines += _named(audit) if told else _in_full(audit)
+    if run.comparison:
+        lines += _comparison(run.comparison, told=told)
     for warning in run.warnings:
         lines += _wrapped(f"warning: {plain(warning, 300)}", "warn")
     if report_dir is not None:
@@ -88,11 +92,10 @@ def _sentences(reason: str) -> list[str]:
 
 
 def _audit(audit: AuditEntry, run: VerdictDocument) -> Iterator[Line]:
-    kinds: dict[str, Kind] = {"PASS": "pass", "FAIL": "fail", "NO_VERDICT": "fail", "INCOMPLETE": "warn"}
     marked = " (SIMULATED)" if run.simulated else ""
     numbers = headline(audit)
     line = f"{STATUS_WORDS[audit.status]}{marked} {plain(audit.id, 40)}" + (f": {numbers}" if numbers else "")
-    yield from _wrapped(line, kinds.get(audit.status, "plain"))
+    yield from _wrapped(line, _KINDS.get(audit.status, "plain"))
     if line := kinds_line(audit):
         yield from _wrapped(f"caches {line}", "plain", indent="  ")
     if beside := beside_mlperf(audit):
@@ -143,6 +146,19 @@ def _undecided(audit: AuditEntry) -> Iterator[str]:
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - _MAX_FAILING} more" if len(names) > _MAX_FAILING else ""
     return ", ".join(names[:_MAX_FAILING]) + more
+
+
+def _comparison(compared: Comparison, *, told: bool) -> Iterator[Line]:
+    """Yield a line on what a run is compared with, and one on each figure but those that pytest has told."""
+    kind = _KINDS[compared.status]
+    yield from _wrapped(
+        f"{STATUS_WORDS[compared.status]} compare: {compared.phase}, against {plain(compared.against, 200)}", kind
+    )
+    for figure in compared.figures:
+        if figure.passed or not told:
+            yield from _wrapped(plain(figure.sentence, 600), "plain" if figure.passed else "fail", indent="  ")
+    for note in compared.notes:
+        yield from _wrapped(f"note: {plain(note, 300)}", "plain", indent="  ")
 
 
 def _wrapped(text: str, kind: Kind, indent: str = "") -> list[Line]:

@@ -22,6 +22,7 @@ from ..loadgen.phase_log import Declared
 from ..report.write import write_report
 from ..runs.clock import Clock
 from ..verdicts.document import SIMULATED_ENDPOINT, AuditEntry, CheckStatus, VerdictDocument, document
+from .compare import comparison_of
 from .identity import identity_of, without_secrets
 from .judge import PlannedAudit, audit_entry, judged_or_why
 from .phase_warnings import PhaseWarnings
@@ -63,6 +64,7 @@ def run_document(
         audits=audits,
         warnings=tuple(dict.fromkeys(_without_places(run, [*run.warnings, *odd.warnings, clock.set_by() or ""]))),
         identity=identity_of(benchmark),
+        comparison=comparison_of(run),
     )
 
 

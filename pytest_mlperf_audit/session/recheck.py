@@ -24,6 +24,7 @@ from ..load.group import PlannedPhase
 from ..records.artifacts import Artifact, artifacts, what_changed
 from ..records.files import read_limited
 from ..runs.phase import PhaseRecord
+from ..verdicts.comparison import Comparison
 from ..verdicts.differences import Terms, audit_differences, run_differences
 from ..verdicts.document import (
     SIMULATED_ENDPOINT,
@@ -38,6 +39,7 @@ from ..verdicts.files import NO_ARTIFACTS, seal_problem
 from . import plan as groups
 from . import third_party
 from .accuracy import accuracy_block, accuracy_runs
+from .compare import rejudged
 from .contradictions import contradictions
 from .finished import FinishedRun
 from .identity import identity_of
@@ -144,8 +146,21 @@ class Recheck:
             audits=tuple(audit.entry or audit.stored for audit in now),
             warnings=stored.warnings,
             identity=identity_of(config) if stored.identity else {},
+            comparison=self._comparison(),
         )
         return [*self._left_out(), *run_differences(stored, recomputed, self.terms)]
+
+    def _comparison(self) -> Comparison | None:
+        """Return the stored comparison as this run's records have it; as stored where they have no such phase."""
+        stored = self.stored.comparison
+        for entry in self.stored.audits if stored else ():
+            for phase in entry.phases:
+                if stored and stored.phase == f"{entry.id} {phase.label}":
+                    try:
+                        return rejudged(stored, self.run.phase_directory(phase.directory))
+                    except MlperfAuditError:
+                        return stored  # the phase's own audit says what is wrong with its records
+        return stored
 
     def _left_out(self) -> Iterator[str]:
         """Yield the audits, and the main run, that the configuration asks for and the verdict does not have."""

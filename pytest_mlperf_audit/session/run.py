@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..audits.verdict import Verdict
 from ..config.benchmark import Benchmark
@@ -25,6 +26,7 @@ from ..records.log import read_queries
 from ..records.store import QUERIES_FILE
 from ..runs.clock import Clock
 from ..runs.phase import PhaseRecord
+from ..verdicts.comparison import Comparison
 from . import third_party
 from .commands import Between
 from .crews import Crews
@@ -33,6 +35,9 @@ from .locks import endpoint_lock, measuring, processes_measuring
 from .official import count_phase
 from .scorer import run_command
 from .sending import groups, is_owed, patience_of, record_of, redrawn, to_be_counted, to_be_scored
+
+if TYPE_CHECKING:
+    from .compare import PlannedComparison
 
 #: LoadGen's name of the log of outputs, which external scorers are given.
 ACCURACY_LOG = "mlperf_log_accuracy.json"
@@ -46,7 +51,7 @@ class AuditRun:
     `raise_if_stopped` raises KeyboardInterrupt where this thread is to end the run, and no signal can tell it.
     `without_limit` is entered while phases run, and holds off a time limit that somebody has set on the test that asked
     for them. `reported_by` are the tests that have said why there is no verdict. `crews` has the processes that send,
-    where these are several.
+    where these are several. `comparison` is with an earlier run, where one is asked for.
     """
 
     path: Path
@@ -67,6 +72,7 @@ class AuditRun:
     raise_if_stopped: Callable[[], None] = lambda: None
     without_limit: Callable[[], AbstractContextManager[None]] = nullcontext
     crews: Crews = field(default_factory=Crews)
+    comparison: PlannedComparison | None = None
     _verdicts: dict[str, Verdict] = field(default_factory=dict)
 
     @property
@@ -137,6 +143,15 @@ class AuditRun:
             self.ensure(audit_id)
             self._verdicts[audit_id] = self.judge(audit_id)
         return self._verdicts[audit_id]
+
+    def compared(self) -> Comparison:
+        """Return how this run compares with an earlier one, running what that needs if no process has.
+
+        Raises NoVerdictError or RecordError.
+        """
+        assert self.comparison is not None
+        self.ensure(self.comparison.audit_id)
+        return self.comparison.judge()
 
     def judge(self, audit_id: str) -> Verdict:
         """Return the verdict on what is on disk, sending nothing. Raises NoVerdictError or RecordError."""

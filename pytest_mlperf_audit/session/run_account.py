@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from ..audits.verdict import Figure
 from ..report import ci_summary, text
 from ..verdicts.document import CheckStatus, VerdictDocument
 from .account import Report, append_to_step_summary, unwritten
+from .compare import COMPARE, remember
 from .outcome import run_document, write_files
 from .places import shown
 from .prepare import AuditSession
@@ -24,7 +26,7 @@ _WORST_FIRST: tuple[CheckStatus, ...] = ("error", "failed", "passed")
 class RunAccount:
     """The account of a run of this session, which came to something if it was prepared.
 
-    `told`: pytest shows each failure in full.
+    `told`: pytest shows each failure in full. `history` is a file to which the run is added.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class RunAccount:
         layout: str,
         *,
         told: bool = False,
+        history: Path | None = None,
     ) -> None:
         self.title = f"mlperf audit: {run.path.name}"
         self.problems: list[str] = []
@@ -44,11 +47,15 @@ class RunAccount:
             f"{run.node_id}::{planned.id}::{name}" for planned in run.plans for name in planned.checks
         )
         self._verdict: VerdictDocument | None = None
+        self._compares, self._history = False, history
 
     @property
     def statuses(self) -> Iterable[str]:
-        """The run's status."""
-        return [self._verdict.status] if self._verdict else []
+        """The run's status, and that of its comparison, where a test asked for it."""
+        if self._verdict is None:
+            return []
+        compared = self._verdict.comparison if self._compares else None
+        return [self._verdict.status, *([compared.status] if compared else [])]
 
     @property
     def verdict(self) -> VerdictDocument | None:
@@ -62,6 +69,7 @@ class RunAccount:
         """Note what a report says of a check."""
         if not report.nodeid.startswith(f"{self._run.node_id}::"):
             return False
+        self._compares = self._compares or report.nodeid.startswith(f"{self._run.node_id}::{COMPARE}::")
         self._tests.note(report)
         return True
 
@@ -83,6 +91,14 @@ class RunAccount:
             append_to_step_summary(ci_summary.markdown(self._verdict))
         except OSError as error:
             self.problems.append(unwritten(run.report_dir, error))
+        if self._history is not None:
+            self._remember(self._history, self._verdict)
+
+    def _remember(self, path: Path, verdict: VerdictDocument) -> None:
+        try:
+            remember(self._run, verdict, path)
+        except OSError as error:
+            self.problems.append(f"{path}: the run could not be added to the history ({error.strerror or error})")
 
     def lines(self) -> Iterable[tuple[str, str]]:
         """Yield what the run came to, and where the report lies."""

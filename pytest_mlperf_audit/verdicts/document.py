@@ -22,6 +22,7 @@ from ..records.artifacts import Artifact
 from ..runs.order import Scripted
 from ..runs.phase import ClientState, PhaseFigures, PhaseRecord, Status, StoppedBy
 from ..runs.spec import RunSpec
+from .comparison import Comparison
 
 SCHEMA_VERSION: Final = 1
 DISTRIBUTION: Final = "pytest-mlperf-audit"
@@ -192,7 +193,8 @@ class VerdictDocument(msgspec.Struct, frozen=True, kw_only=True):
     """The verdict of one run of one YAML. `artifacts` is keyed by path relative to the report directory.
 
     `identity` says who and what was measured, as far as the YAML names it: submitter, system, benchmark, ruleset,
-    division. `environment` is the client's; its `command` is the command line, without secrets.
+    division. `environment` is the client's; its `command` is the command line, without secrets. `comparison` is with an
+    earlier run, None where none was asked for.
 
     `digest` is over the document itself, see `verdicts.files`; "" until it is written, and it must stay the last field.
     """
@@ -213,6 +215,7 @@ class VerdictDocument(msgspec.Struct, frozen=True, kw_only=True):
     audits: tuple[AuditEntry, ...]
     artifacts: dict[str, Artifact]
     identity: dict[str, str] = {}
+    comparison: Comparison | None = None
     digest: str = ""
 
 
@@ -230,6 +233,7 @@ def document(
     audits: tuple[AuditEntry, ...],
     warnings: tuple[str, ...] = (),
     identity: dict[str, str] | None = None,
+    comparison: Comparison | None = None,
 ) -> VerdictDocument:
     """Return the document of a run, its status that of its audits, without digests of files.
 
@@ -252,6 +256,7 @@ def document(
         audits=tuple(map(_numbered, audits)),
         artifacts={},
         identity=identity or {},
+        comparison=comparison,
     )
     return msgspec.convert(storable(msgspec.to_builtins(raw)), VerdictDocument)
 
