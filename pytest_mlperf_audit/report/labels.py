@@ -183,16 +183,26 @@ _ELSEWHERE = frozenset(
         *("probe_failed", "probe_groups"),
     }
 )
+#: Figures that mean this only where a verdict has ratios: an audit of a third party may have a ratio of its own.
+_OF_RATIOS = frozenset({"ratio", "limit_ratio", "evidence", "probe"})
 #: Keys of the cache probe that mean another thing in other blocks, by the settings where they stand.
 _OF_PROBE = {"samples": "samples of the probe", "max_output_tokens": "probe tokens"}
 
 
-def figure_rows(figures: Mapping[str, Figure], settings: Mapping[str, Figure]) -> list[Named]:
-    """Return an audit's figures with their names; what has no value, or stands in another table, is left out."""
+def figure_rows(
+    figures: Mapping[str, Figure], settings: Mapping[str, Figure], *, has_ratios: object = True
+) -> list[Named]:
+    """Return an audit's figures with their names; what has no value, or stands in another table, is left out.
+
+    `has_ratios` tells an audit of caches, whose ratio stands in its checks, from one that has figures called so.
+    """
+    foreign = frozenset() if has_ratios else _OF_RATIOS
     return [
-        _row(key, value, _FIGURES)
+        Named(key, number(value)) if key in foreign else _row(key, value, _FIGURES)
         for key, value in figures.items()
-        if value not in (None, "") and _base(key, _FIGURES) not in _ELSEWHERE and settings.get(key) != value
+        if value not in (None, "")
+        and (key in foreign or _base(key, _FIGURES) not in _ELSEWHERE)
+        and settings.get(key) != value
     ]
 
 

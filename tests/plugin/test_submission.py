@@ -121,7 +121,7 @@ def test_a_score_below_its_floor_fails(audit, submission, sut):
     submission(sut, datasets=datasets)
     result = audit.run("-m", "accuracy")
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["*accuracy score?vbench?: the score of 16 outputs is 71.5, at least 72 needed*"])
+    result.stdout.fnmatch_lines(["*the score of 16 outputs is 71.5, at least 72 needed*"])
 
 
 PERFORMANCE = {"name": "perf", "path": "prompts.jsonl"}

@@ -61,7 +61,8 @@ def _part_of(evidence: Evidence, measured: str) -> Measure:
         return first_s
     if measured != AFTER:
         return total_s
-    usual_s = float(np.median([decode_s(record, 0.0) for record in evidence.every()]))
+    every = evidence.every()  # none where all that was sent are bursts, or prompts of one meaning
+    usual_s = float(np.median([decode_s(record, 0.0) for record in every])) if every else 0.0
     return lambda record: decode_s(record, usual_s)
 
 
