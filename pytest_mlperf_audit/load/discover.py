@@ -274,7 +274,7 @@ def _listed(page: Page) -> Iterator[tuple[str, str]]:
 
 def _may_be_sent(name: str) -> bool:
     """Whether a model's name is one: a pattern of a gateway's, or what cannot be shown, is none."""
-    return name.isprintable() and len(name) <= _LONGEST_NAME and "*" not in name
+    return name.isprintable() and name == name.strip() and len(name) <= _LONGEST_NAME and "*" not in name
 
 
 def _task(entry: Mapping[str, Any]) -> str:
