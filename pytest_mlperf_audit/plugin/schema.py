@@ -9,9 +9,9 @@ import pytest
 
 def show_schema(config: pytest.Config) -> int:
     """Print the schema of a YAML that may name the shipped audits and those of this folder's conftest.py."""
-    from ..audits import registry
+    from ..audits.registry import models
     from ..config.schema import json_schema
+    from .setup import offered_audits
 
-    audits = registry.gather(audit for offered in config.hook.pytest_mlperf_audits() for audit in offered)
-    print(json.dumps(json_schema(registry.models(audits)), indent=2))  # noqa: T201 - what was asked for
+    print(json.dumps(json_schema(models(offered_audits(config))), indent=2))  # noqa: T201 - what was asked for
     return 0

@@ -100,6 +100,13 @@ def _yamls(config: pytest.Config, *, judging: bool) -> list[Path]:
     return start.yaml_of_endpoint(config, nothing_runs=_nothing_runs(config))
 
 
+def offered_audits(config: pytest.Config) -> Registry:
+    """Return the shipped audits and those of third parties, by id. Raises ConfigError for what cannot be one."""
+    from ..audits.registry import gather
+
+    return gather(audit for offered in config.hook.pytest_mlperf_audits() for audit in offered)
+
+
 def _configure_audits(config: pytest.Config, paths: list[Path], finished: list[Path]) -> None:
     third_parties = len(config.hook.pytest_mlperf_audits.get_hookimpls()) > 1
     if not (paths or finished or third_parties or config.getoption("markers", default=False)):
@@ -107,9 +114,7 @@ def _configure_audits(config: pytest.Config, paths: list[Path], finished: list[P
         for audit_id in (*SHIPPED, *ONLY_PUBLISHED):
             config.addinivalue_line("markers", f"{audit_id}: checks of the audit {audit_id}")
         return
-    from ..audits import registry
-
-    audits = registry.gather(audit for offered in config.hook.pytest_mlperf_audits() for audit in offered)
+    audits = offered_audits(config)
     for audit in audits.values():
         config.addinivalue_line("markers", f"{audit.id}: checks of {audit.title}")
     for audit_id in ONLY_PUBLISHED:

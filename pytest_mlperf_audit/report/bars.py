@@ -12,7 +12,7 @@ import msgspec
 import ziaplot
 
 from ..text import plain
-from .canvas import BAD, INK, MUTED, PAPER, SERIES, Scale, dots, graph, limit_line, linear_ticks, to_svg
+from .canvas import BAD, INK, MUTED, PAPER, SERIES, Scale, dots, forbidden, graph, limit_line, linear_ticks, to_svg
 from .clean import number
 
 _MAX_ROWS = 12
@@ -42,8 +42,8 @@ def value_against_bounds(value: float, bounds: Sequence[Bound], name: str, *, go
     with graph(x, Scale("", -0.5, 0.8, [0.0], [""]), 70) as drawn:
         for bound in bounds:
             if bound.forbidden:
-                low, high = (bound.value, x.high) if bound.forbidden == "above" else (x.low, bound.value)
-                drawn.add(ziaplot.Rectangle(low, -0.5, high - low, 1.3).style(f"fill_color: {BAD} 16%; color: none"))
+                ends = (bound.value, x.high) if bound.forbidden == "above" else (x.low, bound.value)
+                forbidden(drawn, ends, (-0.5, 0.8))
         for bound in bounds:
             limit_line(drawn, bound.value, bound.label, (-0.5, 0.8))
         drawn.add(dots([value], [0.0], SERIES[0] if good else BAD, "round" if good else "x", 4.5))

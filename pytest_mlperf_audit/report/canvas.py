@@ -115,6 +115,12 @@ def dots(
     return ziaplot.Scatter([*x] * twice, [*y] * twice).marker(shape, radius).color(colour)
 
 
+def forbidden(drawn: ziaplot.Graph, x: tuple[float, float], y: tuple[float, float]) -> None:
+    """Shade what a limit forbids, between two places on each axis."""
+    shade = ziaplot.Rectangle(x[0], y[0], x[1] - x[0], y[1] - y[0])
+    drawn.add(shade.style(f"fill_color: {BAD} 16%; color: none"))
+
+
 def limit_line(drawn: ziaplot.Graph, x: float, label: str, y: tuple[float, float]) -> None:
     """Draw a limit across the graph between two heights, its label above it."""
     drawn.add(ziaplot.Segment((x, y[0]), (x, y[1])).color(BAD).strokewidth(1.6))

@@ -24,6 +24,7 @@ from .canvas import (
     Scale,
     count_scale,
     dots,
+    forbidden,
     graph,
     limit_line,
     linear_seconds,
@@ -113,7 +114,7 @@ def ratio_against_limit(ratios: Sequence[Ratio], key: str = "") -> str | None:
     y = _rows([name(ratio) for ratio in ratios], above=0.8)
     at, end = x.place((limit, x.high))
     with graph(x, y, 54 + 24 * len(ratios)) as drawn:
-        drawn.add(ziaplot.Rectangle(at, y.low, end - at, y.high - y.low).style(f"fill_color: {BAD} 16%; color: none"))
+        forbidden(drawn, (at, end), (y.low, y.high))
         limit_line(drawn, at, f"limit {apart(ratios[0].decisive, limit)[1]}", (y.low, y.high))
         for position, ratio in enumerate(ratios):
             _ratio_marker(drawn, x, -position, ratio)

@@ -7,7 +7,7 @@ import ziaplot
 
 from ..text import plain
 from ..verdicts.comparison import Compared, Comparison
-from .canvas import BAD, INK, SERIES, Scale, dots, graph, limit_line, linear_ticks, to_svg
+from .canvas import BAD, INK, SERIES, Scale, dots, forbidden, graph, limit_line, linear_ticks, to_svg
 from .clean import number, seconds
 
 _NAMES = {
@@ -74,9 +74,7 @@ def changes_chart(comparison: Comparison) -> str | None:
     labels = [_NAMES[figure.metric] for figure, *_ in drawn_of]
     y = Scale("", 0.5 - len(labels), 0.8, [-float(row) for row in range(len(labels))], labels)
     with graph(x, y, 54 + 20 * len(labels)) as drawn:
-        drawn.add(
-            ziaplot.Rectangle(limit, y.low, high - limit, y.high - y.low).style(f"fill_color: {BAD} 16%; color: none")
-        )
+        forbidden(drawn, (limit, high), (y.low, y.high))
         drawn.add(ziaplot.Segment((0.0, y.low), (0.0, y.high)).color(INK).strokewidth(1))
         limit_line(drawn, limit, f"limit {limit:.0%}", (y.low, y.high))
         for row, (figure, value, least, most) in enumerate(drawn_of):

@@ -190,7 +190,7 @@ _OF_PROBE = {"samples": "samples of the probe", "max_output_tokens": "probe toke
 
 
 def figure_rows(
-    figures: Mapping[str, Figure], settings: Mapping[str, Figure], *, has_ratios: object = True
+    figures: Mapping[str, Figure], settings: Mapping[str, Figure], *, has_ratios: bool = True
 ) -> list[Named]:
     """Return an audit's figures with their names; what has no value, or stands in another table, is left out.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -72,7 +72,8 @@ def pictures_of(audit: AuditEntry, report_dir: Path, key: str) -> Pictures:
     series = [_series(phase, report_dir, notes) for phase in audit.timed]
     if len(series) > charts.MAX_SERIES:
         notes.append(f"The charts show the first {charts.MAX_SERIES} of {len(series)} phases.")
-    known_s = _seconds_by_arm(audit, report_dir, notes) if audit.arms else {}
+    probed = _probed(audit, report_dir, notes) if audit.arms else []
+    known_s = _seconds(probed)
     drawn = (
         ("Latency", _latencies(audit), charts.latency_distribution([s.latencies_s for s in series], key=key)),
         (
@@ -92,7 +93,7 @@ def pictures_of(audit: AuditEntry, report_dir: Path, key: str) -> Pictures:
         ],
         notes=notes,
         strips=_strips(audit, known_s, key),
-        strip_that_decides=_deciding(audit, report_dir, known_s, f"{key} decides"),
+        strip_that_decides=_deciding(audit, probed, known_s, f"{key} decides"),
     )
 
 
@@ -116,7 +117,7 @@ def ratio_drawing(every: Sequence[Ratio], key: str) -> Drawing | None:
 
 
 def _deciding(
-    audit: AuditEntry, report_dir: Path, known_s: Mapping[tuple[str, str], charts.Floats], key: str
+    audit: AuditEntry, probed: Sequence[Evidence], known_s: Mapping[tuple[str, str], charts.Floats], key: str
 ) -> Drawing | None:
     """Return repeats against twins, of the inputs on which a cache was found, by what was compared; else of the first.
 
@@ -130,7 +131,7 @@ def _deciding(
         return None
     arms = arms[:_MOST_STRIPS]
     if part in _PARTS:
-        known_s = _seconds_by_arm(audit, report_dir, [], part)
+        known_s = _seconds(probed, part)
     svg = charts.strips(_rows(arms, known_s), key=key)
     caption = f"Repeats against twins that no cache can know ({plain(of, 60)}){_PARTS.get(part, '')}; "
     medians = "; ".join(
@@ -162,11 +163,9 @@ def _medians(arms: Sequence[ArmSummary]) -> str:
     return "; ".join(f"{arm_name(arm)}: median {seconds(arm.median_s)} of {arm.n:,}" for arm in arms)
 
 
-def _seconds_by_arm(
-    audit: AuditEntry, report_dir: Path, notes: list[str], measured: str = ""
-) -> dict[tuple[str, str], charts.Floats]:
-    """Read what each arm of a probe took; empty for scripts that are not the probe's."""
-    found: dict[tuple[str, str], charts.Floats] = {}
+def _probed(audit: AuditEntry, report_dir: Path, notes: list[str]) -> list[Evidence]:
+    """Read what a probe sent; none for scripts that are not the probe's."""
+    found: list[Evidence] = []
     for phase in audit.scripted:
         try:
             probe_of(phase.spec)
@@ -176,6 +175,14 @@ def _seconds_by_arm(
         except RecordError as error:
             notes.append(f"No strips for {plain(phase.label, 60)}: {plain(str(error), 300)}")
             continue
+        found.append(evidence)
+    return found
+
+
+def _seconds(probed: Iterable[Evidence], measured: str = "") -> dict[tuple[str, str], charts.Floats]:
+    """Return what each arm of a probe took: all of it, or the part that a comparison is of."""
+    found: dict[tuple[str, str], charts.Floats] = {}
+    for evidence in probed:
         found |= {arm: np.array(values) for arm, values in seconds_by_arm(evidence, measured).items()}
     return found
 

@@ -74,6 +74,7 @@ class AuditRun:
     crews: Crews = field(default_factory=Crews)
     comparison: PlannedComparison | None = None
     _verdicts: dict[str, Verdict] = field(default_factory=dict)
+    _compared: Comparison | None = None
 
     @property
     def benchmark(self) -> Benchmark:
@@ -150,8 +151,10 @@ class AuditRun:
         Raises NoVerdictError or RecordError.
         """
         assert self.comparison is not None
-        self.ensure(self.comparison.audit_id)
-        return self.comparison.judge()
+        if self._compared is None:
+            self.ensure(self.comparison.audit_id)
+            self._compared = self.comparison.judge()
+        return self._compared
 
     def judge(self, audit_id: str) -> Verdict:
         """Return the verdict on what is on disk, sending nothing. Raises NoVerdictError or RecordError."""
